@@ -1,0 +1,107 @@
+"""Every error a user can cause, in one tree.
+
+    LabelforgeError
+    ├── TaxonomyError      a tree, a mapping or a label space (YAML)
+    ├── DatasetError       a file of a source dataset
+    ├── ShardError         a manifest, an index or a shard
+    ├── ConfigError        a training configuration or a command's options
+    └── CheckpointError    a checkpoint that is broken or does not fit
+
+An error says what is wrong, where (file, line, key), and what to do about it, on one line; the command line prints that
+line and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DatasetError",
+    "LabelforgeError",
+    "ShardError",
+    "TaxonomyError",
+    "did_you_mean",
+]
+
+
+class LabelforgeError(Exception):
+    """Something the user can put right.
+
+    Args:
+        what: The fault, as a clause without a full stop ("unknown node 'parkin'").
+        where: The file, folder, URL or sample at fault.
+        line: Line number in ``where``, from 1.
+        cure: What to do, as a sentence.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        cure: str | None = None,
+    ) -> None:
+        super().__init__(what, where, line, cure)
+        self.what = what
+        self.where = None if where is None else os.fspath(where)
+        self.line = line
+        self.cure = cure
+
+    def __str__(self) -> str:
+        place = "" if self.where is None else self.where + (f":{self.line}" if self.line else "") + ": "
+        cure = f" {self.cure}" if self.cure else ""
+        return " ".join(f"{place}{self.what.rstrip('.')}.{cure}".split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions cross process boundaries by pickle, which calls the class with positional arguments only.
+        return _rebuild, (type(self), self.what, self.where, self.line, self.cure)
+
+
+class TaxonomyError(LabelforgeError):
+    """A tree, a mapping or a label space is wrong."""
+
+
+class DatasetError(LabelforgeError):
+    """A file of a source dataset is missing, broken or not what its name promises."""
+
+
+class ShardError(LabelforgeError):
+    """A manifest, an index or a shard is missing, broken or of another taxonomy."""
+
+
+class ConfigError(LabelforgeError):
+    """A configuration value or a combination of options is wrong."""
+
+
+class CheckpointError(LabelforgeError):
+    """A checkpoint is missing, broken or does not fit the model, taxonomy or data."""
+
+
+def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """A sentence naming the known names nearest to a mistyped one, or, where none is near, the known names.
+
+    Args:
+        name: The name that was not found.
+        known: All names that would have been right.
+        limit: At most this many suggestions.
+    """
+    names = sorted({str(k) for k in known})
+    lowered = {n.lower(): n for n in reversed(names)}
+    near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=limit, cutoff=0.6)]
+    if near:
+        return f"Did you mean {' or '.join(repr(n) for n in near)}?"
+    if not names:
+        return "None is known here."
+    shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+    return f"Known: {shown}."
+
+
+def _rebuild(
+    cls: type[LabelforgeError], what: str, where: str | None, line: int | None, cure: str | None
+) -> LabelforgeError:
+    return cls(what, where=where, line=line, cure=cure)

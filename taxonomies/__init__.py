@@ -1,0 +1,1 @@
+"""The shipped semantic trees, mappings and label spaces: YAML only."""

@@ -1,0 +1,1 @@
+"""Train, evaluate and run segmentation networks with hierarchical classifiers on labelforge shards."""
