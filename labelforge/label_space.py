@@ -1,0 +1,136 @@
+"""Label spaces: the native labels of a dataset release, as published.
+
+A label space is data (``taxonomies/label_spaces/<name>.yaml``): which value in the dataset's files means which label.
+It knows nothing of any tree; a mapping (:mod:`labelforge.mapping`) says what its labels mean in one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from labelforge.errors import TaxonomyError, did_you_mean
+from labelforge.palette import Color
+from labelforge.taxonomy import shipped_folder
+from labelforge.treefile import Channel
+from labelforge.yamlfile import YamlFile
+
+__all__ = ["LabelSpace", "LabelSpaceFile", "NativeLabel"]
+
+
+class _LabelEntry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Annotated[int, Field(ge=-(2**31), lt=2**31)] = Field(
+        description="The value that means this label in label files."
+    )
+    name: str = Field(min_length=1, description="The label's native name.")
+    color: Annotated[tuple[Channel, Channel, Channel] | None, Field(strict=False)] = Field(
+        None, description="The dataset's own colour for it, RGB."
+    )
+
+
+class LabelSpaceFile(BaseModel):
+    """The top level of a label space's YAML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(min_length=1, description="Name of the dataset release.")
+    source: str = Field(min_length=1, description="Where the table is published.")
+    labels: Annotated[tuple[_LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
+        description="Every native label."
+    )
+
+
+@dataclass(frozen=True)
+class NativeLabel:
+    """One label of a dataset, as the dataset has it.
+
+    Attributes:
+        id: Its value in the dataset's label files.
+        name: Its name.
+        color: The dataset's own RGB colour for it, if it has one.
+    """
+
+    id: int
+    name: str
+    color: Color | None = None
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The native labels of one dataset release.
+
+    Attributes:
+        name: Name of the release, such as ``mapillary-vistas-1.2``.
+        source: Where the table is published.
+        labels: Every label, in the published order.
+    """
+
+    name: str
+    source: str
+    labels: tuple[NativeLabel, ...]
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str], folder: Path | None = None) -> LabelSpace:
+        """Load a label space by name or by its YAML file.
+
+        Args:
+            source: A name, or the path of a ``.yaml`` file.
+            folder: Folder of a taxonomy: its ``label_spaces/`` is looked at before the shipped ones.
+
+        Raises:
+            TaxonomyError: Not found, or a fault in the file (with its line).
+        """
+        path = Path(source)
+        if path.suffix != ".yaml":
+            places = [place / "label_spaces" for place in (shipped_folder(), folder) if place is not None]
+            known = {file.stem: file for place in places for file in sorted(place.glob("*.yaml"))}
+            if str(source) not in known:
+                cure = (
+                    f"{did_you_mean(str(source), known)} A new one goes to label_spaces/{source}.yaml beside tree.yaml."
+                )
+                raise TaxonomyError(f"no label space is called {str(source)!r}", cure=cure)
+            path = known[str(source)]
+        return cls._from_file(YamlFile.load(path))
+
+    @classmethod
+    def _from_file(cls, file: YamlFile) -> LabelSpace:
+        content = file.validate(LabelSpaceFile)
+        ids: dict[int, str] = {}
+        names: set[str] = set()
+        for i, entry in enumerate(content.labels):
+            if entry.id in ids:
+                what = f"the id {entry.id} is taken twice, by {ids[entry.id]!r} and {entry.name!r}"
+                file.fail(("labels", i), what, "Correct one of the two.")
+            if entry.name in names:
+                file.fail(("labels", i), f"the label {entry.name!r} is repeated", "Native names are unique.")
+            ids[entry.id] = entry.name
+            names.add(entry.name)
+        labels = tuple(NativeLabel(entry.id, entry.name, entry.color) for entry in content.labels)
+        return cls(content.name, content.source, labels)
+
+    @cached_property
+    def by_id(self) -> dict[int, NativeLabel]:
+        """The labels by their value in label files."""
+        return {label.id: label for label in self.labels}
+
+    @cached_property
+    def by_name(self) -> dict[str, NativeLabel]:
+        """The labels by their native name."""
+        return {label.name: label for label in self.labels}
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The label values, in the published order."""
+        return tuple(label.id for label in self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The native names, in the published order."""
+        return tuple(label.name for label in self.labels)

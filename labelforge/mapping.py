@@ -1,0 +1,193 @@
+"""Mappings: what each native label of one dataset means in one tree.
+
+``taxonomies/<tree>/<dataset>.yaml`` names every label of the dataset's label space and gives each a label expression
+(:mod:`labelforge.expression`). Reading one checks that nothing is left out and nothing is unknown. The result is a
+table of rows: row 0 stands for "no annotation", then one row per native label. Label maps in shards hold these row
+numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from labelforge.errors import TaxonomyError, did_you_mean
+from labelforge.expression import IGNORED, LabelTarget, compile_expression
+from labelforge.label_space import LabelSpace
+from labelforge.taxonomy import Taxonomy
+from labelforge.yamlfile import KeyPath, YamlFile
+
+__all__ = ["NO_ANNOTATION", "LabelMapping", "LabelRow", "LabelTarget", "MappingFile", "Supervision"]
+
+Supervision = Literal["pixel", "box"]
+
+NO_ANNOTATION = "(no annotation)"
+"""Name of row 0."""
+
+
+class MappingFile(BaseModel):
+    """The top level of a mapping's YAML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    dataset: str = Field(min_length=1, description="Name of the label space that is mapped.")
+    taxonomy: str | None = Field(None, description="Name of the tree that it is mapped to; checked if given.")
+    supervision: Supervision = Field(description="What the dataset annotates: every pixel, or boxes around objects.")
+    labels: dict[str, Any] = Field(description="Every native label and what it means in the tree.")
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One row of a dataset's label table.
+
+    Attributes:
+        row: The value in label maps of shards.
+        native_id: The value in the dataset's own files; None for row 0 and for sets made by overlapping boxes.
+        native_name: The label's native name.
+        target: What it means in the tree.
+        supervision: What kind of annotation it comes from.
+    """
+
+    row: int
+    native_id: int | None
+    native_name: str
+    target: LabelTarget
+    supervision: Supervision
+
+
+@dataclass(frozen=True)
+class LabelMapping:
+    """The label table of one dataset in one tree.
+
+    Attributes:
+        dataset: Name of the label space.
+        supervision: What the dataset annotates.
+        rows: The table; position = row number.
+    """
+
+    dataset: str
+    supervision: Supervision
+    rows: tuple[LabelRow, ...]
+
+    @classmethod
+    def load(cls, tree: Taxonomy, source: str | os.PathLike[str], space: LabelSpace | None = None) -> LabelMapping:
+        """Load a mapping by the dataset's name (from the tree's folder) or by its YAML file.
+
+        Args:
+            tree: The tree to map to.
+            source: Name of a label space, or the path of a ``.yaml`` file.
+            space: The label space; default: the one that the file names.
+
+        Raises:
+            TaxonomyError: No such mapping, or a fault in the file (with its line): a native label that is missing,
+                unknown or mapped twice, an unknown or ambiguous node, an expression that means nothing.
+        """
+        path = Path(source)
+        if path.suffix != ".yaml":
+            known = cls.available(tree)
+            if str(source) not in known:
+                cure = f"{did_you_mean(str(source), known)} Write it to {source}.yaml beside tree.yaml."
+                raise TaxonomyError(f"tree {tree.name!r} has no mapping for dataset {str(source)!r}", cure=cure)
+            path = known[str(source)]
+        return cls._from_file(tree, YamlFile.load(path), space)
+
+    @staticmethod
+    def available(tree: Taxonomy) -> dict[str, Path]:
+        """The mappings in the tree's folder, by dataset name."""
+        if tree.folder is None:
+            return {}
+        return {p.stem: p for p in sorted(tree.folder.glob("*.yaml")) if p.name != "tree.yaml"}
+
+    @classmethod
+    def _from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None) -> LabelMapping:
+        content = file.validate(MappingFile)
+        if content.taxonomy not in (None, tree.name):
+            what = f"this mapping is for tree {content.taxonomy!r}, not {tree.name!r}"
+            file.fail(("taxonomy",), what, f"Load it with --taxonomy {content.taxonomy}, or correct the name.")
+        if space is None:
+            try:
+                space = LabelSpace.load(content.dataset, tree.folder)
+            except TaxonomyError as fault:
+                if fault.where is not None:
+                    raise
+                file.fail(("dataset",), fault.what, fault.cure)
+        _check_complete(file, content, space)
+        rows = [_row_zero(content.supervision)]
+        for label in space.labels:
+            target = compile_expression(tree, content.labels[label.name], ("labels", label.name), file.fail)
+            rows.append(LabelRow(len(rows), label.id, label.name, target, content.supervision))
+        return cls(space.name, content.supervision, tuple(rows))
+
+    @classmethod
+    def from_records(cls, tree: Taxonomy, dataset: str, records: Sequence[Mapping[str, Any]]) -> LabelMapping:
+        """Rebuild a label table from :meth:`to_records`, as a shard manifest holds it.
+
+        Raises:
+            TaxonomyError: A record does not fit the tree, or rows are missing or repeated.
+        """
+        rows = []
+        for number, record in enumerate(records):
+            place = f"label table of {dataset}, row {number}"
+            if record.get("row") != number:
+                raise TaxonomyError(
+                    f"row number {record.get('row')!r} stands there", where=place, cure="Convert again."
+                )
+
+            def fail(at: KeyPath, what: str, cure: str | None, place: str = place) -> NoReturn:
+                raise TaxonomyError(what, where=place, cure=cure)
+
+            target = compile_expression(tree, record["target"], (), fail)
+            supervision: Supervision = "box" if record["supervision"] == "box" else "pixel"
+            rows.append(LabelRow(number, record["native_id"], record["native_name"], target, supervision))
+        if not rows or not rows[0].target.ignored:
+            raise TaxonomyError(
+                "row 0 must be 'no annotation'", where=f"label table of {dataset}", cure="Convert again."
+            )
+        return cls(dataset, rows[0].supervision, tuple(rows))
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """The table as JSON-able records: row, native_id, native_name, target (the expression), supervision."""
+        return [
+            {
+                "row": row.row,
+                "native_id": row.native_id,
+                "native_name": row.native_name,
+                "target": row.target.expression,
+                "supervision": row.supervision,
+            }
+            for row in self.rows
+        ]
+
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """Native id -> row."""
+        return {row.native_id: row.row for row in self.rows if row.native_id is not None}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of all that the table says."""
+        content = [self.dataset, self.to_records()]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> None:
+    for name in content.labels:
+        if name not in space.by_name:
+            file.fail(("labels", name), f"{space.name} has no label {name!r}", did_you_mean(name, space.names))
+    missing = [name for name in space.names if name not in content.labels]
+    if missing:
+        shown = ", ".join(map(repr, missing[:8])) + (", ..." if len(missing) > 8 else "")
+        what = f"{len(missing)} native label{'s' * (len(missing) > 1)} of {space.name} not mapped: {shown}"
+        file.fail(("labels",), what, "Give each a node, a union of nodes, or ignore.")
+
+
+def _row_zero(supervision: Supervision) -> LabelRow:
+    return LabelRow(0, None, NO_ANNOTATION, IGNORED, supervision)

@@ -1,0 +1,33 @@
+"""Colours for nodes that have none of their own: far apart, and the same on every machine."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Collection
+
+__all__ = ["Color", "distinct_color"]
+
+Color = tuple[int, int, int]
+
+_GOLDEN = 0.618033988749895
+
+
+def distinct_color(number: int, taken: Collection[Color] = ()) -> Color:
+    """The ``number``-th colour of an endless series, moved on until it is not among ``taken``.
+
+    Hues advance by the golden ratio (neighbours in the series look different); lightness and saturation cycle, so that
+    hues that come near to each other later differ in those.
+
+    Args:
+        number: Position in the series, from 0.
+        taken: RGB colours to keep away from.
+    """
+    while True:
+        hue = (0.11 + number * _GOLDEN) % 1.0
+        value = (0.92, 0.72, 0.55)[number % 3]
+        saturation = (0.75, 0.5, 0.9)[(number // 3) % 3]
+        r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
+        color = (round(r * 255), round(g * 255), round(b * 255))
+        if color not in taken:
+            return color
+        number += 1

@@ -1,0 +1,274 @@
+"""The semantic tree: what the world is made of.
+
+A taxonomy is read from ``tree.yaml`` (:mod:`labelforge.treefile` has the format) and never changes afterwards. Nodes
+are numbered depth first, as written; leaves are numbered among themselves in the same order, so the leaves below any
+node are a contiguous range. Every inner node owns a :class:`Classifier` over its children, and the logits of all
+classifiers stand side by side in one vector of ``num_logits`` columns.
+
+Nodes are referred to by a name that is unique in the tree, or by a path suffix that is (``traffic sign/front``; the
+full path starts with the root's name).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from labelforge.errors import TaxonomyError, did_you_mean
+from labelforge.palette import Color
+from labelforge.references import References
+from labelforge.treefile import RawNode, read_tree
+from labelforge.yamlfile import YamlFile
+
+__all__ = ["Classifier", "Node", "Taxonomy", "shipped_folder"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One concept of the tree.
+
+    Attributes:
+        index: Position among all nodes, depth first; 0 is the root.
+        name: Name as written.
+        path: Names from below the root to this node, joined by "/"; the root's path is its name.
+        parent: Index of the parent node; None for the root.
+        children: Indices of the child nodes; empty for a leaf.
+        depth: 0 for the root.
+        leaves: Leaf numbers at or below this node.
+        class_id: Id in exported label maps; None where the node is no class of its own.
+        color: RGB, 0-255.
+        shape: Shape that a box labelled so is drawn as (a name of :data:`labelforge.treefile.SHAPES`); None if unknown.
+        mirror: What a horizontally flipped picture of this leaf shows: index of another leaf, -1 for "no class of the
+            tree", None for the leaf itself.
+        box_only: Whether learning this node and what is below it from boxes alone is intended.
+    """
+
+    index: int
+    name: str
+    path: str
+    parent: int | None
+    children: tuple[int, ...]
+    depth: int
+    leaves: range
+    class_id: int | None
+    color: Color
+    shape: str | None
+    mirror: int | None
+    box_only: bool
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the node has no children."""
+        return not self.children
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The choice among the children of one inner node.
+
+    Attributes:
+        index: Position among the classifiers, depth first; 0 is the root's.
+        node: The inner node that owns it.
+        children: Its classes, in order.
+        slice: Its columns among all logits.
+        parent: Index of the classifier that decides whether this one is asked; None for the root's.
+        branch: Which child of the parent classifier leads here; None for the root's.
+    """
+
+    index: int
+    node: Node
+    children: tuple[Node, ...]
+    slice: slice
+    parent: int | None
+    branch: int | None
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """An immutable semantic tree.
+
+    Attributes:
+        name: The tree's name.
+        nodes: All nodes, depth first.
+        folder: Folder that it was loaded from, where its mappings lie; None for a tree that was not read from a file.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    folder: Path | None = field(default=None, compare=False)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str]) -> Taxonomy:
+        """Load a shipped tree by name, or any tree by its folder or its ``tree.yaml``.
+
+        Raises:
+            TaxonomyError: No such tree, or a fault in the file (with its line).
+        """
+        path = Path(source)
+        if str(source) in cls.shipped():
+            path = shipped_folder() / str(source)
+        elif not path.exists():
+            cure = f"{did_you_mean(str(source), cls.shipped())} A folder of your own must hold tree.yaml."
+            raise TaxonomyError(f"no shipped taxonomy and no folder is called {str(source)!r}", cure=cure)
+        if path.is_dir():
+            path = path / "tree.yaml"
+        return cls._build(YamlFile.load(path), path.parent)
+
+    @classmethod
+    def from_dict(cls, definition: dict[str, Any]) -> Taxonomy:
+        """Rebuild a tree from :meth:`to_dict`.
+
+        Raises:
+            TaxonomyError: The definition is not one.
+        """
+        return cls._build(YamlFile("<taxonomy definition>", definition, {(): 1}), None)
+
+    @classmethod
+    def parse(cls, text: str) -> Taxonomy:
+        """Build a tree from the text of a ``tree.yaml``."""
+        return cls._build(YamlFile.parse(text), None)
+
+    @staticmethod
+    def shipped() -> list[str]:
+        """Names of the trees that come with labelforge."""
+        return sorted(p.parent.name for p in shipped_folder().glob("*/tree.yaml"))
+
+    @classmethod
+    def _build(cls, file: YamlFile, folder: Path | None) -> Taxonomy:
+        name, raw = read_tree(file)
+        leaf_numbers = _leaf_ranges(raw)
+        nodes = []
+        for i, node in enumerate(raw):
+            facts = node.facts
+            nodes.append(
+                Node(
+                    index=i,
+                    name=node.name,
+                    path="/".join(node.path[1:]) or node.name,
+                    parent=node.parent,
+                    children=tuple(node.children),
+                    depth=len(node.path) - 1,
+                    leaves=leaf_numbers[i],
+                    class_id=facts.id,
+                    color=facts.color or (0, 0, 0),
+                    shape=facts.shape,
+                    mirror=node.mirror,
+                    box_only=facts.box_only,
+                )
+            )
+        return cls(name, tuple(nodes), folder)
+
+    @property
+    def root(self) -> Node:
+        """The node above all others."""
+        return self.nodes[0]
+
+    @cached_property
+    def leaves(self) -> tuple[Node, ...]:
+        """The nodes without children; position = leaf number."""
+        return tuple(n for n in self.nodes if n.is_leaf)
+
+    @cached_property
+    def classes(self) -> tuple[Node, ...]:
+        """The nodes that have a class id, in order of it."""
+        return tuple(sorted((n for n in self.nodes if n.class_id is not None), key=lambda n: n.class_id or 0))
+
+    @cached_property
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """One per inner node, depth first."""
+        owners = [n for n in self.nodes if not n.is_leaf]
+        number = {n.index: j for j, n in enumerate(owners)}
+        found, start = [], 0
+        for j, owner in enumerate(owners):
+            children = tuple(self.nodes[c] for c in owner.children)
+            parent = branch = None
+            if owner.parent is not None:
+                parent = number[owner.parent]
+                branch = self.nodes[owner.parent].children.index(owner.index)
+            found.append(Classifier(j, owner, children, slice(start, start + len(children)), parent, branch))
+            start += len(children)
+        return tuple(found)
+
+    @property
+    def num_logits(self) -> int:
+        """Number of children of all classifiers together."""
+        return len(self.nodes) - 1
+
+    def node(self, reference: str) -> Node:
+        """The node that a unique name or path suffix means.
+
+        Raises:
+            TaxonomyError: Unknown (with the nearest names), or ambiguous (with the paths).
+        """
+        found = self.references.find(reference)
+        if len(found) != 1:
+            what, cure = self.references.explain(reference)
+            raise TaxonomyError(what, where=f"tree {self.name!r}", cure=cure)
+        return self.nodes[found[0]]
+
+    @cached_property
+    def references(self) -> References:
+        """All the texts that mean a node of this tree."""
+        return References([tuple(self._full_path(node).split("/")) for node in self.nodes])
+
+    def ancestors(self, node: Node) -> Iterator[Node]:
+        """The nodes above a node, from its parent to the root."""
+        while node.parent is not None:
+            node = self.nodes[node.parent]
+            yield node
+
+    def _full_path(self, node: Node) -> str:
+        return node.name if node.parent is None else f"{self.root.name}/{node.path}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole tree as JSON-able data, in the form of ``tree.yaml`` with every fact written out."""
+
+        def nest(node: Node) -> Any:
+            return None if node.is_leaf else {self.nodes[c].name: nest(self.nodes[c]) for c in node.children}
+
+        facts: dict[str, Any] = {}
+        for node in self.nodes:
+            fact: dict[str, Any] = {"color": list(node.color)}
+            if node.class_id is not None:
+                fact["id"] = node.class_id
+            if node.shape is not None:
+                fact["shape"] = node.shape
+            if node.mirror is not None:
+                fact["mirror"] = "none" if node.mirror < 0 else self._full_path(self.nodes[node.mirror])
+            if node.box_only:
+                fact["box_only"] = True
+            facts[self._full_path(node)] = fact
+        return {"name": self.name, "tree": {self.root.name: nest(self.root)}, "nodes": facts}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of all that decides targets and class ids: names, nesting, ids and mirrors; not the colours."""
+        content = [self.name, [[n.name, n.parent, n.class_id, n.mirror] for n in self.nodes]]
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def shipped_folder() -> Path:
+    """Folder of the shipped trees, mappings and label spaces."""
+    import labelforge.taxonomies
+
+    return Path(next(iter(labelforge.taxonomies.__path__)))
+
+
+def _leaf_ranges(raw: list[RawNode]) -> list[range]:
+    """Leaf numbers at or below each node, from nodes that stand depth first."""
+    starts, ends, count = [0] * len(raw), [0] * len(raw), 0
+    for i, node in enumerate(raw):
+        starts[i] = count
+        count += not node.children
+        ends[i] = count
+    for i in range(len(raw) - 1, 0, -1):
+        parent = raw[i].parent
+        if parent is not None:
+            ends[parent] = max(ends[parent], ends[i])
+    return [range(a, b) for a, b in zip(starts, ends, strict=True)]
