@@ -205,7 +205,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
 
     Args:
         root: What the user gave.
-        expected: Folders (or files) that a root holds, relative to it.
+        expected: Folders or files that a root holds, relative to it; glob patterns.
         title: The dataset's name, for the message.
 
     Raises:
@@ -213,7 +213,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
     """
 
     def complete(folder: Path) -> bool:
-        return all((folder / name).exists() for name in expected)
+        return all(any(folder.glob(name)) for name in expected)
 
     if complete(root):
         return
@@ -236,7 +236,7 @@ def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: b
 
     Args:
         folder: Where to look.
-        suffixes: Accepted ends of the name, lower case (``_leftImg8bit.png``, ``.jpg``).
+        suffixes: Accepted ends of the name, in any case (``_leftImg8bit.png``, ``.jpg``).
         what: The files in words, for the message ("images of the split train").
         recursive: Look into subfolders too.
 
@@ -246,7 +246,7 @@ def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: b
     if not folder.is_dir():
         raise DatasetError(f"no such folder, but {what} should be in it", where=folder, cure="Unpack that part too.")
     entries = folder.rglob("*") if recursive else folder.iterdir()
-    ends = tuple(suffixes)
+    ends = tuple(suffix.lower() for suffix in suffixes)
     files = sorted(p for p in entries if p.name.lower().endswith(ends) and not p.name.startswith(".") and p.is_file())
     if not files:
         raise DatasetError(

@@ -1,0 +1,52 @@
+"""Shards: WebDataset tar files with an index for random access, and a manifest that gives their label maps meaning.
+
+    OUT/manifest.json             what the folder holds: tree, label table, options, shards with digests, totals
+    OUT/shard-00000.tar           <key>.jpg|.png|.npy   <key>.label.png   <key>.json
+    OUT/shard-00000.index.json    per sample: key, where its members lie, height, width, pixels per label
+
+`ShardReader` reads them, `write_shard` and `Manifest.write` write them; the modules are `manifest` (the JSON files as
+validated data), `codec` (images and label maps), `storage` (local disk or fsspec URL), `writer` and `reader`.
+"""
+
+from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, encode_image, encode_label
+from labelforge.shards.manifest import (
+    MANIFEST_NAME,
+    VERSION,
+    LabelRecord,
+    Manifest,
+    Member,
+    SampleRecord,
+    ShardIndex,
+    ShardRecord,
+    SkippedSample,
+    TaxonomyRecord,
+    Totals,
+)
+from labelforge.shards.reader import Sample, ShardReader
+from labelforge.shards.storage import Folder, open_folder
+from labelforge.shards.writer import EncodedSample, escape_key, write_shard
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "LABEL_SUFFIX",
+    "MANIFEST_NAME",
+    "VERSION",
+    "EncodedSample",
+    "Folder",
+    "LabelRecord",
+    "Manifest",
+    "Member",
+    "Sample",
+    "SampleRecord",
+    "ShardIndex",
+    "ShardReader",
+    "ShardRecord",
+    "SkippedSample",
+    "TaxonomyRecord",
+    "Totals",
+    "encode_image",
+    "encode_label",
+    "escape_key",
+    "open_folder",
+    "write_shard",
+]

@@ -1,0 +1,236 @@
+"""Random access to the samples of a shard folder.
+
+Opening reads the manifest and the indexes and compares file lengths: quick, and enough to find a shard that was cut short.
+Samples are then slices of memory-mapped files. `ShardReader.verify` reads every byte and compares the digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelforge.errors import ShardError
+from labelforge.mapping import LabelMapping
+from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
+from labelforge.shards.manifest import Manifest, SampleRecord, ShardIndex, ShardRecord
+from labelforge.shards.storage import open_folder
+from labelforge.taxonomy import Taxonomy
+
+__all__ = ["Sample", "ShardReader"]
+
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its labels. The arrays are not writable: they may be views of the file.
+
+    Attributes:
+        key: Its key within the split, escaped.
+        image: (H, W, 3) uint8 RGB.
+        label: (H, W) uint8 or uint16 rows of the label table.
+        meta: What the converter noted: the source files, their size, and the dataset's own facts.
+    """
+
+    key: str
+    image: NDArray[np.uint8]
+    label: NDArray[np.uint8] | NDArray[np.uint16]
+    meta: dict[str, Any]
+
+
+class ShardReader:
+    """The samples of one converted split, by number.
+
+    A reader can be pickled: a data loader's worker opens the files again when it first needs them.
+
+    Args:
+        source: Folder or fsspec URL that ``labelforge convert`` wrote.
+        manifest: Its manifest, where the caller has it; default: read ``manifest.json``.
+
+    Attributes:
+        manifest: What the folder holds and what its label maps mean.
+
+    Raises:
+        ShardError: The manifest or an index is missing, garbled or of another version; a shard is missing or does not
+            have the length that the manifest says.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], manifest: Manifest | None = None) -> None:
+        self._folder = open_folder(source)
+        self.manifest = manifest or Manifest.load(self._folder)
+        self._samples: list[tuple[str, SampleRecord]] = []
+        for shard in self.manifest.shards:
+            index = self._open_shard(shard)
+            self._samples += [(shard.name, record) for record in index.samples]
+
+    def _open_shard(self, shard: ShardRecord) -> ShardIndex:
+        place = self._folder.place(shard.name)
+        cure = "Copy it again, or run the same convert command again."
+        size = self._folder.size(shard.name)
+        if size is None:
+            raise ShardError("this shard of the manifest is missing", where=place, cure=cure)
+        if size != shard.size:
+            fault = "cut short" if size < shard.size else "longer than it was written"
+            raise ShardError(f"{fault}: {size} bytes instead of {shard.size}", where=place, cure=cure)
+        index = ShardIndex.load(self._folder, shard.name)
+        if (index.name, index.sha256, index.size, len(index.samples)) != (
+            shard.name,
+            shard.sha256,
+            shard.size,
+            shard.samples,
+        ):
+            raise ShardError("its index and the manifest speak of different shards", where=place, cure=cure)
+        return index
+
+    @property
+    def url(self) -> str:
+        """The folder, as given."""
+        return self._folder.url
+
+    @property
+    def dataset(self) -> str:
+        """Name of the label space."""
+        return self.manifest.dataset
+
+    @property
+    def split(self) -> str:
+        """The dataset's own name of the split."""
+        return self.manifest.split
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that the manifest holds.
+
+        Raises:
+            ShardError: The tree's definition and its digest do not fit together.
+        """
+        record = self.manifest.taxonomy
+        tree = Taxonomy.from_dict(record.definition)
+        if tree.digest != record.digest:
+            raise ShardError(
+                f"the manifest's taxonomy {record.name!r} does not have the digest stated beside it",
+                where=self.url,
+                cure="It was edited by hand or written by another version: convert again.",
+            )
+        return tree
+
+    @cached_property
+    def mapping(self) -> LabelMapping:
+        """The label table: what the values of the label maps mean in the tree."""
+        records = [record.model_dump(exclude={"pixels"}) for record in self.manifest.labels]
+        return LabelMapping.from_records(self.taxonomy, self.dataset, records)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of all samples, in order."""
+        return tuple(record.key for _, record in self._samples)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """(n, 2) heights and widths of all samples."""
+        sizes = [(record.height, record.width) for _, record in self._samples]
+        return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+    @cached_property
+    def pixels_per_label(self) -> NDArray[np.int64]:
+        """(rows,) pixels per row of the label table, over all samples."""
+        return np.array([record.pixels for record in self.manifest.labels], dtype=np.int64)
+
+    def pixels(self, number: int) -> dict[int, int]:
+        """Pixels per row of the label table in one sample, without decoding it; rows without pixels are left out."""
+        return dict(self._samples[number][1].pixels)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[number] for number in range(len(self)))
+
+    def members(self, number: int) -> dict[str, memoryview]:
+        """The stored files of one sample, undecoded, by suffix (``jpg``, ``label.png``, ``json``).
+
+        Raises:
+            ShardError: The shard ends before a member does, or cannot be read.
+        """
+        shard, record = self._samples[number]
+        found = {}
+        for member in record.members:
+            content = self._folder.read(shard, member.offset, member.size)
+            if len(content) != member.size:
+                raise ShardError(
+                    f"ends inside {record.key}.{member.suffix}",
+                    where=self._folder.place(shard),
+                    cure="Copy it again, or run the same convert command again.",
+                )
+            found[member.suffix] = content
+        return found
+
+    def __getitem__(self, number: int) -> Sample:
+        """Decode one sample.
+
+        Raises:
+            IndexError: There is no sample of that number.
+            ShardError: Its files are broken.
+        """
+        shard, record = self._samples[number]
+        members = self.members(number)
+        try:
+            suffix = next(s for s in IMAGE_SUFFIXES if s in members)
+            image = decode_image(members[suffix], suffix)
+            label = decode_label(members[LABEL_SUFFIX])
+            meta = json.loads(bytes(members["json"]))
+            if image.shape[:2] != label.shape or label.shape != (record.height, record.width):
+                raise ValueError(
+                    f"image {image.shape[:2]}, label map {label.shape}, index {record.height, record.width}"
+                )
+        except (OSError, SyntaxError, ValueError, LookupError, EOFError, StopIteration) as error:
+            raise ShardError(
+                f"sample {record.key} is broken ({error})",
+                where=self._folder.place(shard),
+                cure="Copy the shard again, or run convert again with --overwrite.",
+            ) from error
+        return Sample(record.key, image, label, meta)
+
+    def verify(self) -> None:
+        """Read all shards and compare them with the manifest's digests, and their members with the indexes.
+
+        Raises:
+            ShardError: The first shard that differs.
+        """
+        for shard in self.manifest.shards:
+            sha256 = hashlib.sha256()
+            for start in range(0, shard.size, _CHUNK):
+                sha256.update(self._folder.read(shard.name, start, _CHUNK))
+            if sha256.hexdigest() != shard.sha256:
+                raise ShardError(
+                    "its content has changed since it was written (SHA-256 differs)",
+                    where=self._folder.place(shard.name),
+                    cure="Copy it again, or run convert again with --overwrite.",
+                )
+            self._verify_index(shard)
+
+    def _verify_index(self, shard: ShardRecord) -> None:
+        index = ShardIndex.load(self._folder, shard.name)
+        listed = [
+            (f"{sample.key}.{member.suffix}", member.offset, member.size)
+            for sample in index.samples
+            for member in sample.members
+        ]
+        with tarfile.open(fileobj=io.BytesIO(self._folder.read(shard.name)), mode="r:") as tar:
+            stored = [(info.name, info.offset_data, info.size) for info in tar]
+        if listed != stored:
+            raise ShardError(
+                "its index lists other members than it holds",
+                where=self._folder.place(shard.name),
+                cure="Remove both and run the same convert command again.",
+            )
