@@ -1,7 +1,7 @@
 """Random access to the samples of a shard folder.
 
-Opening reads the manifest and the indexes and compares file lengths: quick, and enough to find a shard that was cut short.
-Samples are then slices of memory-mapped files. `ShardReader.verify` reads every byte and compares the digests.
+Opening reads the manifest and the indexes and compares file lengths: quick, and enough to find a shard that was cut
+short. Samples are then slices of memory-mapped files. `ShardReader.verify` reads every byte and compares the digests.
 """
 
 from __future__ import annotations
@@ -189,10 +189,9 @@ class ShardReader:
             image = decode_image(members[suffix], suffix)
             label = decode_label(members[LABEL_SUFFIX])
             meta = json.loads(bytes(members["json"]))
-            if image.shape[:2] != label.shape or label.shape != (record.height, record.width):
-                raise ValueError(
-                    f"image {image.shape[:2]}, label map {label.shape}, index {record.height, record.width}"
-                )
+            size = record.height, record.width
+            if image.shape[:2] != size or label.shape != size:
+                raise ValueError(f"image {image.shape[:2]}, label map {label.shape}, index {size}")
         except (OSError, SyntaxError, ValueError, LookupError, EOFError, StopIteration) as error:
             raise ShardError(
                 f"sample {record.key} is broken ({error})",

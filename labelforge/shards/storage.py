@@ -72,6 +72,10 @@ class Folder(ABC):
         """A file for writing under exactly this name."""
 
     @abstractmethod
+    def _complete(self, file: IO[bytes]) -> None:
+        """Make sure that all that was written survives, before the file is closed and named."""
+
+    @abstractmethod
     def _publish(self, partial: str, name: str) -> None:
         """Give a complete file its final name."""
 
@@ -85,11 +89,9 @@ class Folder(ABC):
         partial = self.temporary(name)
         try:
             try:
-                file = self._open(partial)
-                with file:
+                with self._open(partial) as file:
                     yield file
-                    file.flush()
-                    self._sync(file)
+                    self._complete(file)
                 self._publish(partial, name)
             except OSError as error:
                 raise ShardError(
@@ -101,9 +103,6 @@ class Folder(ABC):
             with suppress(OSError):
                 self.remove(partial)
             raise
-
-    def _sync(self, file: IO[bytes]) -> None:
-        """Make sure that what was written survives a power cut."""
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file (see `create`)."""
@@ -169,7 +168,8 @@ class LocalFolder(Folder):
         self.path.mkdir(parents=True, exist_ok=True)
         return (self.path / name).open("wb")
 
-    def _sync(self, file: IO[bytes]) -> None:
+    def _complete(self, file: IO[bytes]) -> None:
+        file.flush()
         os.fsync(file.fileno())
 
     def _publish(self, partial: str, name: str) -> None:
@@ -232,6 +232,9 @@ class RemoteFolder(Folder):
         self._fs.makedirs(self._path, exist_ok=True)
         file: IO[bytes] = self._fs.open(self._full(name), "wb")
         return file
+
+    def _complete(self, file: IO[bytes]) -> None:
+        del file  # closing it completes the upload
 
     def _publish(self, partial: str, name: str) -> None:
         self.remove(name)

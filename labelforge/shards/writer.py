@@ -11,6 +11,7 @@ import io
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -58,7 +59,7 @@ def escape_key(key: str) -> str:
     """
     parts = [quote(part, safe="~").replace(".", "%2E") for part in key.split("/")]
     escaped = parts[0]
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in pairwise(parts):
         escaped += ("/" if before and part else "%2F") + part
     return escaped
 
