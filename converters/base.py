@@ -173,6 +173,14 @@ class Converter(ABC):
             DatasetError: The label file is missing or broken.
         """
 
+    def files(self, source: Source) -> list[Path]:
+        """The files that a sample is made of, for finding missing and changed ones early."""
+        return [self.root / name for name in (source.image, source.labels) if name is not None]
+
+    def label_path(self, source: Source) -> Path:
+        """The file that holds a sample's labels; the image where the split has none."""
+        return self.root / (source.labels or source.image)
+
     def read_image(self, source: Source) -> bytes:
         """The image file's bytes.
 

@@ -1,0 +1,222 @@
+"""Reads source images and label pictures, and turns images into members of shards.
+
+An image that is neither resized nor turned and whose format the shard takes is stored as the bytes it was read as. It
+is decoded in any case, so that a file that is cut short is found now and not in the middle of a training run.
+
+Label pictures are never seen as colours: a palette picture's values are its palette indices, whatever the palette.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from labelforge.converters.base import Size
+from labelforge.errors import DatasetError
+from labelforge.shards import encode_image
+from labelforge.shards.codec import ImageSuffix
+
+__all__ = ["CODECS", "ImageCodec", "SourceImage", "fit_short_side", "read_label_map"]
+
+ImageCodec = Literal["keep", "jpeg", "png", "npy"]
+CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
+"""How images are stored: ``keep`` = as JPEG where the source is JPEG, else as PNG."""
+
+_SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
+_SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
+_COLOUR_MODES: Final = frozenset({"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+_GREY_SCALE: Final = {"L;2": 85, "L;4": 17}  # Pillow stretches grey pictures of few bits to 0-255
+_EXIF_ORIENTATION: Final = 0x0112
+_TRANSPOSE: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # EXIF orientation -> what shows the picture upright (EXIF 2.3, tag 0x0112)
+_SIDEWAYS: Final = frozenset({5, 6, 7, 8})
+# What Pillow raises on broken files, by experience and by its fuzz tests.
+_BROKEN: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def fit_short_side(size: Size, short_side: int | None) -> Size:
+    """The size with its shorter side scaled down to a number of pixels; never up.
+
+    Args:
+        size: (height, width).
+        short_side: Pixels wanted; None, or more than there are: the size stays.
+    """
+    shortest = min(size)
+    if short_side is None or shortest <= short_side:
+        return size
+    height, width = (max(1, (2 * side * short_side + shortest) // (2 * shortest)) for side in size)  # rounded
+    return height, width
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An image file in memory.
+
+    Attributes:
+        data: The file's bytes.
+        place: The file's path, for messages.
+        format: Pillow's name of the format.
+        size: (height, width) as stored, whatever EXIF says.
+    """
+
+    data: bytes
+    place: str
+    format: str
+    size: Size
+
+    @classmethod
+    def open(cls, data: bytes, place: str | os.PathLike[str]) -> SourceImage:
+        """Read the header.
+
+        Raises:
+            DatasetError: Not an image, or of a kind that does not show colours (a 16 bit depth map).
+        """
+        try:
+            with Image.open(io.BytesIO(data)) as picture:
+                mode, form, (width, height) = picture.mode, picture.format or "", picture.size
+        except _BROKEN as error:
+            raise _broken(place, len(data), error) from error
+        if mode not in _COLOUR_MODES:
+            raise DatasetError(
+                f"is not a colour image of 8 bits (mode {mode})", where=place, cure="Give the dataset's RGB images."
+            )
+        return cls(data, os.fspath(place), form, (height, width))
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation of a JPEG, 1 (upright) to 8; 1 where it says nothing readable."""
+        if self.format not in ("JPEG", "MPO"):
+            return 1
+        with warnings.catch_warnings(), Image.open(io.BytesIO(self.data)) as picture:
+            warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
+            try:
+                value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+            except _BROKEN:
+                return 1
+        return value if value in _TRANSPOSE else 1
+
+    def orientation_for(self, size: Size | None, labels: str) -> int:
+        """The EXIF orientation to apply so that the image fits its labels: 1 unless the sizes agree only then.
+
+        Args:
+            size: (height, width) that the labels were made for; None where they fit any.
+            labels: The label file, for the message.
+
+        Raises:
+            DatasetError: The image fits neither as stored nor turned.
+        """
+        if size is None or size == self.size:
+            return 1
+        orientation = self.orientation
+        if orientation in _SIDEWAYS and size == self.size[::-1]:
+            return orientation
+        raise DatasetError(
+            f"the image is {self.size[1]}x{self.size[0]} pixels, but its label map {labels} is {size[1]}x{size[0]}",
+            where=self.place,
+            cure="Unpack both again; they must be of the same release and not resized.",
+        )
+
+    def store(self, size: Size, codec: ImageCodec, orientation: int = 1) -> tuple[ImageSuffix, bytes]:
+        """The image as a member of a shard.
+
+        Args:
+            size: (height, width) of the turned image wanted; scaled with an antialiasing bicubic filter.
+            codec: How to store it.
+            orientation: EXIF orientation to apply first.
+
+        Returns:
+            Suffix and bytes of the member: the source's own bytes where nothing changes.
+
+        Raises:
+            DatasetError: The file is cut short or broken.
+        """
+        own = _SUFFIX_OF_FORMAT.get(self.format)
+        suffix = (own or "png") if codec == "keep" else _SUFFIX_OF_CODEC[codec]
+        sideways = orientation in _SIDEWAYS
+        stored_size = size[::-1] if sideways else size
+        try:
+            with Image.open(io.BytesIO(self.data)) as picture:
+                if stored_size != self.size:
+                    # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size leaves the filter enough.
+                    picture.draft(None, (2 * stored_size[1], 2 * stored_size[0]))
+                picture.load()
+                if suffix == own and stored_size == self.size and orientation == 1:
+                    return suffix, self.data
+                rgb = picture.convert("RGB")
+        except _BROKEN as error:
+            raise _broken(self.place, len(self.data), error) from error
+        if stored_size != self.size:
+            rgb = rgb.resize((stored_size[1], stored_size[0]), Image.Resampling.BICUBIC)
+        if orientation != 1:
+            rgb = rgb.transpose(_TRANSPOSE[orientation])
+        return suffix, encode_image(np.asarray(rgb), suffix)
+
+
+def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
+    """Read a label picture's values: palette indices or grey values of 1 to 16 bits, never colours.
+
+    Returns:
+        (H, W) uint8 or uint16 (int32 for 32 bit grey).
+
+    Raises:
+        DatasetError: The file is missing, cut short, or a colour picture.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        what = "this label file is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        cure = "Unpack the labels again, or leave samples without them out with --on-error skip."
+        raise DatasetError(what, where=path, cure=cure) from error
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            mode = picture.mode
+            scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
+            values = np.asarray(picture)
+    except _BROKEN as error:
+        raise _broken(path, len(data), error) from error
+    if mode == "1":
+        return values.astype(np.uint8)
+    if values.ndim != 2 or mode not in ("P", "L", "I", "I;16", "I;16B"):
+        raise DatasetError(
+            f"is a colour picture ({mode}), not a map of label ids",
+            where=path,
+            cure="Give the dataset's id maps; colours do not tell all labels apart.",
+        )
+    return values // scale if scale > 1 else values
+
+
+def _broken(place: str | os.PathLike[str], length: int, error: BaseException) -> DatasetError:
+    if length == 0:
+        what = "is empty"
+    elif isinstance(error, UnidentifiedImageError):
+        what = "is not an image"  # Pillow's own text names a memory address
+    else:
+        what = f"the image is cut short or broken ({error})"
+    return DatasetError(what, where=place, cure="Unpack or download it again, or leave it out with --on-error skip.")

@@ -1,0 +1,154 @@
+"""Mapillary Vistas: street scenes of all continents, releases 1.1 and 1.2 (66 labels) and 2.0 (124 labels).
+
+    ROOT/<split>/images/<key>.jpg
+    release 1.x   ROOT/config.json                          ROOT/<split>/labels/<key>.png
+    release 2.0   ROOT/config_v1.2.json, config_v2.0.json   ROOT/<split>/v1.2/labels/<key>.png, v2.0/labels/<key>.png
+
+A label is the position of its entry in the configuration file, and the palette *index* of a label picture. The releases
+number the same concept differently, so the file is compared with the label table before anything is read. Colours play
+no part: several labels of release 2.0 share one. The testing split is published without labels.
+(Neuhold et al., ICCV 2017.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from labelforge.converters.base import Converter, NativeLabels, PixelLabels, Source, Unannotated, check_root, list_files
+from labelforge.converters.images import read_label_map
+from labelforge.errors import ConfigError, DatasetError, did_you_mean
+from labelforge.label_space import LabelSpace
+
+__all__ = ["MapillaryVistas"]
+
+_TESTING = "testing"
+
+
+@dataclass(frozen=True)
+class _Release:
+    label_space: str
+    major: str  # first figure of the configuration file's version
+    label_folders: tuple[str, ...]  # below the split; the first that exists is taken
+
+
+_RELEASES: Final = {  # newest first
+    "2.0": _Release("mapillary-vistas-2.0", "2", ("v2.0/labels",)),
+    "1.2": _Release("mapillary-vistas-1.2", "1", ("v1.2/labels", "labels")),
+}
+
+
+class MapillaryVistas(Converter):
+    """One release of Mapillary Vistas.
+
+    Args:
+        root: Folder that holds the configuration file and the splits.
+        release: ``1.2`` (which stands for 1.1 too: the labels are the same) or ``2.0``; default: the newest there is.
+
+    Raises:
+        DatasetError: The folder is not the dataset, or its configuration file differs from the label table.
+        ConfigError: There is no such release.
+    """
+
+    name = "mapillary-vistas"
+    title = "Mapillary Vistas"
+    splits = ("training", "validation", _TESTING)
+
+    def __init__(self, root: str | os.PathLike[str], *, release: str | None = None) -> None:
+        super().__init__(root)
+        check_root(self.root, ["config*.json"], self.title)
+        if release is not None and release not in _RELEASES:
+            raise ConfigError(f"{self.title} has no release {release!r}", cure=did_you_mean(release, _RELEASES))
+        configs = _configurations(self.root)
+        candidates = (
+            [release] if release else [r for r in _RELEASES if r in configs and self._folders(r)] or list(configs)
+        )
+        self.release = candidates[0]
+        if self.release not in configs:
+            raise DatasetError(
+                f"holds no configuration file of release {self.release}; found those of {', '.join(configs)}",
+                where=self.root,
+                cure=f"Ask for release {next(iter(configs))}, or unpack config_v{self.release}.json too.",
+            )
+        self.label_space = _RELEASES[self.release].label_space
+        _compare(*configs[self.release], LabelSpace.load(self.label_space))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """See `Converter.options`."""
+        return {"release": self.release}
+
+    def _folders(self, release: str) -> list[str]:
+        """Label folders of a release that are there, relative to the root, by split."""
+        names = [f"{split}/{folder}" for split in self.splits for folder in _RELEASES[release].label_folders]
+        return [name for name in names if (self.root / name).is_dir()]
+
+    def sources(self, split: str) -> list[Source]:
+        """See `Converter.sources`."""
+        self.check_split(split)
+        images = list_files(self.root / split / "images", (".jpg", ".jpeg"), what=f"images of the split {split}")
+        folder = self._label_folder(split)
+        return sorted(
+            (
+                Source(
+                    path.stem,
+                    path.relative_to(self.root).as_posix(),
+                    f"{folder}/{path.stem}.png" if folder else None,
+                    {"release": self.release},
+                )
+                for path in images
+            ),
+            key=lambda source: source.key,
+        )
+
+    def _label_folder(self, split: str) -> str | None:
+        folders = [name for name in self._folders(self.release) if name.startswith(f"{split}/")]
+        if folders:
+            return folders[0]
+        if split == _TESTING:
+            return None
+        expected = " or ".join(_RELEASES[self.release].label_folders)
+        others = [r for r in _RELEASES if any(name.startswith(f"{split}/") for name in self._folders(r))]
+        cure = f"Ask for release {others[0]}, which is there." if others else "Unpack the labels too."
+        raise DatasetError(
+            f"holds no labels of release {self.release} ({expected})", where=self.root / split, cure=cure
+        )
+
+    def labels(self, source: Source) -> NativeLabels:
+        """See `Converter.labels`."""
+        return Unannotated() if source.labels is None else PixelLabels(read_label_map(self.label_path(source)))
+
+
+def _configurations(root: Path) -> dict[str, tuple[Path, list[str]]]:
+    """Release -> configuration file and its label names, newest release first."""
+    found: dict[str, tuple[Path, list[str]]] = {}
+    for path in sorted(root.glob("config*.json"), reverse=True):
+        try:
+            content = json.loads(path.read_bytes())
+            version, names = str(content["version"]), [str(label["name"]) for label in content["labels"]]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DatasetError(
+                f"is not a configuration file of Mapillary Vistas ({type(error).__name__}: {error})",
+                where=path,
+                cure="It needs 'version' and 'labels' with a 'name' each: unpack the dataset's own file again.",
+            ) from error
+        release = next((name for name, r in _RELEASES.items() if version.startswith(r.major)), None)
+        if release is None:
+            raise DatasetError(
+                f"is of version {version}, which is not known here", where=path, cure=did_you_mean(version, _RELEASES)
+            )
+        found.setdefault(release, (path, names))
+    return {release: found[release] for release in _RELEASES if release in found}
+
+
+def _compare(path: Path, names: list[str], space: LabelSpace) -> None:
+    """Make sure that a configuration file numbers the labels as the label table does."""
+    cure = "Use the dataset's own configuration file; a dataset with other labels needs a label space of its own."
+    for position, (here, there) in enumerate(zip(names, space.names, strict=False)):
+        if here != there:
+            raise DatasetError(f"label {position} is {here!r}; in {space.name} it is {there!r}", where=path, cure=cure)
+    if len(names) != len(space.names):
+        raise DatasetError(f"has {len(names)} labels; {space.name} has {len(space.names)}", where=path, cure=cure)
