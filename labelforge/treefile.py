@@ -70,6 +70,7 @@ class RawNode:
         parent: Index of the parent; None for the root.
         children: Indices of the children.
         facts: What ``nodes:`` says of it, with defaults filled in.
+        facts_at: Key path of those facts; None where there are none.
         mirror: Index of the mirror partner, -1 for none of the tree, None for itself.
     """
 
@@ -77,7 +78,8 @@ class RawNode:
     at: KeyPath
     parent: int | None
     children: list[int] = field(default_factory=list)
-    facts: NodeFacts = field(default_factory=lambda: NodeFacts())
+    facts: NodeFacts = field(default_factory=NodeFacts)
+    facts_at: KeyPath | None = None
     mirror: int | None = None
 
     @property
@@ -162,14 +164,12 @@ def _attach_facts(file: YamlFile, nodes: list[RawNode], references: References) 
         return nodes[found[0]]
 
     index = {id(node): i for i, node in enumerate(nodes)}
-    described: set[int] = set()
     for reference in file.data.get("nodes") or {}:
         at: KeyPath = ("nodes", reference)
         node = find(reference, at)
-        if id(node) in described:
+        if node.facts_at is not None:
             file.fail(at, f"the node {'/'.join(node.path)!r} has facts twice", "Put them under one key.")
-        described.add(id(node))
-        node.facts = file.validate(NodeFacts, at)
+        node.facts, node.facts_at = file.validate(NodeFacts, at), at
         if node.facts.mirror is None:
             continue
         if node.children:
@@ -197,7 +197,8 @@ def _fill_ids(file: YamlFile, nodes: list[RawNode]) -> None:
         if other is not node:
             both = f"{'/'.join(other.path)!r} and {'/'.join(node.path)!r}"
             cure = "Give one of them another id under 'nodes' (a leaf without one takes its position among the leaves)."
-            file.fail(node.at, f"the class id {node.facts.id} is taken twice, by {both}", cure)
+            at = node.facts_at or other.facts_at or node.at
+            file.fail(at, f"the class id {node.facts.id} is taken twice, by {both}", cure)
 
 
 def _fill_colors(nodes: list[RawNode]) -> None:

@@ -109,7 +109,8 @@ class YamlFile:
         try:
             return model.model_validate(data)
         except ValidationError as fault:
-            first = fault.errors()[0]
+            # A misspelt key also leaves the right one missing: the misspelling is the one to report.
+            first = min(fault.errors(), key=lambda error: error["type"] != "extra_forbidden")
             inner: KeyPath = tuple(first["loc"])
             what, cure = _explain(model, first, inner)
             self.fail((*at, *inner), what, cure)

@@ -1,0 +1,150 @@
+"""Mappings: complete, known, unambiguous; every fault with its line and cure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labelforge.errors import TaxonomyError
+from labelforge.label_space import LabelSpace
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Taxonomy
+
+TREE = """\
+name: small
+tree:
+  scene:
+    flat: [road, parking]
+    car:
+    sign:
+      back:
+      front: [stop, car]
+"""
+SPACE = """\
+name: town
+source: made up
+labels:
+  - {id: -1, name: plate}
+  - {id: 0, name: void, color: [0, 0, 0]}
+  - {id: 7, name: street}
+  - {id: 8, name: sign}
+"""
+MAPPING = """\
+dataset: town
+supervision: pixel
+labels:
+  plate: scene/car
+  void: {ignore: "never labelled"}
+  street: {any: [flat], except: [parking]}
+  sign: sign/front
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "label_spaces").mkdir()
+    (tmp_path / "tree.yaml").write_text(TREE)
+    (tmp_path / "label_spaces" / "town.yaml").write_text(SPACE)
+    (tmp_path / "town.yaml").write_text(MAPPING)
+    return tmp_path
+
+
+def test_rows_follow_the_label_space(folder: Path) -> None:
+    tree = Taxonomy.load(folder)
+    mapping = LabelMapping.load(tree, "town")
+    assert [(r.row, r.native_id, r.native_name, sorted(r.target.leaves), r.target.text) for r in mapping.rows] == [
+        (0, None, "(no annotation)", [], "ignore"),
+        (1, -1, "plate", [2], "scene/car"),
+        (2, 0, "void", [], "ignore"),
+        (3, 7, "street", [0], "flat except parking"),
+        (4, 8, "sign", [4, 5], "sign/front"),
+    ]
+    assert mapping.rows[2].target.reason == "never labelled"
+    assert mapping.row_of == {-1: 1, 0: 2, 7: 3, 8: 4}
+
+
+def test_records_survive_json(folder: Path) -> None:
+    tree = Taxonomy.load(folder)
+    mapping = LabelMapping.load(tree, "town")
+    again = LabelMapping.from_records(tree, "town", json.loads(json.dumps(mapping.to_records())))
+    assert again == mapping
+    assert again.digest == mapping.digest
+    assert LabelMapping.load(tree, folder / "town.yaml") == mapping
+
+
+FAULTS = {
+    "unknown node": ("flat], except", "flatt], except", 6, "unknown node 'flatt'. Did you mean 'flat'"),
+    "ambiguous name": ("scene/car", "car", 4, "'car' is ambiguous. Write 'scene/car' or 'front/car'"),
+    "unmapped label": ("  sign: sign/front\n", "", 3, "1 native label of town not mapped: 'sign'"),
+    "mapped twice": ("  void: {", "  plate: {", 5, r"the key 'plate' is repeated \(first in line 4\)"),
+    "unknown label": ("  street:", "  streat:", 6, "town has no label 'streat'. Did you mean 'street'"),
+    "empty set": ("except: [parking]", "except: [flat]", 6, "the label means no leaf"),
+    "except outside": ("except: [parking]", "except: [back]", 6, "takes away nothing"),
+    "empty any": ("any: [flat]", "any: []", 6, "'any' must be a list of nodes"),
+    "any is text": ("any: [flat]", "any: flat", 6, "'any' must be a list of nodes"),
+    "listed twice": ("any: [flat]", "any: [flat, flat]", 6, "'flat' is listed twice"),
+    "number in a list": ("any: [flat]", "any: [3]", 6, "3 is not the name of a node"),
+    "unknown form": ("{any: [flat], except", "{all: [flat], except", 6, "do not make a label expression"),
+    "except alone": ("{any: [flat], except: [parking]}", "{except: [parking]}", 6, "do not make a label expression"),
+    "null": ("sign: sign/front", "sign:", 7, "nothing is not a label expression"),
+    "number": ("sign: sign/front", "sign: 3", 7, "3 is not a label expression"),
+    "list": ("sign: sign/front", "sign: [stop]", 7, r"\['stop'\] is not a label expression"),
+    "reason empty": ('"never labelled"', '""', 5, "the reason of an ignored label must be text"),
+    "supervision": ("supervision: pixel", "supervision: pixels", 2, "supervision: input should be 'pixel' or 'box'"),
+    "no dataset": ("dataset: town\n", "", 1, "the key 'dataset' is missing"),
+    "unknown space": ("dataset: town", "dataset: twon", 1, "no label space is called 'twon'. Did you mean 'town'"),
+    "another tree": ("dataset: town\n", "dataset: town\ntaxonomy: large\n", 2, "this mapping is for tree 'large'"),
+    "unknown key": ("supervision:", "superversion:", 2, "unknown key 'superversion'. Did you mean 'supervision'"),
+    "labels a list": (MAPPING[MAPPING.index("labels:") :], "labels: [a]\n", 3, "labels: input should be a valid dict"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named_with_file_line_and_cure(fault: str, folder: Path) -> None:
+    old, new, line, message = FAULTS[fault]
+    assert old in MAPPING
+    (folder / "town.yaml").write_text(MAPPING.replace(old, new, 1))
+    with pytest.raises(TaxonomyError, match=message) as caught:
+        LabelMapping.load(Taxonomy.load(folder), "town")
+    assert str(caught.value).startswith(f"{folder / 'town.yaml'}:{line}: ")
+
+
+SPACE_FAULTS = {
+    "id twice": ("id: 8", "id: 7", 7, "the id 7 is taken twice, by 'street' and 'sign'"),
+    "name twice": ("name: sign", "name: street", 7, "the label 'street' is repeated"),
+    "id not a number": ("id: 8", "id: eight", 7, "labels.3.id: input should be a valid integer"),
+    "colour": ("[0, 0, 0]", "[0, 0, 300]", 5, "less than or equal to 255"),
+    "no labels": (SPACE[SPACE.index("labels:") :], "labels: []\n", 3, "labels"),
+}
+
+
+@pytest.mark.parametrize("fault", SPACE_FAULTS)
+def test_a_fault_in_a_label_space_is_named_too(fault: str, folder: Path) -> None:
+    old, new, line, message = SPACE_FAULTS[fault]
+    path = folder / "label_spaces" / "town.yaml"
+    path.write_text(SPACE.replace(old, new, 1))
+    with pytest.raises(TaxonomyError, match=message) as caught:
+        LabelSpace.load("town", folder)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+def test_a_missing_mapping_names_the_ones_there_are(folder: Path) -> None:
+    with pytest.raises(TaxonomyError, match=r"no mapping for dataset 'twon'\. Did you mean 'town'\?"):
+        LabelMapping.load(Taxonomy.load(folder), "twon")
+
+
+@pytest.mark.parametrize("dataset", ["cityscapes", "mapillary-vistas-1.2", "mapillary-vistas-2.0", "gtsdb"])
+def test_iv2018_maps_every_label_of_its_datasets(dataset: str) -> None:
+    tree = Taxonomy.load("iv2018")
+    mapping = LabelMapping.load(tree, dataset)
+    assert [r.native_id for r in mapping.rows[1:]] == list(LabelSpace.load(dataset).ids)
+
+
+def test_iv2018_uses_the_27_cityscapes_classes_of_the_authors() -> None:
+    mapping = LabelMapping.load(Taxonomy.load("iv2018"), "cityscapes")
+    ignored = {r.native_name for r in mapping.rows[1:] if r.target.ignored}
+    assert ignored == {
+        "unlabeled", "rectification border", "out of roi", "static", "dynamic", "ground", "license plate", "polegroup",
+    }  # fmt: skip
