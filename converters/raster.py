@@ -1,0 +1,183 @@
+"""Annotated regions become pixels: boxes filled with a shape, and COCO polygons and run lengths.
+
+Coordinates are pixel edges: x grows to the right and y downwards, the image covers [0, W) x [0, H), and pixel (row i,
+column j) covers [j, j + 1) x [i, i + 1) with its centre at (j + 0.5, i + 0.5). A box is (left, top, right, bottom) with
+right and bottom exclusive, in floats. A pixel belongs to a region if its centre does; so integer boxes are exact, a box
+scaled by any factor stays the same shape, and rectangles that share an edge tile without gap or overlap.
+
+Half of the box around a triangular sign is not sign. So each box is filled with the shape of its class, inscribed in
+the box; the six shapes are one inequality each (`SHAPES`), tested at all pixel centres of the box at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from labelforge.converters.base import NO_ANNOTATION, Size, nearest
+
+__all__ = ["OCTAGON_CUT", "SHAPES", "Overlaps", "draw_segmentation", "rasterise"]
+
+Floats = NDArray[np.float64]
+
+Overlaps = Literal["smallest", "ignore", "set"]
+"""What a pixel in several boxes of different classes becomes: the class of the smallest box, nothing, or the set."""
+
+OCTAGON_CUT: Final = 0.25
+"""Length that an octagon's corners take off each end of a side, as a share of the side. A regular octagon has 0.293;
+the masks that the method's authors published have 0.25 (0.99 IoU, against 0.94)."""
+
+SHAPES: Final[Mapping[str, Callable[[Floats, Floats], NDArray[np.bool_]]]] = {
+    "rectangle": lambda p, q: np.ones(np.broadcast_shapes(p.shape, q.shape), dtype=np.bool_),
+    "circle": lambda p, q: p * p + q * q <= 1,
+    "triangle up": lambda p, q: 2 * np.abs(p) <= 1 + q,
+    "triangle down": lambda p, q: 2 * np.abs(p) <= 1 - q,
+    "diamond": lambda p, q: np.abs(p) + np.abs(q) <= 1,
+    "octagon": lambda p, q: np.abs(p) + np.abs(q) <= 2 - 2 * OCTAGON_CUT,
+}
+"""Which points of a box belong to its shape: p (1, W) runs from -1 at the left side of the box to 1 at the right side,
+q (H, 1) from -1 at the top to 1 at the bottom; the answer is (H, W). What lies outside the box is cut off besides."""
+
+
+def rasterise(
+    boxes: Floats | Sequence[Sequence[float]],
+    shapes: Sequence[str],
+    values: Sequence[int],
+    size: Size,
+    *,
+    background: int = NO_ANNOTATION,
+    overlaps: Overlaps = "smallest",
+    sets: Mapping[frozenset[int], int] | None = None,
+) -> NDArray[np.int32]:
+    """Draw boxes into a label map.
+
+    Where boxes of the same value overlap, the pixel has that value (so repeated annotations collapse). Where their
+    values differ, ``overlaps`` decides: ``smallest`` draws larger boxes first, equally large ones in the order given,
+    so the smallest and latest is on top; ``ignore`` leaves the pixel as background; ``set`` gives it the set's value.
+
+    A box whose shape holds no pixel centre still gets the one pixel in which its middle lies: small objects do not
+    vanish when an image is made smaller. What lies outside the image is cut off.
+
+    Args:
+        boxes: (N, 4) left, top, right, bottom in pixel edges of the label map, right and bottom exclusive.
+        shapes: N names out of `SHAPES`.
+        values: N values to draw.
+        size: (height, width) of the label map.
+        background: Value outside all boxes.
+        overlaps: What a pixel in several boxes of different values becomes.
+        sets: Only for ``set``: the value that stands for each set of values that overlap somewhere.
+
+    Returns:
+        (H, W) int32 label map.
+
+    Raises:
+        ValueError: Lengths differ, a box is not finite or has no area, or ``sets`` is missing.
+        KeyError: A shape or a set is unknown.
+    """
+    edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    if not len(edges) == len(shapes) == len(values):
+        raise ValueError(f"{len(edges)} boxes, {len(shapes)} shapes and {len(values)} values")
+    extent = edges[:, 2:] - edges[:, :2]
+    if not (np.isfinite(edges).all() and (extent > 0).all()):
+        raise ValueError("every box must be finite, with left < right and top < bottom")
+    if overlaps == "set" and sets is None:
+        raise ValueError("overlaps='set' needs the value of every set")
+    if overlaps != "smallest":
+        return _draw_sets(edges, shapes, values, size, background, sets if overlaps == "set" else None)
+    out = np.full(size, background, dtype=np.int32)
+    for i in np.argsort(-extent.prod(axis=1), kind="stable"):
+        window, inside = _cover(edges[i], shapes[i], size)
+        out[window][inside] = values[i]
+    return out
+
+
+def _draw_sets(
+    edges: Floats,
+    shapes: Sequence[str],
+    values: Sequence[int],
+    size: Size,
+    background: int,
+    sets: Mapping[frozenset[int], int] | None,
+) -> NDArray[np.int32]:
+    """Draw boxes so that no one is on top: overlaps become the value of their set, or background without ``sets``."""
+    members = [frozenset[int]()]  # the set of values that each state of a pixel stands for
+    state = np.zeros(size, dtype=np.int32)
+    for edge, shape, value in zip(edges, shapes, values, strict=True):
+        window, inside = _cover(edge, shape, size)
+        before = state[window][inside]
+        after = before.copy()
+        for number in np.unique(before):
+            joined = members[number] | {value}
+            if joined not in members:
+                members.append(joined)
+            after[before == number] = members.index(joined)
+        state[window][inside] = after
+    drawn = [background if not m or (sets is None and len(m) > 1) else _value_of(m, sets) for m in members]
+    return np.array(drawn, dtype=np.int32)[state]
+
+
+def _value_of(members: frozenset[int], sets: Mapping[frozenset[int], int] | None) -> int:
+    return next(iter(members)) if len(members) == 1 or sets is None else sets[members]
+
+
+def _cover(edges: Floats, shape: str, size: Size) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """The part of the image that a box touches, as (rows, columns), and which of its pixels the shape covers."""
+    left, top, right, bottom = edges.tolist()
+    limits = np.array([size[1], size[0]])
+    x0, y0 = np.clip(np.floor(edges[:2]).astype(np.int64), 0, limits).tolist()
+    x1, y1 = np.clip(np.ceil(edges[2:]).astype(np.int64), 0, limits).tolist()
+    x = np.arange(x0, x1)[None, :] + 0.5
+    y = np.arange(y0, y1)[:, None] + 0.5
+    # Twice the distance from the middle: exact for integer boxes, so that shapes are exactly symmetric.
+    p = (2 * x - (left + right)) / (right - left)
+    q = (2 * y - (top + bottom)) / (bottom - top)
+    # Half open, on the coordinates themselves: rectangles that share an edge tile whatever the rounding of p and q.
+    inside = SHAPES[shape](p, q) & (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    if inside.size and not inside.any():
+        row = min(max(int(np.floor((top + bottom) / 2)), y0), y1 - 1) - y0
+        column = min(max(int(np.floor((left + right) / 2)), x0), x1 - 1) - x0
+        inside[row, column] = True
+    return (slice(y0, y1), slice(x0, x1)), inside
+
+
+def draw_segmentation(
+    segmentation: Sequence[Sequence[float]] | Mapping[str, Any], image_size: Size, output_size: Size
+) -> NDArray[np.bool_]:
+    """Draw one object of a COCO annotation, by COCO's own code, at any size.
+
+    Args:
+        segmentation: A list of polygons, each x0, y0, x1, y1, ... in pixel edges of the image, whose union is the
+            object; or run lengths, ``{"size": [H, W], "counts": list or compressed string}``.
+        image_size: (height, width) of the image annotated.
+        output_size: (height, width) wanted. Polygons are scaled before they are drawn, run lengths are drawn at the
+            image's size and resampled by nearest neighbour.
+
+    Returns:
+        (H, W) bool, where the object is.
+
+    Raises:
+        ValueError: Run lengths of another size than the image.
+    """
+    if isinstance(segmentation, Mapping):
+        if tuple(segmentation["size"]) != tuple(image_size):
+            raise ValueError(f"run lengths are of size {tuple(segmentation['size'])}, the image of {tuple(image_size)}")
+        runs = segmentation
+        if not isinstance(runs["counts"], str | bytes):
+            runs = coco.frPyObjects(dict(runs), *image_size)
+        return nearest(_decode([runs])[:, :, 0], output_size)
+    scale = np.array([output_size[1] / image_size[1], output_size[0] / image_size[0]])
+    polygons = [(np.reshape(polygon, (-1, 2)) * scale).ravel().tolist() for polygon in segmentation]
+    return np.asarray(_decode(coco.frPyObjects(polygons, *output_size)).any(axis=2), dtype=np.bool_)
+
+
+def _decode(runs: list[Any]) -> NDArray[np.bool_]:
+    """Compressed run lengths of N masks as (H, W, N) bool."""
+    with warnings.catch_warnings():
+        # pycocotools up to 2.0.11 hands NumPy 2 an array type without the new `copy` keyword; the result is right.
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
+        return np.asarray(coco.decode(runs), dtype=np.bool_)
