@@ -1,0 +1,170 @@
+"""Augmentation against other ways of computing the same crop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labelforge.trainer.augment import (
+    PAD_COLOR,
+    View,
+    augment,
+    crop_image,
+    crop_rows,
+    draw_view,
+    fit_scale,
+    jitter_colors,
+    resize,
+)
+from labelforge.trainer.config import DataConfig
+
+RNG = np.random.default_rng(5)
+IMAGE = RNG.integers(0, 256, (37, 61, 3), np.uint8)
+ROWS = RNG.integers(1, 9, (37, 61), np.uint16)
+
+VIEWS = [
+    View((37, 61), (37, 61), (3, 5, 20, 30), False),
+    View((37, 61), (74, 122), (11, 40, 32, 48), False),
+    View((37, 61), (19, 31), (0, 2, 16, 24), True),
+    View((37, 61), (25, 41), (-5, -7, 40, 64), False),  # the image is smaller than the crop: padded on all sides
+    View((37, 61), (50, 82), (30, -3, 40, 50), True),  # over the left and lower edges
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_crop_is_a_cut_out_of_the_scaled_and_padded_image(view: View) -> None:
+    height, width = view.scaled
+    whole = np.asarray(Image.fromarray(IMAGE).resize((width, height), Image.Resampling.BILINEAR))
+    margin = 100
+    padded = np.full((height + 2 * margin, width + 2 * margin, 3), PAD_COLOR, np.uint8)
+    padded[margin : margin + height, margin : margin + width] = whole
+    top, left, h, w = view.window
+    expected = padded[margin + top : margin + top + h, margin + left : margin + left + w]
+    got = crop_image(IMAGE, view)
+    got = got[:, ::-1] if view.flip else got
+    assert got.shape == (h, w, 3)
+    assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_labels_are_the_source_pixels_under_each_centre(view: View) -> None:
+    top, left, h, w = view.window
+    expected = np.zeros((h, w), np.uint16)
+    for y in range(h):
+        for x in range(w):
+            sy, sx = top + y, left + x
+            if 0 <= sy < view.scaled[0] and 0 <= sx < view.scaled[1]:
+                source_y = int((sy + 0.5) * 37 / view.scaled[0])
+                source_x = int((sx + 0.5) * 61 / view.scaled[1])
+                expected[y, x] = ROWS[source_y, source_x]
+    got = crop_rows(ROWS, view, fill=0)
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got[:, ::-1] if view.flip else got, expected)
+
+
+def test_image_and_labels_stay_aligned_at_any_scale() -> None:
+    """A picture that is its own label: after augmentation the two must still agree away from edges of regions."""
+    label = np.kron(RNG.integers(0, 2, (6, 8)), np.ones((32, 32), int)).astype(np.uint8)
+    image = np.repeat(label[..., None] * 255, 3, axis=2)
+    config = DataConfig(crop=(64, 96), scale=(0.5, 2.0), resize="fit")
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        pixels, rows = augment(rng, image, label + 1, config, mirror=np.arange(3), offset=0)
+        sure = (pixels.max(axis=2) <= 10) | (pixels.min(axis=2) >= 245)
+        sure &= rows > 0
+        assert sure.mean() > 0.3
+        np.testing.assert_array_equal(pixels[..., 0][sure] > 127, rows[sure] == 2)
+        assert (pixels[rows == 0] == PAD_COLOR).all()
+
+
+def test_a_drawn_view_covers_the_crop_when_the_scale_is_at_least_one() -> None:
+    config = DataConfig(crop=(48, 40), scale=(1.0, 2.0))
+    for seed in range(200):
+        view = draw_view(np.random.default_rng(seed), (37, 61), config)
+        top, left, h, w = view.window
+        assert top >= 0 and top + h <= view.scaled[0]
+        assert left >= 0 and left + w <= view.scaled[1]
+
+
+def test_scales_fill_their_range_evenly_and_half_the_crops_are_mirrored() -> None:
+    config = DataConfig(crop=(512, 706), scale=(1.0, 4.0))
+    views = [draw_view(np.random.default_rng(seed), (1024, 2048), config) for seed in range(2000)]
+    # fit: Cityscapes' 1024x2048 becomes 512x1024, as in the paper
+    scales = np.array([view.scaled[0] / 512 for view in views])
+    assert scales.min() == pytest.approx(1, abs=0.01)
+    assert scales.max() == pytest.approx(4, abs=0.01)
+    assert (scales < 2).mean() == pytest.approx(0.5, abs=0.05)
+    assert np.mean([view.flip for view in views]) == pytest.approx(0.5, abs=0.05)
+    fixed = DataConfig(crop=(512, 706), scale=(1.0, 4.0), flip=False)
+    unflipped = [draw_view(np.random.default_rng(seed), (1024, 2048), fixed) for seed in range(20)]
+    assert [v.window for v in unflipped] == [v.window for v in views[:20]]
+    assert not any(v.flip for v in unflipped)
+
+
+def test_without_fitting_the_scale_is_of_stored_pixels() -> None:
+    config = DataConfig(crop=(16, 16), resize="none", scale=(1.0, 1.0), flip=False)
+    view = draw_view(np.random.default_rng(0), (37, 61), config)
+    assert view.scaled == (37, 61)
+    top, left, _, _ = view.window
+    np.testing.assert_array_equal(crop_image(IMAGE, view), IMAGE[top : top + 16, left : left + 16])
+
+
+@pytest.mark.parametrize(("size", "scale"), [((1024, 2048), 0.5), ((600, 706), 1.0), ((256, 353), 2.0)])
+def test_fit_scale(size: tuple[int, int], scale: float) -> None:
+    assert fit_scale(size, (512, 706)) == pytest.approx(scale)
+
+
+def test_a_mirrored_crop_sends_rows_through_the_mirror_table() -> None:
+    """By brute force: dataset B starts at global row 4; "left" and "right" swap, "thirty" falls silent."""
+    mirror = np.array([0, 1, 2, 3, 4, 6, 5, 9, 8, 9])  # 5 <-> 6; 7 -> 9, a row appended for silence
+    rows = RNG.integers(0, 5, (37, 61)).astype(np.uint8)  # local rows of B: 0..4 = global 4..8
+    config = DataConfig(crop=(30, 50), resize="none", scale=(1.0, 1.0))
+    seen = set()
+    for seed in range(30):
+        view = draw_view(np.random.default_rng(seed), (37, 61), config)
+        _, got = augment(np.random.default_rng(seed), IMAGE, rows, config, mirror=mirror, offset=4)
+        top, left, h, w = view.window
+        for y in range(h):
+            for x in range(w):
+                if view.flip:
+                    local = int(rows[top + y, left + w - 1 - x])
+                    expected = {0: 4, 1: 6, 2: 5, 3: 9, 4: 8}[local]
+                else:
+                    expected = 4 + int(rows[top + y, left + x])
+                assert got[y, x] == expected
+        assert got.dtype == np.int16
+        seen.add(view.flip)
+    assert seen == {False, True}
+
+
+def test_padding_is_no_annotation_of_the_own_dataset() -> None:
+    config = DataConfig(crop=(64, 64), resize="none", scale=(0.5, 0.5))
+    _, got = augment(np.random.default_rng(1), IMAGE, ROWS, config, mirror=np.arange(30), offset=20)
+    assert (got == 20).sum() == 64 * 64 - round(37 / 2) * round(61 / 2)
+    assert set(np.unique(got)) <= {20, *range(21, 29)}
+
+
+def test_a_part_of_a_resize_is_that_part_of_the_whole() -> None:
+    whole = resize(IMAGE, (90, 77))
+    assert whole.shape == (90, 77, 3)
+    part = resize(IMAGE, (90, 77), (13, 20, 61, 77))
+    assert np.abs(part.astype(int) - whole[13:61, 20:77]).max() <= 1
+
+
+def test_shrinking_averages_over_the_covered_area() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    small = resize(stripes, (16, 16))
+    assert np.abs(small[2:-2, 2:-2].astype(int) - 127).max() <= 4  # point sampling would give 0 or 255
+
+
+def test_jitter_changes_colours_within_its_strength_and_nothing_else() -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    for seed in range(50):
+        out = jitter_colors(np.random.default_rng(seed), grey, 0.2)
+        assert len(np.unique(out)) == 1  # neither contrast nor saturation can change a plain grey
+        assert 80 <= out[0, 0, 0] <= 120
+    same = jitter_colors(np.random.default_rng(0), IMAGE, 0.0)
+    np.testing.assert_array_equal(same, IMAGE)
+    assert (jitter_colors(np.random.default_rng(0), IMAGE, 0.3) != IMAGE).any()

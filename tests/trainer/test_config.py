@@ -1,0 +1,120 @@
+"""The training configuration: defaults, files, settings and their errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from labelforge.errors import ConfigError
+from labelforge.trainer.config import TrainConfig, describe_fields, load_config
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_defaults_are_the_papers_training() -> None:
+    config = load_config()
+    assert config.data.crop == (512, 706)
+    assert (config.loss.root, config.loss.others, config.loss.gate, config.loss.boxes) == (1.0, 0.1, "parent", "own")
+    assert config.model.backbone == "resnet50"
+    assert config.model.features == 256
+    # Vistas has 18000 training images, two per batch: 9000 steps are an epoch; the paper cuts after epochs 8 and 15.
+    assert [round(cut * config.steps / 9000, 6) for cut in config.optim.cuts] == [8, 15]
+
+
+def test_a_file_may_hold_any_part(tmp_path: Path) -> None:
+    path = write(tmp_path, "steps: 7\nmodel: {backbone: resnet18}\nloss:\n  nodes: {traffic sign/front: 0.5}\n")
+    config = load_config(path)
+    assert (config.steps, config.model.backbone, config.loss.nodes) == (7, "resnet18", {"traffic sign/front": 0.5})
+    assert config.model.output_stride == TrainConfig().model.output_stride
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "# nothing yet\n")) == TrainConfig()
+
+
+def test_settings_lie_over_the_file_and_mappings_merge(tmp_path: Path) -> None:
+    path = write(tmp_path, "optim: {lr: 0.5, momentum: 0.8}\ndata: {batch: {gtsdb: 3}}\n")
+    settings = ["optim.lr=0.25", "data.batch={cityscapes: 2}", "data.crop=[32, 64]", "model.weights=null", "steps=5"]
+    config = load_config(path, settings)
+    assert (config.optim.lr, config.optim.momentum) == (0.25, 0.8)
+    assert config.data.batch == {"gtsdb": 3, "cityscapes": 2}
+    assert config.data.crop == (32, 64)
+    assert config.model.weights is None
+
+
+def test_a_dumped_configuration_reads_back_equal(tmp_path: Path) -> None:
+    config = load_config(None, ["data.batch={mapillary-vistas-1.2: 2}", "optim.cuts=[]", "optim.weight_decay=1e-05"])
+    path = write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))
+    assert load_config(path) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what", "cure"),
+    [
+        ("steps: 5\noptim:\n  lrr: 0.1\n", 3, "unknown key 'lrr'", "Did you mean 'lr'?"),
+        ("seed: 1\nmodle: {}\n", 2, "unknown key 'modle'", "Did you mean 'model'?"),
+        ("model:\n  output_stride: 4\n", 2, "8, 16 or 32", None),
+        ("data:\n  crop: [512]\n", 2, "data.crop", None),
+        ("data:\n  scale: [2, 1]\n", 2, "the smaller first", None),
+        ("loss:\n  nodes:\n    road: -1\n", 3, "greater than or equal to 0", None),
+        ("steps: 5\nsteps: 6\n", 2, "'steps' is repeated", "Keep one"),
+        ("- 1\n", 1, "must be a mapping, not a list", None),
+        ("steps: [1\n", 2, "not valid YAML", None),
+    ],
+)
+def test_faults_of_a_file_name_file_and_line(tmp_path: Path, text: str, line: int, what: str, cure: str | None) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}:{line}: ")
+    assert what in message
+    assert cure is None or cure in message
+    assert "\n" not in message
+
+
+def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("optim.lrr=1", "unknown key 'lrr'. Did you mean 'lr'?"),
+        ("optim.lr=fast", "optim.lr: input should be a valid number"),
+        ("optim.lr.x=1", "optim.lr: "),
+        ("optim.lr", "not of the form key=value. Write for example --set optim.lr=0.02."),
+        ("=3", "not of the form key=value"),
+        ("data.crop=[1, 2", "not valid YAML"),
+        ("data=3", "data: "),
+    ],
+)
+def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, ["steps=3", setting])
+    assert str(caught.value).startswith(f"--set {setting}: {what}")
+
+
+def test_settings_that_only_fit_together_are_checked_together(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: {scale: [3, 4]}\n")
+    assert load_config(path, ["data.scale=[1, 2]"]).data.scale == (1.0, 2.0)
+
+
+def test_models_are_frozen_and_every_field_is_described() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainConfig().seed = 3  # type: ignore[misc]
+    rows = list(describe_fields())
+    assert all(description.endswith((".", ")")) for _, _, _, description in rows)
+    keys = [key for key, _, _, _ in rows]
+    assert len(set(keys)) == len(keys)
+    # Every key can be set to the default that its row shows.
+    settings = [f"{key}={'' if default == 'empty' else default}" for key, _, default, _ in rows]
+    assert load_config(None, settings) == TrainConfig()

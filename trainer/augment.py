@@ -1,0 +1,207 @@
+"""Augmentation: from a stored sample to one training crop.
+
+A :class:`View` is a window of the crop's size laid over the scaled image; only the source pixels under the window are
+ever resampled. Where the window reaches over the image's edge, the crop is padded with :data:`PAD_COLOR` and with the
+row "no annotation". Labels are never interpolated, and a mirrored crop sends every row through the target table's
+``mirror``: "go left" becomes "go right", and a class without a mirror image falls silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from labelforge.trainer.config import DataConfig
+
+__all__ = [
+    "PAD_COLOR",
+    "View",
+    "augment",
+    "crop_image",
+    "crop_rows",
+    "draw_view",
+    "fit_scale",
+    "jitter_colors",
+    "resize",
+]
+
+PAD_COLOR = (124, 116, 104)
+"""RGB outside the image: the mean colour of ImageNet, near 0 once a network has normalised its input."""
+
+Pixels = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class View:
+    """A crop as a window over the scaled image.
+
+    Attributes:
+        source: Height and width of the stored image.
+        scaled: Height and width that the whole image would have after scaling.
+        window: Top, left, height and width of the crop in scaled pixels; it may reach over the image's edges.
+        flip: Whether the crop is mirrored left to right.
+    """
+
+    source: tuple[int, int]
+    scaled: tuple[int, int]
+    window: tuple[int, int, int, int]
+    flip: bool
+
+    @property
+    def visible(self) -> tuple[int, int, int, int]:
+        """Top, left, bottom, right of the part of the window that lies on the image, in scaled pixels."""
+        top, left, height, width = self.window
+        return max(top, 0), max(left, 0), min(top + height, self.scaled[0]), min(left + width, self.scaled[1])
+
+
+def fit_scale(size: tuple[int, int], crop: tuple[int, int]) -> float:
+    """Scale at which the crop just fits into an image: one side equal, the other at least as long."""
+    return max(crop[0] / size[0], crop[1] / size[1])
+
+
+def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfig) -> View:
+    """Draw the scale, the place and the mirroring of a crop.
+
+    Args:
+        rng: Source of randomness; always used for the same number of draws.
+        size: Height and width of the stored image.
+        config: ``crop``, ``resize``, ``scale`` and ``flip`` are used.
+    """
+    low, high = config.scale
+    zoom, down, right, coin = rng.random(4)
+    scale = float(low * (high / low) ** zoom)
+    if config.resize == "fit":
+        scale *= fit_scale(size, config.crop)
+    height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    top = _place(down, height - config.crop[0])
+    left = _place(right, width - config.crop[1])
+    return View(size, (height, width), (top, left, *config.crop), config.flip and coin < 0.5)
+
+
+def crop_image(image: Pixels, view: View) -> Pixels:
+    """The window's pixels: bilinear, and averaged over the covered area where the image shrinks.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, of the size ``view.source``.
+        view: What to look at.
+
+    Returns:
+        (h, w, 3) uint8, padded with :data:`PAD_COLOR`, mirrored if the view is.
+    """
+    top, left, bottom, right = view.visible
+    fine = resize(image, view.scaled, (top, left, bottom, right))
+    height, width = view.window[2:]
+    if fine.shape[:2] != (height, width):
+        padded = np.empty((height, width, 3), np.uint8)
+        padded[...] = PAD_COLOR
+        y, x = top - view.window[0], left - view.window[1]
+        padded[y : y + fine.shape[0], x : x + fine.shape[1]] = fine
+        fine = padded
+    return fine[:, ::-1] if view.flip else fine
+
+
+def crop_rows(rows: Rows, view: View, fill: int) -> Rows:
+    """The window's label rows: nearest neighbour, ``fill`` outside the image, mirrored if the view is.
+
+    Rows keep their numbers; the caller sends the rows of a mirrored view through the table's ``mirror``.
+
+    Args:
+        rows: (H, W) integers, of the size ``view.source``.
+        view: What to look at.
+        fill: Row "no annotation" of the same dataset.
+
+    Returns:
+        (h, w) of the same dtype.
+    """
+    top, left, height, width = view.window
+    y = _nearest(top, height, view.scaled[0], view.source[0])
+    x = _nearest(left, width, view.scaled[1], view.source[1])
+    inside_y, inside_x = y >= 0, x >= 0
+    out: Rows = rows[np.ix_(np.maximum(y, 0), np.maximum(x, 0))]
+    out[~inside_y] = fill
+    out[:, ~inside_x] = fill
+    return out[:, ::-1] if view.flip else out
+
+
+def resize(image: Pixels, scaled: tuple[int, int], part: tuple[int, int, int, int] | None = None) -> Pixels:
+    """Resize an image, or only a part of the result, bilinearly with antialiasing.
+
+    Args:
+        image: (H, W, 3) uint8.
+        scaled: Height and width of the whole result.
+        part: Top, left, bottom, right of the wanted part of the result; None for all of it.
+
+    Returns:
+        (bottom - top, right - left, 3) uint8.
+    """
+    top, left, bottom, right = part or (0, 0, *scaled)
+    if image.shape[:2] == scaled:
+        return image[top:bottom, left:right]
+    step_y, step_x = image.shape[0] / scaled[0], image.shape[1] / scaled[1]
+    box = (left * step_x, top * step_y, min(right * step_x, image.shape[1]), min(bottom * step_y, image.shape[0]))
+    size = (right - left, bottom - top)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box))
+
+
+def jitter_colors(rng: np.random.Generator, image: Pixels, strength: float) -> Pixels:
+    """Scale brightness, contrast and saturation by factors drawn from ``1 - strength .. 1 + strength``.
+
+    Args:
+        rng: Source of randomness; three draws.
+        image: (H, W, 3) uint8.
+        strength: At least 0, below 1.
+    """
+    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3).astype(np.float32)
+    bright = image.astype(np.float32) * brightness
+    grey = bright @ np.array([0.299, 0.587, 0.114], np.float32)
+    mean = grey.mean()
+    colorful = grey[..., None] + (bright - grey[..., None]) * saturation
+    out: Pixels = np.clip(mean + (colorful - mean) * contrast, 0, 255).round().astype(np.uint8)
+    return out
+
+
+def augment(
+    rng: np.random.Generator,
+    image: Pixels,
+    rows: Rows,
+    config: DataConfig,
+    *,
+    mirror: npt.NDArray[np.int64],
+    offset: int,
+) -> tuple[Pixels, npt.NDArray[np.int16]]:
+    """One training crop of a sample.
+
+    Args:
+        rng: Source of randomness.
+        image: (H, W, 3) uint8 RGB.
+        rows: (H, W) rows of the sample's own dataset; its row 0 is "no annotation".
+        config: What to do.
+        mirror: (L,) global row -> global row in a mirrored image (``TargetTable.mirror``).
+        offset: First global row of the dataset.
+
+    Returns:
+        (h, w, 3) uint8 and (h, w) int16 of global rows.
+    """
+    view = draw_view(rng, (image.shape[0], image.shape[1]), config)
+    pixels = crop_image(image, view)
+    if config.jitter:
+        pixels = jitter_colors(rng, pixels, config.jitter)
+    table = mirror if view.flip else np.arange(len(mirror))
+    crop = crop_rows(rows, view, fill=0)
+    return np.ascontiguousarray(pixels), table[offset:].astype(np.int16)[crop]
+
+
+def _place(draw: float, slack: int) -> int:
+    """An offset in 0..slack, or, where the image is the smaller of the two, in slack..0."""
+    return int(draw * (slack + 1)) if slack >= 0 else -int(draw * (1 - slack))
+
+
+def _nearest(start: int, length: int, scaled: int, source: int) -> npt.NDArray[np.int64]:
+    """Source index under the centre of each of ``length`` scaled pixels from ``start``; -1 outside."""
+    at = np.arange(start, start + length)
+    index = np.minimum(((at + 0.5) * (source / scaled)).astype(np.int64), source - 1)
+    return np.where((at >= 0) & (at < scaled), index, -1)

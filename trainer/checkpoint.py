@@ -1,0 +1,292 @@
+"""Checkpoints that explain themselves.
+
+    RUN/checkpoints/step-0002000/
+        checkpoint.json       step, configuration, taxonomy, label tables of all datasets, digests of the files
+        model.safetensors     the trained weights
+        average.safetensors   their exponential moving average: what evaluation and prediction use
+        state.safetensors     momentum and random state: what only resuming needs
+
+Nothing is pickled. A folder gets its name when it is complete, so every ``step-*`` folder is a whole checkpoint; sizes
+and SHA-256 digests find what was cut short or garbled later, on the way between machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+
+from labelforge.errors import CheckpointError, TaxonomyError
+from labelforge.mapping import LabelMapping
+from labelforge.targets import TargetTable
+from labelforge.taxonomy import Taxonomy
+from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.data import compile_table
+
+__all__ = ["CHECKPOINTS", "Checkpoint", "find_checkpoint", "list_checkpoints", "save_checkpoint"]
+
+CHECKPOINTS = "checkpoints"
+"""Folder of a run that holds them."""
+
+VERSION = 1
+_ABOUT = "checkpoint.json"
+_MODEL, _AVERAGE, _STATE = "model.safetensors", "average.safetensors", "state.safetensors"
+_NAME = re.compile(r"^step-(\d{7,})$")
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRecord(_Record):
+    """One file of a checkpoint."""
+
+    size: int = Field(description="Length in bytes.")
+    sha256: str = Field(description="Hex digest of the content.")
+
+
+class DatasetRecord(_Record):
+    """One dataset of the training run."""
+
+    dataset: str = Field(description="Name of the label space.")
+    samples: int = Field(description="Number of samples.")
+    labels: tuple[dict[str, Any], ...] = Field(description="The label table, as in a shard manifest.")
+
+
+class CheckpointFile(_Record):
+    """``checkpoint.json``."""
+
+    version: int = Field(description="Version of the format.")
+    step: int = Field(description="Steps done.")
+    config: TrainConfig = Field(description="Configuration of the run.")
+    taxonomy: dict[str, Any] = Field(description="The tree, in the form of tree.yaml.")
+    taxonomy_digest: str = Field(description="Hex digest of the tree.")
+    datasets: tuple[DatasetRecord, ...] = Field(description="The datasets, in the order of the target table.")
+    files: dict[str, FileRecord] = Field(description="The other files.")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint; tensors are read when asked for.
+
+    Attributes:
+        folder: Where it lies.
+        about: What it says about itself.
+    """
+
+    folder: Path
+    about: CheckpointFile
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Checkpoint:
+        """Open one checkpoint's folder.
+
+        Raises:
+            CheckpointError: A file is missing, cut short, or of another version.
+        """
+        place = Path(folder) / _ABOUT
+        try:
+            about = CheckpointFile.model_validate_json(place.read_bytes())
+        except FileNotFoundError:
+            raise CheckpointError("no such file", where=place, cure=_LOST) from None
+        except (OSError, ValidationError, ValueError) as fault:
+            detail = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
+            raise CheckpointError(f"not readable ({detail})", where=place, cure=_LOST) from None
+        if about.version != VERSION:
+            cure = f"Use the labelforge that wrote it; this one reads version {VERSION}."
+            raise CheckpointError(f"checkpoint of format version {about.version}", where=place, cure=cure)
+        for name, record in about.files.items():
+            file = Path(folder) / name
+            size = file.stat().st_size if file.is_file() else None
+            if size is None:
+                raise CheckpointError("no such file", where=file, cure=_LOST)
+            if size != record.size:
+                raise CheckpointError(f"cut short: {size} bytes of {record.size}", where=file, cure=_LOST)
+        return cls(Path(folder), about)
+
+    @property
+    def step(self) -> int:
+        """Steps done when it was saved."""
+        return self.about.step
+
+    @property
+    def config(self) -> TrainConfig:
+        """Configuration of the run."""
+        return self.about.config
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The tree it was trained for.
+
+        Raises:
+            CheckpointError: The tree and its digest disagree.
+        """
+        try:
+            tree = Taxonomy.from_dict(self.about.taxonomy)
+        except TaxonomyError as fault:
+            raise CheckpointError(f"its taxonomy: {fault.what}", where=self.folder / _ABOUT, cure=_LOST) from None
+        if tree.digest != self.about.taxonomy_digest:
+            raise CheckpointError("its taxonomy was altered", where=self.folder / _ABOUT, cure=_LOST)
+        return tree
+
+    @cached_property
+    def mappings(self) -> tuple[LabelMapping, ...]:
+        """Label tables of the datasets it was trained on."""
+        return tuple(LabelMapping.from_records(self.taxonomy, d.dataset, d.labels) for d in self.about.datasets)
+
+    @cached_property
+    def table(self) -> TargetTable:
+        """The target table it was trained with."""
+        return compile_table(self.config.model.head, self.taxonomy, self.mappings, self.config.loss.boxes)
+
+    def weights(self, *, average: bool) -> dict[str, torch.Tensor]:
+        """Parameters and buffers of the network, on the CPU.
+
+        Args:
+            average: The moving average instead of the trained weights.
+
+        Raises:
+            CheckpointError: The file is garbled.
+        """
+        return self._read(_AVERAGE if average else _MODEL)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What was given as ``state`` when it was saved."""
+        return self._read(_STATE)
+
+    def _read(self, name: str) -> dict[str, torch.Tensor]:
+        file = self.folder / name
+        if name not in self.about.files:
+            raise CheckpointError(f"does not list {name}", where=self.folder / _ABOUT, cure=_LOST)
+        if _digest(file) != self.about.files[name].sha256:
+            raise CheckpointError("its content is not what was saved (SHA-256 differs)", where=file, cure=_LOST)
+        try:
+            return safetensors.torch.load_file(file)
+        except (SafetensorError, OSError) as fault:
+            raise CheckpointError(f"not readable ({fault})", where=file, cure=_LOST) from None
+
+
+_LOST = "Copy the checkpoint again, or remove its folder to go on from the one before."
+
+
+def list_checkpoints(run: str | os.PathLike[str]) -> list[Path]:
+    """Folders of all checkpoints of a run, oldest first."""
+    folder = Path(run) / CHECKPOINTS
+    found = [path for path in folder.iterdir() if _NAME.match(path.name)] if folder.is_dir() else []
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
+    """The checkpoint that a path means: a checkpoint's own folder, or the latest of a run.
+
+    Raises:
+        CheckpointError: There is none, or it is broken.
+    """
+    path = Path(place)
+    if (path / _ABOUT).is_file() or _NAME.match(path.name):
+        return Checkpoint.open(path)
+    found = list_checkpoints(path)
+    if not found:
+        what = "no checkpoint in this folder" if path.is_dir() else "no such folder"
+        raise CheckpointError(what, where=path, cure="Give the --out folder of 'labelforge train', or a step-* folder.")
+    return Checkpoint.open(found[-1])
+
+
+def save_checkpoint(
+    run: str | os.PathLike[str],
+    *,
+    step: int,
+    config: TrainConfig,
+    table: TargetTable,
+    samples: Sequence[int],
+    weights: Tensors,
+    average: Tensors,
+    state: Tensors,
+    keep: int,
+) -> Path:
+    """Write a checkpoint of a run, atomically, then remove the oldest ones.
+
+    Args:
+        run: Folder of the run.
+        step: Steps done.
+        config: Configuration of the run.
+        table: Its target table.
+        samples: Number of samples of each dataset of the table.
+        weights: Parameters and buffers of the network.
+        average: Their moving average.
+        state: Whatever else resuming needs.
+        keep: How many checkpoints stay.
+
+    Returns:
+        Its folder.
+    """
+    parent = Path(run) / CHECKPOINTS
+    final = parent / f"step-{step:07d}"
+    if final.exists():
+        return final
+    parent.mkdir(parents=True, exist_ok=True)
+    for left_over in parent.glob(".step-*"):
+        shutil.rmtree(left_over)
+    partial = parent / f".{final.name}.partial"
+    partial.mkdir()
+    for name, tensors in ((_MODEL, weights), (_AVERAGE, average), (_STATE, state)):
+        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        safetensors.torch.save_file(plain, partial / name)
+    about = CheckpointFile(
+        version=VERSION,
+        step=step,
+        config=config,
+        taxonomy=table.taxonomy.to_dict(),
+        taxonomy_digest=table.taxonomy.digest,
+        datasets=tuple(
+            DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
+            for m, n in zip(table.mappings, samples, strict=True)
+        ),
+        files={n: FileRecord(size=(partial / n).stat().st_size, sha256=_digest(partial / n)) for n in _FILES},
+    )
+    (partial / _ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
+    _flush((*(partial / name for name in (*_FILES, _ABOUT)), partial))
+    partial.rename(final)
+    _flush((parent,))
+    _remove(list_checkpoints(run)[:-keep])
+    return final
+
+
+_FILES = (_MODEL, _AVERAGE, _STATE)
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        doomed = folder.with_name(f".{folder.name}.doomed")  # no step-* folder is ever incomplete
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(paths: Iterable[Path]) -> None:
+    """Put files and folders on the disk before anything that relies on them."""
+    if os.name != "posix":
+        return
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

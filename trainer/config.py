@@ -1,0 +1,282 @@
+"""The training configuration: every number of a run, as validated data.
+
+One frozen pydantic model per concern, nested in :class:`TrainConfig`. Its defaults are the paper's training as far as
+the paper states it. A configuration file is YAML with any part of it; what it leaves out keeps its default, and a key
+that no model knows is an error with file, line and the nearest known name. The descriptions below are also the text of
+``labelforge train --help`` and of the documentation page.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from labelforge.errors import ConfigError
+from labelforge.yamlfile import YamlFile
+
+__all__ = [
+    "DataConfig",
+    "EmaConfig",
+    "LossConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "TrainConfig",
+    "describe_fields",
+    "load_config",
+]
+
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Part):
+    """The network."""
+
+    backbone: str = Field(
+        default="resnet50", description="resnet18, resnet34, resnet50, or one that another package adds."
+    )
+    output_stride: Literal[8, 16, 32] = Field(
+        default=8, description="Input pixels per feature cell; 8 and 16 dilate instead."
+    )
+    head: Literal["hierarchical", "flat-union", "flat-marginal"] = Field(
+        default="hierarchical",
+        description="hierarchical: one classifier per inner node. flat-union: one softmax over every distinct meaning "
+        "that a label names. flat-marginal: one softmax over the leaves, coarse labels as sums of probabilities.",
+    )
+    features: Positive = Field(default=256, multiple_of=4, description="Channels after the 1x1 reduction.")
+    context_dilation: int = Field(
+        default=0,
+        ge=0,
+        description="Dilation of a 3x3 convolution after the reduction that widens the view; 0 leaves it out.",
+    )
+    weights: str | None = Field(
+        default=None,
+        description="Backbone weights to start from: a file with torchvision's parameter names (.pth, .safetensors).",
+    )
+    normalisation: Literal["auto", "symmetric", "imagenet"] = Field(
+        default="auto",
+        description="symmetric: images to [-1, 1], as the paper does. imagenet: by ImageNet's mean and deviation. "
+        "auto: imagenet where weights are given.",
+    )
+    freeze_batch_norm: bool = Field(
+        default=False, description="Keep the backbone's batch statistics as loaded; only sensible with weights."
+    )
+
+
+class DataConfig(_Part):
+    """What a batch is made of."""
+
+    crop: tuple[Positive, Positive] = Field(
+        default=(512, 706), description="Height and width of a training crop, in pixels."
+    )
+    resize: Literal["fit", "none"] = Field(
+        default="fit",
+        description="Size of an image before the random scale. fit: the crop just fits into it (the paper's). none: as "
+        "stored.",
+    )
+    scale: tuple[float, float] = Field(
+        default=(1.0, 2.0), description="Range of the random scale; drawn evenly in its logarithm."
+    )
+    flip: bool = Field(
+        default=True, description="Mirror half of the crops; classes that have a mirror image follow the tree."
+    )
+    jitter: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Strength of random brightness, contrast and saturation; 0 leaves colours alone.",
+    )
+    batch: dict[str, Positive] = Field(
+        default_factory=dict,
+        description="Crops per batch by dataset ('mapillary-vistas' also means its releases). Datasets not named here: "
+        "1; Mapillary Vistas: 2 (the paper's 1:2:1).",
+    )
+    workers: int = Field(
+        default=2, ge=0, description="Processes that read and augment; 0 does it in the training process."
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _scale_is_a_range(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1] < math.inf:
+            raise ValueError("must be two positive numbers, the smaller first")
+        return scale
+
+
+class OptimConfig(_Part):
+    """Stochastic gradient descent and its schedule."""
+
+    lr: float = Field(default=0.01, gt=0, allow_inf_nan=False, description="Learning rate at the start.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD.")
+    weight_decay: NonNegative = Field(
+        default=1e-4, description="L2 penalty on convolution weights (not on norms and biases)."
+    )
+    schedule: Literal["steps", "poly"] = Field(
+        default="steps",
+        description="steps: multiply by 'cut' at each of 'cuts'. poly: (1 - step/steps) to the power 0.9.",
+    )
+    cuts: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.48, 0.9),
+        description="Where the rate is cut, as fractions of all steps (the paper: after Vistas epochs 8 and 15).",
+    )
+    cut: float = Field(default=0.1, gt=0, lt=1, description="Factor of each cut.")
+    warmup: int = Field(default=0, ge=0, description="Steps over which the rate rises linearly from 0.")
+
+
+class LossConfig(_Part):
+    """The loss of the paper, one term per classifier."""
+
+    root: NonNegative = Field(default=1.0, description="Weight (lambda) of the root classifier.")
+    others: NonNegative = Field(default=0.1, description="Weight of every other classifier.")
+    nodes: dict[str, NonNegative] = Field(
+        default_factory=dict,
+        description="Weights by node, e.g. {traffic sign/front: 0.2}; these win over the two above.",
+    )
+    gate: Literal["parent", "path", "none"] = Field(
+        default="parent",
+        description="Which box pixels count: those that the parent classifier (parent), or every classifier above "
+        "(path), decides for the box's branch, or all (none).",
+    )
+    boxes: Literal["own", "path"] = Field(
+        default="own",
+        description="Classifiers a box label trains: its own only (own), or all on its path below the root (path).",
+    )
+
+
+class EmaConfig(_Part):
+    """Exponential moving average of the weights; evaluation and prediction use it."""
+
+    decay: float = Field(
+        default=0.999, ge=0, lt=1, description="Share of the old average kept per step; 0 follows the weights."
+    )
+
+
+class TrainConfig(_Part):
+    """Everything that decides a run, besides the shards."""
+
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the initial weights, the order of samples and the augmentation."
+    )
+    steps: Positive = Field(default=150_000, description="Steps of the whole run.")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="Arithmetic of the network: bfloat16 on CUDA, else float32."
+    )
+    taxonomy: str | None = Field(
+        default=None,
+        description="Tree the shards must have been made for: a shipped name or a folder. Empty: whatever they hold.",
+    )
+    log_every: Positive = Field(default=20, description="Steps per line of metrics.jsonl.")
+    checkpoint_every: Positive = Field(
+        default=2000, description="Steps per checkpoint; the last step always makes one."
+    )
+    keep_checkpoints: Positive = Field(default=2, description="Checkpoints kept; older ones are removed.")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
+    data: DataConfig = Field(default_factory=DataConfig, description="Batches and augmentation.")
+    optim: OptimConfig = Field(default_factory=OptimConfig, description="Optimiser and schedule.")
+    loss: LossConfig = Field(default_factory=LossConfig, description="Loss weights and the gate of box pixels.")
+    ema: EmaConfig = Field(default_factory=EmaConfig, description="Average of the weights.")
+
+
+def load_config(path: str | os.PathLike[str] | None = None, settings: Sequence[str] = ()) -> TrainConfig:
+    """Read a configuration file and lay single settings over it.
+
+    Args:
+        path: YAML file with any part of :class:`TrainConfig`, or None for the defaults.
+        settings: ``key=value`` texts with dotted keys (``optim.lr=0.02``); the value is YAML
+            (``data.crop=[256, 512]``). A mapping as value is laid over what is there, key by key.
+
+    Raises:
+        ConfigError: A fault in the file (with its line) or in a setting (with the setting).
+    """
+    base: dict[str, Any] = {}
+    if path is not None:
+        file = YamlFile.load(path, ConfigError)
+        file = file if file.data is not None else replace(file, data={})
+        file.validate(TrainConfig)
+        base = file.data
+    layers = [(text, _parse_setting(text)) for text in settings]
+    merged = base
+    for _, layer in layers:
+        merged = _overlay(merged, layer)
+    try:
+        return _validate(merged)
+    except ConfigError as fault:
+        blamed = next((text for text, layer in layers if not _is_valid(_overlay(base, layer))), None)
+        where = "--set" if blamed is None else f"--set {blamed}"
+        raise ConfigError(fault.what, where=where, cure=fault.cure) from None
+
+
+def describe_fields(model: type[BaseModel] = TrainConfig, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Every setting as (dotted key, type, default, description), in the order of the models."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from describe_fields(kind, f"{prefix}{name}.")
+            continue
+        default = field.get_default(call_default_factory=True)
+        yield prefix + name, _kind_name(kind), _yaml_text(default), field.description or ""
+
+
+def _validate(data: Mapping[str, Any]) -> TrainConfig:
+    return YamlFile("--set", data, {(): 0}, error=ConfigError).validate(TrainConfig)
+
+
+def _is_valid(data: Mapping[str, Any]) -> bool:
+    try:
+        _validate(data)
+    except ConfigError:
+        return False
+    return True
+
+
+def _parse_setting(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            "not of the form key=value", where=f"--set {text}", cure="Write for example --set optim.lr=0.02."
+        )
+    try:
+        data: Any = YamlFile.parse(value, error=ConfigError).data
+    except ConfigError as fault:
+        raise ConfigError(fault.what, where=f"--set {text}", cure="The value is read as YAML; quote it.") from None
+    for part in reversed(key.strip().split(".")):
+        data = {part: data}
+    return dict(data)
+
+
+def _overlay(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``layer`` laid over it; mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for key, value in layer.items():
+        old = merged.get(key)
+        merged[key] = _overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _kind_name(kind: Any) -> str:
+    options = getattr(kind, "__args__", ())
+    if getattr(kind, "__origin__", None) is Literal:
+        return " | ".join(str(option) for option in options)
+    origin = getattr(kind, "__origin__", kind)
+    if origin in (tuple, dict):
+        return {tuple: "list", dict: "mapping"}[origin]
+    names = {int: "integer", float: "number", str: "text", bool: "true | false", type(None): "empty"}
+    return " | ".join(names.get(part, "number") for part in (options or (kind,)))
+
+
+def _yaml_text(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, tuple):
+        return f"[{', '.join(_yaml_text(v) for v in value)}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,151 @@
+"""What a run reads: shard sets grouped into datasets, checked against one taxonomy, compiled into one target table.
+
+A *source* is one dataset (one label space) with all its shard sets: `cityscapes` train and val given together are one
+source. Sources are sorted by name, so the order of the shard sets on the command line changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+from labelforge.errors import ConfigError, ShardError, did_you_mean
+from labelforge.mapping import LabelMapping
+from labelforge.shards import Sample, ShardReader
+from labelforge.targets import TargetTable
+from labelforge.taxonomy import Taxonomy
+
+__all__ = ["Head", "Source", "batch_counts", "check_taxonomy", "compile_table", "group_sources", "open_shards", "tag"]
+
+Head = Literal["hierarchical", "flat-union", "flat-marginal"]
+
+_TWICE = ("mapillary-vistas",)
+"""Datasets that the paper puts into a batch twice; every other one once."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset of a run, as a sequence of samples.
+
+    Attributes:
+        dataset: Name of the label space.
+        readers: Its shard sets.
+        mapping: Its label rows; the same in all shard sets.
+    """
+
+    dataset: str
+    readers: tuple[ShardReader, ...]
+    mapping: LabelMapping
+
+    def __len__(self) -> int:
+        return sum(len(reader) for reader in self.readers)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        starts = [0, *accumulate(len(reader) for reader in self.readers)]
+        reader = bisect_right(starts, index) - 1
+        return self.readers[reader][index - starts[reader]]
+
+
+def open_shards(shards: Sequence[str | os.PathLike[str] | ShardReader]) -> tuple[ShardReader, ...]:
+    """Open shard sets; readers are passed through.
+
+    Raises:
+        ConfigError: None is given.
+        ShardError: One is missing or broken.
+    """
+    if not shards:
+        raise ConfigError("no shards given", cure="Name at least one folder that 'labelforge convert' wrote.")
+    return tuple(item if isinstance(item, ShardReader) else ShardReader(item) for item in shards)
+
+
+def check_taxonomy(readers: Sequence[ShardReader], wanted: str | None = None) -> Taxonomy:
+    """The one taxonomy of all shard sets.
+
+    Args:
+        readers: At least one shard set.
+        wanted: A shipped name or a folder that the shards must agree with, or None.
+
+    Raises:
+        ShardError: A shard set was made for another tree, or for another state of the tree.
+    """
+    tree = readers[0].taxonomy if wanted is None else Taxonomy.load(wanted)
+    origin = f"the tree {wanted}" if wanted else readers[0].url
+    for reader in readers:
+        if reader.taxonomy.digest != tree.digest:
+            raise ShardError(
+                f"made for taxonomy {tag(reader.taxonomy)}, but {origin} is of {tag(tree)}",
+                where=reader.url,
+                cure=f"Run: labelforge retarget {reader.url} --taxonomy {wanted or tree.name}",
+            )
+    return tree
+
+
+def group_sources(readers: Sequence[ShardReader]) -> tuple[Source, ...]:
+    """Sources by name, from shard sets in any order.
+
+    Raises:
+        ShardError: A shard set is empty, or two of one dataset carry different label tables.
+    """
+    groups: dict[str, list[ShardReader]] = {}
+    for reader in readers:
+        if not len(reader):
+            raise ShardError("holds no sample", where=reader.url, cure="Convert a split that has images.")
+        group = groups.setdefault(reader.dataset, [])
+        if group and group[0].mapping.to_records() != reader.mapping.to_records():
+            raise ShardError(
+                f"its labels of {reader.dataset} mean something else than those of {group[0].url}",
+                where=reader.url,
+                cure=f"Run labelforge retarget --taxonomy {reader.taxonomy.name} on both.",
+            )
+        group.append(reader)
+    return tuple(Source(name, tuple(groups[name]), groups[name][0].mapping) for name in sorted(groups))
+
+
+def batch_counts(sources: Sequence[Source], wanted: Mapping[str, int]) -> tuple[int, ...]:
+    """Crops per batch of every source.
+
+    Args:
+        sources: The datasets of the run.
+        wanted: ``data.batch`` of the configuration; a key is a dataset, or the part of its name before a release.
+
+    Raises:
+        ConfigError: A key names no dataset of the run.
+    """
+    names = [source.dataset for source in sources]
+    for key in wanted:
+        if not any(_names(key, name) for name in names):
+            raise ConfigError(f"data.batch: no dataset {key!r} in this run", cure=did_you_mean(key, names))
+    return tuple(_count(name, wanted) for name in names)
+
+
+def compile_table(
+    head: Head, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Literal["own", "path"] = "own"
+) -> TargetTable:
+    """The target table that a head learns from."""
+    if head == "flat-union":
+        return TargetTable.flat_union(tree, mappings)
+    if head == "flat-marginal":
+        return TargetTable.flat_marginal(tree, mappings)
+    return TargetTable.compile(tree, mappings, boxes=boxes)
+
+
+def tag(tree: Taxonomy) -> str:
+    """A taxonomy's name with enough of its digest to tell two states of it apart."""
+    return f"{tree.name} ({tree.digest[:12]})"
+
+
+def _names(key: str, dataset: str) -> bool:
+    return dataset == key or dataset.startswith(f"{key}-")
+
+
+def _count(dataset: str, wanted: Mapping[str, int]) -> int:
+    matches = [key for key in wanted if _names(key, dataset)]
+    if matches:
+        return wanted[max(matches, key=len)]
+    return 2 if any(_names(key, dataset) for key in _TWICE) else 1
