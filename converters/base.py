@@ -13,8 +13,9 @@ label table and writes the shard. So a new dataset is one small file with one su
         def sources(self, split): ...              # cheap: folder listings only, no image is opened
         def labels(self, source): ...              # a NativeLabels: PixelLabels(ids), boxes, or Unannotated()
 
-A converter is pickled to worker processes: keep only plain data in it, and do the parsing of shared files (an
-annotation list) once, in ``__init__``.
+A dataset of boxes takes a keyword option ``shapes``: native id -> name of the shape that the tree gives the label; the
+pipeline fills it in. A converter is pickled to worker processes: keep only plain data in it, and do the parsing of
+shared files (an annotation list) once, in ``__init__``.
 """
 
 from __future__ import annotations
@@ -199,6 +200,11 @@ class Converter(ABC):
         """A sentence for an error about label values outside the table: what they look like and what to do."""
         del ids
         return f"Check that the file is a label map of {self.label_space}."
+
+    def missing(self, split: str) -> list[str]:
+        """Keys of annotated samples of a split whose image is not on disk: left out, but not silently."""
+        del split
+        return []
 
     def check_split(self, split: str) -> None:
         """Raise a `DatasetError` unless the dataset has a split of this name."""

@@ -1,0 +1,83 @@
+"""What is in the output folder already: which shards can stay, and whether it is ours to write to at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from labelforge.errors import ConfigError, ShardError
+from labelforge.shards import MANIFEST_NAME, Folder, Manifest, ShardIndex
+
+__all__ = ["REPORT_NAME", "discard", "finished_shards", "prepare"]
+
+REPORT_NAME: Final = "report.html"
+_SHARD = re.compile(r"(shard-\d{5,})\.(tar|index\.json)")
+_OTHER = "Give another folder, or add --overwrite to replace what is there."
+
+
+def prepare(folder: Folder, *, overwrite: bool) -> None:
+    """Make sure that an output folder is empty or holds a conversion of ours; clear what must not stay.
+
+    Files that an interrupted run left under temporary names are removed, and with ``overwrite`` everything of ours.
+
+    Raises:
+        ShardError: It holds something else; nothing is touched then.
+    """
+    names = folder.names()
+    ours = [name for name in names if _SHARD.fullmatch(name) or name in (MANIFEST_NAME, REPORT_NAME)]
+    foreign = [name for name in names if name not in ours and not name.startswith(".")]
+    if foreign:
+        shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+        raise ShardError(
+            f"holds files that are no shards: {shown}", where=folder.url, cure="Give a new or empty folder."
+        )
+    if overwrite:
+        discard(folder, ours)
+    discard(folder, [name for name in names if name.startswith(".") and name.endswith(".partial")])
+
+
+def discard(folder: Folder, names: list[str]) -> None:
+    """Remove files, the manifest first and indexes before their shards: what is left never claims what is gone."""
+    for name in sorted(names, key=lambda name: (name != MANIFEST_NAME, not name.endswith(".json"), name)):
+        folder.remove(name)
+
+
+def finished_shards(folder: Folder, options: Mapping[str, Any]) -> dict[str, ShardIndex]:
+    """The shards that an earlier run completed, by file name.
+
+    Raises:
+        ConfigError: They were converted with other options.
+        ShardError: There is a manifest that cannot be read, or tar files without any manifest or index.
+    """
+    names = set(folder.names())
+    shards = sorted(name for name in names if name.endswith(".tar"))
+    if shards and not any(name.endswith(".json") for name in names):
+        raise ShardError("holds tar files that nothing says we wrote", where=folder.url, cure=_OTHER)
+    if MANIFEST_NAME in names:
+        try:
+            _same_options(folder, Manifest.load(folder).options, options)
+        except ShardError as error:
+            raise ShardError(error.what, where=error.where, cure=_OTHER) from error
+    found = {}
+    for name in shards:
+        try:
+            index = ShardIndex.load(folder, name)
+        except ShardError:
+            continue  # no index, or one that is broken: the shard is made again
+        _same_options(folder, index.options, options)
+        if index.name == name and index.size == folder.size(name):
+            found[name] = index
+    return found
+
+
+def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    different = [key for key in wanted if there.get(key) != wanted[key]]
+    if different:
+        shown = "; ".join(f"{key} was {_short(there.get(key))}, now {_short(wanted[key])}" for key in different[:4])
+        raise ConfigError(f"was converted with other options ({shown})", where=folder.url, cure=_OTHER)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 24 else f"{text[:20]}...{text[-1]}"

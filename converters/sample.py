@@ -1,0 +1,145 @@
+"""Turns one sample of a dataset into the members of a shard: image, label map, json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelforge.converters.base import NO_ANNOTATION, Converter, PixelLabels, Size, Source, nearest
+from labelforge.converters.images import ImageCodec, SourceImage, fit_short_side
+from labelforge.errors import DatasetError
+from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
+
+__all__ = ["RowTable", "SampleEncoder"]
+
+_UNKNOWN: Final = -1
+_LOW, _HIGH = -(1 << 15), 1 << 16  # what label maps of 8 and 16 bits can hold, signed or not
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """Looks native ids up in the label table.
+
+    Attributes:
+        row_of: Native id -> row.
+        rows: Number of rows, row 0 ("no annotation") among them.
+    """
+
+    row_of: Mapping[int, int]
+    rows: int
+
+    @cached_property
+    def _by_id(self) -> NDArray[np.int32]:
+        """Row of every id from ``_LOW`` to ``_HIGH`` - 1."""
+        table = np.full(_HIGH - _LOW, _UNKNOWN, dtype=np.int32)
+        for native_id, row in self.row_of.items():
+            if _LOW <= native_id < _HIGH:
+                table[native_id - _LOW] = row
+        table[NO_ANNOTATION - _LOW] = 0
+        return table
+
+    def find(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """Rows of native ids, of any shape and integer dtype; -1 for an id that the table does not have."""
+        if ids.dtype.itemsize <= 2:
+            low = int(np.iinfo(ids.dtype).min)
+            part = self._by_id[low - _LOW : int(np.iinfo(ids.dtype).max) + 1 - _LOW]
+            return part[ids if low == 0 else ids.astype(np.int32) - low]
+        pairs = sorted([*self.row_of.items(), (NO_ANNOTATION, 0)])
+        known = np.array([native_id for native_id, _ in pairs], dtype=np.int64)
+        rows = np.array([row for _, row in pairs], dtype=np.int32)
+        at = np.searchsorted(known, ids).clip(max=len(known) - 1)
+        found: NDArray[np.int32] = np.where(known[at] == ids, rows[at], np.int32(_UNKNOWN))
+        return found
+
+    def encode(self, ids: NDArray[np.integer[Any]], place: Path, converter: Converter) -> NDArray[np.integer[Any]]:
+        """The rows of a label map, in the dtype that it is stored in.
+
+        Args:
+            ids: (H, W) native ids and `NO_ANNOTATION`.
+            place: The label file, for the message.
+            converter: Knows the cure.
+
+        Raises:
+            DatasetError: There are ids outside the table.
+        """
+        rows = self.find(ids)
+        if rows.size and int(rows.min()) == _UNKNOWN:
+            bad = rows == _UNKNOWN
+            values = np.unique(ids[bad]).tolist()
+            row, column = np.argwhere(bad)[0].tolist()
+            shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+            raise DatasetError(
+                f"label value{'s' * (len(values) > 1)} {shown} not in the table of {converter.label_space}: "
+                f"{int(bad.sum())} pixels, the first at column {column}, row {row} ({int(ids[row, column])})",
+                where=place,
+                cure=converter.cure_for_unknown(values),
+            )
+        return rows.astype(np.uint8 if self.rows <= 256 else np.uint16)
+
+
+@dataclass(frozen=True)
+class SampleEncoder:
+    """Everything that decides what a sample becomes, but the sample. Picklable.
+
+    Attributes:
+        converter: The dataset.
+        split: The split being converted.
+        table: The label table.
+        palette: RGB colour of each of its rows.
+        short_side: Pixels that the shorter side is scaled down to; None: never scale.
+        codec: How images are stored.
+    """
+
+    converter: Converter
+    split: str
+    table: RowTable
+    palette: Sequence[tuple[int, int, int]]
+    short_side: int | None
+    codec: ImageCodec
+
+    def encode(self, source: Source) -> EncodedSample:
+        """Read, check, scale and encode one sample.
+
+        Raises:
+            DatasetError: One of its files is missing, broken, or does not fit the other or the label table.
+        """
+        label_path = self.converter.label_path(source)
+        labels = self.converter.labels(source)
+        image = SourceImage.open(self.converter.read_image(source), self.converter.root / source.image)
+        orientation = image.orientation_for(labels.size, label_path.name)
+        shown_size = labels.size or image.size
+        size = fit_short_side(shown_size, self.short_side)
+        if isinstance(labels, PixelLabels):  # looked up before pixels are dropped: a wrong value is found at any scale
+            rows = nearest(self.table.encode(labels.ids, label_path, self.converter), size)
+        else:
+            rows = self.table.encode(labels.draw(shown_size, size), label_path, self.converter)
+        suffix, content = image.store(size, self.codec, orientation)
+        counts = np.bincount(rows.ravel(), minlength=self.table.rows)
+        members = (
+            (suffix, content),
+            (LABEL_SUFFIX, encode_label(rows, self.palette)),
+            ("json", self._meta(source, image.size, size, orientation)),
+        )
+        pixels = {row: int(counts[row]) for row in np.flatnonzero(counts).tolist()}
+        return EncodedSample(escape_key(source.key), members, *size, pixels)
+
+    def _meta(self, source: Source, source_size: Size, size: Size, orientation: int) -> bytes:
+        meta = {
+            "key": source.key,
+            "dataset": self.converter.label_space,
+            "split": self.split,
+            "image": source.image,
+            "labels": source.labels,
+            "source_size": source_size,  # (height, width) as stored
+            "orientation": orientation,  # EXIF orientation that was applied
+            "size": size,
+            "native": dict(source.meta),
+        }
+        return json.dumps(meta, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

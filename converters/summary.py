@@ -1,0 +1,127 @@
+"""What a conversion says about itself: what came in, what it became, what is not used and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labelforge.mapping import LabelMapping, LabelRow
+from labelforge.palette import Color
+from labelforge.shards import Manifest
+from labelforge.taxonomy import Node, Taxonomy
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["Conversion", "LabelLine", "label_lines", "row_colors", "row_node", "terminal_summary"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did.
+
+    Attributes:
+        manifest: What the folder holds now.
+        mapping: Its label table.
+        title: The dataset's name in reports.
+        kept: Number of shards that an earlier run had finished and that stayed.
+        notes: What else the user should know: annotated samples without an image.
+    """
+
+    manifest: Manifest
+    mapping: LabelMapping
+    title: str
+    kept: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelLine:
+    """One native label in the summary.
+
+    Attributes:
+        row: Its row of the label table.
+        name: Native name.
+        native_id: Native id; None for "no annotation".
+        pixels: How many pixels came in with it.
+        became: The node, or the nodes, that it means; empty where it is ignored.
+        why_not: Why its pixels are not used; empty where they are.
+    """
+
+    row: int
+    name: str
+    native_id: int | None
+    pixels: int
+    became: str
+    why_not: str
+
+
+def label_lines(conversion: Conversion) -> list[LabelLine]:
+    """One line per row of the label table, the most pixels first, "no annotation" last."""
+    lines = []
+    for row, record in zip(conversion.mapping.rows, conversion.manifest.labels, strict=True):
+        became = "" if row.target.ignored else row.target.text
+        why_not = (row.target.reason or "the mapping ignores it") if row.target.ignored else ""
+        if row.row == 0:
+            why_not = "outside all boxes" if row.supervision == "box" else "nobody annotated it"
+        lines.append(LabelLine(row.row, row.native_name, row.native_id, record.pixels, became, why_not))
+    return sorted(lines, key=lambda line: (line.row == 0, -line.pixels, line.row))
+
+
+def row_node(tree: Taxonomy, row: LabelRow) -> Node | None:
+    """The smallest node that holds all that a label can mean; None where it is ignored."""
+    if row.target.ignored:
+        return None
+    first, last = min(row.target.leaves), max(row.target.leaves)
+    # Leaves are numbered depth first, so a node holds a set if it holds its ends.
+    covering = [node for node in tree.nodes if first in node.leaves and last in node.leaves]
+    return min(covering, key=lambda node: (len(node.leaves), -node.depth))
+
+
+def row_colors(tree: Taxonomy, mapping: LabelMapping) -> tuple[Color, ...]:
+    """RGB colour of every row of a label table: that of its node; black where it is ignored."""
+    nodes = [row_node(tree, row) for row in mapping.rows]
+    return tuple(node.color if node else (0, 0, 0) for node in nodes)
+
+
+def terminal_summary(conversion: Conversion) -> RenderableType:
+    """The summary for a terminal: a table of the labels that have pixels, totals, and what was left out."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    totals = conversion.manifest.totals
+    table = Table(
+        title=f"{conversion.title}, {conversion.manifest.split}", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("label", overflow="fold")
+    table.add_column("pixels in", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("became", overflow="fold")
+    table.add_column("not used, because")
+    lines = label_lines(conversion)
+    for line in lines:
+        if line.pixels:
+            share = f"{line.pixels / totals.pixels:.2%}"
+            style = "dim" if line.why_not else None
+            table.add_row(
+                Text(line.name), f"{line.pixels:,}", share, Text(line.became), Text(line.why_not), style=style
+            )
+    absent = sum(not line.pixels and line.row > 0 for line in lines)
+    parts: list[RenderableType] = [table, Text(f"\n{_totals(conversion)}")]
+    if absent:
+        parts.append(Text(f"{absent} of {len(lines) - 1} labels have no pixel here.", style="dim"))
+    parts += [Text(f"note: {note}", style="yellow") for note in conversion.notes]
+    parts += [Text(f"left out: {skipped.key}: {skipped.reason}", style="yellow") for skipped in totals.skipped]
+    return Group(*parts)
+
+
+def _totals(conversion: Conversion) -> str:
+    totals, shards = conversion.manifest.totals, conversion.manifest.shards
+    kept = f" ({conversion.kept} kept from before)" if conversion.kept else ""
+    skipped = f", {len(totals.skipped)} left out" if totals.skipped else ""
+    return (
+        f"{totals.samples:,} samples in {len(shards)} shard{'s' * (len(shards) != 1)}{kept}{skipped}; "
+        f"{totals.pixels:,} pixels: {totals.used / totals.pixels:.1%} used, "
+        f"{totals.ignored / totals.pixels:.1%} ignored, {totals.unannotated / totals.pixels:.1%} not annotated"
+    )

@@ -1,0 +1,119 @@
+"""``labelforge convert DATASET ROOT OUT``: a dataset on disk becomes shards, a manifest and a report."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from labelforge.errors import ConfigError
+
+__all__ = ["command"]
+
+
+@click.command("convert")
+@click.argument("dataset")
+@click.argument("root", type=click.Path())
+@click.argument("out")
+@click.option("--split", default="train", show_default=True, help="The dataset's own name of the split.")
+@click.option("--taxonomy", default="iv2018", show_default=True, help="A shipped tree, or a folder with tree.yaml.")
+@click.option("--short-side", type=click.IntRange(min=1), help="Scale images down to this shorter side; never up.")
+@click.option(
+    "--image-codec",
+    type=click.Choice(["keep", "jpeg", "png", "npy"]),
+    default="keep",
+    show_default=True,
+    help="How images are stored; keep: as they are (ppm as png).",
+)
+@click.option(
+    "--samples-per-shard", type=click.IntRange(min=1), default=64, show_default=True, help="Samples in one tar file."
+)
+@click.option("--workers", type=click.IntRange(min=0), help="Processes; default: one per CPU. 0 or 1: no others.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What to do about a broken sample; those skipped are listed.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier conversion in OUT.")
+@click.option(
+    "-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="The dataset's own option; may be repeated."
+)
+def command(
+    dataset: str,
+    root: str,
+    out: str,
+    split: str,
+    taxonomy: str,
+    short_side: int | None,
+    image_codec: str,
+    samples_per_shard: int,
+    workers: int | None,
+    on_error: str,
+    overwrite: bool,
+    pairs: tuple[str, ...],
+) -> None:
+    """Convert a split of the dataset in folder ROOT to shards in OUT (a folder or an fsspec URL).
+
+    \b
+    DATASET            splits                           options
+    cityscapes         train, val, test
+    mapillary-vistas   training, validation, testing    release=1.2 or 2.0 (default: the newest there is)
+    gtsdb              train, test, all                 overlaps=smallest or ignore
+
+    A conversion that was interrupted goes on where it stopped when the same command is given again.
+    OUT/report.html shows what came in, what it became, and what is not used and why.
+    """  # noqa: D301 -- \b is click's mark for text that keeps its lines
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from labelforge.converters import convert, terminal_summary
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(f"{dataset} {split}", total=None)
+        conversion = convert(
+            dataset,
+            root,
+            out,
+            split=split,
+            taxonomy=taxonomy,
+            short_side=short_side,
+            image_codec=image_codec,  # type: ignore[arg-type]  # click has checked both choices
+            samples_per_shard=samples_per_shard,
+            workers=os.cpu_count() or 1 if workers is None else workers,
+            on_error=on_error,  # type: ignore[arg-type]
+            overwrite=overwrite,
+            options=_options(pairs),
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    console = Console()
+    console.print(terminal_summary(conversion))
+    console.print(f"{out.rstrip('/')}/report.html", style="dim", soft_wrap=True)
+
+
+def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+    options = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise ConfigError(
+                f"--option {pair!r} is not of the form NAME=VALUE", cure="Write release=1.2, for example."
+            )
+        options[name] = value
+    return options
