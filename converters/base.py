@@ -206,6 +206,14 @@ class Converter(ABC):
         del split
         return []
 
+    def sets(self, split: str) -> dict[int, frozenset[int]]:
+        """Values that this converter draws where labels overlap and any of them may be shown: value -> native ids.
+
+        Each becomes a row of the label table (`labelforge.converters.sets`). None of the values is a native id.
+        """
+        del split
+        return {}
+
     def check_split(self, split: str) -> None:
         """Raise a `DatasetError` unless the dataset has a split of this name."""
         if split not in self.splits:

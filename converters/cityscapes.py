@@ -59,6 +59,12 @@ class Cityscapes(Converter):
         """See `Converter.labels`."""
         return PixelLabels(read_label_map(self.label_path(source)))
 
+    def missing(self, split: str) -> list[str]:
+        """See `Converter.missing`."""
+        here = {source.key for source in self.sources(split)}
+        labels = (self.root / "gtFine" / split).rglob(f"*{_LABEL_END}")
+        return sorted({path.name.removesuffix(_LABEL_END) for path in labels} - here)
+
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
         """See `Converter.cure_for_unknown`."""
         unknown = set(ids)

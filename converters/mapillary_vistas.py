@@ -117,6 +117,12 @@ class MapillaryVistas(Converter):
             f"holds no labels of release {self.release} ({expected})", where=self.root / split, cure=cure
         )
 
+    def missing(self, split: str) -> list[str]:
+        """See `Converter.missing`."""
+        folder = self._label_folder(split)
+        here = {source.key for source in self.sources(split)}
+        return sorted({path.stem for path in (self.root / folder).glob("*.png")} - here) if folder else []
+
     def labels(self, source: Source) -> NativeLabels:
         """See `Converter.labels`."""
         return Unannotated() if source.labels is None else PixelLabels(read_label_map(self.label_path(source)))

@@ -22,6 +22,7 @@ from labelforge.converters.output import REPORT_NAME, discard, finished_shards, 
 from labelforge.converters.registry import accepted_options, find_converter, make_converter
 from labelforge.converters.report import conversion_page
 from labelforge.converters.sample import RowTable, SampleEncoder
+from labelforge.converters.sets import add_sets
 from labelforge.converters.summary import Conversion, row_colors, row_node
 from labelforge.converters.task import ShardTask, run_tasks
 from labelforge.errors import ConfigError, DatasetError, ShardError, did_you_mean
@@ -99,8 +100,10 @@ def convert(
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     tree = Taxonomy.load(taxonomy)
-    converter, mapping = _open(dataset, root, options or {}, tree)
+    converter, native = _open(dataset, root, options or {}, tree)
     sources = _sorted_sources(converter, split)
+    mapping, row_of_set = add_sets(native, tree, converter.sets(split))
+    table = RowTable({**mapping.row_of, **row_of_set}, len(mapping.rows))
     asked = {
         "converter": converter.name,
         "converter_options": converter.options,
@@ -113,14 +116,7 @@ def convert(
         "image_codec": image_codec,
         "samples_per_shard": samples_per_shard,
     }
-    encoder = SampleEncoder(
-        converter,
-        split,
-        RowTable(mapping.row_of, len(mapping.rows)),
-        row_colors(tree, mapping),
-        short_side,
-        image_codec,
-    )
+    encoder = SampleEncoder(converter, split, table, row_colors(tree, mapping), short_side, image_codec)
     tasks = _tasks(encoder, sources, os.fspath(out), json.loads(json.dumps(asked)), on_error)
     folder = open_folder(out)
     prepare(folder, overwrite=overwrite)

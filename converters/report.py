@@ -16,6 +16,7 @@ __all__ = ["conversion_page"]
 
 _PICTURES: Final = 4
 _SIDE: Final = 640  # pixels of a picture's longer side
+_HATCH: Final = 12  # pixels between hatching lines
 _TINT: Final = 0.65  # how much of a pixel's colour is its label's
 
 
@@ -85,12 +86,12 @@ def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
             Picture.encode(_overlay(sample, colors, tints), f"Labels of {sample.key} over its image", max_side=_SIDE),
         )
         rows.append(GalleryRow(sample.key, pictures))
-    caption = "Some samples as they lie in the shards; pixels that are not used keep their grey"
+    caption = "Some samples as they lie in the shards; hatched: pixels that are not used"
     return Gallery(("image", "labels over the image"), tuple(rows), caption)
 
 
 def _overlay(sample: Sample, colors: NDArray[np.float64], tints: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The image in grey, tinted with the colours of its labels.
+    """The image in grey, tinted with the colours of its labels; hatched where they are not used.
 
     Args:
         sample: Image and label map.
@@ -106,5 +107,7 @@ def _overlay(sample: Sample, colors: NDArray[np.float64], tints: NDArray[np.floa
     label, image = nearest(sample.label, size), nearest(sample.image, size)
     grey = image.mean(axis=2, keepdims=True)
     tint = tints[label][..., None]
+    diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) % _HATCH < 2
+    grey = np.where(diagonal[..., None] & (tint == 0), 255 - grey, grey)
     blended: NDArray[np.uint8] = np.rint(grey * (1 - tint) + colors[label] * tint).astype(np.uint8)
     return blended
