@@ -21,7 +21,7 @@ from pycocotools import mask as coco
 
 from labelforge.converters.base import NO_ANNOTATION, Size, nearest
 
-__all__ = ["OCTAGON_CUT", "SHAPES", "Overlaps", "draw_segmentation", "rasterise"]
+__all__ = ["OCTAGON_CUT", "SHAPES", "Overlaps", "draw_segmentation", "overlapping", "rasterise"]
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +58,8 @@ def rasterise(
 
     Where boxes of the same value overlap, the pixel has that value (so repeated annotations collapse). Where their
     values differ, ``overlaps`` decides: ``smallest`` draws larger boxes first, equally large ones in the order given,
-    so the smallest and latest is on top; ``ignore`` leaves the pixel as background; ``set`` gives it the set's value.
+    so the smallest and latest is on top; ``ignore`` leaves the pixel as background; ``set`` gives it the value that
+    ``sets`` has for the values that meet there, background if it has none.
 
     A box whose shape holds no pixel centre still gets the one pixel in which its middle lies: small objects do not
     vanish when an image is made smaller. What lies outside the image is cut off.
@@ -70,14 +71,14 @@ def rasterise(
         size: (height, width) of the label map.
         background: Value outside all boxes.
         overlaps: What a pixel in several boxes of different values becomes.
-        sets: Only for ``set``: the value that stands for each set of values that overlap somewhere.
+        sets: For ``set``: the value that stands for each set of values, such as `overlapping` finds.
 
     Returns:
         (H, W) int32 label map.
 
     Raises:
         ValueError: Lengths differ, a box is not finite or has no area, or ``sets`` is missing.
-        KeyError: A shape or a set is unknown.
+        KeyError: A shape is unknown.
     """
     edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     if not len(edges) == len(shapes) == len(values):
@@ -88,7 +89,7 @@ def rasterise(
     if overlaps == "set" and sets is None:
         raise ValueError("overlaps='set' needs the value of every set")
     if overlaps != "smallest":
-        return _draw_sets(edges, shapes, values, size, background, sets if overlaps == "set" else None)
+        return _draw_sets(edges, shapes, values, size, background, (sets or {}) if overlaps == "set" else {})
     out = np.full(size, background, dtype=np.int32)
     for i in np.argsort(-extent.prod(axis=1), kind="stable"):
         window, inside = _cover(edges[i], shapes[i], size)
@@ -102,9 +103,9 @@ def _draw_sets(
     values: Sequence[int],
     size: Size,
     background: int,
-    sets: Mapping[frozenset[int], int] | None,
+    sets: Mapping[frozenset[int], int],
 ) -> NDArray[np.int32]:
-    """Draw boxes so that no one is on top: overlaps become the value of their set, or background without ``sets``."""
+    """Draw boxes so that none is on top: where their values differ, the value of the set, or background."""
     members = [frozenset[int]()]  # the set of values that each state of a pixel stands for
     state = np.zeros(size, dtype=np.int32)
     for edge, shape, value in zip(edges, shapes, values, strict=True):
@@ -117,12 +118,32 @@ def _draw_sets(
                 members.append(joined)
             after[before == number] = members.index(joined)
         state[window][inside] = after
-    drawn = [background if not m or (sets is None and len(m) > 1) else _value_of(m, sets) for m in members]
+    drawn = [next(iter(m)) if len(m) == 1 else sets.get(m, background) for m in members]
     return np.array(drawn, dtype=np.int32)[state]
 
 
-def _value_of(members: frozenset[int], sets: Mapping[frozenset[int], int] | None) -> int:
-    return next(iter(members)) if len(members) == 1 or sets is None else sets[members]
+def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]) -> set[frozenset[int]]:
+    """The sets of different values that could meet at a pixel of one image, whatever shapes fill the boxes.
+
+    Args:
+        boxes: (N, 4) left, top, right, bottom.
+        values: Their N values.
+
+    Returns:
+        All sets of two values or more that some point inside boxes of just these values, and maybe others, has.
+    """
+    edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    common: dict[frozenset[int], list[Floats]] = {frozenset(): [np.array([-np.inf, -np.inf, np.inf, np.inf])]}
+    for edge, value in zip(edges, values, strict=True):
+        # Join the box to every set found so far, wherever it meets the rectangle that the set's boxes share.
+        for members, shared in list(common.items()):
+            if value in members:
+                continue
+            for area in list(shared):
+                part = np.array([*np.maximum(area[:2], edge[:2]), *np.minimum(area[2:], edge[2:])])
+                if (part[:2] < part[2:]).all():
+                    common.setdefault(members | {value}, []).append(part)
+    return {members for members in common if len(members) > 1}
 
 
 def _cover(edges: Floats, shape: str, size: Size) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:

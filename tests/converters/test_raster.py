@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelforge.converters.base import NO_ANNOTATION
-from labelforge.converters.raster import SHAPES, Overlaps, draw_segmentation, rasterise
+from labelforge.converters.raster import SHAPES, Overlaps, draw_segmentation, overlapping, rasterise
 from labelforge.treefile import SHAPES as NAMES_IN_TREES
 
 Box = tuple[float, float, float, float]
@@ -223,6 +223,28 @@ def test_overlaps_by_brute_force(policy: Overlaps, scene: tuple[list[Box], list[
     drawn = rasterise(*scene, SIZE, overlaps=policy, sets=SETS if policy == "set" else None)
     assert drawn.dtype == np.int32
     assert np.array_equal(drawn, by_brute_force(scene, policy))
+
+
+@given(st.lists(st.tuples(integer_boxes(most=12), st.integers(0, 3)), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_overlapping_finds_every_set_that_meets_at_a_pixel(pairs: list[tuple[Box, int]]) -> None:
+    boxes, values = [box for box, _ in pairs], [value for _, value in pairs]
+    layers = np.zeros((4, *SIZE), dtype=bool)
+    for box, value in pairs:
+        layers[value] |= one(box, "rectangle")
+    expected = set()
+    for present in {tuple(np.flatnonzero(pixel)) for pixel in layers.reshape(4, -1).T}:
+        for n in range(2, len(present) + 1):  # a shape leaves part of its box out: subsets meet as well
+            expected |= {frozenset(int(v) for v in some) for some in itertools.combinations(present, n)}
+    assert overlapping(boxes, values) == expected
+
+
+def test_a_set_that_has_no_value_is_background() -> None:
+    boxes = [(0, 0, 4, 4), (2, 0, 6, 4), (3, 0, 7, 4)]
+    row = rasterise(
+        boxes, ["rectangle"] * 3, [1, 2, 3], (1, 7), background=0, overlaps="set", sets={frozenset({1, 2}): 9}
+    )
+    assert row.tolist() == [[1, 1, 9, 0, 0, 0, 3]]
 
 
 def test_no_box_is_all_background() -> None:
