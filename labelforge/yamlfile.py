@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -66,7 +67,7 @@ class YamlFile:
     def parse(cls, text: str, path: str = "<text>", error: type[LabelforgeError] = TaxonomyError) -> YamlFile:
         """Parse a string; the arguments and errors of :meth:`load`."""
         try:
-            root = yaml.compose(text, Loader=_Loader)
+            root = _compose(text)
         except yaml.MarkedYAMLError as fault:
             mark = fault.problem_mark or fault.context_mark
             line = None if mark is None else mark.line + 1
@@ -136,6 +137,27 @@ for _tag, _pattern, _first in _CORE:
     for _char in _first:
         _key = "" if _char == "\0" else _char
         _Loader.yaml_implicit_resolvers.setdefault(_key, []).append((f"tag:yaml.org,2002:{_tag}", re.compile(_pattern)))
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """The YAML text as marked nodes: by libyaml, ten times as fast, where PyYAML was built with it.
+
+    Both read the same nodes at the same places; a text that libyaml refuses is read again in Python, whose errors name
+    the character at fault and stand nearer to it.
+    """
+    if yaml.__with_libyaml__:
+        with suppress(yaml.YAMLError):
+            return _compose_fast(text)
+    return yaml.compose(text, Loader=_Loader)
+
+
+def _compose_fast(text: str) -> yaml.Node | None:
+    parser = yaml.cyaml.CSafeLoader(text)
+    parser.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+    try:
+        return parser.get_single_node()
+    finally:
+        parser.dispose()
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
