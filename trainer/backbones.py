@@ -214,7 +214,7 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> None:
     wanted = backbone.state_dict()
     missing = [name for name in wanted if name not in found and not name.endswith(".num_batches_tracked")]
     problems = [f"{name} {_shape(wanted[name])} is missing" for name in missing]
-    for name, tensor in found.items():
+    for name, tensor in sorted(found.items()):
         if name not in wanted:
             problems.append(f"{name} {_shape(tensor)} is unknown")
         elif tensor.shape != wanted[name].shape:
@@ -238,7 +238,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError("no such file", where=path, cure="Check the path of the backbone's weights.") from None
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
         raise CheckpointError(
-            f"cannot be read as weights ({str(error).splitlines()[0]})", where=path, cure="Download it again."
+            "broken, or no file of weights",
+            where=path,
+            cure="Give a complete .safetensors file, or a .pth file of plain tensors.",
         ) from error
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise CheckpointError(

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 __all__ = ["ExponentialMovingAverage"]
 
+Network = TypeVar("Network", bound=nn.Module)
 
-class ExponentialMovingAverage:
+
+class ExponentialMovingAverage(Generic[Network]):
     """The average of a network's weights.
 
     Attributes:
@@ -33,10 +35,11 @@ class ExponentialMovingAverage:
         decay: In [0, 1): 0 follows the weights at once; 0.999 averages over the last thousand steps or so.
     """
 
-    def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
+    def __init__(self, module: Network, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be in [0, 1), not {decay}")
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.module = copy.deepcopy(module)
+        self.module.eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
 

@@ -54,9 +54,9 @@ def classifier_weights(table: TableTensors, root: float = 1.0, others: float = 0
     Returns:
         (J,) float32.
     """
-    weights = torch.full((table.num_classifiers,), others, dtype=torch.float32)
+    weights = torch.full((table.num_classifiers,), others, dtype=torch.float32, device=table.target.device)
     weights[0] = root
-    return weights.to(table.target.device)
+    return weights
 
 
 def hierarchical_loss(

@@ -1,0 +1,207 @@
+"""Backbones: torchvision's names and shapes, exact dilation, and the loading of weights."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from labelforge.errors import CheckpointError, ConfigError
+from labelforge.trainer import backbones
+from labelforge.trainer.backbones import BACKBONES, Backbone, backbone_names, build_backbone, load_backbone_weights
+
+BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+PARAMETERS = {"resnet18": 11_176_512, "resnet34": 21_284_672, "resnet50": 23_508_032}
+
+
+def torchvision_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of torchvision's state dict without fc, written down from its layout."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def conv(key: str, out_channels: int, in_channels: int, kernel: int) -> None:
+        shapes[f"{key}.weight"] = (out_channels, in_channels, kernel, kernel)
+
+    def norm(key: str, channels: int) -> None:
+        shapes.update({f"{key}.{k}": (channels,) for k in ("weight", "bias", "running_mean", "running_var")})
+        shapes[f"{key}.num_batches_tracked"] = ()
+
+    conv("conv1", 64, 3, 7)
+    norm("bn1", 64)
+    expansion, inside = (4, 64) if name == "resnet50" else (1, 64)
+    for stage, blocks in enumerate(BLOCKS[name], start=1):
+        width = 64 * 2 ** (stage - 1)
+        for block in range(blocks):
+            key = f"layer{stage}.{block}"
+            convs = [(inside, 1), (width, 3), (width, 1)] if expansion == 4 else [(inside, 3), (width, 3)]
+            for i, (channels, kernel) in enumerate(convs, start=1):
+                out = width * 4 if i == 3 else width
+                conv(f"{key}.conv{i}", out, channels, kernel)
+                norm(f"{key}.bn{i}", out)
+            if block == 0 and (expansion == 4 or stage > 1):
+                conv(f"{key}.downsample.0", width * expansion, inside, 1)
+                norm(f"{key}.downsample.1", width * expansion)
+            inside = width * expansion
+    return shapes
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("output_stride", [8, 32])
+def test_names_and_shapes_are_torchvisions(name: str, output_stride: int) -> None:
+    net = build_backbone(name, output_stride)
+    assert {k: tuple(v.shape) for k, v in net.state_dict().items()} == torchvision_shapes(name)
+    assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
+
+
+def randomise_statistics(net: nn.Module) -> None:
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.1, 0.5)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_dilation_computes_the_same_features_more_densely(name: str) -> None:
+    """Every 2nd or 4th feature of the dilated networks is the undilated network's, to the border."""
+    torch.manual_seed(0)
+    size = (77, 103)  # no multiple of any stride
+    coarse = build_backbone(name, 32).eval()
+    randomise_statistics(coarse)
+    images = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        wanted = coarse(images)
+    assert wanted.shape == (1, coarse.out_channels, -(-size[0] // 32), -(-size[1] // 32))
+    assert wanted.std() > 0.1
+    for stride in (16, 8):
+        fine = build_backbone(name, stride).eval()
+        fine.load_state_dict(coarse.state_dict())
+        with torch.no_grad():
+            got = fine(images)
+        assert fine.stride == stride
+        assert got.shape == (1, fine.out_channels, -(-size[0] // stride), -(-size[1] // stride))
+        torch.testing.assert_close(got[:, :, :: 32 // stride, :: 32 // stride], wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_channels_last_gives_the_same_features() -> None:
+    torch.manual_seed(0)
+    net = build_backbone("resnet18", 16).eval()
+    images = torch.randn(2, 3, 48, 64)
+    with torch.no_grad():
+        wanted = net(images)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        got = net(images.to(memory_format=torch.channels_last))
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> dict[str, Tensor]:
+    """A file as torchvision published it in 2017: with fc, without batch counters."""
+    generator = torch.Generator().manual_seed(0)
+    tensors = {k: torch.rand(s, generator=generator) for k, s in torchvision_shapes("resnet18").items() if s}
+    return tensors | {"fc.weight": torch.rand(1000, 512), "fc.bias": torch.rand(1000)}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_load(tmp_path: Path, checkpoint: dict[str, Tensor], suffix: str) -> None:
+    path = tmp_path / f"resnet18{suffix}"
+    if suffix == ".pth":
+        torch.save(checkpoint, path)
+    else:
+        safetensors.torch.save_file(checkpoint, path)
+    loaded = build_backbone("resnet18", 8, weights=path).state_dict()
+    for name, tensor in checkpoint.items():
+        assert name.startswith("fc.") or torch.equal(loaded[name], tensor)
+
+
+def _without(name: str) -> Callable[[dict[str, Tensor]], Any]:
+    return lambda tensors: {k: v for k, v in tensors.items() if k != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_without("layer4.1.bn2.weight"), "layer4.1.bn2.weight 512 is missing"),
+        (lambda t: t | {"layer5.weight": torch.zeros(2, 3)}, "layer5.weight 2x3 is unknown"),
+        (lambda t: t | {"conv1.weight": torch.zeros(64, 1, 7, 7)}, "conv1.weight is 64x1x7x7 instead of 64x3x7x7"),
+        (lambda t: {"state_dict": t, "epoch": 90}, "does not hold a plain dictionary of tensors"),
+        (lambda t: Path("code"), "broken, or no file of weights"),
+    ],
+)
+def test_weights_that_do_not_fit(
+    tmp_path: Path, checkpoint: dict[str, Tensor], change: Callable[[dict[str, Tensor]], Any], message: str
+) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(change(checkpoint), path)
+    with pytest.raises(CheckpointError) as caught:
+        build_backbone("resnet18", weights=path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_another_architecture_names_the_first_differences(tmp_path: Path) -> None:
+    path = tmp_path / "resnet34.safetensors"
+    safetensors.torch.save_file(build_backbone("resnet34").state_dict(), path)
+    with pytest.raises(CheckpointError, match=r"layer1\.2\.bn1\.bias 64 is unknown, .*, and 93 more\."):
+        load_backbone_weights(build_backbone("resnet18"), path)
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+@pytest.mark.parametrize("content", [None, b"", b"\x00\x01not weights", "cut"])
+def test_broken_weight_files(tmp_path: Path, name: str, content: bytes | str | None) -> None:
+    path = tmp_path / name
+    if content == "cut":
+        (torch.save if path.suffix == ".pth" else safetensors.torch.save_file)({"a": torch.zeros(1000)}, path)
+        content = path.read_bytes()[:-700]
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_backbone_weights(build_backbone("resnet18"), path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_unknown_names_and_strides() -> None:
+    with pytest.raises(ConfigError, match=r"unknown backbone 'resnet51'. Did you mean 'resnet50'"):
+        build_backbone("resnet51")
+    with pytest.raises(ConfigError, match=r"output stride 4 .* 8, 16, 32"):
+        build_backbone("resnet18", 4)
+
+
+class Patches(nn.Module):
+    def __init__(self, output_stride: int) -> None:
+        super().__init__()
+        self.out_channels, self.stride = 5, output_stride
+        self.conv = nn.Conv2d(3, 5, output_stride, stride=output_stride)
+
+
+def test_installed_backbones_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Point:
+        name = "patches"
+        made: Callable[[int], nn.Module] = Patches
+
+        def load(self) -> Callable[[int], nn.Module]:
+            return type(self).made
+
+    def entry_points(**wanted: str) -> list[Point]:
+        assert wanted["group"] == "labelforge.backbones"
+        return [Point()] if wanted.get("name", "patches") == "patches" else []
+
+    monkeypatch.setattr(backbones, "entry_points", entry_points)
+    assert backbone_names() == ["patches", *sorted(BACKBONES)]
+    net: Backbone = build_backbone("patches", 16)
+    assert isinstance(net, Patches) and net.stride == 16
+    Point.made = lambda stride: nn.Conv2d(3, 8, stride)
+    with pytest.raises(ConfigError, match="no integer attribute 'stride'"):
+        build_backbone("patches")
+
+
+def test_no_entry_points_are_needed() -> None:
+    assert set(BACKBONES) <= set(backbone_names())
+    assert not {p.name for p in importlib.metadata.entry_points(group="labelforge.backbones")} & set(BACKBONES)

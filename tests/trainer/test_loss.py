@@ -1,0 +1,252 @@
+"""The loss against METHOD's sets, pixel by pixel in pure Python, gradients included."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from labelforge import LabelMapping, TargetTable, Taxonomy
+from labelforge.trainer import TableTensors, hierarchical_loss
+from labelforge.trainer.loss import Gate
+
+Nested = dict[str, Any]
+Leaves = frozenset[str]
+
+
+# --- the oracle: nothing below reads a compiled table -----------------------------------------------------------------
+
+
+@dataclass
+class Softmax:
+    """One classifier: leaf sets of its children, and the way that leads to it, as (classifier, child), root first."""
+
+    children: list[Leaves]
+    way: list[tuple[int, int]]
+
+    @property
+    def below(self) -> Leaves:
+        return frozenset().union(*self.children)
+
+
+@dataclass
+class Label:
+    leaves: Leaves
+    box: bool
+
+
+@dataclass
+class Expected:
+    total: float
+    per_classifier: list[float]
+    strong: list[int]
+    weak: list[int]
+    boxes: list[int]
+    gradient: list[list[float]]  # pixel x logit
+
+
+def leaves_of(name: str, below: Nested | None) -> Leaves:
+    return frozenset({name}) if below is None else frozenset().union(*(leaves_of(k, v) for k, v in below.items()))
+
+
+def softmaxes_of(tree: Nested) -> list[Softmax]:
+    """All classifiers of a nested tree, depth first."""
+    found: list[Softmax] = []
+
+    def visit(below: Nested, way: list[tuple[int, int]]) -> None:
+        index = len(found)
+        found.append(Softmax([leaves_of(k, v) for k, v in below.items()], way))
+        for branch, inner in enumerate(below.values()):
+            if inner is not None:
+                visit(inner, [*way, (index, branch)])
+
+    visit(tree, [])
+    return found
+
+
+def active_children(softmaxes: Sequence[Softmax], label: Label, boxes: str) -> dict[int, list[int]]:
+    """Classifier -> allowed children, for the classifiers that the label speaks to."""
+    active = {}
+    for j, softmax in enumerate(softmaxes):
+        met = [i for i, child in enumerate(softmax.children) if child & label.leaves]
+        if label.leaves and label.leaves <= softmax.below and len(met) < len(softmax.children):
+            active[j] = met
+    if label.box:
+        active.pop(0, None)
+        if boxes == "own" and active:
+            deepest = max(active, key=lambda j: len(softmaxes[j].way))
+            active = {deepest: active[deepest]}
+    return active
+
+
+def log_sum_exp(values: Sequence[float]) -> float:
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(v - top) for v in values))
+
+
+def expected_loss(
+    softmaxes: Sequence[Softmax],
+    labels: Sequence[Label],
+    pixels: Sequence[tuple[int, list[float]]],
+    lambdas: Sequence[float],
+    gate: str,
+    boxes: str = "own",
+) -> Expected:
+    """METHOD's loss and its gradient for a list of pixels (label number, logits)."""
+    starts = [sum(len(s.children) for s in softmaxes[:j]) for j in range(len(softmaxes))]
+
+    def part(logits: list[float], j: int) -> list[float]:
+        return logits[starts[j] : starts[j] + len(softmaxes[j].children)]
+
+    def is_open(logits: list[float], j: int) -> bool:
+        way = {"parent": softmaxes[j].way[-1:], "path": softmaxes[j].way, "none": []}[gate]
+        return all(part(logits, k).index(max(part(logits, k))) == branch for k, branch in way)
+
+    result = Expected(0, [], [], [], [], [[0.0] * sum(len(s.children) for s in softmaxes) for _ in pixels])
+    for j in range(len(softmaxes)):
+        strong, weak, boxed = [], [], 0
+        for p, (number, logits) in enumerate(pixels):
+            allowed = active_children(softmaxes, labels[number], boxes).get(j)
+            if allowed is None:
+                continue
+            if not labels[number].box:
+                strong.append((p, allowed))
+                continue
+            boxed += 1
+            if is_open(logits, j):
+                weak.append((p, allowed))
+        mean = 0.0
+        for group in (strong, weak):
+            for p, allowed in group:
+                z = part(pixels[p][1], j)
+                everything, inside = log_sum_exp(z), log_sum_exp([z[i] for i in allowed])
+                mean += (everything - inside) / len(group)
+                for i, value in enumerate(z):
+                    slope = math.exp(value - everything) - (math.exp(value - inside) if i in allowed else 0)
+                    result.gradient[p][starts[j] + i] += lambdas[j] * slope / len(group)
+        result.per_classifier.append(mean)
+        result.total += lambdas[j] * mean
+        result.strong.append(len(strong))
+        result.weak.append(len(weak))
+        result.boxes.append(boxed)
+    return result
+
+
+# --- random worlds ----------------------------------------------------------------------------------------------------
+
+
+def named_nodes(below: Nested) -> Iterator[tuple[str, Leaves]]:
+    for name, inner in below.items():
+        yield name, leaves_of(name, inner)
+        yield from named_nodes(inner or {})
+
+
+def random_labels(rng: random.Random, tree: Nested) -> tuple[list[dict[str, Any]], list[Label]]:
+    """Label records as a manifest holds them, and what they mean. Record 0 is "no annotation"."""
+    nodes = dict(named_nodes(tree))
+    records: list[dict[str, Any]] = [
+        {"row": 0, "native_id": None, "native_name": "(no annotation)", "target": "ignore", "supervision": "pixel"}
+    ]
+    labels = [Label(frozenset(), False)]
+    while len(records) < 9:
+        any_of = rng.sample(sorted(nodes), rng.choice([1, 1, 2, 3][: len(nodes)]))
+        meaning = frozenset().union(*(nodes[n] for n in any_of))
+        but = [n for n in rng.sample(sorted(nodes), rng.choice([0, 0, 1])) if nodes[n] & meaning and meaning - nodes[n]]
+        meaning = meaning.difference(*(nodes[n] for n in but))
+        row, box = len(records), rng.random() < 0.5
+        target: Any = {"any": any_of} | ({"except": but} if but else {})
+        if len(any_of) == 1 and not but:
+            target = any_of[0]
+        if rng.random() < 0.1:
+            target, meaning = "ignore", frozenset()
+        records.append(
+            {
+                "row": row,
+                "native_id": row,
+                "native_name": f"label {row}",
+                "target": target,
+                "supervision": "box" if box else "pixel",
+            }
+        )
+        labels.append(Label(meaning, box))
+    return records, labels
+
+
+def random_logits(rng: random.Random, shape: tuple[int, int, int, int]) -> Tensor:
+    """Normal logits; in some worlds whole numbers, so that winners tie."""
+    whole = rng.random() < 0.3
+    count = math.prod(shape)
+    values = [float(rng.randint(-2, 2)) if whole else rng.gauss(0, 2) for _ in range(count)]
+    return torch.tensor(values, dtype=torch.float64).view(shape)
+
+
+def pixels_of(logits: Tensor, labels: Tensor) -> list[tuple[int, list[float]]]:
+    rows = logits.movedim(1, -1).flatten(0, 2).tolist()
+    return list(zip(labels.flatten().tolist(), rows, strict=True))
+
+
+def assert_equal_to(
+    expected: Expected, logits: Tensor, labels: Tensor, table: TargetTable, gate: Gate, lam: Any
+) -> None:
+    logits = logits.clone().requires_grad_()
+    output = hierarchical_loss(logits, labels, TableTensors.of(table), torch.tensor(lam, dtype=torch.float64), gate)
+    (gradient,) = torch.autograd.grad(output.total, logits)
+    assert output.strong_pixels.tolist() == expected.strong
+    assert output.weak_pixels.tolist() == expected.weak
+    assert output.box_pixels.tolist() == expected.boxes
+    assert output.per_classifier.tolist() == pytest.approx(expected.per_classifier, rel=1e-8, abs=1e-12)
+    assert output.total.item() == pytest.approx(expected.total, rel=1e-8, abs=1e-12)
+    wanted = torch.tensor(expected.gradient, dtype=torch.float64)
+    torch.testing.assert_close(gradient.movedim(1, -1).flatten(0, 2), wanted, rtol=1e-7, atol=1e-11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), gate=st.sampled_from(["parent", "path", "none"]), own=st.booleans())
+def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, gate: Gate, own: bool) -> None:
+    rng = random.Random(seed)
+    definition = grow_tree(rng)
+    tree = definition["tree"]["root"]
+    records, labels = random_labels(rng, tree)
+    softmaxes = softmaxes_of(tree)
+    taxonomy = Taxonomy.from_dict(definition)
+    mapping = LabelMapping.from_records(taxonomy, "random", records)
+    table = TargetTable.compile(taxonomy, [mapping], boxes="own" if own else "path")
+    shape = (rng.randint(1, 2), rng.randint(1, 4), rng.randint(1, 5))
+    rows = torch.tensor([rng.randrange(len(labels)) for _ in range(math.prod(shape))]).view(shape)
+    logits = random_logits(rng, (shape[0], taxonomy.num_logits, *shape[1:]))
+    lambdas = [rng.uniform(0, 2) for _ in softmaxes]
+    boxes = "own" if own else "path"
+    expected = expected_loss(softmaxes, labels, pixels_of(logits, rows), lambdas, gate, boxes)
+    assert_equal_to(expected, logits, rows, table, gate, lambdas)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), union=st.booleans())
+def test_flat_tables(grow_tree: Callable[[random.Random], Nested], seed: int, union: bool) -> None:
+    rng = random.Random(seed)
+    definition = grow_tree(rng)
+    tree = definition["tree"]["root"]
+    records, labels = random_labels(rng, tree)
+    taxonomy = Taxonomy.from_dict(definition)
+    mapping = LabelMapping.from_records(taxonomy, "random", records)
+    table = (TargetTable.flat_union if union else TargetTable.flat_marginal)(taxonomy, [mapping])
+    # In a flat union, a column is a meaning and allows exactly itself; so each meaning is one made-up leaf.
+    names = [leaf.name for leaf in taxonomy.leaves]
+    meanings = [frozenset(names[i] for i in outcome) for outcome in table.outcomes]
+    softmax = Softmax([frozenset({str(m)}) for m in map(sorted, meanings)] if union else meanings, [])
+    flat = [
+        Label(frozenset({str(sorted(label.leaves))}) if union and label.leaves else label.leaves, box=False)
+        for label in labels
+    ]
+    rows = torch.tensor([rng.randrange(len(labels)) for _ in range(24)]).view(2, 3, 4)
+    logits = random_logits(rng, (2, len(meanings), 3, 4))
+    expected = expected_loss([softmax], flat, pixels_of(logits, rows), [0.7], "parent")
+    assert_equal_to(expected, logits, rows, table, "parent", [0.7])
