@@ -16,7 +16,8 @@ __all__ = ["conversion_page"]
 
 _PICTURES: Final = 4
 _SIDE: Final = 640  # pixels of a picture's longer side
-_HATCH: Final = 12  # pixels between hatching lines
+_HATCH: Final = 12  # pixels from one hatching line to the next
+_LINE: Final = 44  # how much lighter or darker than the image a hatching line is
 _TINT: Final = 0.65  # how much of a pixel's colour is its label's
 
 
@@ -108,6 +109,6 @@ def _overlay(sample: Sample, colors: NDArray[np.float64], tints: NDArray[np.floa
     grey = image.mean(axis=2, keepdims=True)
     tint = tints[label][..., None]
     diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) % _HATCH < 2
-    grey = np.where(diagonal[..., None] & (tint == 0), 255 - grey, grey)
+    grey = np.where(diagonal[..., None] & (tint == 0), np.where(grey < 128, grey + _LINE, grey - _LINE), grey)
     blended: NDArray[np.uint8] = np.rint(grey * (1 - tint) + colors[label] * tint).astype(np.uint8)
     return blended
