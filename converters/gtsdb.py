@@ -159,13 +159,17 @@ class Gtsdb(Converter):
     ) -> None:
         super().__init__(root)
         _check_choice("overlaps", overlaps, get_args(Overlaps))
-        for shape in (shapes or {}).values():
+        try:
+            self.shapes = dict(shapes or {})
+        except (TypeError, ValueError):  # a text, from a command line
+            cure = "Leave it out: shapes come from the taxonomy's nodes."
+            raise ConfigError(f"shapes cannot be {shapes!r}", cure=cure) from None
+        for shape in self.shapes.values():
             _check_choice("a shape", shape, SHAPES)
         inside = [self.root / name for name in FOLDERS if (self.root / name / "gt.txt").is_file()]
         if inside and not (self.root / "gt.txt").is_file():
             self.root = inside[0]
         check_root(self.root, ["gt.txt"], self.title)
-        self.shapes = dict(shapes or {})
         self.overlaps = overlaps
         self.names = [label.name for label in LabelSpace.load(self.label_space).labels]
         self.signs = read_signs(self.root / "gt.txt", len(self.names))

@@ -229,6 +229,8 @@ def test_unknown_policies_and_shapes_name_the_known_ones(tmp_path: Path) -> None
         Gtsdb(tmp_path, overlaps="smalest")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="a shape cannot be 'triangle'"):
         Gtsdb(tmp_path, shapes={3: "triangle"})
+    with pytest.raises(ConfigError, match=r"shapes cannot be 'circle'\. Leave it out"):
+        Gtsdb(tmp_path, shapes="circle")  # type: ignore[arg-type]
 
 
 def test_a_converter_and_its_labels_go_to_worker_processes(tmp_path: Path) -> None:
