@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,12 +25,26 @@ from labelforge.label_space import LabelSpace
 from labelforge.taxonomy import Taxonomy
 from labelforge.yamlfile import KeyPath, YamlFile
 
-__all__ = ["NO_ANNOTATION", "LabelMapping", "LabelRow", "LabelTarget", "MappingFile", "Supervision"]
+__all__ = ["NO_ANNOTATION", "Accepted", "LabelMapping", "LabelRow", "LabelTarget", "MappingFile", "Supervision"]
 
 Supervision = Literal["pixel", "box"]
+AcceptableRule = Literal["one-child", "unused-label"]
 
 NO_ANNOTATION = "(no annotation)"
 """Name of row 0."""
+
+
+class Accepted(BaseModel):
+    """A finding of ``labelforge lint`` that the mapping's author has looked at and means to keep."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rule: AcceptableRule = Field(description="The rule that lint names.")
+    at: str = Field(
+        min_length=1,
+        description="Where: the node whose classifier is meant (one-child), or the native label (unused-label).",
+    )
+    why: str = Field(min_length=1, description="Why it is right so.")
 
 
 class MappingFile(BaseModel):
@@ -42,6 +56,9 @@ class MappingFile(BaseModel):
     taxonomy: str | None = Field(None, description="Name of the tree that it is mapped to; checked if given.")
     supervision: Supervision = Field(description="What the dataset annotates: every pixel, or boxes around objects.")
     labels: dict[str, Any] = Field(description="Every native label and what it means in the tree.")
+    accepted: Annotated[tuple[Accepted, ...], Field(strict=False)] = Field(
+        (), description="Findings of 'labelforge lint' that are meant to be so, each with the reason."
+    )
 
 
 @dataclass(frozen=True)
@@ -71,11 +88,13 @@ class LabelMapping:
         dataset: Name of the label space.
         supervision: What the dataset annotates.
         rows: The table; position = row number.
+        accepted: Findings of ``labelforge lint`` that the file says are meant to be so; no part of the table's meaning.
     """
 
     dataset: str
     supervision: Supervision
     rows: tuple[LabelRow, ...]
+    accepted: tuple[Accepted, ...] = field(default=(), compare=False)
 
     @classmethod
     def load(cls, tree: Taxonomy, source: str | os.PathLike[str], space: LabelSpace | None = None) -> LabelMapping:
@@ -88,7 +107,8 @@ class LabelMapping:
 
         Raises:
             TaxonomyError: No such mapping, or a fault in the file (with its line): a native label that is missing,
-                unknown or mapped twice, an unknown or ambiguous node, an expression that means nothing.
+                unknown or mapped twice, an unknown or ambiguous node, an expression that means nothing, an
+                acknowledgement of something that there is not.
         """
         path = Path(source)
         if path.suffix != ".yaml":
@@ -97,7 +117,7 @@ class LabelMapping:
                 cure = f"{did_you_mean(str(source), known)} Write it to {source}.yaml beside tree.yaml."
                 raise TaxonomyError(f"tree {tree.name!r} has no mapping for dataset {str(source)!r}", cure=cure)
             path = known[str(source)]
-        return cls._from_file(tree, YamlFile.load(path), space)
+        return cls.from_file(tree, YamlFile.load(path), space)
 
     @staticmethod
     def available(tree: Taxonomy) -> dict[str, Path]:
@@ -107,7 +127,8 @@ class LabelMapping:
         return {p.stem: p for p in sorted(tree.folder.glob("*.yaml")) if p.name != "tree.yaml"}
 
     @classmethod
-    def _from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None) -> LabelMapping:
+    def from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None = None) -> LabelMapping:
+        """Build a mapping from a YAML file that is read already; the errors of :meth:`load`."""
         content = file.validate(MappingFile)
         if content.taxonomy not in (None, tree.name):
             what = f"this mapping is for tree {content.taxonomy!r}, not {tree.name!r}"
@@ -124,7 +145,8 @@ class LabelMapping:
         for label in space.labels:
             target = compile_expression(tree, content.labels[label.name], ("labels", label.name), file.fail)
             rows.append(LabelRow(len(rows), label.id, label.name, target, content.supervision))
-        return cls(space.name, content.supervision, tuple(rows))
+        _check_accepted(file, content, tree)
+        return cls(space.name, content.supervision, tuple(rows), content.accepted)
 
     @classmethod
     def from_records(cls, tree: Taxonomy, dataset: str, records: Sequence[Mapping[str, Any]]) -> LabelMapping:
@@ -187,6 +209,24 @@ def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> 
         shown = ", ".join(map(repr, missing[:8])) + (", ..." if len(missing) > 8 else "")
         what = f"{len(missing)} native label{'s' * (len(missing) > 1)} of {space.name} not mapped: {shown}"
         file.fail(("labels",), what, "Give each a node, a union of nodes, or ignore.")
+
+
+def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy) -> None:
+    """Every acknowledgement is about something that there is; whether it is still needed, lint says."""
+    for i, entry in enumerate(content.accepted):
+        at: KeyPath = ("accepted", i, "at")
+        if any((entry.rule, entry.at) == (other.rule, other.at) for other in content.accepted[:i]):
+            file.fail(at, f"{entry.rule} at {entry.at!r} is accepted twice", "Keep one of the two.")
+        if entry.rule == "unused-label":
+            if entry.at not in content.labels:
+                cure = did_you_mean(entry.at, content.labels)
+                file.fail(at, f"{content.dataset} has no label {entry.at!r}", cure)
+            continue
+        found = tree.references.find(entry.at)
+        if len(found) != 1:
+            file.fail(at, *tree.references.explain(entry.at))
+        if tree.nodes[found[0]].is_leaf:
+            file.fail(at, f"{entry.at!r} is a leaf and owns no classifier", "Name the inner node that lint names.")
 
 
 def _row_zero(supervision: Supervision) -> LabelRow:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
+from labelforge.treefile import Boxes
 
 __all__ = ["SET", "SILENT", "TargetTable"]
 
@@ -78,16 +79,15 @@ class TargetTable:
     mappings: tuple[LabelMapping, ...]
 
     @classmethod
-    def compile(
-        cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Literal["own", "path"] = "own"
-    ) -> TargetTable:
+    def compile(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None) -> TargetTable:
         """The hierarchical table: one classifier per inner node.
 
         Args:
             tree: The tree.
             mappings: Label tables of the datasets, all in this tree.
             boxes: Which classifiers a box label trains; never the root's. ``own``: only the one that chooses the
-                label's own class (the method's authors); ``path``: every one on the way down to it.
+                label's own class (the method's authors); ``path``: every one on the way down to it. Default: what
+                the tree says (``tree.boxes``).
         """
         rows = _Rows.of(tree, mappings)
         slices = tuple(c.slice for c in tree.classifiers)
@@ -100,7 +100,7 @@ class TargetTable:
             reaches_out = rows.labels.sum(1) > inside.sum(1)
             silent = reaches_out | meets.all(1)
             allowed[:, classifier.slice] = meets & ~silent[:, None]
-        _limit_boxes(allowed, rows, slices, boxes)
+        _limit_boxes(allowed, rows, slices, boxes or tree.boxes)
         leads_to = np.full(tree.num_logits, -1, np.int64)
         outcome = np.full(tree.num_logits, -1, np.int64)
         for classifier in tree.classifiers:
@@ -279,7 +279,7 @@ def _targets(allowed: BoolArray, slices: Sequence[slice]) -> IntArray:
     return target
 
 
-def _limit_boxes(allowed: BoolArray, rows: _Rows, slices: Sequence[slice], boxes: str) -> None:
+def _limit_boxes(allowed: BoolArray, rows: _Rows, slices: Sequence[slice], boxes: Boxes) -> None:
     """Silence, in place, on rows that come from boxes: the root, and with ``own`` all but the deepest classifier.
 
     A row that exists only in flipped images teaches no classifier that the rows it comes from do not.

@@ -23,7 +23,7 @@ from typing import Any
 from labelforge.errors import TaxonomyError, did_you_mean
 from labelforge.palette import Color
 from labelforge.references import References
-from labelforge.treefile import RawNode, read_tree
+from labelforge.treefile import Boxes, RawNode, read_tree
 from labelforge.yamlfile import YamlFile
 
 __all__ = ["Classifier", "Node", "Taxonomy", "shipped_folder"]
@@ -96,11 +96,13 @@ class Taxonomy:
     Attributes:
         name: The tree's name.
         nodes: All nodes, depth first.
+        boxes: Which classifiers a box label trains, unless a run asks otherwise: ``own`` or ``path``.
         folder: Folder that it was loaded from, where its mappings lie; None for a tree that was not read from a file.
     """
 
     name: str
     nodes: tuple[Node, ...]
+    boxes: Boxes = "own"
     folder: Path | None = field(default=None, compare=False)
 
     @classmethod
@@ -110,15 +112,23 @@ class Taxonomy:
         Raises:
             TaxonomyError: No such tree, or a fault in the file (with its line).
         """
+        path = cls.locate(source)
+        return cls.from_file(YamlFile.load(path), path.parent)
+
+    @classmethod
+    def locate(cls, source: str | os.PathLike[str]) -> Path:
+        """The ``tree.yaml`` that :meth:`load` reads.
+
+        Raises:
+            TaxonomyError: No such tree.
+        """
         path = Path(source)
         if str(source) in cls.shipped():
             path = shipped_folder() / str(source)
         elif not path.exists():
             cure = f"{did_you_mean(str(source), cls.shipped())} A folder of your own must hold tree.yaml."
             raise TaxonomyError(f"no shipped taxonomy and no folder is called {str(source)!r}", cure=cure)
-        if path.is_dir():
-            path = path / "tree.yaml"
-        return cls._build(YamlFile.load(path), path.parent)
+        return path / "tree.yaml" if path.is_dir() else path
 
     @classmethod
     def from_dict(cls, definition: dict[str, Any]) -> Taxonomy:
@@ -127,12 +137,12 @@ class Taxonomy:
         Raises:
             TaxonomyError: The definition is not one.
         """
-        return cls._build(YamlFile("<taxonomy definition>", definition, {(): 1}), None)
+        return cls.from_file(YamlFile("<taxonomy definition>", definition, {(): 1}), None)
 
     @classmethod
     def parse(cls, text: str) -> Taxonomy:
         """Build a tree from the text of a ``tree.yaml``."""
-        return cls._build(YamlFile.parse(text), None)
+        return cls.from_file(YamlFile.parse(text), None)
 
     @staticmethod
     def shipped() -> list[str]:
@@ -140,8 +150,17 @@ class Taxonomy:
         return sorted(p.parent.name for p in shipped_folder().glob("*/tree.yaml"))
 
     @classmethod
-    def _build(cls, file: YamlFile, folder: Path | None) -> Taxonomy:
-        name, raw = read_tree(file)
+    def from_file(cls, file: YamlFile, folder: Path | None) -> Taxonomy:
+        """Build a tree from a YAML file that is read already.
+
+        Args:
+            file: The file.
+            folder: Where the tree's mappings lie, if anywhere.
+
+        Raises:
+            TaxonomyError: A fault in the file (with its line).
+        """
+        top, raw = read_tree(file)
         leaf_numbers = _leaf_ranges(raw)
         nodes = []
         for i, node in enumerate(raw):
@@ -162,7 +181,7 @@ class Taxonomy:
                     box_only=facts.box_only,
                 )
             )
-        return cls(name, tuple(nodes), folder)
+        return cls(top.name, tuple(nodes), top.boxes, folder)
 
     @property
     def root(self) -> Node:
@@ -244,12 +263,13 @@ class Taxonomy:
             if node.box_only:
                 fact["box_only"] = True
             facts[self._full_path(node)] = fact
-        return {"name": self.name, "tree": {self.root.name: nest(self.root)}, "nodes": facts}
+        nested = {self.root.name: nest(self.root)}
+        return {"name": self.name, "boxes": self.boxes, "tree": nested, "nodes": facts}
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of all that decides targets and class ids: names, nesting, ids and mirrors; not the colours."""
-        content = [self.name, [[n.name, n.parent, n.class_id, n.mirror] for n in self.nodes]]
+        """Hex SHA-256 of all that decides targets and class ids: names, nesting, ids, mirrors, boxes; not colours."""
+        content = [self.name, self.boxes, [[n.name, n.parent, n.class_id, n.mirror] for n in self.nodes]]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 

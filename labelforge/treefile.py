@@ -1,7 +1,8 @@
 """Reading ``tree.yaml``: from YAML to a checked list of nodes, every fault at its line.
 
-The file has three keys: ``name``, ``tree`` (nesting is the tree; a list is a run of leaves) and ``nodes`` (optional
-facts about nodes). This module knows the file; :mod:`labelforge.taxonomy` knows what a tree is good for.
+The file has the keys ``name``, ``tree`` (nesting is the tree; a list is a run of leaves) and, optional, ``nodes``
+(facts about nodes) and ``boxes`` (which classifiers a box label trains). This module knows the file;
+:mod:`labelforge.taxonomy` knows what a tree is good for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from labelforge.palette import distinct_color
 from labelforge.references import References
 from labelforge.yamlfile import KeyPath, YamlFile
 
-__all__ = ["MAX_CHILDREN", "SHAPES", "NodeFacts", "RawNode", "TreeFile", "read_tree"]
+__all__ = ["MAX_CHILDREN", "SHAPES", "Boxes", "NodeFacts", "RawNode", "TreeFile", "read_tree"]
 
 MAX_CHILDREN = 256
 """A classifier has at most this many classes: a child index fits one byte."""
@@ -23,6 +24,9 @@ MAX_CHILDREN = 256
 Shape = Literal["rectangle", "circle", "triangle up", "triangle down", "diamond", "octagon"]
 SHAPES: tuple[str, ...] = get_args(Shape)
 """Shapes that a box can be filled with."""
+
+Boxes = Literal["own", "path"]
+"""Classifiers that a box label trains: the one that chooses its own class, or all on the way to it below the root."""
 
 RESERVED_NAMES = ("ignore", "any", "except", "none")
 """Words of the label expressions; no node can be called so."""
@@ -57,6 +61,11 @@ class TreeFile(BaseModel):
     tree: dict[str, Any] = Field(
         description="One key, the root; below it, mappings are inner nodes, lists are runs of leaves."
     )
+    boxes: Boxes = Field(
+        "own",
+        description="Classifiers that a box label trains, never the root's: 'own', only the one that chooses its own "
+        "class; 'path', every one on the way down to it, which families of classes that only boxes tell apart need.",
+    )
     nodes: dict[str, Any] = Field(default_factory=dict, description="Optional facts about nodes, by name or path.")
 
 
@@ -88,8 +97,8 @@ class RawNode:
         return self.path[-1]
 
 
-def read_tree(file: YamlFile) -> tuple[str, list[RawNode]]:
-    """Check a tree file and return its name and its nodes, depth first.
+def read_tree(file: YamlFile) -> tuple[TreeFile, list[RawNode]]:
+    """Check a tree file and return its top level and its nodes, depth first.
 
     Raises:
         TaxonomyError: The first fault, with file and line.
@@ -106,7 +115,7 @@ def read_tree(file: YamlFile) -> tuple[str, list[RawNode]]:
     _attach_facts(file, nodes, References([n.path for n in nodes]))
     _fill_ids(file, nodes)
     _fill_colors(nodes)
-    return top.name, nodes
+    return top, nodes
 
 
 def _grow(file: YamlFile, nodes: list[RawNode], node: RawNode, below: Any) -> None:

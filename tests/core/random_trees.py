@@ -44,7 +44,9 @@ def trees(draw: st.DrawFn) -> Taxonomy:
             facts[leaf.name] = {"mirror": "none"}
         elif choice == 1:
             facts[leaf.name] = {"mirror": draw(st.sampled_from(tree.leaves)).name}
-    return Taxonomy.parse(yaml.safe_dump({"name": "random", "tree": nested, "nodes": facts}, sort_keys=False))
+    boxes = draw(st.sampled_from(["own", "path"]))
+    definition = {"name": "random", "boxes": boxes, "tree": nested, "nodes": facts}
+    return Taxonomy.parse(yaml.safe_dump(definition, sort_keys=False))
 
 
 @st.composite

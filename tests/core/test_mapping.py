@@ -148,3 +148,35 @@ def test_iv2018_uses_the_27_cityscapes_classes_of_the_authors() -> None:
     assert ignored == {
         "unlabeled", "rectification border", "out of roi", "static", "dynamic", "ground", "license plate", "polegroup",
     }  # fmt: skip
+
+
+ACCEPTED = MAPPING + 'accepted:\n  - {rule: one-child, at: sign, why: "only fronts are labelled"}\n'
+ACCEPTED_FAULTS = {
+    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: input should be 'one-child' or 'unused-"),
+    "unknown node": ("at: sign", "at: sing", "unknown node 'sing'. Did you mean 'sign'"),
+    "leaf": ("at: sign", "at: sign/back", "'sign/back' is a leaf and owns no classifier"),
+    "unknown label": ("one-child, at: sign", "unused-label, at: sing", "town has no label 'sing'. Did you mean 'sign'"),
+    "no reason": (', why: "only fronts are labelled"', "", "the key 'why' is missing"),
+    "unknown key": ("why:", "wyh:", "unknown key 'wyh'. Did you mean 'why'"),
+    "twice": ("accepted:\n", 'accepted:\n  - {rule: one-child, at: sign, why: "x"}\n', "accepted twice"),
+}
+
+
+@pytest.mark.parametrize("fault", ACCEPTED_FAULTS)
+def test_a_fault_in_an_acknowledgement_is_named(fault: str, folder: Path) -> None:
+    old, new, message = ACCEPTED_FAULTS[fault]
+    assert old in ACCEPTED
+    (folder / "town.yaml").write_text(ACCEPTED.replace(old, new, 1))
+    with pytest.raises(TaxonomyError, match=message) as caught:
+        LabelMapping.load(Taxonomy.load(folder), "town")
+    line = 10 if fault == "twice" else 9
+    assert str(caught.value).startswith(f"{folder / 'town.yaml'}:{line}: ")
+
+
+def test_an_acknowledgement_is_no_part_of_what_the_table_means(folder: Path) -> None:
+    tree = Taxonomy.load(folder)
+    plain = LabelMapping.load(tree, "town")
+    (folder / "town.yaml").write_text(ACCEPTED)
+    accepting = LabelMapping.load(tree, "town")
+    assert [(a.rule, a.at, a.why) for a in accepting.accepted] == [("one-child", "sign", "only fronts are labelled")]
+    assert (accepting, accepting.digest, accepting.to_records()) == (plain, plain.digest, plain.to_records())

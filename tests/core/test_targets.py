@@ -71,7 +71,7 @@ def test_pixel_labels_compile_to_the_definition(world: World) -> None:
 @given(worlds(supervision="box"))
 @settings(max_examples=100, deadline=None)
 def test_box_labels_never_reach_the_root(world: World) -> None:
-    own = TargetTable.compile(world.tree, [world.mapping])
+    own = TargetTable.compile(world.tree, [world.mapping], boxes="own")
     path = TargetTable.compile(world.tree, [world.mapping], boxes="path")
     for row, expression in enumerate(world.expressions, 1):
         full = expected_allowed(world.tree, meaning(world.tree, expression))
@@ -157,6 +157,15 @@ def test_signs_of_gtsdb_train_the_front_classifier_alone() -> None:
     front = table.names.index("traffic sign/front")
     assert table.names[table.parent[front]] == "traffic sign"
     assert tree.classifiers[table.parent[front]].children[table.branch[front]].name == "front"
+
+
+@pytest.mark.parametrize("boxes", ["own", "path"])
+def test_a_tree_says_which_classifiers_its_boxes_train(boxes: str) -> None:
+    tree = Taxonomy.from_dict({**Taxonomy.load("iv2018").to_dict(), "boxes": boxes})
+    mapping = LabelMapping.load(Taxonomy.load("iv2018"), "gtsdb")
+    table = TargetTable.compile(tree, [mapping])
+    stop = mapping.row_of[14]
+    assert set(compiled_allowed(table, stop)) == {"front"} | ({"traffic sign"} if boxes == "path" else set())
 
 
 def test_a_flip_swaps_or_silences_signs() -> None:

@@ -58,7 +58,8 @@ def test_a_tree_survives_its_definition(tree: Taxonomy) -> None:
 def test_the_digest_sees_meaning_but_not_colour() -> None:
     base = Taxonomy.parse(SMALL).digest
     assert Taxonomy.parse(SMALL.replace("[200, 0, 0]", "[0, 0, 200]")).digest == base
-    for old, new in (("car:", "truck:"), ("mirror: none", "mirror: stop"), ("[road, parking]", "[parking, road]")):
+    changes = [("car:", "truck:"), ("mirror: none", "mirror: stop"), ("[road, parking]", "[parking, road]")]
+    for old, new in [*changes, ("name: small", "name: small\nboxes: path")]:
         assert Taxonomy.parse(SMALL.replace(old, new)).digest != base
 
 
@@ -96,6 +97,7 @@ def test_references_are_unique_names_or_path_suffixes() -> None:
 
 FAULTS = {
     "unknown top-level key": ("nodes:\n", "node:\n", 9, r"unknown key 'node'. Did you mean 'nodes'\?"),
+    "unknown kind of box supervision": ("tree:\n", "boxes: all\ntree:\n", 2, "boxes: input should be 'own' or 'path'"),
     "no name": ("name: small\n", "", 1, "the key 'name' is missing"),
     "name not text": ("name: small", "name: 3", 1, "name: input should be a valid string"),
     "two roots": ("  scene:", "  other: [a]\n  scene:", 2, "a tree has one root"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labelforge import yamlfile
 from labelforge.errors import TaxonomyError
 from labelforge.taxonomy import shipped_folder
 from labelforge.yamlfile import YamlFile
