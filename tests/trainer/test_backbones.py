@@ -98,7 +98,7 @@ def test_channels_last_gives_the_same_features() -> None:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         got = net(images.to(memory_format=torch.channels_last))
     assert got.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
