@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +94,9 @@ def run_tasks(
         return {task.number: run_task(task, advance) for task in tasks}
     # Spawned, not forked: a fork would copy the locks of whatever threads the calling program has.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_ignore_interrupts) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
+        with _interrupts_ignored():
+            pool.submit(os.getpid)  # starts all workers, who inherit that
         return _submit(pool, _run_in_worker, tasks, advance)
 
 
@@ -116,20 +120,25 @@ def _submit(
     return done
 
 
-def _ignore_interrupts() -> None:
-    """Between tasks, Ctrl-C is the parent's business alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Leave Ctrl-C to others for a moment: between tasks, and while a worker starts, it is the parent's business."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what signals do
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run_in_worker(task: ShardTask) -> ShardIndex:
     """Run a task so that Ctrl-C ends it, and the worker with it, quietly and without half a file."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        index = run_task(task)
-        _ignore_interrupts()
+        return run_task(task)
     except KeyboardInterrupt:
         os._exit(128 + signal.SIGINT)
-    except BaseException:
-        _ignore_interrupts()
-        raise
-    return index
+    finally:
+        signal.signal(signal.SIGINT, ignored)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import BaseModel
 
 from labelforge.errors import ShardError
 from labelforge.shards import (
@@ -35,7 +36,17 @@ from labelforge.shards import (
 from labelforge.shards.codec import decode_label, encode_label
 from tests.core import shard_folders
 
-RECORDS = [LabelRecord, Member, SampleRecord, ShardRecord, SkippedSample, TaxonomyRecord, Totals]
+RECORDS: list[type[BaseModel]] = [
+    LabelRecord,
+    Member,
+    SampleRecord,
+    ShardRecord,
+    SkippedSample,
+    TaxonomyRecord,
+    Totals,
+    Manifest,
+    ShardIndex,
+]
 
 
 def ustar(name: str, content: bytes) -> bytes:
@@ -180,7 +191,7 @@ def test_256_rows_fit_a_palette_and_257_do_not() -> None:
 
 
 def test_manifest_fields_are_described_and_unknown_ones_refused(tmp_path: Path) -> None:
-    for model in [Manifest, ShardIndex, *RECORDS]:
+    for model in RECORDS:
         assert model.model_config["frozen"] and model.model_config["extra"] == "forbid"
         assert all(field.description for field in model.model_fields.values()), model
     table = shard_folders.mapping(3)

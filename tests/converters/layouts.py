@@ -1,0 +1,200 @@
+"""Tiny datasets in the native layouts, with what is in them; and a reader of shards without any labelforge in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from labelforge.converters.base import NativeLabels, Source
+from labelforge.converters.cityscapes import Cityscapes
+from labelforge.label_space import LabelSpace
+
+Array = NDArray[Any]
+NOTHING = -9999
+"""In expected label maps: nobody annotated the pixel."""
+ANYTHING = -8888
+"""In expected label maps: the border of a drawn shape, which other tests look at."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One sample of a tiny dataset.
+
+    Attributes:
+        image: (H, W, 3) uint8 as a decoder shows it.
+        ids: (H, W) native ids, `NOTHING` and `ANYTHING`.
+    """
+
+    image: Array
+    ids: Array
+
+
+def picture(seed: int, height: int = 20, width: int = 30) -> Array:
+    """A smooth (H, W, 3) image, so that JPEG keeps it nearly as it is."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def save(path: Path, array: Array, **options: Any) -> Path:
+    """Save an array as the kind of picture that the name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def label_blocks(seed: int, ids: Sequence[int], height: int = 20, width: int = 30) -> Array:
+    """(H, W) uint8 label map of blocks that holds all of the ids, if it can."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.permutation(np.resize(np.array(ids), (height // 2) * (width // 2)))
+    return blocks.reshape(height // 2, width // 2).repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
+
+
+def write_cityscapes(root: Path, split: str = "train", count: int = 5) -> dict[str, Written]:
+    """Cityscapes with all label ids, in two cities."""
+    found = {}
+    for i in range(count):
+        city = ("ulm", "aachen")[i % 2]
+        key = f"{city}_{i:06d}_000019"
+        image, ids = picture(i), label_blocks(i, range(34))
+        save(root / "leftImg8bit" / split / city / f"{key}_leftImg8bit.png", image)
+        save(root / "gtFine" / split / city / f"{key}_gtFine_labelIds.png", ids)
+        found[key] = Written(image, ids.astype(int))
+    return found
+
+
+def vistas_config(release: str) -> dict[str, Any]:
+    """A configuration file as the dataset has it, made from the label table."""
+    labels = LabelSpace.load(f"mapillary-vistas-{release}").labels
+    entries = [
+        {"name": x.name, "readable": x.name.title(), "evaluate": True, "color": list(x.color or ())} for x in labels
+    ]
+    return {"labels": entries, "version": "2.0" if release == "2.0" else 1.1, "mapping": "public"}
+
+
+def palette_png(path: Path, ids: Array, palette: Sequence[int]) -> Path:
+    """Save a palette picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(ids)
+    image.putpalette(palette)
+    image.save(path)
+    return path
+
+
+def write_vistas(root: Path, split: str = "validation", releases: Sequence[str] = ("2.0",)) -> dict[str, Written]:
+    """Mapillary Vistas with all label ids of the newest release asked for; 1.2 alone gets the old layout.
+
+    The palettes are shuffled: only the indices say which label a pixel has.
+    """
+    old = list(releases) == ["1.2"]
+    for release in releases:
+        name = "config.json" if old else f"config_v{release}.json"
+        root.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(json.dumps(vistas_config(release)))
+    found = {}
+    for i, key in enumerate(["_-x9QsGfbUPtBqzpzkwDGw", "A.dotted.key", "zz7"]):
+        path = save(root / split / "images" / f"{key}.jpg", picture(i), quality=95)
+        for release in releases:
+            ids = label_blocks(i, range(len(LabelSpace.load(f"mapillary-vistas-{release}").labels)))
+            folder = root / split / "labels" if old else root / split / f"v{release}" / "labels"
+            palette = np.random.default_rng(i).integers(0, 256, 768).tolist()
+            palette_png(folder / f"{key}.png", ids, palette)
+            found[key] = Written(np.asarray(Image.open(path)), ids.astype(int))
+    return found
+
+
+def write_gtsdb(root: Path, split: str = "train") -> dict[str, Written]:
+    """GTSDB with two signs in one image, and an image without a box."""
+    first = {"train": 0, "test": 600, "all": 0}[split]
+    lines, found = [], {}
+    for i, boxes in enumerate([[(2, 2, 11, 11, 1), (15, 5, 27, 17, 42)], []]):
+        name = f"{first + i:05d}"
+        ids = np.full((20, 30), NOTHING)
+        for left, top, right, bottom, class_id in boxes:
+            lines.append(f"{name}.ppm;{left};{top};{right};{bottom};{class_id}")
+            ids[top - 1 : bottom + 2, left - 1 : right + 2] = ANYTHING
+            ids[(top + bottom) // 2, (left + right) // 2] = class_id
+        found[name] = Written(picture(i), ids)
+        save(root / f"{name}.ppm", picture(i))
+    (root / "gt.txt").write_text("\n".join(lines) + "\n")
+    return found
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to make a tiny dataset for a converter.
+
+    Attributes:
+        split: A split with labels.
+        write: Makes it below a root and says what is in it.
+        expected: Words that an error about a wrong root names.
+    """
+
+    split: str
+    write: Callable[[Path], dict[str, Written]]
+    expected: str
+
+
+LAYOUTS = {
+    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit and gtFine"),
+    "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
+    "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
+}
+"""One for every converter that labelforge has."""
+
+
+def read_shards(folder: Path) -> dict[str, tuple[Array, Array, dict[str, Any]]]:
+    """Read a folder of shards with tarfile, PIL and json alone.
+
+    Returns:
+        The sample's own name -> image, (H, W) native ids and `NOTHING`, json member.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text())
+    native = np.array([NOTHING if r["native_id"] is None else r["native_id"] for r in manifest["labels"]])
+    found = {}
+    for shard in manifest["shards"]:
+        samples: dict[str, dict[str, bytes]] = {}
+        with tarfile.open(folder / shard["name"]) as tar:
+            for member in tar:
+                key, suffix = member.name.split(".", 1)
+                content = tar.extractfile(member)
+                assert content is not None
+                samples.setdefault(key, {})[suffix] = content.read()
+        for files in samples.values():
+            meta = json.loads(files["json"])
+            (suffix,) = set(files) - {"json", "label.png"}
+            data = io.BytesIO(files[suffix])
+            image = np.load(data) if suffix == "npy" else np.asarray(Image.open(data).convert("RGB"))
+            found[meta["key"]] = (image, native[np.asarray(Image.open(io.BytesIO(files["label.png"])))], meta)
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+class SlowCityscapes(Cityscapes):
+    """Takes a moment for every sample."""
+
+    def labels(self, source: Source) -> NativeLabels:  # type: ignore[override]
+        time.sleep(0.4)
+        return super().labels(source)
+
+
+class DyingCityscapes(Cityscapes):
+    """Ends its process without a word."""
+
+    def labels(self, source: Source) -> NativeLabels:  # type: ignore[override]
+        os._exit(3)
