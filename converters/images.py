@@ -48,6 +48,7 @@ _TRANSPOSE: Final = {
 }  # EXIF orientation -> what shows the picture upright (EXIF 2.3, tag 0x0112)
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 # What Pillow raises on broken files, by experience and by its fuzz tests.
+_PNG_END: Final = b"IEND\xaeB`\x82"
 _BROKEN: Final = (
     OSError,
     SyntaxError,
@@ -167,6 +168,7 @@ class SourceImage:
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size leaves the filter enough.
                     picture.draft(None, (2 * stored_size[1], 2 * stored_size[0]))
                 picture.load()
+                _check_end(self.data, self.format)
                 if suffix == own and stored_size == self.size and orientation == 1:
                     return suffix, self.data
                 rgb = picture.convert("RGB")
@@ -199,6 +201,7 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
             mode = picture.mode
             scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
             values = np.asarray(picture)
+            _check_end(data, picture.format)
     except _BROKEN as error:
         raise _broken(path, len(data), error) from error
     if mode == "1":
@@ -210,6 +213,12 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
             cure="Give the dataset's id maps; colours do not tell all labels apart.",
         )
     return values // scale if scale > 1 else values
+
+
+def _check_end(data: bytes, form: str | None) -> None:
+    """Raise if a PNG lacks its last chunk, which Pillow lets pass."""
+    if form == "PNG" and _PNG_END not in data[-4096:]:
+        raise EOFError("the end chunk is missing")
 
 
 def _broken(place: str | os.PathLike[str], length: int, error: BaseException) -> DatasetError:

@@ -1,0 +1,109 @@
+"""``labelforge convert``: what it prints, and how it ends where something is wrong."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from labelforge.cli import cli
+from labelforge.cli.convert import command
+from labelforge.converters import CONVERTERS, find_converter
+from labelforge.converters.images import CODECS
+from labelforge.errors import ConfigError, DatasetError
+from tests.converters.layouts import contents, write_cityscapes, write_gtsdb, write_vistas
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(cli, ["convert", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_a_conversion_and_its_summary(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root")
+    result = run("cityscapes", tmp_path / "root", tmp_path / "out", "--samples-per-shard", "2", "--workers", "0")
+    assert result.exit_code == 0
+    text = re.sub(r" +", " ", result.stdout)
+    assert "Cityscapes, train" in text
+    assert re.search(r"\nroad [\d,]+ \d\.\d\d% driveable except parking\s", text)
+    assert re.search(r"\nstatic [\d,]+ \d\.\d\d% any object without a class of its own\s", text)
+    assert "5 samples in 3 shards; 3,000 pixels: " in text
+    assert "1 of 35 labels have no pixel here." in text
+    assert text.rstrip().endswith(f"{tmp_path}/out/report.html")
+    again = run("cityscapes", tmp_path / "root", tmp_path / "out", "--samples-per-shard", "2")
+    assert "5 samples in 3 shards (3 kept from before)" in again.stdout
+
+
+def test_boxes_and_options_of_a_dataset(tmp_path: Path) -> None:
+    write_gtsdb(tmp_path / "gtsdb")
+    result = run("gtsdb", tmp_path / "gtsdb", tmp_path / "signs", "-o", "overlaps=ignore")
+    assert "(no annotation)" in result.stdout and "outside all boxes" in result.stdout
+    write_vistas(tmp_path / "vistas", releases=["1.2", "2.0"])
+    result = run(
+        "mapillary-vistas", tmp_path / "vistas", tmp_path / "out", "--split", "validation", "-o", "release=1.2"
+    )
+    assert '"dataset": "mapillary-vistas-1.2"' in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def test_samples_left_out_are_listed(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root")
+    path = tmp_path / "root/gtFine/train/ulm/ulm_000002_000019_gtFine_labelIds.png"
+    path.write_bytes(path.read_bytes()[:80])
+    result = run("cityscapes", tmp_path / "root", tmp_path / "out", "--on-error", "skip")
+    text = " ".join(result.stdout.split())
+    assert "4 samples in 1 shard, 1 left out" in text
+    assert "left out: ulm_000002_000019: " in text and "cut short or broken" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (["cityscape", "root", "out"], ConfigError, "no converter is called 'cityscape'. Did you mean 'cityscapes'?"),
+        (["cityscapes", "rot", "out"], DatasetError, "rot: no such folder."),
+        (["cityscapes", "root", "out", "--split", "trian"], DatasetError, "no split 'trian'. Did you mean 'train'?"),
+        (
+            ["cityscapes", "root", "out", "-o", "release"],
+            ConfigError,
+            "--option 'release' is not of the form NAME=VALUE.",
+        ),
+        (["cityscapes", "root", "out", "-o", "a=b"], ConfigError, "Cityscapes has no option 'a'."),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], kind: type[Exception], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_cityscapes(tmp_path / "root")
+    with pytest.raises(kind) as caught:
+        run(*arguments)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert sorted(contents_of(tmp_path)) == ["root"]
+
+
+def contents_of(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_numbers_out_of_range_are_for_click_to_refuse(tmp_path: Path) -> None:
+    for option in ("--short-side", "--samples-per-shard"):
+        result = run("cityscapes", tmp_path, tmp_path / "out", option, "0")
+        assert result.exit_code == 2 and option in result.stderr
+    assert run("cityscapes", tmp_path, tmp_path / "out", "--workers", "-1").exit_code == 2
+
+
+def test_the_help_knows_every_converter_and_codec() -> None:
+    text = run("--help").stdout
+    for name in CONVERTERS:
+        (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{name} ")]
+        assert ", ".join(find_converter(name).splits) in line
+    (codec,) = [p for p in command.params if p.name == "image_codec"]
+    assert isinstance(codec.type, click.Choice) and list(codec.type.choices) == list(CODECS)
+
+
+def test_the_progress_bar_is_not_in_the_way_of_the_summary(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root", count=1)
+    result = run("cityscapes", tmp_path / "root", tmp_path / "out")
+    assert "1/1" in result.stderr and "1/1" not in result.stdout
+    assert "manifest.json" in contents(tmp_path / "out")
