@@ -37,7 +37,8 @@ def winning_child(logits_nchw: Tensor, table: TableTensors, classifier: int) -> 
     Returns:
         (N, H, W) int64: child index within the classifier.
     """
-    return logits_nchw[:, table.slices[classifier]].argmax(dim=1)
+    # Not argmax: max().indices is the same and several times faster on the CPU.
+    return logits_nchw[:, table.slices[classifier]].max(dim=1).indices
 
 
 def decide(logits_nchw: Tensor, table: TableTensors) -> Tensor:

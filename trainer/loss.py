@@ -10,12 +10,14 @@ j takes the mean of it over the pixels labelled by pixel (strong) plus, separate
 boxes (weak) that pass the gate: those where the classifiers above j currently decide for j's branch. The total is the
 sum over classifiers, weighted by lambda.
 
-Every classifier is computed densely, over its own slice of the logits, with inactive pixels masked: all slices
-together are as large as one flat softmax over C logits, and nothing waits for the device.
+Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
+classifier that a batch says nothing about is free. Gathering needs the number of pixels, for which the host waits on
+CUDA.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -24,7 +26,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.targets import SET, SILENT
-from labelforge.trainer.decision import winning_child
 from labelforge.trainer.tables import TableTensors
 
 __all__ = ["Gate", "LossOutput", "classifier_weights", "hierarchical_loss"]
@@ -83,18 +84,20 @@ def hierarchical_loss(
         IndexError: A label is not a row of the table (on CUDA, a device-side assertion).
     """
     _check_shapes(logits_nchw, labels_nhw, table, lambdas)
-    logits = logits_nchw if logits_nchw.dtype == torch.float64 else logits_nchw.float()
     labels = labels_nhw.long()
     boxed = table.weak[labels]
     sums, counts = [], []
-    for j, part in enumerate(torch.split(logits, list(table.sizes), dim=1)):
-        target = table.target[:, j][labels]
-        active = target != SILENT
-        losses = _pixel_losses(part, target, labels, table, j)
-        strong, boxes = active & ~boxed, active & boxed
-        passed = boxes & _gate_open(logits.detach(), table, j, gate) if table.has_boxes[j] else boxes
-        sums.append(torch.stack([losses.where(strong, 0).sum(), losses.where(passed, 0).sum()]))
-        counts.append(torch.stack([strong.sum(), passed.sum(), boxes.sum()]))
+    # One split, not J slices: the backward pass of every slice would fill a gradient of all C logits.
+    parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(table.sizes), dim=1)]
+    for j, part_nhwc in enumerate(parts):
+        speaks = (table.target[:, j] != SILENT)[labels]
+        strong, boxes = speaks & ~boxed, speaks & boxed
+        weak = _gated(boxes, parts, table, j, gate) if table.has_boxes[j] else boxes
+        counted = strong | weak
+        losses = _pixel_losses(part_nhwc[counted], labels[counted], table, j)
+        from_box = boxed[counted]
+        sums.append(torch.stack([losses.masked_fill(from_box, 0).sum(), losses.masked_fill(~from_box, 0).sum()]))
+        counts.append(torch.stack([strong.sum(), weak.sum(), boxes.sum()]))
     means, pixels = _global_means(torch.stack(sums, dim=1), torch.stack(counts, dim=1))
     per_classifier = means.sum(dim=0)
     weights = classifier_weights(table) if lambdas is None else lambdas
@@ -110,29 +113,29 @@ def _check_shapes(logits: Tensor, labels: Tensor, table: TableTensors, lambdas: 
         raise ValueError(f"lambdas are {tuple(lambdas.shape)}, the table has {table.num_classifiers} classifiers")
 
 
-def _pixel_losses(part: Tensor, target: Tensor, labels: Tensor, table: TableTensors, classifier: int) -> Tensor:
-    """(N, H, W) loss of one classifier at each pixel, 0 where it is silent. ``part`` is its (N, Cj, H, W) logits."""
-    losses = F.cross_entropy(part, target.clamp(min=SILENT), ignore_index=SILENT, reduction="none")
+def _gated(boxes: Tensor, parts: Sequence[Tensor], table: TableTensors, classifier: int, gate: Gate) -> Tensor:
+    """(N, H, W) bool: the box pixels where the classifiers above decide for this one, as far up as the gate asks."""
+    above = table.ancestors(classifier)
+    asked = {"parent": above[:1], "path": above, "none": ()}[gate]
+    for ancestor, branch in asked:
+        decided = parts[ancestor].detach()[boxes].argmax(dim=1) == branch
+        boxes = boxes.masked_scatter(boxes, decided)
+    return boxes
+
+
+def _pixel_losses(logits: Tensor, rows: Tensor, table: TableTensors, classifier: int) -> Tensor:
+    """(M,) losses of M pixels that speak to a classifier, from its (M, Cj) logits and the pixels' (M,) rows."""
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    target = table.target[rows, classifier]
+    losses = F.cross_entropy(logits, target.clamp(min=SILENT), ignore_index=SILENT, reduction="none")
     if not table.has_sets[classifier]:
         return losses
-    allowed = table.allowed[:, table.slices[classifier]][labels].movedim(-1, 1)
-    # The lowest finite number instead of -inf: pixels without a set may allow no child at all, and -inf would make
-    # their gradients NaN even though torch.where drops their loss.
-    lowest = torch.finfo(part.dtype).min
-    inside = part.masked_fill(~allowed, lowest).logsumexp(dim=1)
-    outside = part.masked_fill(allowed, lowest).logsumexp(dim=1)
+    sets = target == SET
+    allowed = table.allowed[rows[sets], table.slices[classifier]]
+    inside = logits[sets].masked_fill(~allowed, -torch.inf).logsumexp(dim=1)
+    outside = logits[sets].masked_fill(allowed, -torch.inf).logsumexp(dim=1)
     # logsumexp(all) - logsumexp(inside), without the cancellation that this difference suffers when inside wins.
-    return torch.where(target == SET, F.softplus(outside - inside), losses)
-
-
-def _gate_open(logits: Tensor, table: TableTensors, classifier: int, gate: Gate) -> Tensor:
-    """(N, H, W) bool: where the classifiers above this one decide for it, as far up as the gate asks."""
-    above = table.ancestors(classifier)
-    checked = {"parent": above[:1], "path": above, "none": ()}[gate]
-    is_open = torch.ones_like(logits[:, 0], dtype=torch.bool)
-    for ancestor, branch in checked:
-        is_open &= winning_child(logits, table, ancestor) == branch
-    return is_open
+    return losses.masked_scatter(sets, F.softplus(outside - inside))
 
 
 def _global_means(sums: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
