@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.argument("dataset")
 @click.argument("root", type=click.Path())
 @click.argument("out")
-@click.option("--split", default="train", show_default=True, help="The dataset's own name of the split.")
+@click.option("--split", help="The dataset's own name of the split; default: its first.")
 @click.option("--taxonomy", default="iv2018", show_default=True, help="A shipped tree, or a folder with tree.yaml.")
 @click.option("--short-side", type=click.IntRange(min=1), help="Scale images down to this shorter side; never up.")
 @click.option(
@@ -44,7 +44,7 @@ def command(
     dataset: str,
     root: str,
     out: str,
-    split: str,
+    split: str | None,
     taxonomy: str,
     short_side: int | None,
     image_codec: str,
@@ -60,7 +60,7 @@ def command(
     DATASET            splits                           options
     cityscapes         train, val, test
     mapillary-vistas   training, validation, testing    release=1.2 or 2.0 (default: the newest there is)
-    gtsdb              train, test, all                 overlaps=smallest or ignore
+    gtsdb              train, test, all                 overlaps=smallest, ignore or set
 
     A conversion that was interrupted goes on where it stopped when the same command is given again.
     OUT/report.html shows what came in, what it became, and what is not used and why.
@@ -75,7 +75,7 @@ def command(
         TimeRemainingColumn,
     )
 
-    from labelforge.converters import convert, terminal_summary
+    from labelforge.converters import convert, find_converter, terminal_summary
 
     columns = (
         TextColumn("{task.description}"),
@@ -85,8 +85,9 @@ def command(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
+    split = split or find_converter(dataset).splits[0]
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(f"{dataset} {split}", total=None)
+        bar = progress.add_task(f"{dataset} {split}", total=None, visible=False)  # until there is something to do
         conversion = convert(
             dataset,
             root,
@@ -100,7 +101,7 @@ def command(
             on_error=on_error,  # type: ignore[arg-type]
             overwrite=overwrite,
             options=_options(pairs),
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            progress=lambda done, total: progress.update(bar, completed=done, total=total, visible=True),
         )
     console = Console()
     console.print(terminal_summary(conversion))

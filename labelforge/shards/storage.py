@@ -65,7 +65,11 @@ class Folder(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Delete a file; one that is not there is no error."""
+        """Delete a file; one that is not there is no error.
+
+        Raises:
+            ShardError: It cannot be deleted.
+        """
 
     @abstractmethod
     def _open(self, name: str) -> IO[bytes]:
@@ -100,7 +104,7 @@ class Folder(ABC):
                     cure="Give an output folder that you may write to, on a disk with room.",
                 ) from error
         except BaseException:
-            with suppress(OSError):
+            with suppress(ShardError):
                 self.remove(partial)
             raise
 
@@ -131,7 +135,10 @@ class LocalFolder(Folder):
             if self.path.exists():
                 raise ShardError("is a file, not a folder", where=self.path, cure="Give a folder.")
             return []
-        return sorted(entry.name for entry in self.path.iterdir())
+        try:
+            return sorted(entry.name for entry in self.path.iterdir())
+        except OSError as error:
+            raise _unreadable(self.url, error) from error
 
     def size(self, name: str) -> int | None:
         """See `Folder.size`."""
@@ -162,7 +169,8 @@ class LocalFolder(Folder):
     def remove(self, name: str) -> None:
         """See `Folder.remove`."""
         self._maps.pop(name, None)
-        (self.path / name).unlink(missing_ok=True)
+        with _removing(self.place(name)):
+            (self.path / name).unlink()
 
     def _open(self, name: str) -> IO[bytes]:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -206,6 +214,8 @@ class RemoteFolder(Folder):
             entries = self._fs.ls(self._path, detail=False, refresh=True)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise _unreadable(self.url, error) from error
         return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
     def size(self, name: str) -> int | None:
@@ -225,7 +235,7 @@ class RemoteFolder(Folder):
 
     def remove(self, name: str) -> None:
         """See `Folder.remove`."""
-        with suppress(FileNotFoundError):
+        with _removing(self.place(name)):
             self._fs.rm_file(self._full(name))
 
     def _open(self, name: str) -> IO[bytes]:
@@ -249,6 +259,20 @@ def open_folder(url: str | os.PathLike[str]) -> Folder:
     """
     text = os.fspath(url)
     return LocalFolder(text) if "://" not in text or text.startswith("file://") else RemoteFolder(text)
+
+
+@contextmanager
+def _removing(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise ShardError(
+            f"cannot be removed ({error.strerror or error})",
+            where=place,
+            cure="Give an output folder that you may write to.",
+        ) from error
 
 
 def _unreadable(place: str, error: OSError) -> ShardError:

@@ -103,5 +103,9 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
         open_folder(tmp_path / "file").names()
     with pytest.raises(ShardError, match=r"file/inside/x: cannot be written \(Not a directory\)"):
         open_folder(tmp_path / "file" / "inside").write("x", b"")
+    open_folder(tmp_path / "file" / "inside").remove("x")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ShardError, match=r"folder: cannot be removed \(.*\)\. Give an output folder"):
+        open_folder(tmp_path).remove("folder")
     with pytest.raises(ShardError, match="nowhere://x: cannot be opened"):
         open_folder("nowhere://x")
