@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,22 @@ class Sample:
     meta: dict[str, Any]
 
 
+class _Stored(NamedTuple):
+    """Where a sample lies: a `SampleRecord` as plain tuples, which a data loader pickles several times faster."""
+
+    shard: int
+    key: str
+    height: int
+    width: int
+    members: tuple[tuple[str, int, int], ...]
+    pixels: dict[int, int]
+
+
+def _stored(shard: int, record: SampleRecord) -> _Stored:
+    members = tuple((member.suffix, member.offset, member.size) for member in record.members)
+    return _Stored(shard, record.key, record.height, record.width, members, record.pixels)
+
+
 class ShardReader:
     """The samples of one converted split, by number.
 
@@ -68,10 +84,9 @@ class ShardReader:
     def __init__(self, source: str | os.PathLike[str], manifest: Manifest | None = None) -> None:
         self._folder = open_folder(source)
         self.manifest = manifest or Manifest.load(self._folder)
-        self._samples: list[tuple[str, SampleRecord]] = []
-        for shard in self.manifest.shards:
-            index = self._open_shard(shard)
-            self._samples += [(shard.name, record) for record in index.samples]
+        self._samples: list[_Stored] = []
+        for number, shard in enumerate(self.manifest.shards):
+            self._samples += [_stored(number, record) for record in self._open_shard(shard).samples]
 
     def _open_shard(self, shard: ShardRecord) -> ShardIndex:
         place = self._folder.place(shard.name)
@@ -133,12 +148,12 @@ class ShardReader:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """Keys of all samples, in order."""
-        return tuple(record.key for _, record in self._samples)
+        return tuple(sample.key for sample in self._samples)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """(n, 2) heights and widths of all samples."""
-        sizes = [(record.height, record.width) for _, record in self._samples]
+        sizes = [(sample.height, sample.width) for sample in self._samples]
         return np.array(sizes, dtype=np.int64).reshape(-1, 2)
 
     @cached_property
@@ -148,7 +163,7 @@ class ShardReader:
 
     def pixels(self, number: int) -> dict[int, int]:
         """Pixels per row of the label table in one sample, without decoding it; rows without pixels are left out."""
-        return dict(self._samples[number][1].pixels)
+        return dict(self._samples[number].pixels)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -162,17 +177,18 @@ class ShardReader:
         Raises:
             ShardError: The shard ends before a member does, or cannot be read.
         """
-        shard, record = self._samples[number]
+        sample = self._samples[number]
+        shard = self.manifest.shards[sample.shard].name
         found = {}
-        for member in record.members:
-            content = self._folder.read(shard, member.offset, member.size)
-            if len(content) != member.size:
+        for suffix, offset, size in sample.members:
+            content = self._folder.read(shard, offset, size)
+            if len(content) != size:
                 raise ShardError(
-                    f"ends inside {record.key}.{member.suffix}",
+                    f"ends inside {sample.key}.{suffix}",
                     where=self._folder.place(shard),
                     cure="Copy it again, or run the same convert command again.",
                 )
-            found[member.suffix] = content
+            found[suffix] = content
         return found
 
     def __getitem__(self, number: int) -> Sample:
@@ -182,23 +198,23 @@ class ShardReader:
             IndexError: There is no sample of that number.
             ShardError: Its files are broken.
         """
-        shard, record = self._samples[number]
+        sample = self._samples[number]
         members = self.members(number)
         try:
             suffix = next(s for s in IMAGE_SUFFIXES if s in members)
             image = decode_image(members[suffix], suffix)
             label = decode_label(members[LABEL_SUFFIX])
             meta = json.loads(bytes(members["json"]))
-            size = record.height, record.width
+            size = sample.height, sample.width
             if image.shape[:2] != size or label.shape != size:
                 raise ValueError(f"image {image.shape[:2]}, label map {label.shape}, index {size}")
         except (OSError, SyntaxError, ValueError, LookupError, EOFError, StopIteration) as error:
             raise ShardError(
-                f"sample {record.key} is broken ({error})",
-                where=self._folder.place(shard),
+                f"sample {sample.key} is broken ({error})",
+                where=self._folder.place(self.manifest.shards[sample.shard].name),
                 cure="Copy the shard again, or run convert again with --overwrite.",
             ) from error
-        return Sample(record.key, image, label, meta)
+        return Sample(sample.key, image, label, meta)
 
     def verify(self) -> None:
         """Read all shards and compare them with the manifest's digests, and their members with the indexes.
