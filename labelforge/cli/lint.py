@@ -1,0 +1,35 @@
+"""``labelforge lint``: what a tree and its mappings would teach, and where that cannot be meant."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("lint")
+@click.argument("taxonomy")
+@click.option("--strict", is_flag=True, help="Fail on warnings too.")
+@click.option("--boxes", type=click.Choice(["own", "path"]), help="Classifiers that boxes train; default: the tree's.")
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write the table and all findings as JSON; -: print it alone."
+)
+@click.pass_context
+def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | None, json_file: str | None) -> None:
+    """Check a tree and all mappings in its folder for what they would teach a network.
+
+    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class, and then every
+    class that nobody teaches, every dataset that would teach "always the same class", labels that no classifier can
+    use, classes known from boxes alone, mirror partners that disagree, and siblings of one colour; each with the reason
+    and the cure. Ends with 1 if there is an error (with --strict, or a warning), with 2 if a file cannot be read.
+    """
+    from labelforge.cli._output import narrow_console, write_json
+    from labelforge.lint import lint_taxonomy
+    from labelforge.lint.terminal import render
+
+    report = lint_taxonomy(taxonomy, boxes)  # type: ignore[arg-type]  # click has checked the choice
+    if json_file is not None:
+        write_json(json_file, report.to_dict())
+    if json_file != "-":
+        narrow_console().print(render(report, strict=strict), markup=False)
+    context.exit(int(report.fails(strict=strict)))

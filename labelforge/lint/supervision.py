@@ -1,0 +1,98 @@
+"""Who teaches what: the signal that every dataset gives to every child of every classifier.
+
+Read from the compiled target table, so it is by construction what training does. A dataset gives a child
+
+    strong    some pixel label means this child and no other of the classifier,
+    weak      some box label does (its pixels count only where the network agrees, see the loss's gate),
+    partial   only labels that mean several children include it,
+    nothing   no label of the dataset that the classifier listens to includes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelforge.targets import TargetTable
+from labelforge.taxonomy import Classifier, Taxonomy
+
+__all__ = ["Signal", "SupervisionTable"]
+
+
+class Signal(IntEnum):
+    """What a dataset tells a classifier about one of its children; more is better."""
+
+    NOTHING = 0
+    PARTIAL = 1
+    WEAK = 2
+    STRONG = 3
+
+    @property
+    def word(self) -> str:
+        """The name in tables and JSON."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, eq=False)
+class SupervisionTable:
+    """The signal of D datasets to the C children of all classifiers.
+
+    Attributes:
+        tree: The tree.
+        datasets: Names of the label spaces.
+        signals: (D, C) uint8, values of :class:`Signal`; columns as in the target table.
+    """
+
+    tree: Taxonomy
+    datasets: tuple[str, ...]
+    signals: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, table: TargetTable) -> SupervisionTable:
+        """Read the signals from a hierarchical target table (:meth:`TargetTable.compile`)."""
+        signals = np.zeros((len(table.datasets), table.taxonomy.num_logits), np.uint8)
+        for dataset, mapping in enumerate(table.mappings):
+            rows = slice(table.offsets[dataset], table.offsets[dataset] + len(mapping.rows))
+            box = table.weak[rows]
+            for columns in table.slices:
+                allowed = table.allowed[rows, columns]
+                alone = allowed.sum(1) == 1
+                signals[dataset, columns] = np.select(
+                    [(allowed & pick[:, None]).any(0) for pick in (alone & ~box, alone & box)] + [allowed.any(0)],
+                    [Signal.STRONG, Signal.WEAK, Signal.PARTIAL],
+                    Signal.NOTHING,
+                )
+        return cls(table.taxonomy, table.datasets, signals)
+
+    @cached_property
+    def best(self) -> NDArray[np.uint8]:
+        """(C,) uint8: the best signal that any dataset gives."""
+        best: NDArray[np.uint8] = self.signals.max(0, initial=Signal.NOTHING)
+        return best
+
+    def of_child(self, classifier: Classifier, child: int) -> dict[str, Signal]:
+        """The signals of all datasets to one child, by dataset.
+
+        Args:
+            classifier: The classifier.
+            child: Position among its children.
+        """
+        column = self.signals[:, classifier.slice.start + child]
+        return {name: Signal(value) for name, value in zip(self.datasets, column.tolist(), strict=True)}
+
+    def to_list(self) -> list[dict[str, object]]:
+        """The whole table as JSON-able data: per classifier its node and, per child, the datasets that teach it."""
+        return [
+            {
+                "classifier": classifier.node.path,
+                "children": {
+                    child.name: {name: signal.word for name, signal in self.of_child(classifier, i).items() if signal}
+                    for i, child in enumerate(classifier.children)
+                },
+            }
+            for classifier in self.tree.classifiers
+        ]

@@ -1,0 +1,123 @@
+"""A lint report for a terminal: who teaches what, then the findings, the worst last, where one looks first.
+
+The table has a column per dataset, one character wide, and a line per *pattern*: children of a classifier that get the
+same signal from every dataset share a line. So it fits 80 columns with twenty datasets, and a classifier of fifty
+classes takes a few lines. Notes and accepted findings are only counted; the JSON has everything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from labelforge.lint.report import Finding, LintReport
+from labelforge.lint.supervision import Signal, SupervisionTable
+from labelforge.taxonomy import Classifier
+
+__all__ = ["render"]
+
+_MARKS = {Signal.STRONG: "S", Signal.WEAK: "w", Signal.PARTIAL: "p", Signal.NOTHING: "."}
+_STYLES = {Signal.STRONG: "green", Signal.WEAK: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
+_SEVERITY_STYLES = {"error": "bold red", "warning": "yellow"}
+_NAMES = 12  # names on one line of the table before they are cut short
+
+
+def render(report: LintReport, *, strict: bool) -> RenderableType:
+    """The whole report.
+
+    Args:
+        report: What lint found.
+        strict: Whether warnings fail, for the last line.
+    """
+    parts: list[RenderableType] = [_legend(report), "", _signals(report.supervision), ""]
+    shown = [finding for finding in report.findings if finding.counts]
+    for finding in reversed(shown):
+        parts += [_finding(finding), ""]
+    return Group(*parts, *_footer(report, strict=strict))
+
+
+def _legend(report: LintReport) -> RenderableType:
+    tree = report.supervision.tree
+    head = Text(f"{tree.name}: {len(tree.classifiers)} classifiers, {tree.num_logits} children, ", style="bold")
+    head.append(f"{len(report.mappings)} datasets")
+    names = Table.grid(padding=(0, 2))
+    names.add_column(style="bold")
+    for number, mapping in enumerate(report.mappings):
+        boxes = f" (boxes: {report.boxes})" if mapping.supervision == "box" else ""
+        names.add_row(_letter(number), mapping.dataset + boxes)
+    marks = Text()
+    words = {Signal.STRONG: "strong: pixels", Signal.WEAK: "weak: boxes", Signal.PARTIAL: "partial: only in unions"}
+    for signal, meaning in words.items():
+        marks.append(_MARKS[signal], style=_STYLES[signal]).append(f" {meaning}   ")
+    marks.append(_MARKS[Signal.NOTHING], style=_STYLES[Signal.NOTHING]).append(" nothing")
+    return Group(head, names, marks)
+
+
+def _signals(supervision: SupervisionTable) -> RenderableType:
+    table = Table.grid(expand=True)
+    table.add_column(ratio=1, overflow="fold")
+    letters = [_letter(number) for number in range(len(supervision.datasets))]
+    for letter in letters:
+        table.add_column(width=len(letter) + 1, no_wrap=True, justify="right")
+    for classifier in supervision.tree.classifiers:
+        title = Text(f"{classifier.node.path} ({len(classifier.children)}) ", style="bold")
+        table.add_row(title, *(Text(letter, style="dim bold") for letter in letters))
+        for signals, names in _patterns(supervision, classifier):
+            style = "" if any(signals) else "red"
+            marks = [Text(_MARKS[signal], style=_STYLES[signal]) for signal in signals]
+            table.add_row(Padding(Text(names, style=style), (0, 1, 0, 2)), *marks)
+    return table
+
+
+def _patterns(supervision: SupervisionTable, classifier: Classifier) -> list[tuple[tuple[Signal, ...], str]]:
+    """The children of a classifier by what they get, in the order of the first of each kind."""
+    groups: dict[tuple[Signal, ...], list[str]] = {}
+    for i, child in enumerate(classifier.children):
+        groups.setdefault(tuple(supervision.of_child(classifier, i).values()), []).append(child.name)
+    found = []
+    for signals, names in groups.items():
+        more = f", ... ({len(names)} in all)" if len(names) > _NAMES else ""
+        found.append((signals, ", ".join(names[:_NAMES]) + more))
+    return found
+
+
+def _finding(finding: Finding) -> RenderableType:
+    head = Text(finding.severity, style=_SEVERITY_STYLES[finding.severity]).append(f" {finding.rule} ", style="bold")
+    if finding.file is not None:
+        head.append(f"{_short(finding.file)}:{finding.line}", style="dim")
+    return Group(head, *(Padding(text, (0, 0, 0, 2)) for text in (f"{finding.what}.", Text(finding.cure, "italic"))))
+
+
+def _footer(report: LintReport, *, strict: bool) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    kinds = {
+        "notes": [f.rule for f in report.findings if f.severity == "info"],
+        "accepted, with a reason": [f.rule for f in report.findings if f.accepted is not None],
+    }
+    for kind, rules in kinds.items():
+        if rules:
+            counted = ", ".join(f"{count} {rule}" for rule, count in sorted(Counter(rules).items()))
+            lines.append(Text(f"{len(rules)} {kind} (see --json): {counted}", style="dim"))
+    errors, warnings = report.count("error"), report.count("warning")
+    verdict = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    lines.append(Text(verdict, style="bold red" if report.fails(strict=strict) else "bold green"))
+    return lines
+
+
+def _letter(number: int) -> str:
+    """a, b, ... z, aa, ab, ..."""
+    letter = chr(ord("a") + number % 26)
+    return letter if number < 26 else _letter(number // 26 - 1) + letter
+
+
+def _short(file: str) -> str:
+    """A path from here where it lies below, else as it is."""
+    try:
+        return str(Path(file).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return file
