@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import signal
+import warnings
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,11 +19,11 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from labelforge.errors import LabelforgeError, ShardError
+from labelforge.errors import LabelforgeError
 from labelforge.targets import TargetTable
 from labelforge.trainer.augment import augment
 from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data import Source
+from labelforge.trainer.data import Source, check_rows
 
 __all__ = ["Batch", "BatchPlan", "iterate_batches"]
 
@@ -93,12 +94,7 @@ class BatchPlan(Dataset[Batch | LabelforgeError]):
         source = self.sources[index]
         epoch, position = divmod(draw, len(source))
         sample = source[int(_permutation(self.seed, index, epoch, len(source))[position])]
-        if sample.label.max(initial=0) >= len(source.mapping.rows):
-            raise ShardError(
-                f"label row {sample.label.max()} of a table with {len(source.mapping.rows)} rows",
-                where=f"{source.dataset}/{sample.key}",
-                cure="The shard is damaged: convert it again.",
-            )
+        check_rows(sample, source.mapping)
         rng = np.random.default_rng((_AUGMENT, self.seed, index, draw))
         offset = self.offsets[index]
         image, rows = augment(rng, sample.image, sample.label, self.config, mirror=self.mirror, offset=offset)
@@ -118,21 +114,28 @@ def iterate_batches(plan: BatchPlan, start: int, stop: int, workers: int, pin: b
     Raises:
         ShardError: A sample is broken.
     """
-    loader = DataLoader(
-        plan,
-        batch_size=None,
-        sampler=range(start, stop),
-        num_workers=min(workers, stop - start),
-        collate_fn=_as_is,
-        pin_memory=pin,
-        worker_init_fn=_leave_signals_to_parent,
-        # The loader draws a seed for its workers; from a generator of its own, so that the global one stays as it was.
-        generator=torch.Generator(),
-    )
-    for item in loader:
-        if isinstance(item, LabelforgeError):
-            raise item
-        yield item
+    with warnings.catch_warnings():
+        # More workers than cores are the user's choice: reading also waits for disks.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            plan,
+            batch_size=None,
+            sampler=range(start, stop),
+            num_workers=min(workers, stop - start),
+            collate_fn=_as_is,
+            pin_memory=pin,
+            worker_init_fn=_leave_signals_to_parent,
+            # The loader draws a seed for its workers: from a generator of its own, to leave the global one alone.
+            generator=torch.Generator(),
+        )
+        items = iter(loader)
+    try:
+        for item in items:
+            if isinstance(item, LabelforgeError):
+                raise item
+            yield item
+    finally:
+        del items  # ends the workers now: a traceback that holds this frame would keep them, and they ignore SIGTERM
 
 
 _ORDER, _AUGMENT = 1, 2

@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,13 @@ class Checkpoint:
     def table(self) -> TargetTable:
         """The target table it was trained with."""
         return compile_table(self.config.model.head, self.taxonomy, self.mappings, self.config.loss.boxes)
+
+    def table_for(self, mapping: LabelMapping) -> TargetTable:
+        """The network's final classes beside the label table of one dataset, which need not be one of the training's.
+
+        Only what relates final classes to native labels may be asked of it; its targets are those of the training.
+        """
+        return replace(self.table, datasets=(mapping.dataset,), offsets=(0,), mappings=(mapping,))
 
     def weights(self, *, average: bool) -> dict[str, torch.Tensor]:
         """Parameters and buffers of the network, on the CPU.

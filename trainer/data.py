@@ -19,7 +19,17 @@ from labelforge.shards import Sample, ShardReader
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 
-__all__ = ["Head", "Source", "batch_counts", "check_taxonomy", "compile_table", "group_sources", "open_shards", "tag"]
+__all__ = [
+    "Head",
+    "Source",
+    "batch_counts",
+    "check_rows",
+    "check_taxonomy",
+    "compile_table",
+    "group_sources",
+    "open_shards",
+    "tag",
+]
 
 Head = Literal["hierarchical", "flat-union", "flat-marginal"]
 
@@ -75,11 +85,11 @@ def check_taxonomy(readers: Sequence[ShardReader], wanted: str | None = None) ->
         ShardError: A shard set was made for another tree, or for another state of the tree.
     """
     tree = readers[0].taxonomy if wanted is None else Taxonomy.load(wanted)
-    origin = f"the tree {wanted}" if wanted else readers[0].url
+    other = "not" if wanted else f"but {readers[0].url} for"
     for reader in readers:
         if reader.taxonomy.digest != tree.digest:
             raise ShardError(
-                f"made for taxonomy {tag(reader.taxonomy)}, but {origin} is of {tag(tree)}",
+                f"made for taxonomy {tag(reader.taxonomy)}, {other} {tag(tree)}",
                 where=reader.url,
                 cure=f"Run: labelforge retarget {reader.url} --taxonomy {wanted or tree.name}",
             )
@@ -105,6 +115,21 @@ def group_sources(readers: Sequence[ShardReader]) -> tuple[Source, ...]:
             )
         group.append(reader)
     return tuple(Source(name, tuple(groups[name]), groups[name][0].mapping) for name in sorted(groups))
+
+
+def check_rows(sample: Sample, mapping: LabelMapping) -> None:
+    """Refuse a label map with rows that the dataset's table does not have; nothing else looks at its values.
+
+    Raises:
+        ShardError: Names the sample.
+    """
+    highest = int(sample.label.max(initial=0))
+    if highest >= len(mapping.rows):
+        raise ShardError(
+            f"label row {highest} of a table with {len(mapping.rows)} rows",
+            where=f"{mapping.dataset}/{sample.key}",
+            cure="The shard is damaged: convert it again.",
+        )
 
 
 def batch_counts(sources: Sequence[Source], wanted: Mapping[str, int]) -> tuple[int, ...]:

@@ -1,0 +1,56 @@
+"""``labelforge train``: train a network on shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+class _TrainCommand(click.Command):
+    """A command whose help ends with every setting of the configuration."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from labelforge.trainer.config import describe_fields
+
+        with formatter.section("Settings of --config and --set (with their defaults)"):
+            formatter.write_dl([(f"{key}={default}", text) for key, _, default, text in describe_fields()])
+
+
+@click.command("train", cls=_TrainCommand)
+@click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run; new, unless resumed.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file with any of the settings below.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. optim.lr=0.02; repeatable."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, exactly where it stopped.")
+def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: tuple[str, ...], resume: bool) -> None:
+    """Train one network on the shards of one or more datasets.
+
+    SHARDS are folders that 'labelforge convert' wrote, all for one taxonomy. A batch holds a fixed number of crops of
+    each dataset. The run's folder gets config.yaml, metrics.jsonl, checkpoints and report.html.
+
+    SIGTERM or Ctrl-C saves a checkpoint after the current step and ends with exit code 143 or 130; the same command
+    with --resume goes on from there. A second signal ends at once. With --resume the run's own config.yaml is used
+    unless --config is given.
+
+    Starts under torchrun too, one process per GPU; a batch is then as many times larger.
+    """
+    from labelforge.trainer.config import load_config
+    from labelforge.trainer.loop import train
+    from labelforge.trainer.progress import ConsoleProgress
+    from labelforge.trainer.run_folder import CONFIG_NAME, check_folder
+
+    if resume and config is None:
+        config = check_folder(out, resume=True) / CONFIG_NAME
+    result = train(shards, out, load_config(config, settings), resume=resume, progress=ConsoleProgress())
+    if result.stopped_by is not None:
+        click.echo(
+            f"Stopped by signal {result.stopped_by} after step {result.step}; --resume goes on from there.", err=True
+        )
+        raise SystemExit(128 + result.stopped_by)
+    click.echo(f"Trained {result.step} steps. Checkpoint: {result.checkpoint}")
+    click.echo(f"Next: labelforge evaluate {out} SHARDS..., labelforge predict {out} IMAGES... --out DIR")

@@ -1,0 +1,142 @@
+"""Batches: their order, their balance, and their independence of workers, steps and processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labelforge.errors import ShardError
+from labelforge.shards import ShardReader
+from labelforge.trainer.batches import Batch, BatchPlan, iterate_batches
+from labelforge.trainer.config import DataConfig
+from labelforge.trainer.data import compile_table, group_sources
+from tests.trainer.tiny import TREE, draw, make_shards, write_shards
+
+CONFIG = DataConfig(crop=(24, 32), jitter=0.2)
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
+    folder = tmp_path_factory.mktemp("batches")
+    return [
+        ShardReader(make_shards(folder / "dense", "dense", 5)),
+        ShardReader(make_shards(folder / "boxes", "boxes", 1)),
+    ]
+
+
+def plan(readers: list[ShardReader], counts: tuple[int, ...] = (1, 2), rank: int = 0, world: int = 1) -> BatchPlan:
+    sources = group_sources(readers)  # sorted by name: boxes, dense
+    table = compile_table("hierarchical", TREE, [source.mapping for source in sources])
+    return BatchPlan(sources, counts, table, CONFIG, seed=3, rank=rank, world=world)
+
+
+def assert_same(first: list[Batch], second: list[Batch]) -> None:
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        assert a.keys == b.keys
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.rows, b.rows)
+
+
+def test_any_number_of_workers_gives_the_same_batches(readers: list[ShardReader]) -> None:
+    alone = list(iterate_batches(plan(readers), 0, 7, workers=0))
+    assert_same(alone, list(iterate_batches(plan(readers), 0, 7, workers=1)))
+    assert_same(alone, list(iterate_batches(plan(readers), 0, 7, workers=3)))
+
+
+def test_a_later_start_gives_the_same_later_batches(readers: list[ShardReader]) -> None:
+    whole = list(iterate_batches(plan(readers), 0, 9, workers=0))
+    assert_same(whole[4:], list(iterate_batches(plan(readers), 4, 9, workers=0)))
+
+
+def test_batches_have_their_layout(readers: list[ShardReader]) -> None:
+    batch = next(iterate_batches(plan(readers), 0, 1, workers=1))
+    assert (batch.images.shape, batch.images.dtype) == ((3, 3, 24, 32), torch.uint8)
+    assert (batch.rows.shape, batch.rows.dtype) == ((3, 24, 32), torch.int16)
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_every_epoch_is_a_fresh_permutation_of_the_dataset(readers: list[ShardReader]) -> None:
+    batches = list(iterate_batches(plan(readers), 0, 20, workers=0))
+    order = [key for batch in batches for key in batch.keys if key.startswith("dense/")]
+    epochs = [order[i : i + 5] for i in range(0, len(order), 5)]
+    assert len(epochs) == 8  # two crops in each of 20 batches, out of five samples
+    assert all(len(set(epoch)) == 5 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 4
+
+
+def test_every_batch_has_its_number_of_crops_per_dataset(readers: list[ShardReader]) -> None:
+    for batch in iterate_batches(plan(readers, (3, 1)), 0, 6, workers=0):
+        assert Counter(key.split("/")[0] for key in batch.keys) == {"boxes": 3, "dense": 1}
+
+
+def test_one_sample_gives_a_new_crop_at_every_draw(readers: list[ShardReader]) -> None:
+    batches = list(iterate_batches(plan(readers), 0, 12, workers=0))
+    crops = {batch.images[0].numpy().tobytes() for batch in batches}
+    assert len(crops) == 12
+
+
+def test_rows_are_global_rows_of_their_dataset_or_their_mirror_images(readers: list[ShardReader]) -> None:
+    job = plan(readers)
+    table = compile_table("hierarchical", TREE, [source.mapping for source in job.sources])
+    boxes = set(range(table.offsets[0], table.offsets[1]))
+    dense = set(range(table.offsets[1], table.offsets[1] + 6))
+    for batch in iterate_batches(job, 0, 20, workers=0):
+        for rows, key in zip(batch.rows, batch.keys, strict=True):
+            own = boxes if key.startswith("boxes/") else dense
+            assert set(rows.unique().tolist()) <= own | {int(table.mirror[row]) for row in own}
+
+
+def test_processes_share_out_the_samples_of_one_larger_batch(readers: list[ShardReader]) -> None:
+    together = list(iterate_batches(plan(readers, (2, 4)), 0, 5, workers=0))
+    parts = [list(iterate_batches(plan(readers, (1, 2), rank, 2), 0, 5, workers=0)) for rank in range(2)]
+    for step, batch in enumerate(together):
+        shared = [key for part in parts for key in part[step].keys]
+        assert sorted(shared) == sorted(batch.keys)
+        first = torch.cat([parts[0][step].images[1:], parts[1][step].images[1:]])
+        assert torch.equal(first, batch.images[2:])
+
+
+def test_another_seed_gives_other_batches(readers: list[ShardReader]) -> None:
+    job = plan(readers)
+    before = next(iterate_batches(job, 0, 1, workers=0))
+    job.seed = 4
+    assert not torch.equal(before.images, next(iterate_batches(job, 0, 1, workers=0)).images)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_global_random_states_are_left_alone(readers: list[ShardReader], workers: int) -> None:
+    state, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index, union-attr]
+    list(iterate_batches(plan(readers), 0, 3, workers=workers))
+    assert torch.equal(state, torch.get_rng_state())
+    np.testing.assert_array_equal(legacy, np.random.get_state()[1])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_row_outside_the_table_names_its_sample(tmp_path: Path, workers: int) -> None:
+    image, rows = draw("dense", 0, (40, 50))
+    rows[5, 5] = 9
+    with pytest.raises(ShardError) as caught:
+        bad = [ShardReader(write_shards(tmp_path / "bad", "dense", [("odd", image, rows)]))]
+        list(iterate_batches(plan(bad, (1,)), 0, 3, workers=workers))
+    assert str(caught.value) == (
+        "dense/odd: label row 9 of a table with 6 rows. The shard is damaged: convert it again."
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_one_line_naming_its_shard(tmp_path: Path, workers: int) -> None:
+    reader = ShardReader(make_shards(tmp_path / "boxes", "boxes", 1))
+    shard = tmp_path / "boxes" / "shard-00000.tar"
+    content = bytearray(shard.read_bytes())
+    content[700:900] = bytes(200)  # inside the image's PNG data; the file keeps its length
+    shard.write_bytes(content)
+    with pytest.raises(ShardError) as caught:
+        list(iterate_batches(plan([reader], (1,)), 0, 2, workers=workers))
+    assert str(shard) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)

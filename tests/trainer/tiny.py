@@ -1,0 +1,157 @@
+"""A tree of eight leaves, two small datasets that disagree about it, and shards of both: what training tests run on.
+
+`dense` labels pixels: sky, ground and signs, both coarse, and cars. `boxes` labels boxes of three kinds of signs, two
+of which swap in a mirror and one has no mirror image. An image's colours say what its pixels are, so a network can learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelforge.mapping import NO_ANNOTATION, LabelMapping
+from labelforge.shards import (
+    VERSION,
+    EncodedSample,
+    LabelRecord,
+    Manifest,
+    ShardReader,
+    ShardRecord,
+    TaxonomyRecord,
+    Totals,
+    encode_image,
+    encode_label,
+    open_folder,
+    write_shard,
+)
+from labelforge.taxonomy import Taxonomy
+from labelforge.trainer.config import TrainConfig
+
+DEFINITION: dict[str, Any] = {
+    "name": "tiny",
+    "tree": {
+        "scene": {
+            "sky": None,
+            "ground": {"road": None, "grass": None},
+            "sign": {"back": None, "front": {"left": None, "right": None, "thirty": None}},
+            "car": None,
+        }
+    },
+    "nodes": {
+        "left": {"mirror": "right"},
+        "right": {"mirror": "left"},
+        "thirty": {"mirror": "none"},
+    },
+}
+TREE = Taxonomy.from_dict(DEFINITION)
+
+LABELS: dict[str, list[tuple[int, str, Any]]] = {
+    "dense": [
+        (7, "sky", "sky"),
+        (0, "floor", "ground"),
+        (20, "sign", "sign/front"),
+        (21, "auto", "car"),
+        (9, "void", "ignore"),
+    ],
+    "boxes": [(0, "keep left", "left"), (1, "keep right", "right"), (2, "limit 30", "thirty")],
+}
+SUPERVISION = {"dense": "pixel", "boxes": "box"}
+COLORS = np.array([[90, 90, 90], [120, 170, 230], [60, 60, 60], [220, 40, 40], [30, 30, 160], [0, 0, 0]], np.uint8)
+
+
+def mapping(dataset: str, tree: Taxonomy = TREE) -> LabelMapping:
+    """The label table of one of the two datasets."""
+    supervision = SUPERVISION[dataset]
+    records: list[Mapping[str, Any]] = [
+        {"row": 0, "native_id": None, "native_name": NO_ANNOTATION, "target": "ignore", "supervision": supervision}
+    ]
+    for native_id, name, target in LABELS[dataset]:
+        record = {"native_id": native_id, "native_name": name, "target": target, "supervision": supervision}
+        records.append({"row": len(records), **record})
+    return LabelMapping.from_records(tree, dataset, records)
+
+
+def draw(dataset: str, seed: int, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """An image and its label rows: bands of sky and floor with a block, or unlabelled background with boxes."""
+    rng = np.random.default_rng(seed)
+    height, width = size
+    rows = np.zeros(size, np.uint8)
+    if dataset == "dense":
+        rows[: height // 2], rows[height // 2 :] = 1, 2
+        rows[:3, :3] = 5
+    kinds = (3, 4) if dataset == "dense" else (1, 2, 3)
+    for kind in kinds:
+        top, left = int(rng.integers(0, height - 16)), int(rng.integers(0, width - 16))
+        rows[top : top + 14, left : left + 14] = kind
+    image = COLORS[rows].astype(np.int16) + rng.integers(-20, 20, (*size, 3))
+    return np.clip(image, 0, 255).astype(np.uint8), rows
+
+
+def write_shards(
+    folder: Path,
+    dataset: str,
+    samples: Sequence[tuple[str, npt.NDArray[np.uint8], npt.NDArray[Any]]],
+    tree: Taxonomy = TREE,
+) -> Path:
+    """Write shards of given samples (key, image, rows), two samples to a shard."""
+    table = mapping(dataset, tree)
+    target = open_folder(folder)
+    palette = [(10 * i, 10 * i, 10 * i) for i in range(len(table.rows))]
+    shards, pixels = [], np.zeros(len(table.rows), np.int64)
+    for number, start in enumerate(range(0, len(samples), 2)):
+        encoded = []
+        for key, image, rows in samples[start : start + 2]:
+            counts = np.bincount(rows.ravel(), minlength=len(palette))
+            members = (("png", encode_image(image, "png")), ("label.png", encode_label(rows, palette)), ("json", b"{}"))
+            present = {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
+            encoded.append(EncodedSample(key, members, *image.shape[:2], present))
+            pixels[: len(counts)] += counts[: len(pixels)]
+        index = write_shard(target, number, encoded, options={}, inputs="")
+        shards.append(ShardRecord(name=index.name, sha256=index.sha256, size=index.size, samples=len(encoded)))
+    Manifest(
+        version=VERSION,
+        dataset=dataset,
+        split="train",
+        taxonomy=TaxonomyRecord(name=tree.name, digest=tree.digest, definition=tree.to_dict()),
+        mapping_digest=table.digest,
+        labels=tuple(LabelRecord(**r, pixels=int(pixels[r["row"]])) for r in table.to_records()),
+        options={},
+        shards=tuple(shards),
+        totals=Totals(samples=len(samples), pixels=int(pixels.sum()), used=0, ignored=0, unannotated=0),
+    ).write(target)
+    return folder
+
+
+def make_shards(
+    folder: Path, dataset: str, count: int, size: tuple[int, int] = (64, 80), tree: Taxonomy = TREE, first: int = 0
+) -> Path:
+    """Write shards of drawn samples."""
+    samples = [(f"{dataset}_{i:03d}", *draw(dataset, i, size)) for i in range(first, first + count)]
+    return write_shards(folder, dataset, samples, tree)
+
+
+def open_both(folder: Path) -> list[ShardReader]:
+    """Readers of three dense samples and two with boxes."""
+    return [
+        ShardReader(make_shards(folder / "dense", "dense", 3)),
+        ShardReader(make_shards(folder / "boxes", "boxes", 2)),
+    ]
+
+
+def tiny_config(**changes: Any) -> TrainConfig:
+    """ResNet-18 at stride 32 on crops of 32x48; ``changes`` are laid over by top-level key."""
+    data: dict[str, Any] = {
+        "steps": 4,
+        "device": "cpu",
+        "log_every": 2,
+        "checkpoint_every": 100,
+        "model": {"backbone": "resnet18", "output_stride": 32, "features": 16},
+        "data": {"crop": [32, 48], "workers": 0},
+    }
+    for key, value in changes.items():
+        data[key] = {**data[key], **value} if isinstance(value, dict) and key in data else value
+    return TrainConfig.model_validate(data)

@@ -1,0 +1,189 @@
+"""``metrics.jsonl``: what a run measured, one line per ``log_every`` steps, and the TensorBoard events beside it.
+
+The loss of every step stays on the device until its line is due (:class:`LossWindow`), so the host never waits for the
+device in between; a loss that is not finite is found then, or before the next checkpoint, and blamed on its own step.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from labelforge.errors import LabelforgeError
+from labelforge.report import write_atomically
+from labelforge.trainer.loss import LossOutput
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["LogLine", "LossWindow", "MetricsLog", "WindowMeans", "read_log"]
+
+LOG_NAME = "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of the log: means over the steps since the line before.
+
+    Attributes:
+        step: Steps done.
+        loss: Total loss.
+        losses: Loss per classifier, before its lambda.
+        gate: Per classifier that boxes train, the share of box pixels that passed the gate.
+        lr: Learning rate of the last step.
+        images_per_s: Crops per second.
+        data_wait: Share of the time in which the loop waited for a batch.
+        seconds: Training time of the run so far, over all resumptions.
+    """
+
+    step: int
+    loss: float
+    losses: dict[str, float]
+    gate: dict[str, float]
+    lr: float
+    images_per_s: float
+    data_wait: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class WindowMeans:
+    """Means over a window of steps; the first three attributes of a :class:`LogLine`."""
+
+    loss: float
+    losses: dict[str, float]
+    gate: dict[str, float]
+
+
+class LossWindow:
+    """Losses of the steps since the last look, kept on the device.
+
+    Args:
+        names: Name of each of the J classifiers.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._rows: list[torch.Tensor] = []
+        self._keys: list[tuple[int, tuple[str, ...]]] = []
+        self._finished: list[torch.Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self._rows) + len(self._finished)
+
+    def add(self, step: int, loss: LossOutput, keys: tuple[str, ...]) -> None:
+        """Take down one step; nothing waits for the device.
+
+        Args:
+            step: The step, from 1.
+            loss: Its loss.
+            keys: Samples of its batch.
+        """
+        parts = (loss.total.detach()[None], loss.per_classifier, loss.weak_pixels, loss.box_pixels)
+        self._rows.append(torch.cat([part.double() for part in parts]))
+        self._keys.append((step, keys))
+
+    def check(self) -> None:
+        """Fetch what is still on the device.
+
+        Raises:
+            LabelforgeError: A loss was not finite; names its step and samples.
+        """
+        if not self._rows:
+            return
+        rows = torch.stack(self._rows).cpu()
+        for row, (step, keys) in zip(rows, self._keys, strict=True):
+            if not math.isfinite(row[0]):
+                raise LabelforgeError(
+                    f"the loss of step {step} is {float(row[0])}; its samples: {', '.join(keys)}",
+                    cure="Lower optim.lr or set optim.warmup, and train again; checkpoints before this step are good.",
+                )
+        self._finished += rows.unbind()
+        self._rows, self._keys = [], []
+
+    def take(self) -> WindowMeans:
+        """Means since the last take. The gate's share is over all box pixels of the window.
+
+        Raises:
+            LabelforgeError: A loss was not finite.
+        """
+        self.check()
+        rows = torch.stack(self._finished)
+        self._finished = []
+        losses, passed, boxes = rows[:, 1:].view(len(rows), 3, len(self._names)).unbind(1)
+        shares = zip(self._names, passed.sum(0).tolist(), boxes.sum(0).tolist(), strict=True)
+        return WindowMeans(
+            float(rows[:, 0].mean()),
+            dict(zip(self._names, losses.mean(0).tolist(), strict=True)),
+            {name: weak / total for name, weak, total in shares if total},
+        )
+
+
+class MetricsLog:
+    """Writes log lines to ``metrics.jsonl``, and to TensorBoard where that package is installed.
+
+    Args:
+        run: Folder of the run.
+        step: Step that the run goes on from; later lines, of a run that stopped without a checkpoint, are dropped.
+    """
+
+    def __init__(self, run: Path, step: int) -> None:
+        self._path = run / LOG_NAME
+        self._board: SummaryWriter | None = None
+        kept = [line for line in read_log(run) if line.step <= step]
+        self.seconds = kept[-1].seconds if kept else 0.0
+        write_atomically(self._path, "".join(_dump(line) for line in kept))
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(run), purge_step=step + 1)
+
+    def write(self, line: LogLine) -> None:
+        """Append a line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_dump(line))
+        if self._board is not None:
+            for tag, value in _scalars(line):
+                self._board.add_scalar(tag, value, line.step)
+
+    def close(self) -> None:
+        """Flush the TensorBoard events."""
+        if self._board is not None:
+            self._board.close()
+
+
+def read_log(run: Path) -> list[LogLine]:
+    """All complete lines of a run's log; empty where there is none."""
+    path = run / LOG_NAME
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    # A line without its end was cut by a crash: what it said is measured again after resuming.
+    return [LogLine(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def _dump(line: LogLine) -> str:
+    return json.dumps(_rounded(asdict(line))) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to six significant digits, which is more than a curve shows and half as long."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _scalars(line: LogLine) -> list[tuple[str, float]]:
+    return [
+        ("loss/total", line.loss),
+        *((f"loss/{name}", value) for name, value in line.losses.items()),
+        *((f"gate/{name}", value) for name, value in line.gate.items()),
+        ("lr", line.lr),
+        ("speed/images_per_s", line.images_per_s),
+        ("speed/data_wait", line.data_wait),
+    ]

@@ -1,0 +1,120 @@
+"""What a person sees of a run while it goes on: a live bar in a terminal, a plain line per log line elsewhere."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from labelforge.trainer.metrics_log import LogLine
+
+__all__ = ["ConsoleProgress", "TrainProgress"]
+
+
+class TrainProgress(Protocol):
+    """What :func:`labelforge.trainer.train` tells about a run."""
+
+    def begin(self, first: int, steps: int) -> None:
+        """The run starts after step ``first`` of ``steps``."""
+
+    def advance(self, step: int) -> None:
+        """A step is done."""
+
+    def log(self, line: LogLine) -> None:
+        """A line was written to the log."""
+
+    def say(self, text: str) -> None:
+        """Something a person should know, as a sentence."""
+
+    def end(self) -> None:
+        """The run is over, whatever the reason."""
+
+
+class ConsoleProgress:
+    """Progress on a rich console.
+
+    Args:
+        title: Names the run where several follow each other.
+        console: Where to; default standard error, so that standard output stays clean.
+    """
+
+    def __init__(self, title: str = "train", console: Console | None = None) -> None:
+        self._title = title
+        self._console = console or Console(stderr=True)
+        self._steps = 0
+        self._bar = _Bar(self._console) if self._console.is_terminal else None
+
+    def begin(self, first: int, steps: int) -> None:
+        """See :class:`TrainProgress`."""
+        self._steps = steps
+        if self._bar is not None:
+            self._bar.start_at(self._title, first, steps)
+
+    def advance(self, step: int) -> None:
+        """See :class:`TrainProgress`."""
+        if self._bar is not None:
+            self._bar.move(step)
+
+    def log(self, line: LogLine) -> None:
+        """See :class:`TrainProgress`."""
+        if self._bar is not None:
+            self._bar.show(line)
+        else:
+            self._console.print(f"{self._title} {_plain(line, self._steps)}", highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """See :class:`TrainProgress`."""
+        self._console.print(f"{self._title}: {text}", highlight=False, soft_wrap=True)
+
+    def end(self) -> None:
+        """See :class:`TrainProgress`."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class _Bar(Progress):
+    """The live display: a bar, and a line with the loss of every classifier under it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console,
+        )
+        self._details: Text = Text()
+        self._task = self.add_task("", speed="")
+
+    def start_at(self, title: str, first: int, steps: int) -> None:
+        self.reset(self._task, description=title, total=steps, completed=first, speed="")
+        self.start()
+
+    def move(self, step: int) -> None:
+        self.update(self._task, completed=step)
+
+    def show(self, line: LogLine) -> None:
+        waiting = f", {line.data_wait:.0%} waiting for data" if line.data_wait >= 0.1 else ""
+        self.update(self._task, speed=f"{line.images_per_s:.1f} images/s{waiting}")
+        self._details = Text(_losses(line), style="dim")
+
+    def get_renderables(self) -> list[RenderableType]:
+        return [Group(self.make_tasks_table(self.tasks), self._details)]
+
+
+def _losses(line: LogLine) -> str:
+    parts = [f"{name} {value:.3f}" for name, value in line.losses.items()]
+    return f"loss {line.loss:.3f}: " + ", ".join(parts) if len(parts) > 1 else f"loss {line.loss:.3f}"
+
+
+def _plain(line: LogLine, steps: int) -> str:
+    per_step = line.seconds / max(line.step, 1)
+    left = round((steps - line.step) * per_step)
+    clock = f"{left // 3600}:{left % 3600 // 60:02d}:{left % 60:02d}"
+    return (
+        f"{line.step}/{steps}  {_losses(line)}  lr {line.lr:.2g}  {line.images_per_s:.1f} images/s  "
+        f"data wait {line.data_wait:.0%}  left {clock}"
+    )
