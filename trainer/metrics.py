@@ -81,7 +81,7 @@ class ConfusionMatrix:
     """Counts pixels by true and decided native label.
 
     Attributes:
-        counts: (R, R) int64: true row x decided row. Row 0 gathers the pixels that are not scored.
+        counts: (R, R) int64: true row x decided row; rows that are not scored are counted, but enter no score.
 
     Args:
         table: The table that the decisions refer to; it holds the dataset's mapping.
@@ -95,7 +95,6 @@ class ConfusionMatrix:
         scored = np.array([row.native_id is not None and not row.target.ignored for row in self.rows])
         # Flat position in the matrix of each (true row, final class): one look-up per pixel.
         cell = np.arange(len(self.rows))[:, None] * len(self.rows) + table.credited_rows(dataset)
-        cell[~scored] = 0
         self._scored = scored
         self._cell = torch.tensor(cell, dtype=torch.int64, device=device)
         self.counts = torch.zeros(len(self.rows), len(self.rows), dtype=torch.int64, device=device)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labelforge.errors import CheckpointError, ConfigError
@@ -56,6 +57,42 @@ def test_names_and_shapes_are_torchvisions(name: str, output_stride: int) -> Non
     net = build_backbone(name, output_stride)
     assert {k: tuple(v.shape) for k, v in net.state_dict().items()} == torchvision_shapes(name)
     assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
+
+
+def published_forward(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """The undilated network as a plain function of its weights: stem, stages, strides as torchvision has them."""
+
+    def conv_norm(key: str, norm: str, x: Tensor, stride: int = 1) -> Tensor:
+        kernel = weights[f"{key}.weight"]
+        x = F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
+        mean, var = weights[f"{norm}.running_mean"], weights[f"{norm}.running_var"]
+        scale = weights[f"{norm}.weight"] / (var + 1e-5).sqrt()
+        return (x - mean[:, None, None]) * scale[:, None, None] + weights[f"{norm}.bias"][:, None, None]
+
+    x = F.max_pool2d(conv_norm("conv1", "bn1", x, 2).relu(), 3, stride=2, padding=1)
+    convs, strided = (3, 2) if name == "resnet50" else (2, 1)
+    for stage, blocks in enumerate(BLOCKS[name], start=1):
+        for block in range(blocks):
+            key = f"layer{stage}.{block}"
+            stride = 2 if stage > 1 and block == 0 else 1
+            out = x
+            for i in range(1, convs + 1):
+                out = conv_norm(f"{key}.conv{i}", f"{key}.bn{i}", out, stride if i == strided else 1)
+                out = out.relu() if i < convs else out
+            if f"{key}.downsample.0.weight" in weights:
+                x = conv_norm(f"{key}.downsample.0", f"{key}.downsample.1", x, stride)
+            x = (x + out).relu()
+    return x
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_features_are_the_published_networks(name: str) -> None:
+    torch.manual_seed(1)
+    net = build_backbone(name, 32).double().eval()
+    randomise_statistics(net)
+    images = torch.randn(1, 3, 45, 71, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(net(images), published_forward(net.state_dict(), name, images), rtol=1e-9, atol=1e-9)
 
 
 def randomise_statistics(net: nn.Module) -> None:
