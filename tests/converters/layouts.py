@@ -185,11 +185,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-class SlowCityscapes(Cityscapes):
-    """Takes a moment for every sample."""
+class StuckCityscapes(Cityscapes):
+    """Never gets over the first frame of Ulm."""
 
     def labels(self, source: Source) -> NativeLabels:  # type: ignore[override]
-        time.sleep(0.4)
+        if source.key.startswith("ulm"):
+            time.sleep(600)
         return super().labels(source)
 
 

@@ -162,14 +162,14 @@ def test_the_image_of_a_sample_that_is_cut_short(name: str, layout: Layout, tmp_
 
 def test_converters_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     other = [
-        EntryPoint("slow", "tests.converters.layouts:SlowCityscapes", "labelforge.converters"),
+        EntryPoint("stuck", "tests.converters.layouts:StuckCityscapes", "labelforge.converters"),
         EntryPoint("gtsdb", "nowhere:Nothing", "labelforge.converters"),
     ]
     monkeypatch.setattr(
         "labelforge.converters.registry.entry_points", lambda group: other if group == "labelforge.converters" else []
     )
-    assert list(available()) == [*CONVERTERS, "slow"]
-    assert find_converter("slow").__name__ == "SlowCityscapes"
+    assert list(available()) == [*CONVERTERS, "stuck"]
+    assert find_converter("stuck").__name__ == "StuckCityscapes"
     assert find_converter("gtsdb").__name__ == "Gtsdb"  # nobody takes over a name of ours
     with pytest.raises(ConfigError, match=r"no converter is called 'citiscapes'\. Did you mean 'cityscapes'"):
         find_converter("citiscapes")
