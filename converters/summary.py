@@ -70,12 +70,7 @@ def label_lines(conversion: Conversion) -> list[LabelLine]:
 
 def row_node(tree: Taxonomy, row: LabelRow) -> Node | None:
     """The smallest node that holds all that a label can mean; None where it is ignored."""
-    if row.target.ignored:
-        return None
-    first, last = min(row.target.leaves), max(row.target.leaves)
-    # Leaves are numbered depth first, so a node holds a set if it holds its ends.
-    covering = [node for node in tree.nodes if first in node.leaves and last in node.leaves]
-    return min(covering, key=lambda node: (len(node.leaves), -node.depth))
+    return None if row.target.ignored else tree.covering(row.target.leaves)
 
 
 def row_colors(tree: Taxonomy, mapping: LabelMapping) -> tuple[Color, ...]:

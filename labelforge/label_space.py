@@ -23,7 +23,9 @@ from labelforge.yamlfile import YamlFile
 __all__ = ["LabelSpace", "LabelSpaceFile", "NativeLabel"]
 
 
-class _LabelEntry(BaseModel):
+class LabelEntry(BaseModel):
+    """One label of a label space file."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: Annotated[int, Field(ge=-(2**31), lt=2**31)] = Field(
@@ -42,7 +44,7 @@ class LabelSpaceFile(BaseModel):
 
     name: str = Field(min_length=1, description="Name of the dataset release.")
     source: str = Field(min_length=1, description="Where the table is published.")
-    labels: Annotated[tuple[_LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
+    labels: Annotated[tuple[LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
         description="Every native label."
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -241,6 +241,16 @@ class Taxonomy:
         while node.parent is not None:
             node = self.nodes[node.parent]
             yield node
+
+    def covering(self, leaves: Collection[int]) -> Node:
+        """The lowest node that holds all of some leaves.
+
+        Args:
+            leaves: Leaf numbers, at least one.
+        """
+        first, last = min(leaves), max(leaves)
+        # Leaves are numbered depth first, so a node holds a set if it holds its ends; and the lowest stands last.
+        return [node for node in self.nodes if first in node.leaves and last in node.leaves][-1]
 
     def _full_path(self, node: Node) -> str:
         return node.name if node.parent is None else f"{self.root.name}/{node.path}"

@@ -20,6 +20,9 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS = {
     "demo": "Render, convert, train, compare: the whole way on synthetic data.",
     "convert": "Turn a dataset on disk into labelforge shards.",
+    "lint": "Check what a taxonomy and its mappings would teach.",
+    "taxonomy": "Print the YAML files' JSON Schemas; compare two trees.",
+    "retarget": "Give shards another taxonomy without reading a pixel.",
     "tree-viz": "Show a taxonomy and which dataset supervises what.",
     "train": "Train one network on shards of several datasets.",
     "evaluate": "Score a trained network in each dataset's own labels.",

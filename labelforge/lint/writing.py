@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labelforge.lint.case import Case, listed
 from labelforge.lint.report import Finding
 from labelforge.mapping import LabelMapping, LabelRow
-from labelforge.taxonomy import Node, Taxonomy
+from labelforge.taxonomy import Node
 
 __all__ = ["lone_child", "mirror_pair", "same_colour", "same_meaning", "unused_label"]
 
@@ -26,7 +26,7 @@ def unused_label(case: Case) -> Iterator[Finding]:
                 "warning",
                 f"the label {row.native_name!r} of {mapping.dataset} trains no classifier: {what}",
                 cure,
-                node=_lowest(case.tree, row.target.leaves)[-1].path,
+                node=case.tree.covering(row.target.leaves).path,
                 dataset=mapping.dataset,
                 labels=(row.native_name,),
                 file=file,
@@ -35,24 +35,14 @@ def unused_label(case: Case) -> Iterator[Finding]:
 
 
 def _why_unused(case: Case, row: LabelRow) -> tuple[str, str]:
-    path = _lowest(case.tree, row.target.leaves)
-    lowest = path[-1]
+    lowest = case.tree.covering(row.target.leaves)
     open_children = [c for c in lowest.children if row.target.leaves.isdisjoint(case.tree.nodes[c].leaves)]
-    if row.supervision == "box" and (open_children or any(len(node.children) > 1 for node in path[:-1])):
+    chosen_above = any(len(node.children) > 1 for node in case.tree.ancestors(lowest))
+    if row.supervision == "box" and (open_children or chosen_above):
         what = f"{row.target.text} is decided by the root's classifier alone, which boxes never train"
         return what, "Map it to what lies below one child of the root, or write {ignore: 'why'}."
     what = f"{row.target.text} reaches into every child of {case.name(lowest)}, across all its branches"
     return what, "Name fewer nodes, all below one, or write {ignore: 'why'}."
-
-
-def _lowest(tree: Taxonomy, leaves: frozenset[int]) -> list[Node]:
-    """The nodes from the root down to the lowest that holds all of some leaves."""
-    path = [tree.root]
-    while True:
-        inside = [tree.nodes[c] for c in path[-1].children if leaves <= set(tree.nodes[c].leaves)]
-        if not inside:
-            return path
-        path.append(inside[0])
 
 
 def mirror_pair(case: Case) -> Iterator[Finding]:

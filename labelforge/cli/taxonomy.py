@@ -1,0 +1,170 @@
+"""``labelforge taxonomy``: the YAML files' JSON Schemas, and the difference of two trees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from labelforge.treediff import MappingDiff, TaxonomyDiff, TreeDiff
+
+__all__ = ["command", "label_changes"]
+
+
+@click.group("taxonomy")
+def command() -> None:
+    """Print the YAML files' JSON Schemas; compare two trees."""
+
+
+@command.command("schema")
+@click.argument("kind", type=click.Choice(["tree", "mapping", "label-space"]))
+@click.option("-o", "--out", default="-", metavar="FILE", help="Write it there; default: print it.")
+def schema_command(kind: str, out: str) -> None:
+    """Print the JSON Schema of tree.yaml, of mappings, or of label spaces.
+
+    Editors complete and check a YAML file whose first line names its schema, by a path from the file:
+
+    \b
+        # yaml-language-server: $schema=mapping.schema.json
+    """  # noqa: D301 -- \b is click's mark for text that keeps its lines
+    from labelforge.cli._output import write_text
+    from labelforge.schema import schema_text
+
+    write_text(out, schema_text(kind))  # type: ignore[arg-type]  # click has checked the choice
+
+
+@command.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option("--json", "json_file", metavar="FILE", help="Write the difference as JSON; -: print only that.")
+def diff_command(old: str, new: str, json_file: str | None) -> None:
+    """Compare two trees and the mappings beside them: shipped names or folders with tree.yaml.
+
+    Lists nodes that were removed, added, moved or put in another order, ids, mirrors and shapes that changed, and for
+    every dataset that both map the labels that mean something else. Ends with 0 whatever it finds.
+    """
+    from labelforge.cli._output import narrow_console, write_json
+    from labelforge.treediff import diff_taxonomies
+
+    difference = diff_taxonomies(old, new)
+    if json_file is not None:
+        write_json(json_file, difference.to_dict())
+    if json_file != "-":
+        console = narrow_console()
+        for part in _parts(difference):
+            console.print(part, markup=False)
+
+
+def _parts(difference: TaxonomyDiff) -> Iterable[RenderableType]:
+    from rich.text import Text
+
+    tree = difference.tree
+    same = "the same targets and ids" if tree.old.digest == tree.new.digest else "other targets or ids"
+    yield Text(f"{_tag(tree.old.name, tree.old.digest)} -> {_tag(tree.new.name, tree.new.digest)}: {same}", "bold")
+    if tree.old.boxes != tree.new.boxes:
+        yield f"boxes: {tree.old.boxes} -> {tree.new.boxes}"
+    yield from _nodes(tree)
+    for kind, datasets in (("no longer mapped", difference.removed), ("newly mapped", difference.added)):
+        if datasets:
+            yield _paragraph(f"{len(datasets)} datasets {kind}", datasets)
+    for mapping in difference.mappings:
+        yield from _mapping(mapping)
+
+
+def _nodes(tree: TreeDiff) -> Iterable[RenderableType]:
+    for title, paths in (("removed", tree.removed), ("added", tree.added)):
+        if paths:
+            yield _paragraph(f"{len(paths)} nodes {title}", _tops(paths))
+    if tree.moved:
+        yield _moves(tree)
+    if tree.reordered:
+        yield _paragraph("children in another order", tree.reordered)
+    names = {node.path: tree.new.references.shortest(node.index) for node in tree.new.nodes}
+    facts: dict[str, list[str]] = {}
+    for change in tree.facts:
+        name = names[change.node]
+        facts.setdefault(change.fact, []).append(f"{name} ({_word(change.old)} -> {_word(change.new)})")
+    for fact, changes in facts.items():
+        yield _paragraph(f"{len(changes)} other {fact}", changes)
+
+
+def _moves(tree: TreeDiff) -> RenderableType:
+    """Nodes that moved, those that went the same way together."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    ways: dict[tuple[str, str], list[str]] = {}
+    for old, new in tree.moved:
+        (before, _, name), (now, _, _) = old.rpartition("/"), new.rpartition("/")
+        ways.setdefault((before or tree.old.root.name, now or tree.new.root.name), []).append(name)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("  from", "to", "nodes"):
+        table.add_column(title, overflow="fold")
+    for (before, now), names in ways.items():
+        table.add_row(f"  {before}", now, ", ".join(names))
+    return Group(Text(f"{len(tree.moved)} nodes moved", "bold"), table)
+
+
+def _mapping(mapping: MappingDiff) -> Iterable[RenderableType]:
+    from rich.text import Text
+
+    if mapping.supervision is not None:
+        yield Text(f"{mapping.dataset}: {mapping.supervision[0]} -> {mapping.supervision[1]} labels", "bold")
+    if mapping.labels:
+        many = f"{len(mapping.labels)} label{'s' * (len(mapping.labels) > 1)}"
+        yield Text(f"{mapping.dataset}: {many} with another meaning", "bold")
+        yield label_changes(mapping)
+    elif mapping.supervision is None:
+        yield Text(f"{mapping.dataset}: all labels mean the same", "bold")
+
+
+def label_changes(mapping: MappingDiff, pixels: dict[str, int] | None = None) -> RenderableType:
+    """A table of the labels that mean something else.
+
+    Args:
+        mapping: The changes of one dataset.
+        pixels: Pixels per native label, where they are known.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=True, header_style="dim")
+    table.add_column("  label", overflow="fold")
+    if pixels is not None:
+        table.add_column("pixels", justify="right")
+    table.add_column("meant", overflow="fold")
+    table.add_column("means", overflow="fold")
+    for change in mapping.labels:
+        counts = [] if pixels is None else [f"{pixels[change.label]:,}"]
+        new = _word(change.new) + (" (other leaves)" if change.old == change.new else "")
+        table.add_row(f"  {change.label}", *counts, _word(change.old), new)
+    return table
+
+
+def _paragraph(title: str, names: Iterable[str]) -> RenderableType:
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Group(Text(title, "bold"), Padding(Text(", ".join(names)), (0, 0, 0, 2)))
+
+
+def _tops(paths: tuple[str, ...]) -> list[str]:
+    """The topmost of some paths, each with how many of the others are below it."""
+    tops: dict[str, int] = {}
+    for path in paths:  # depth first: what is below a node follows it
+        above = next((top for top in tops if path.startswith(f"{top}/")), None)
+        tops[path if above is None else above] = 0 if above is None else tops[above] + 1
+    return [path + (f" (and {below} below)" if below else "") for path, below in tops.items()]
+
+
+def _word(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _tag(name: str, digest: str) -> str:
+    return f"{name} ({digest[:12]})"

@@ -1,0 +1,125 @@
+"""JSON Schemas of the YAML files, so that editors complete and check while one types.
+
+    # yaml-language-server: $schema=../schema/mapping.schema.json
+
+They come from the pydantic models that read the files, so keys, types, ranges and descriptions are stated once. Where
+a model leaves a value open because labelforge checks it itself (the nesting of a tree, the facts about nodes, label
+expressions), its grammar is added here. A schema sees one file: what depends on another (node names in a mapping,
+native labels) only labelforge checks.
+
+The shipped copies are in ``taxonomies/schema/``; ``labelforge taxonomy schema`` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from labelforge.label_space import LabelSpaceFile
+from labelforge.mapping import MappingFile
+from labelforge.treefile import MAX_CHILDREN, RESERVED_NAMES, NodeFacts, TreeFile
+
+__all__ = ["KINDS", "Kind", "schema", "schema_text"]
+
+Kind = Literal["tree", "mapping", "label-space"]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_MODELS: dict[Kind, type[BaseModel]] = {"tree": TreeFile, "mapping": MappingFile, "label-space": LabelSpaceFile}
+KINDS: tuple[Kind, ...] = tuple(_MODELS)
+"""The kinds of YAML files."""
+
+Schema = dict[str, Any]
+
+
+_NAME: Schema = {
+    "description": "A node's name.",
+    "type": "string",
+    # Printable, no slash, no space at its ends: as treefile checks it, as far as a pattern can say.
+    "pattern": r"^[^/\s\u0000-\u001f\u007f]([^/\u0000-\u001f\u007f]*[^/\s\u0000-\u001f\u007f])?$",
+    "not": {"enum": list(RESERVED_NAMES)},
+}
+_BELOW: Schema = {
+    "description": "What a node is divided into; nothing for a leaf.",
+    "anyOf": [
+        {"type": "null"},
+        {
+            "type": "array",
+            "description": "A run of leaves.",
+            "items": {"$ref": "#/$defs/Name"},
+            "minItems": 1,
+            "maxItems": MAX_CHILDREN,
+            "uniqueItems": True,
+        },
+        {
+            "type": "object",
+            "description": "Nodes, each with what it is divided into.",
+            "propertyNames": {"$ref": "#/$defs/Name"},
+            "additionalProperties": {"$ref": "#/$defs/Below"},
+            "minProperties": 1,
+            "maxProperties": MAX_CHILDREN,
+        },
+    ],
+}
+_NODES: Schema = {
+    "type": "array",
+    "description": "Nodes, by unique name or path.",
+    "items": {"type": "string", "minLength": 1},
+    "minItems": 1,
+    "uniqueItems": True,
+}
+_EXPRESSION: Schema = {
+    "description": "What a native label means: a node, 'ignore', {ignore: reason} or {any: [nodes], except: [nodes]}.",
+    "anyOf": [
+        {"type": "string", "minLength": 1, "description": "A node, by unique name or path; or ignore."},
+        {
+            "type": "object",
+            "description": "The label is never used, and why.",
+            "properties": {"ignore": {"type": "string", "pattern": r"\S", "description": "The reason."}},
+            "required": ["ignore"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "description": "A union of nodes, less some.",
+            "properties": {"any": {"$ref": "#/$defs/Nodes"}, "except": {"$ref": "#/$defs/Nodes"}},
+            "required": ["any"],
+            "additionalProperties": False,
+        },
+    ],
+}
+
+
+def schema(kind: Kind) -> Schema:
+    """The JSON Schema (draft 2020-12) of one kind of YAML file."""
+    made = _MODELS[kind].model_json_schema()
+    defs = made.pop("$defs", {})
+    fields = made["properties"]
+    if kind == "tree":
+        fields["tree"] |= {
+            "minProperties": 1,
+            "maxProperties": 1,
+            "propertyNames": {"$ref": "#/$defs/Name"},
+            "additionalProperties": {"$ref": "#/$defs/Below", "not": {"type": "null"}},
+        }
+        fields["nodes"] |= {"additionalProperties": {"$ref": "#/$defs/NodeFacts"}}
+        defs |= {"NodeFacts": NodeFacts.model_json_schema(), "Name": _NAME, "Below": _BELOW}
+    elif kind == "mapping":
+        fields["labels"] |= {"additionalProperties": {"$ref": "#/$defs/Expression"}}
+        defs |= {"Expression": _EXPRESSION, "Nodes": _NODES}
+    return {"$schema": DIALECT, **_without_titles(made), "title": f"labelforge {kind}", "$defs": _without_titles(defs)}
+
+
+def _without_titles(value: Any) -> Any:
+    """A schema without pydantic's titles, which only repeat the keys and hide the descriptions in editors."""
+    if isinstance(value, list):
+        return [_without_titles(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_titles(item) for key, item in value.items() if key != "title"}
+    return value
+
+
+def schema_text(kind: Kind) -> str:
+    """The schema as the text of its file."""
+    return json.dumps(schema(kind), indent=1) + "\n"

@@ -1,0 +1,113 @@
+"""``labelforge lint`` as it is called: what it prints, writes and ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from labelforge.cli import cli
+
+TREE = """\
+name: small
+tree:
+  scene:
+    flat: [road, path]
+    car:
+    boat:
+"""
+SPACE = "name: town\nsource: made up\nlabels: [{id: 0, name: street}, {id: 1, name: trail}, {id: 2, name: auto}]\n"
+MAPPING = "dataset: town\nsupervision: pixel\nlabels:\n  street: road\n  trail: path\n  auto: car\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tree with one fault: nobody teaches boats."""
+    (tmp_path / "label_spaces").mkdir()
+    (tmp_path / "tree.yaml").write_text(TREE)
+    (tmp_path / "label_spaces" / "town.yaml").write_text(SPACE)
+    (tmp_path / "town.yaml").write_text(MAPPING)
+    return tmp_path
+
+
+def run(*arguments: str | Path, width: int = 80) -> Result:
+    """Call the command on a terminal of some width."""
+    return CliRunner().invoke(cli, ["lint", *map(str, arguments)], env={"COLUMNS": str(width)})
+
+
+def test_the_table_and_the_findings_are_printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    result = run(folder)
+    assert result.exit_code == 0
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    assert lines[:3] == [
+        "small: 2 classifiers, 5 children, 1 datasets",
+        "a  town",
+        "S strong: pixels   w weak: boxes   p partial: only in unions   . nothing",
+    ]
+    table = [line.split() for line in lines[4:9]]
+    assert table == [
+        ["scene", "(3)", "a"],
+        ["flat,", "car", "S"],
+        ["boat", "."],
+        ["flat", "(2)", "a"],
+        ["road,", "path", "S"],
+    ]
+    assert lines[10:] == [
+        "warning no-signal tree.yaml:6",
+        "  no dataset gives the classifier of 'scene' any signal for 'boat': it learns",
+        "  never to choose it.",
+        "  Map a label to it or below it, or remove the node.",
+        "",
+        "0 errors, 1 warning",
+    ]
+
+
+def test_strict_fails_on_warnings_and_errors_fail_always(folder: Path) -> None:
+    assert run(folder, "--strict").exit_code == 1
+    (folder / "town.yaml").write_text(MAPPING.replace("trail: path", "trail: road"))
+    result = run(folder)
+    assert result.exit_code == 1
+    assert "1 error, 2 warnings" in result.stdout
+
+
+def test_json_goes_to_a_file_or_alone_to_the_terminal(folder: Path) -> None:
+    result = run(folder, "--json", folder / "out.json")
+    assert "0 errors, 1 warning" in result.stdout
+    content = json.loads((folder / "out.json").read_text())
+    assert content["findings"][0]["where"] == f"{folder / 'tree.yaml'}:6"
+    assert json.loads(run(folder, "--json", "-").stdout) == content
+
+
+def test_the_way_boxes_supervise_can_be_asked_for(folder: Path) -> None:
+    result = run("streets", "--boxes", "own", "--json", "-", "--strict")
+    content = json.loads(result.stdout)
+    assert (result.exit_code, content["boxes"]) == (1, "own")
+    assert any("boxes: path" in finding["cure"] for finding in content["findings"])
+
+
+def test_streets_passes_strictly_and_fits_80_columns() -> None:
+    result = run("streets", "--strict")
+    assert result.exit_code == 0, result.stdout[-2000:]
+    assert result.stdout.rstrip().endswith("0 errors, 0 warnings")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert max(map(len, run("streets", width=200).stdout.splitlines())) <= 100
+
+
+def test_many_datasets_get_letters_of_two(folder: Path) -> None:
+    for number in range(28):
+        name = f"town{number}"
+        (folder / "label_spaces" / f"{name}.yaml").write_text(SPACE.replace("name: town", f"name: {name}"))
+        (folder / f"{name}.yaml").write_text(MAPPING.replace("dataset: town", f"dataset: {name}"))
+    lines = run(folder, width=100).stdout.splitlines()
+    assert [line.split()[0] for line in lines[26:30]] == ["z", "aa", "ab", "ac"]
+    assert max(map(len, lines)) <= 100
+
+
+def test_a_wrong_file_is_one_line_and_an_unwritable_one_too(folder: Path) -> None:
+    assert "Did you mean 'streets'" in str(run("street").exception)
+    fault = run(folder, "--json", folder / "missing" / "out.json").exception
+    assert "cannot be written" in str(fault)
+    assert "\n" not in str(fault)

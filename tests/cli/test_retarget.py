@@ -1,0 +1,69 @@
+"""``labelforge retarget`` as it is called, on shards of a real conversion's form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from labelforge.cli import cli
+from labelforge.errors import LabelforgeError
+from labelforge.shards import ShardReader
+from tests.core.test_retarget import NEW, OLD, convert, tree_folder
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Shards of the old tree; a folder with the new one stands beside them."""
+    tree_folder(tmp_path / "old", OLD, "ignore;ground;left;right;rest")
+    tree_folder(tmp_path / "new", NEW, "ignore;flat;left;right;ignore")
+    convert(tmp_path / "shards", tmp_path / "old")
+    return tmp_path / "shards"
+
+
+def run(*arguments: str | Path) -> Result:
+    """Call the command on a terminal of 90 columns."""
+    return CliRunner().invoke(cli, ["retarget", *map(str, arguments)], env={"COLUMNS": "90"})
+
+
+def test_the_difference_is_printed_with_its_pixels(shards: Path) -> None:
+    new = shards.parent / "new"
+    result = run(shards, "--taxonomy", new)
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    digests = (ShardReader(shards).taxonomy.digest[:12], "town, train")
+    assert all(part in text for part in digests)
+    assert "street 6 ground flat x 6 rest ignore" in text
+    assert "2 of 5 labels mean something else: 12 of 36 pixels (33.3%); used: 24 -> 18" in text
+    again = run(shards, "--taxonomy", new)
+    assert "nothing changes" in again.stdout
+    assert again.exit_code == 0
+
+
+def test_the_taxonomy_must_be_named(shards: Path) -> None:
+    result = run(shards)
+    assert result.exit_code == 2
+    assert "--taxonomy" in result.stderr
+
+
+def test_shapes_and_supervision_that_change_are_told(shards: Path) -> None:
+    new = shards.parent / "new"
+    (new / "town.yaml").write_text((new / "town.yaml").read_text().replace("pixel", "box"))
+    text = " ".join(run(shards, "--taxonomy", new).stdout.split())
+    assert "its labels count as box labels, no longer as pixel labels" in text
+    assert "the boxes of 1 labels keep the shape that old gave them; convert again for that of new: right" in text
+
+
+def test_what_training_asks_for_is_a_command_that_works(shards: Path) -> None:
+    """The trainer's refusal names this command; run as it stands there, it makes the shards fit."""
+    from labelforge.trainer.data import check_taxonomy, open_shards
+
+    new = str(shards.parent / "new")
+    with pytest.raises(LabelforgeError) as caught:
+        check_taxonomy(open_shards([shards]), new)
+    assert caught.value.cure is not None
+    _, _, words = caught.value.cure.partition("labelforge retarget ")
+    assert words
+    assert run(*words.rstrip(".").split()).exit_code == 0
+    assert check_taxonomy(open_shards([shards]), new).name == "new"
