@@ -78,7 +78,7 @@ def write_report(demo: Demo, path: Path) -> None:
     page = (
         Page("labelforge demo", "One network, three datasets that disagree")
         .add("What was done", Text(*_STORY), Facts(facts))
-        .add("Scores", _scores(demo), Text(verdict(demo), *_READING))
+        .add("Scores", *_scores(demo), Text(verdict(demo), *_READING))
         .add("Where they differ", *_differences(demo))
         .add("Pictures", _gallery(demo))
         .add("Training", *_curves(demo))
@@ -115,15 +115,12 @@ def _samples(shards: Path) -> int:
     return len(ShardReader(shards))
 
 
-def _scores(demo: Demo) -> Table:
-    columns = [Column("dataset")]
-    for head in HEADS:
-        columns += [Column(f"{head}: accuracy", True, ".1%"), Column(f"{head}: IoU", True, ".1%")]
-    rows = tuple(
-        (row[0].scores.dataset, *(v for e in row for v in (e.scores.mean_accuracy, e.scores.mean_iou)))
-        for row in _rows(demo)
-    )
-    return Table(tuple(columns), rows, "Mean pixel accuracy and mean IoU, in each dataset's own labels")
+def _scores(demo: Demo) -> tuple[Table, Table]:
+    columns = (Column("dataset"), *(Column(head, True, ".1%") for head in HEADS))
+    rows = [(row[0].scores.dataset, [e.scores for e in row]) for row in _rows(demo)]
+    accuracy = tuple((name, *(s.mean_accuracy for s in scores)) for name, scores in rows)
+    iou = tuple((name, *(s.mean_iou for s in scores)) for name, scores in rows)
+    return Table(columns, accuracy, "Mean pixel accuracy"), Table(columns, iou, "Mean IoU")
 
 
 def _differences(demo: Demo) -> list[Table]:
