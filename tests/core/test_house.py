@@ -94,7 +94,9 @@ def test_the_wheel_holds_every_module_and_tree_under_one_name(tmp_path: Path) ->
         for name, f in modules().items()
     }
     want |= {
-        f"labelforge/taxonomies/{p.relative_to(ROOT / 'taxonomies')}" for p in (ROOT / "taxonomies").rglob("*.yaml")
+        f"labelforge/taxonomies/{p.relative_to(ROOT / 'taxonomies')}"
+        for suffix in ("yaml", "json")
+        for p in (ROOT / "taxonomies").rglob(f"*.{suffix}")
     }
     assert want <= held
 

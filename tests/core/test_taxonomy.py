@@ -116,6 +116,18 @@ FAULTS = {
         "'flat' has 257 children; at most 256 fit",
     ),
     "fact of an unknown node": ("  stop: {", "  stopp: {", 11, r"unknown node 'stopp'. Did you mean 'stop'"),
+    "fact of an ambiguous node": (
+        "    car:\n",
+        "    car: [stop, van]\n",
+        11,
+        "the node name 'stop' is ambiguous. Write 'car/stop' or 'front/stop'",
+    ),
+    "mirror ambiguous": (
+        "    car:\n",
+        "    car: [go right, van]\n",
+        10,
+        "'go right' is ambiguous. Write 'car/go right' or",
+    ),
     "unknown fact": ("shape: circle", "shap: circle", 10, "unknown key 'shap'. Did you mean 'shape'"),
     "unknown shape": ("shape: circle", "shape: cirle", 10, "shape: input should be 'rectangle', 'circle'"),
     "colour out of range": ("[200, 0, 0]", "[200, 0, 256]", 11, "less than or equal to 255"),
@@ -143,6 +155,23 @@ def test_a_fault_is_named_with_file_line_and_cure(fault: str, tmp_path: Path) ->
         Taxonomy.load(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / 'tree.yaml'}:{line}: ")
     assert "\n" not in str(caught.value)
+
+
+WHOLE_FILES = {
+    "nothing": (b"", r":1: the file must be a mapping, not nothing\. Write 'key: value' lines\."),
+    "a list": (b"- name: small\n", r":1: the file must be a mapping, not a list"),
+    "text": (b"small\n", r":1: the file must be a mapping, not text"),
+    "no UTF-8": ("name: stra\u00dfe\n".encode("latin-1"), r": not UTF-8 text \(.*\)\. Save the file as UTF-8\."),
+    "two documents": (b"name: small\n---\nname: large\n", r":2: not valid YAML: but found another document"),
+}
+
+
+@pytest.mark.parametrize("fault", WHOLE_FILES)
+def test_a_file_that_is_no_tree_at_all(fault: str, tmp_path: Path) -> None:
+    content, message = WHOLE_FILES[fault]
+    (tmp_path / "tree.yaml").write_bytes(content)
+    with pytest.raises(TaxonomyError, match=r"tree\.yaml" + message):
+        Taxonomy.load(tmp_path)
 
 
 def test_an_unknown_tree_names_the_shipped_ones(tmp_path: Path) -> None:
