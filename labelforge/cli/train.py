@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import click
@@ -47,10 +49,12 @@ def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: t
     if resume and config is None:
         config = check_folder(out, resume=True) / CONFIG_NAME
     result = train(shards, out, load_config(config, settings), resume=resume, progress=ConsoleProgress())
+    main = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks for all
     if result.stopped_by is not None:
-        click.echo(
-            f"Stopped by signal {result.stopped_by} after step {result.step}; --resume goes on from there.", err=True
-        )
+        name = signal.Signals(result.stopped_by).name
+        if main:
+            click.echo(f"Stopped by {name} after step {result.step}; --resume goes on from there.", err=True)
         raise SystemExit(128 + result.stopped_by)
-    click.echo(f"Trained {result.step} steps. Checkpoint: {result.checkpoint}")
-    click.echo(f"Next: labelforge evaluate {out} SHARDS..., labelforge predict {out} IMAGES... --out DIR")
+    if main:
+        click.echo(f"Trained {result.step} steps. Checkpoint: {result.checkpoint}")
+        click.echo(f"Next: labelforge evaluate {out} SHARDS..., labelforge predict {out} IMAGES... --out DIR")

@@ -15,7 +15,7 @@ Nested = dict[str, Any]
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # test processes run side by side: more threads than cores would wait for each other
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_another_seed_gives_other_batches(readers: list[ShardReader]) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_global_random_states_are_left_alone(readers: list[ShardReader], workers: int) -> None:
-    state, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index, union-attr]
+    state, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
     list(iterate_batches(plan(readers), 0, 3, workers=workers))
     assert torch.equal(state, torch.get_rng_state())
     np.testing.assert_array_equal(legacy, np.random.get_state()[1])  # type: ignore[index]

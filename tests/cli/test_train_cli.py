@@ -1,0 +1,191 @@
+"""``labelforge train``, ``evaluate`` and ``predict`` as a person runs them; in processes of their own for signals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from labelforge.cli import cli
+from labelforge.errors import ConfigError, LabelforgeError
+from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
+from labelforge.trainer.config import describe_fields
+from tests.trainer.tiny import make_shards, tiny_backbone
+
+SMALL = ["device=cpu", "model.features=16", "data.crop=[32, 48]", "log_every=1", "checkpoint_every=1000"]
+RESNET = ["model.backbone=resnet18", "model.output_stride=32"]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("shards")
+    return [str(make_shards(folder / "dense", "dense", 3)), str(make_shards(folder / "boxes", "boxes", 2))]
+
+
+@pytest.fixture(autouse=True)
+def _backbone() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with tiny_backbone():
+        yield
+    torch.set_num_threads(threads)
+
+
+def settings(*more: str) -> list[str]:
+    return [text for item in (*SMALL, *more) for text in ("--set", item)]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", "from labelforge.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    config = tmp_path / "config.yaml"
+    config.write_text("steps: 3\nmodel: {backbone: tiny}\ndata: {workers: 0}\n")
+    trained = invoke("train", *shards, "--out", run, "--config", str(config), *settings())
+    assert trained.exit_code == 0, trained.output
+    assert "train 3/3  loss " in trained.stderr
+    assert "sign/front " in trained.stderr
+    assert "Trained 3 steps." in trained.stdout
+
+    csv_file, json_file = tmp_path / "scores.csv", tmp_path / "scores.json"
+    scored = invoke("evaluate", run, *shards, "--csv", str(csv_file), "--json", str(json_file), "--device", "cpu")
+    assert scored.exit_code == 0, scored.output
+    for word in ("keep left", "floor", "mIoU", "dense train", "boxes train"):
+        assert word in scored.stdout
+    content = json.loads(json_file.read_text())
+    assert [entry["dataset"] for entry in content] == ["dense", "boxes"]
+    with csv_file.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    classes = [entry for item in content for entry in item["classes"]]
+    assert [row["name"] for row in rows] == [entry["name"] for entry in classes]
+    assert [row["iou"] for row in rows] == ["" if e["iou"] is None else repr(e["iou"]) for e in classes]
+    short = invoke("evaluate", run, shards[1], "--summary", "--short-side", "64", "--device", "cpu")
+    assert "keep left" not in short.stdout
+    assert "boxes train" in short.stdout
+
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    pattern, out = str(tmp_path / "?.png"), str(tmp_path / "out")
+    predicted = invoke("predict", run, pattern, "--out", out, "--label-space", "dense", "--device", "cpu")
+    assert predicted.exit_code == 0, predicted.output
+    assert "Wrote 1 id maps" in predicted.stdout
+    assert json.loads((tmp_path / "out" / "classes.json").read_text())["label_space"] == "dense"
+
+
+def test_resume_uses_the_runs_own_configuration(shards: list[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    first = invoke("train", *shards, "--out", run, *settings("model.backbone=tiny", "data.workers=0", "steps=2"))
+    assert first.exit_code == 0, first.output
+    again = invoke("train", *shards, "--out", run)
+    assert isinstance(again.exception, ConfigError)
+    assert "holds a run already. Add --resume" in str(again.exception)
+    longer = invoke("train", *shards, "--out", run, "--resume", "--set", "steps=3")
+    assert longer.exit_code == 0, longer.output
+    assert "going on from step 2" in longer.stderr
+    assert find_checkpoint(run).config.steps == 3
+    missing = invoke("train", *shards, "--out", str(tmp_path / "other"), "--resume")
+    assert "there is no run to resume" in str(missing.exception)
+
+
+def test_help_lists_every_setting_with_its_default() -> None:
+    text = re.sub(r"\s+", " ", invoke("train", "--help").stdout)
+    for key, _, default, description in describe_fields():
+        assert f"{key}={default}" in text
+        assert re.sub(r"\s+", " ", description) in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["train", "{dense}", "--out", "{tmp}/run", "--set", "optim.lrr=3"], "unknown key 'lrr'. Did you mean 'lr'?"),
+        (["train", "{dense}", "--out", "{tmp}/run", "--config", "{tmp}/none.yaml"], "none.yaml: no such file."),
+        (["train", "{tmp}/none", "--out", "{tmp}/run"], "none: "),
+        (
+            ["train", "{dense}", "--out", "{tmp}/run", "--set", "taxonomy=iv2018"],
+            "labelforge retarget {dense} --taxonomy",
+        ),
+        (["evaluate", "{tmp}/none", "{dense}"], "none: no such folder. Give the --out folder"),
+        (["predict", "{tmp}/none", "{dense}", "--out", "{tmp}/out"], "holds no image"),
+    ],
+)
+def test_mistakes_are_labelforge_errors_and_write_nothing(
+    shards: list[str], tmp_path: Path, arguments: list[str], what: str
+) -> None:
+    def fill(text: str) -> str:
+        return text.format(dense=shards[0], tmp=tmp_path)
+
+    result = invoke(*map(fill, arguments))
+    assert isinstance(result.exception, LabelforgeError)
+    assert fill(what) in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sigterm_to_the_whole_group_saves_and_stops(shards: list[str], tmp_path: Path) -> None:
+    """As a scheduler sends it: to the training process and to its workers."""
+    run = tmp_path / "run"
+    process = start("train", *shards, "--out", str(run), *settings(*RESNET, "steps=100000", "data.workers=2"))
+    log = run / "metrics.jsonl"
+    deadline = time.monotonic() + 90
+    while not (log.is_file() and log.read_text().count("\n") >= 2):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    step = json.loads(log.read_text().splitlines()[-1])["step"]
+    assert errors.splitlines()[-1] == f"Stopped by SIGTERM after step {step}; --resume goes on from there."
+    assert "Traceback" not in errors
+    assert [path.name for path in list_checkpoints(run)] == [f"step-{step:07d}"]
+    assert not list(run.rglob("*.partial"))
+    resumed = invoke(
+        "train", *shards, "--out", str(run), "--resume", "--set", f"steps={step + 1}", "--set", "data.workers=0"
+    )
+    assert resumed.exit_code == 0, resumed.output
+    assert find_checkpoint(run).step == step + 1
+
+
+def test_two_processes_train_one_network(shards: list[str], tmp_path: Path) -> None:
+    """Under torchrun's environment variables: one log, one checkpoint, and the same weights as both would write."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    run = tmp_path / "run"
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    arguments = ["train", *shards, "--out", str(run), *settings(*RESNET, "steps=2", "data.workers=0")]
+    both = [start(*arguments, RANK=str(rank), LOCAL_RANK=str(rank), **common) for rank in range(2)]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2]
+    found = find_checkpoint(run)
+    assert found.step == 2
+    assert all(value.isfinite().all() for value in found.weights(average=True).values() if value.is_floating_point())
+    assert "Trained 2 steps" in outputs[0][0]
+    assert outputs[1][0] == ""

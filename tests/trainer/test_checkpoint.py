@@ -1,0 +1,157 @@
+"""Checkpoints: exact round trips, nothing partial, and clear errors about broken ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from labelforge.errors import CheckpointError
+from labelforge.trainer import checkpoint as module
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints, save_checkpoint
+from labelforge.trainer.data import compile_table
+from tests.trainer.tiny import TREE, mapping, tiny_config
+
+CONFIG = tiny_config(loss={"nodes": {"sign/front": 0.5}})
+TABLE = compile_table("hierarchical", TREE, [mapping("boxes"), mapping("dense")])
+
+
+def save(run: Path, step: int, keep: int = 2) -> Path:
+    generator = torch.Generator().manual_seed(step)
+    weights = {
+        "w": torch.randn(2, 3, 2, 2, generator=generator).to(memory_format=torch.channels_last),
+        "count": torch.tensor(step),
+    }
+    average = {"w": torch.randn(2, 3, 2, 2, generator=generator), "count": torch.tensor(step)}
+    state = {"rng/cpu": torch.arange(9, dtype=torch.uint8), "half": torch.randn(3, generator=generator).bfloat16()}
+    return save_checkpoint(
+        run,
+        step=step,
+        config=CONFIG,
+        table=TABLE,
+        samples=[2, 3],
+        weights=weights,
+        average=average,
+        state=state,
+        keep=keep,
+    )
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    found = find_checkpoint(save(tmp_path, 7).parents[1])
+    generator = torch.Generator().manual_seed(7)
+    assert torch.equal(found.weights(average=False)["w"], torch.randn(2, 3, 2, 2, generator=generator))
+    assert torch.equal(found.weights(average=True)["w"], torch.randn(2, 3, 2, 2, generator=generator))
+    state = found.state()
+    assert torch.equal(state["rng/cpu"], torch.arange(9, dtype=torch.uint8))
+    assert torch.equal(state["half"], torch.randn(3, generator=generator).bfloat16())
+    assert found.step == 7
+    assert found.config == CONFIG
+    assert found.taxonomy.digest == TREE.digest
+    assert found.taxonomy.node("car").color == TREE.node("car").color
+    assert [m.digest for m in found.mappings] == [mapping("boxes").digest, mapping("dense").digest]
+    assert [d.samples for d in found.about.datasets] == [2, 3]
+    assert (found.table.allowed == TABLE.allowed).all()
+    assert (found.table.target == TABLE.target).all()
+
+
+def test_the_latest_is_found_and_the_oldest_go(tmp_path: Path) -> None:
+    for step in (5, 100, 99_999_999, 20):
+        save(tmp_path, step, keep=3)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-0000020", "step-0000100", "step-99999999"]
+    assert find_checkpoint(tmp_path).step == 99_999_999
+    assert find_checkpoint(tmp_path / "checkpoints" / "step-0000100").step == 100
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-0000020",
+        "step-0000100",
+        "step-99999999",
+    ]
+
+
+def test_a_save_that_breaks_off_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_digest", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            save(tmp_path, 2)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-0000001"]
+    save(tmp_path, 3)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["step-0000001", "step-0000003"]  # what the broken save left is gone too
+
+
+def test_saving_a_step_again_changes_nothing(tmp_path: Path) -> None:
+    folder = save(tmp_path, 4)
+    before = (folder / "checkpoint.json").stat().st_mtime_ns
+    assert save(tmp_path, 4) == folder
+    assert (folder / "checkpoint.json").stat().st_mtime_ns == before
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def edit(key: str, value: object) -> Callable[[Path], None]:
+    def change(file: Path) -> None:
+        content = json.loads(file.read_text())
+        content[key] = value
+        file.write_text(json.dumps(content))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "what"),
+    [
+        ("average.safetensors", cut, "cut short: "),
+        ("average.safetensors", flip, "SHA-256 differs"),
+        ("average.safetensors", Path.unlink, "no such file"),
+        ("checkpoint.json", cut, "not readable"),
+        ("checkpoint.json", Path.unlink, "no such file"),
+        ("checkpoint.json", edit("version", 99), "format version 99"),
+        ("checkpoint.json", edit("taxonomy_digest", "0" * 64), "its taxonomy was altered"),
+        ("checkpoint.json", edit("taxonomy", {"name": "x"}), "its taxonomy: "),
+        ("checkpoint.json", edit("surprise", 1), "not readable"),
+    ],
+)
+def test_a_broken_checkpoint_is_one_line_naming_the_file(
+    tmp_path: Path, name: str, damage: Callable[[Path], None], what: str
+) -> None:
+    folder = save(tmp_path, 1)
+    damage(folder / name)
+    with pytest.raises(CheckpointError) as caught:
+        opened = find_checkpoint(tmp_path)
+        assert opened.table is not None
+        opened.weights(average=True)
+    message = str(caught.value)
+    assert message.startswith(f"{folder / name}: ")
+    assert what in message
+    assert "\n" not in message
+    assert message.count(". ") >= 1  # a cure follows
+
+
+def test_a_path_without_checkpoint_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint in this folder\. Give the --out folder"):
+        find_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        find_checkpoint(tmp_path / "none")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.json: no such file"):
+        find_checkpoint(tmp_path / "step-0000009")
+
+
+def test_a_checkpoint_needs_nothing_but_its_folder(tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(save(tmp_path, 1), moved)
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert Checkpoint.open(moved).taxonomy.name == "tiny"
+    assert find_checkpoint(moved).step == 1
