@@ -285,12 +285,13 @@ def _limit_boxes(allowed: BoolArray, rows: _Rows, slices: Sequence[slice], boxes
     A row that exists only in flipped images teaches no classifier that the rows it comes from do not.
     """
     originals = sum(len(m.rows) for m in rows.mappings)
+    heard = np.logical_or.reduceat(allowed, [columns.start for columns in slices], axis=1)
     for row in np.flatnonzero(rows.weak):
-        active = [j for j, columns in enumerate(slices) if allowed[row, columns].any()]
+        active = np.flatnonzero(heard[row]).tolist()
         # The active classifiers of one label lie on one path, and depth-first order follows it downwards.
         kept = set(active[-1:] if boxes == "own" else active) - {0}
         if row >= originals:
             sources = np.flatnonzero(rows.mirror[:originals] == row)
-            kept &= {j for j in active if allowed[sources, slices[j]].any()}
+            kept &= set(np.flatnonzero(heard[sources].any(0)).tolist())
         for j in set(active) - kept:
-            allowed[row, slices[j]] = False
+            allowed[row, slices[j]] = heard[row, j] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,17 @@ def test_flat_union_sets_inner_nodes_beside_their_descendants() -> None:
     named = {row.target.leaves for m in mappings for row in m.rows} - {frozenset()}
     assert set(table.outcomes) == named
     assert not table.weak.any()
+
+
+def test_the_largest_shipped_tree_compiles_at_once() -> None:
+    tree = Taxonomy.load("streets")
+    mappings = [LabelMapping.load(tree, d) for d in LabelMapping.available(tree)]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        TargetTable.compile(tree, mappings)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.2, "seconds; the least of five, since others may use the machine"
 
 
 @pytest.mark.parametrize("build", [TargetTable.flat_union, TargetTable.flat_marginal, TargetTable.compile])
