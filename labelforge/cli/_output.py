@@ -35,8 +35,8 @@ def write_json(target: str, data: Any) -> None:
     write_text(target, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_text(target: str, text: str) -> None:
-    """Write text to a file, or to standard output for ``-``.
+def write_text(target: str, text: str | bytes) -> None:
+    """Write text, or the bytes of a picture, to a file, or to standard output for ``-``.
 
     Raises:
         ConfigError: The file cannot be written.

@@ -1,1 +1,32 @@
-"""Pictures of a taxonomy: terminal text, SVG, PNG, an interactive HTML page, Graphviz and Mermaid sources."""
+"""Pictures of a tree and of who supervises it: terminal text, SVG, PNG, an interactive page, Graphviz and Mermaid.
+
+    tree = Taxonomy.load("iv2018")
+    mappings = [LabelMapping.load(tree, name) for name in LabelMapping.available(tree)]
+    Path("tree.svg").write_text(draw_svg(survey(tree, mappings)))
+
+`survey` gathers what a picture shows (``supervision``); each ``draw_...`` turns that into one format and nothing else.
+The same survey always gives the same bytes.
+"""
+
+from labelforge.drawing.dot import draw_dot
+from labelforge.drawing.html import draw_html
+from labelforge.drawing.mermaid import draw_mermaid
+from labelforge.drawing.png import draw_png
+from labelforge.drawing.supervision import Dataset, Label, NodeFacts, Survey, counted_mappings, survey
+from labelforge.drawing.svg import draw_svg
+from labelforge.drawing.text import draw_text
+
+__all__ = [
+    "Dataset",
+    "Label",
+    "NodeFacts",
+    "Survey",
+    "counted_mappings",
+    "draw_dot",
+    "draw_html",
+    "draw_mermaid",
+    "draw_png",
+    "draw_svg",
+    "draw_text",
+    "survey",
+]

@@ -1,0 +1,146 @@
+"""The tree as one self-contained, interactive HTML page: a searchable tree beside a sunburst that zooms.
+
+The page holds the tree twice: as a list that works without JavaScript, and as JSON from which ``templates/tree.js``
+draws the sunburst, the details and the search. Names reach the page through autoescape or through JSON without any
+character that HTML could read as markup, and the page's content security policy runs no script but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from markupsafe import Markup
+
+from labelforge.drawing.style import LEGEND, WORDS, headline, hex_color, ink_on, short_count, signals_in_words
+from labelforge.drawing.supervision import Survey
+from labelforge.report import environment
+from labelforge.taxonomy import Node
+
+__all__ = ["draw_html", "page_data"]
+
+_OPEN_ROWS = 64
+"""Levels of the tree are open at first for as long as they have no more rows than this."""
+
+
+def draw_html(survey: Survey) -> str:
+    """The whole document."""
+    script = environment().get_template("tree.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        environment()
+        .get_template("tree.html")
+        .render(
+            survey=survey,
+            headline=headline(survey),
+            rows=_rows(survey),
+            legend=[(int(signal), meaning) for signal, meaning in LEGEND.items()],
+            ignored=list(_ignored(survey)),
+            data=Markup(_script_json(page_data(survey))),
+            script=Markup(script),
+            script_digest=digest,
+        )
+    )
+
+
+def page_data(survey: Survey) -> dict[str, Any]:
+    """All that the page knows, as JSON-able data.
+
+    Returns:
+        ``name``, ``counted`` (whether there are pixel counts), ``words`` (names of the signals 0-3), ``datasets``,
+        ``labels`` and ``nodes``; references between them are positions, and ``mirror`` is -1 for "no class".
+    """
+    return {
+        "name": survey.tree.name,
+        "counted": survey.counted,
+        "words": [WORDS[signal] for signal in sorted(WORDS)],
+        "datasets": [
+            {"name": d.name, "code": d.code, "supervision": d.supervision, "pixels": d.pixels} for d in survey.datasets
+        ],
+        "labels": [
+            {
+                "dataset": label.dataset,
+                "id": label.native_id,
+                "name": label.name,
+                "target": label.target.text,
+                "pixels": label.pixels,
+            }
+            for label in survey.labels
+        ],
+        "nodes": [_node(survey, node) for node in survey.tree.nodes],
+    }
+
+
+def _node(survey: Survey, node: Node) -> dict[str, Any]:
+    facts = survey.nodes[node.index]
+    return {
+        "name": node.name,
+        "path": node.path,
+        "parent": node.parent,
+        "children": list(node.children),
+        "depth": node.depth,
+        "leaves": len(node.leaves),
+        "id": node.class_id,
+        "color": hex_color(node.color),
+        "ink": ink_on(node.color),
+        "shape": node.shape,
+        "mirror": node.mirror,
+        "boxOnly": node.box_only,
+        "signals": [int(signal) for signal in facts.signals],
+        "landing": list(facts.landing),
+        "covering": list(facts.covering),
+        "pixels": list(facts.pixels),
+    }
+
+
+def _script_json(data: Any) -> str:
+    r"""JSON for a ``<script>`` element; ``<``, ``>`` and ``&`` become ``\u003c`` and so on, so nothing in it ends it."""
+    text = json.dumps(data, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _rows(survey: Survey) -> list[dict[str, Any]]:
+    """What the list shows of every node, by index."""
+    tree = survey.tree
+    open_levels, rows = 0, 1
+    for level in range(1 + max(node.depth for node in tree.nodes)):
+        rows += sum(node.depth == level + 1 for node in tree.nodes)
+        if level and rows > _OPEN_ROWS:
+            break
+        open_levels = level + 1
+    return [
+        {
+            "node": node,
+            "open": node.depth < open_levels,
+            "color": hex_color(node.color),
+            "signals": [] if node.parent is None else [int(s) for s in survey.nodes[node.index].signals],
+            "count": short_count(total) if (total := survey.nodes[node.index].total) else "",
+            "spoken": "; ".join(_spoken(survey, node)),
+        }
+        for node in tree.nodes
+    ]
+
+
+def _spoken(survey: Survey, node: Node) -> Iterator[str]:
+    """A row of the list as a screen reader says it."""
+    yield node.name
+    if node.children:
+        yield f"{len(node.children)} children"
+    if node.class_id is not None:
+        yield f"class {node.class_id}"
+    total = survey.nodes[node.index].total
+    if total is not None:
+        yield f"{total} pixels"
+    if node.parent is not None and survey.datasets:
+        yield ", ".join(signals_in_words(survey, node)) or "supervised by nothing"
+
+
+def _ignored(survey: Survey) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """Per dataset that ignores any labels, these and the reasons."""
+    for number, dataset in enumerate(survey.datasets):
+        labels = [(name, reason) for owner, name, reason in survey.ignored if owner == number]
+        if labels:
+            yield dataset.name, labels

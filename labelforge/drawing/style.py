@@ -1,0 +1,91 @@
+"""What all drawings have in common: words for signals, colours as text, short numbers."""
+
+from __future__ import annotations
+
+from labelforge.drawing.supervision import Survey
+from labelforge.lint import Signal
+from labelforge.palette import Color
+from labelforge.taxonomy import Node
+
+__all__ = [
+    "LEGEND",
+    "WORDS",
+    "headline",
+    "hex_color",
+    "ink_on",
+    "node_caption",
+    "short_count",
+    "signals_in_words",
+]
+
+WORDS = {Signal.STRONG: "pixels", Signal.WEAK: "boxes", Signal.PARTIAL: "partial", Signal.NOTHING: "nothing"}
+"""What a dataset gives to a node, in one word."""
+
+LEGEND = {
+    Signal.STRONG: "pixels",
+    Signal.WEAK: "boxes",
+    Signal.PARTIAL: "only within a set",
+    Signal.NOTHING: "nothing",
+}
+"""The same in a legend."""
+
+
+def hex_color(color: Color) -> str:
+    """``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def ink_on(color: Color) -> str:
+    """Black or white, whichever reads better on a background (relative luminance as in WCAG 2.2)."""
+
+    def linear(channel: int) -> float:
+        share = channel / 255
+        return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = map(linear, color)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
+
+
+def short_count(value: int) -> str:
+    """A count in at most five characters: 950, 12.3k, 1.24M, 980G."""
+    for power, unit in ((1, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
+        scaled = value / power
+        if scaled < 999.5 or unit == "T":
+            break
+    if not unit:
+        return str(value)
+    return (
+        f"{scaled:.2f}{unit}" if scaled < 9.995 else f"{scaled:.1f}{unit}" if scaled < 99.95 else f"{scaled:.0f}{unit}"
+    )
+
+
+def headline(survey: Survey) -> str:
+    """The tree's size in words."""
+    tree = survey.tree
+    classifiers, classes = len(tree.classifiers), len(tree.classes)
+    return (
+        f"{classes} class{'es' * (classes != 1)}, {classifiers} classifier{'s' * (classifiers != 1)}, "
+        f"{tree.num_logits} logits"
+    )
+
+
+def signals_in_words(survey: Survey, node: Node) -> list[str]:
+    """What every dataset that says something about a node gives to it: "cityscapes: pixels"."""
+    pairs = zip(survey.datasets, survey.nodes[node.index].signals, strict=True)
+    return [f"{dataset.name}: {WORDS[signal]}" for dataset, signal in pairs if signal is not Signal.NOTHING]
+
+
+def node_caption(survey: Survey, node: Node) -> list[str]:
+    """A node in one or two short lines: name, classifier size and pixels; then datasets by what they give to it."""
+    facts = survey.nodes[node.index]
+    first = node.name + (f" ({len(node.children)})" if node.children else "")
+    if facts.total:
+        first += f" {short_count(facts.total)}"
+    parts = []
+    for wanted in (Signal.STRONG, Signal.WEAK, Signal.PARTIAL):
+        pairs = zip(survey.datasets, facts.signals, strict=True)
+        codes = [dataset.code for dataset, signal in pairs if signal is wanted]
+        parts += [f"{WORDS[wanted]} {' '.join(codes)}"] * bool(codes)
+    second = ", ".join(parts)
+    return [first, second] if second else [first]

@@ -1,0 +1,142 @@
+"""The tree for a terminal: one line per node, its colour, its classifier's size, and one narrow column per dataset.
+
+Lines are laid out by hand, not by a table, so that they fit a given width exactly: the columns on the right have fixed
+widths and the node's name takes what is left, cut with an ellipsis where it must be. Everything is told by characters;
+colours only repeat it. Where the output is not UTF-8, plain ASCII stands in.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from labelforge.drawing.style import LEGEND, headline, hex_color, short_count
+from labelforge.drawing.supervision import Survey
+from labelforge.lint import Signal
+from labelforge.taxonomy import Node
+
+__all__ = ["draw_text"]
+
+_MARKS = {
+    Signal.STRONG: "\N{BLACK CIRCLE}",
+    Signal.WEAK: "\N{WHITE SQUARE}",
+    Signal.PARTIAL: "\N{CIRCLE WITH LEFT HALF BLACK}",
+    Signal.NOTHING: "\N{MIDDLE DOT}",
+}
+_STYLES = {Signal.STRONG: "green", Signal.WEAK: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
+_SWATCH = "\N{BLACK SQUARE}"
+_ASCII = str.maketrans(
+    {
+        "\N{BLACK CIRCLE}": "P",
+        "\N{WHITE SQUARE}": "B",
+        "\N{CIRCLE WITH LEFT HALF BLACK}": "p",
+        "\N{MIDDLE DOT}": ".",
+        "\N{BLACK SQUARE}": "*",
+        "\N{HORIZONTAL ELLIPSIS}": "~",
+        "\N{BOX DRAWINGS LIGHT VERTICAL}": "|",
+        "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}": "|",
+        "\N{BOX DRAWINGS LIGHT UP AND RIGHT}": "`",
+        "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",
+    }
+)
+_COUNT_WIDTH = 6
+_ID_WIDTH = 4
+
+
+def draw_text(survey: Survey, width: int = 80, *, ascii_only: bool = False) -> Text:
+    """The tree as lines of text with styles; ``.plain`` has them without.
+
+    Args:
+        survey: What to draw.
+        width: Columns that no line exceeds.
+        ascii_only: Use no other characters than ASCII, apart from those in names.
+    """
+    lines = [*_head(survey, width), Text(""), _titles(survey, width)]
+    lines += [_line(survey, node, width) for node in survey.tree.nodes]
+    if ascii_only:
+        for line in lines:
+            line.plain = line.plain.translate(_ASCII)  # one character for one: styles keep their places
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
+
+
+def _head(survey: Survey, width: int) -> list[Text]:
+    name = Text(_cut(survey.tree.name, width), style="bold")
+    lines = [name, Text(headline(survey), style="dim"), Text("")]
+    for dataset in survey.datasets:
+        kind = {"pixel": "pixels", "box": "boxes"}[dataset.supervision]
+        counted = "" if dataset.pixels is None else f", {short_count(dataset.pixels)} px used"
+        lines.append(
+            Text(f"{dataset.code:>2}  ", style="bold").append(
+                _cut(f"{dataset.name} ({kind}{counted})", width - 4), "not bold"
+            )
+        )
+    legend = Text("")
+    for signal, meaning in LEGEND.items():
+        legend.append(f"{_MARKS[signal]} ", _STYLES[signal]).append(f"{meaning}   ", "dim")
+    return [*lines, *([legend] if survey.datasets else [Text("No dataset is mapped to this tree.", "dim")])]
+
+
+def _columns(survey: Survey) -> int:
+    """Width of the right part: class id, count, one column per dataset."""
+    return _ID_WIDTH + _COUNT_WIDTH * survey.counted + 1 + _pitch(survey) * len(survey.datasets)
+
+
+def _pitch(survey: Survey) -> int:
+    """Columns per dataset: letters are set apart while that leaves most of the line to the names."""
+    widest = max((len(dataset.code) for dataset in survey.datasets), default=1)
+    return widest + (len(survey.datasets) <= 10)
+
+
+def _titles(survey: Survey, width: int) -> Text:
+    left = width - _columns(survey)
+    count = f"{'px':>{_COUNT_WIDTH}}" if survey.counted else ""
+    codes = "".join(f"{dataset.code:>{_pitch(survey)}}" for dataset in survey.datasets)
+    return Text(f"{'node (children)':<{left}}{'id':>{_ID_WIDTH}}{count} ", "dim").append(codes, "bold")
+
+
+def _line(survey: Survey, node: Node, width: int) -> Text:
+    facts = survey.nodes[node.index]
+    size = f" ({len(node.children)})" if node.children else ""
+    guide = _guide(survey, node)
+    line = Text(guide, "dim")
+    line.append(_SWATCH, hex_color(node.color)).append(" ")
+    room = width - _columns(survey) - cell_len(guide) - 2 - len(size)
+    line.append(_cut(node.name, room), "bold" if node.children else "").append(size, "dim")
+    line.append(" " * (width - _columns(survey) - cell_len(line.plain)))
+    line.append(f"{'' if node.class_id is None else node.class_id:>{_ID_WIDTH}}", "dim")
+    if survey.counted:
+        line.append(f"{short_count(facts.total) if facts.total else '':>{_COUNT_WIDTH}}")
+    line.append(" ")
+    for signal in facts.signals:
+        # The root is given: nobody has to choose it.
+        mark = " " if node.parent is None else _MARKS[signal]
+        line.append(f"{mark:>{_pitch(survey)}}", _STYLES[signal])
+    return line
+
+
+def _guide(survey: Survey, node: Node) -> str:
+    """The branches that lead to a node: two columns per level."""
+    if node.parent is None:
+        return ""
+    parts = []
+    for at in (node, *survey.tree.ancestors(node)):
+        if at.parent is None:
+            break
+        last = survey.tree.nodes[at.parent].children[-1] == at.index
+        if at is node:
+            parts.append(
+                "\N{BOX DRAWINGS LIGHT UP AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+                if last
+                else "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+            )
+        else:
+            parts.append("  " if last else "\N{BOX DRAWINGS LIGHT VERTICAL} ")
+    return "".join(reversed(parts))
+
+
+def _cut(text: str, room: int) -> str:
+    if cell_len(text) <= room:
+        return text
+    return set_cell_size(text, max(room - 1, 0)).rstrip() + "\N{HORIZONTAL ELLIPSIS}"
