@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from labelforge.errors import ConfigError
+from labelforge.treefile import Boxes
 from labelforge.yamlfile import YamlFile
 
 __all__ = [
@@ -146,9 +147,10 @@ class LossConfig(_Part):
         description="Which box pixels count: those that the parent classifier (parent), or every classifier above "
         "(path), decides for the box's branch, or all (none).",
     )
-    boxes: Literal["own", "path"] = Field(
-        default="own",
-        description="Classifiers a box label trains: its own only (own), or all on its path below the root (path).",
+    boxes: Boxes | None = Field(
+        default=None,
+        description="Classifiers a box label trains: its own only (own), or all on its path below the root (path); "
+        "empty: as the tree says.",
     )
 
 
@@ -270,8 +272,10 @@ def _kind_name(kind: Any) -> str:
     origin = getattr(kind, "__origin__", kind)
     if origin in (tuple, dict):
         return {tuple: "list", dict: "mapping"}[origin]
+    if len(options) > 1:
+        return " | ".join(map(_kind_name, options))
     names = {int: "integer", float: "number", str: "text", bool: "true | false", type(None): "empty"}
-    return " | ".join(names.get(part, "number") for part in (options or (kind,)))
+    return names.get(options[0] if options else kind, "number")
 
 
 def _yaml_text(value: Any) -> str:

@@ -18,6 +18,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.shards import Sample, ShardReader
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
+from labelforge.treefile import Boxes
 
 __all__ = [
     "Head",
@@ -150,7 +151,7 @@ def batch_counts(sources: Sequence[Source], wanted: Mapping[str, int]) -> tuple[
 
 
 def compile_table(
-    head: Head, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Literal["own", "path"] = "own"
+    head: Head, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None
 ) -> TargetTable:
     """The target table that a head learns from."""
     if head == "flat-union":

@@ -21,7 +21,7 @@ def write(folder: Path, text: str) -> Path:
 def test_the_defaults_are_the_papers_training() -> None:
     config = load_config()
     assert config.data.crop == (512, 706)
-    assert (config.loss.root, config.loss.others, config.loss.gate, config.loss.boxes) == (1.0, 0.1, "parent", "own")
+    assert (config.loss.root, config.loss.others, config.loss.gate, config.loss.boxes) == (1.0, 0.1, "parent", None)
     assert config.model.backbone == "resnet50"
     assert config.model.features == 256
     # Vistas has 18000 training images, two per batch: 9000 steps are an epoch; the paper cuts after epochs 8 and 15.
