@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from labelforge.errors import ShardError, TaxonomyError, did_you_mean
@@ -21,7 +20,7 @@ from labelforge.label_sets import SEPARATOR, joined_row
 from labelforge.mapping import LabelMapping, LabelRow
 from labelforge.shards import LabelRecord, Manifest, TaxonomyRecord, open_folder
 from labelforge.taxonomy import Taxonomy
-from labelforge.treediff import LabelChange, MappingDiff, TreeDiff
+from labelforge.treediff import MappingDiff, TreeDiff
 
 __all__ = ["Retargeting", "plan_retargeting", "retarget"]
 
@@ -51,13 +50,10 @@ class Retargeting:
         """Whether there is anything to write."""
         return self.old != self.new
 
-    @cached_property
-    def _pixels(self) -> dict[str, int]:
-        return {record.native_name: record.pixels for record in self.old.labels}
-
-    def pixels(self, changes: Sequence[LabelChange] | None = None) -> int:
-        """Pixels of the label maps that some changes concern; default: all of them."""
-        return sum(self._pixels[change.label] for change in (self.labels.labels if changes is None else changes))
+    def pixels(self) -> int:
+        """Pixels of the label maps whose label means something else."""
+        counts = {record.native_name: record.pixels for record in self.old.labels}
+        return sum(counts[change.label] for change in self.labels.labels)
 
 
 def retarget(

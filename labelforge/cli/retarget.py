@@ -33,33 +33,35 @@ def command(shards: tuple[str, ...], taxonomy: str) -> None:
 
 
 def _show(plan: Retargeting, console: Console) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     from labelforge.cli.taxonomy import label_changes
 
+    def say(text: str, style: str = "") -> None:
+        console.print(Padding(Text(text, style), (0, 0, 0, 2)))
+
     old, new = plan.old.taxonomy, plan.new.taxonomy
     console.print(Text(f"{plan.url}: {plan.old.dataset}, {plan.old.split}", "bold"))
     if not plan.changes:
-        console.print(f"  is of {new.name} ({new.digest[:12]}) already; nothing changes", markup=False)
+        say(f"is of {new.name} ({new.digest[:12]}) already; nothing changes")
         return
-    console.print(f"  {old.name} ({old.digest[:12]}) -> {new.name} ({new.digest[:12]})", markup=False)
+    say(f"{old.name} ({old.digest[:12]}) -> {new.name} ({new.digest[:12]})")
     kinds = plan.labels.supervision
     if kinds is not None:
-        console.print(f"  its labels count as {kinds[1]} labels, no longer as {kinds[0]} labels")
+        say(f"its labels count as {kinds[1]} labels, no longer as {kinds[0]} labels")
     if plan.labels.labels:
         pixels = {record.native_name: record.pixels for record in plan.old.labels}
         console.print(label_changes(plan.labels, pixels), markup=False)
     total = plan.old.totals.pixels
     share = plan.pixels() / total if total else 0
-    console.print(
-        f"  {len(plan.labels.labels)} of {len(plan.old.labels) - 1} labels mean something else: {plan.pixels():,} of "
-        f"{total:,} pixels ({share:.1%}); used: {plan.old.totals.used:,} -> {plan.new.totals.used:,}",
-        markup=False,
+    say(
+        f"{len(plan.labels.labels)} of {len(plan.old.labels) - 1} labels mean something else: {plan.pixels():,} of "
+        f"{total:,} pixels ({share:.1%}); used: {plan.old.totals.used:,} -> {plan.new.totals.used:,}"
     )
     if plan.redrawn:
-        console.print(
-            f"  the boxes of {len(plan.redrawn)} labels keep the shape that {old.name} gave them; convert again for "
-            f"that of {new.name}: {', '.join(plan.redrawn)}",
-            markup=False,
-            style="yellow",
+        say(
+            f"{len(plan.redrawn)} labels have boxes of the shape that {old.name} gave them; convert again for that of "
+            f"{new.name}: {', '.join(plan.redrawn)}",
+            "yellow",
         )
