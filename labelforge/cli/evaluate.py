@@ -86,9 +86,9 @@ def _summary_table(evaluations: list[Evaluation]) -> Table:
     from rich.table import Table
 
     table = Table(title="Scores in native labels", title_justify="left")
-    table.add_column("dataset")
-    for name in ("mIoU", "mean pixel accuracy", "pixel accuracy", "classes seen", "pixels"):
-        table.add_column(name, justify="right")
+    table.add_column("dataset", overflow="fold")
+    for name in ("mIoU", "mean pixel acc.", "pixel acc.", "labels seen", "pixels"):
+        table.add_column(name, justify="right", no_wrap=True)
     for evaluation in evaluations:
         scores = evaluation.scores
         seen = sum(entry.pixels > 0 for entry in scores.classes)
