@@ -1,0 +1,114 @@
+"""What a benchmark measures, and at which size.
+
+Every suite has two sizes: *full*, which is the paper's, and *small*, which a CPU finishes in seconds. A GPU gets the
+full size unless told otherwise, a CPU the small one; single numbers can be set by hand. What was made smaller is said
+in the results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Literal, get_args
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from labelforge.errors import ConfigError, did_you_mean
+
+__all__ = ["PAPER_SIZE", "SUITES", "BenchConfig", "Precision", "Scale", "SuiteName", "scale_of", "suite_names"]
+
+SuiteName = Literal["loss", "infer", "train", "loader"]
+Precision = Literal["float32", "bfloat16"]
+Positive = Annotated[int, Field(ge=1)]
+
+SUITES: Final[tuple[SuiteName, ...]] = get_args(SuiteName)
+"""All suites, in the order they run in."""
+
+PAPER_SIZE: Final = (520, 706)
+"""Height and width at which the paper states its frames per second."""
+
+
+class BenchConfig(BaseModel):
+    """What to measure. Sizes that are left out are the suite's own: full on a GPU, small on a CPU."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suites: tuple[SuiteName, ...] = Field(default=SUITES, description="Suites to run.")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="Arithmetic of the network: auto is bfloat16 on CUDA, else float32."
+    )
+    full: bool = Field(default=False, description="Measure the full size on a CPU too.")
+    size: tuple[Positive, Positive] | None = Field(default=None, description="Height and width of the images.")
+    batch: Positive | None = Field(default=None, description="Images per call; of the loader, images in its folder.")
+    backbone: str | None = Field(default=None, description="Backbone of the networks; default resnet50.")
+    repeats: Positive | None = Field(
+        default=None, description="Timed calls of every rival; default: as many as fit a few seconds, at least five."
+    )
+    threads: Positive | None = Field(default=None, description="Threads that PyTorch computes with; default: its own.")
+    shards: str | None = Field(default=None, description="Shards that the loader reads; default: synthetic ones.")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Size of one suite's work.
+
+    Attributes:
+        batch: Images per call.
+        size: Their height and width in pixels.
+        backbone: Backbone of the networks.
+        shrunk: In what the size differs from the full one, and why, as a sentence; None at full size.
+    """
+
+    batch: int
+    size: tuple[int, int]
+    backbone: str = "resnet50"
+    shrunk: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Batch and size in words: ``4 x 512x706``."""
+        return f"{self.batch} x {self.size[0]}x{self.size[1]}"
+
+
+_FULL: dict[SuiteName, Scale] = {
+    "loss": Scale(4, (512, 706)),  # the paper's batch and crop
+    "infer": Scale(1, PAPER_SIZE),
+    "train": Scale(4, (512, 706)),
+    "loader": Scale(64, (1024, 2048)),  # Cityscapes as it is published
+}
+_SMALL: dict[SuiteName, Scale] = {
+    "loss": Scale(4, (128, 176)),
+    "infer": Scale(1, (260, 353)),
+    "train": Scale(4, (96, 132)),
+    "loader": Scale(24, (512, 1024)),  # Cityscapes as the paper scales it
+}
+
+
+def scale_of(suite: SuiteName, config: BenchConfig, device: torch.device) -> Scale:
+    """Size of a suite on a device, after what the configuration asks for."""
+    full = _FULL[suite]
+    small = device.type == "cpu" and not config.full
+    base = _SMALL[suite] if small else full
+    scale = replace(
+        base,
+        batch=config.batch or base.batch,
+        size=config.size or base.size,
+        backbone=config.backbone or base.backbone,
+    )
+    if (scale.batch, scale.size) == (full.batch, full.size):
+        return scale
+    why = "as asked for" if config.batch or config.size else "to suit a CPU; --full measures those"
+    return replace(scale, shrunk=f"{scale.text} images instead of {full.text}, {why}.")
+
+
+def suite_names(names: tuple[str, ...]) -> tuple[SuiteName, ...]:
+    """The named suites, in running order and each once; all of them where none is named.
+
+    Raises:
+        ConfigError: A name is no suite's.
+    """
+    for name in names:
+        if name not in SUITES:
+            raise ConfigError(f"unknown suite {name!r}", cure=did_you_mean(name, SUITES))
+    return tuple(suite for suite in SUITES if suite in names) or SUITES
