@@ -35,7 +35,7 @@ from labelforge.errors import ConfigError
 
 if TYPE_CHECKING:
     from labelforge.trainer.config import TrainConfig
-    from labelforge.trainer.evaluate import Evaluation
+    from labelforge.trainer.evaluation import Evaluation
     from labelforge.trainer.loop import RunResult
 
 __all__ = ["HEADS", "Demo", "Settings", "run_demo"]
@@ -245,7 +245,7 @@ def _train(demo: Demo, console: Console, head: str) -> None:
 
 
 def _evaluate(demo: Demo, console: Console) -> None:
-    from labelforge.trainer.evaluate import evaluate
+    from labelforge.trainer.evaluation import evaluate
 
     with _bars(console) as progress:
         for head in HEADS:
@@ -261,7 +261,7 @@ def _evaluate(demo: Demo, console: Console) -> None:
 
 
 def _predict(demo: Demo, console: Console) -> None:
-    from labelforge.trainer.predict import predict
+    from labelforge.trainer.prediction import predict
 
     images = [sorted(demo.data(d.name).glob(d.val_images))[0] for d in DATASETS]
     written = predict(demo.runs["hierarchical"].out, images, demo.settings.out / "predictions", device="cpu")

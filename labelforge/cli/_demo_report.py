@@ -27,7 +27,7 @@ from labelforge.report import (
 
 if TYPE_CHECKING:
     from labelforge.shards import ShardReader
-    from labelforge.trainer.evaluate import Evaluation
+    from labelforge.trainer.evaluation import Evaluation
 
 __all__ = ["score_table", "verdict", "write_report"]
 

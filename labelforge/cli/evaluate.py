@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from labelforge.trainer.evaluate import Evaluation
+    from labelforge.trainer.evaluation import Evaluation
 
 __all__ = ["command"]
 
@@ -45,7 +45,7 @@ def command(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from labelforge.report import write_atomically
-    from labelforge.trainer.evaluate import evaluate, scores_frame
+    from labelforge.trainer.evaluation import evaluate, scores_frame
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)

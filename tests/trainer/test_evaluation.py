@@ -19,7 +19,7 @@ from labelforge.trainer import inference
 from labelforge.trainer.config import DataConfig
 from labelforge.trainer.data import compile_table
 from labelforge.trainer.decision import decide
-from labelforge.trainer.evaluate import evaluate, scores_frame
+from labelforge.trainer.evaluation import evaluate, scores_frame
 from labelforge.trainer.inference import Segmenter, decide_upsampled, network_size
 from labelforge.trainer.loop import train
 from labelforge.trainer.model import upsample

@@ -18,7 +18,7 @@ from labelforge.errors import ConfigError, DatasetError
 from labelforge.trainer.inference import Segmenter
 from labelforge.trainer.label_map import legend_for
 from labelforge.trainer.loop import train
-from labelforge.trainer.predict import find_images, output_names, predict, read_image
+from labelforge.trainer.prediction import find_images, output_names, predict, read_image
 from tests.trainer import tiny
 from tests.trainer.tiny import draw, open_both, tiny_backbone, tiny_config
 
