@@ -239,40 +239,56 @@ def save_checkpoint(
 
     Returns:
         Its folder.
+
+    Raises:
+        CheckpointError: It cannot be written; the checkpoints before it are as they were.
     """
-    parent = Path(run) / CHECKPOINTS
-    final = parent / f"step-{step:07d}"
+    final = Path(run) / CHECKPOINTS / f"step-{step:07d}"
     if final.exists():
         return final
-    parent.mkdir(parents=True, exist_ok=True)
-    for left_over in parent.glob(".step-*"):
-        shutil.rmtree(left_over)
-    partial = parent / f".{final.name}.partial"
-    partial.mkdir()
-    for name, tensors in ((_MODEL, weights), (_AVERAGE, average), (_STATE, state)):
-        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        safetensors.torch.save_file(plain, partial / name)
-    about = CheckpointFile(
-        version=VERSION,
-        step=step,
-        config=config,
-        taxonomy=table.taxonomy.to_dict(),
-        taxonomy_digest=table.taxonomy.digest,
-        datasets=tuple(
-            DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
-            for m, n in zip(table.mappings, samples, strict=True)
-        ),
-        files={n: FileRecord(size=(partial / n).stat().st_size, sha256=_digest(partial / n)) for n in _FILES},
-    )
-    (partial / _ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
-    _flush((*(partial / name for name in (*_FILES, _ABOUT)), partial))
-    partial.rename(final)
-    _flush((parent,))
-    _remove(list_checkpoints(run)[:-keep])
+    try:
+        partial = _fresh_folder(final)
+        files = _write_tensors(partial, {_MODEL: weights, _AVERAGE: average, _STATE: state})
+        about = CheckpointFile(
+            version=VERSION,
+            step=step,
+            config=config,
+            taxonomy=table.taxonomy.to_dict(),
+            taxonomy_digest=table.taxonomy.digest,
+            datasets=tuple(
+                DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
+                for m, n in zip(table.mappings, samples, strict=True)
+            ),
+            files=files,
+        )
+        (partial / _ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
+        _flush((*partial.iterdir(), partial))
+        partial.rename(final)
+        _flush((final.parent,))
+        _remove(list_checkpoints(run)[:-keep])
+    except (OSError, SafetensorError) as fault:
+        cure = "Make room or give yourself the right to write there; --resume then goes on from the checkpoint before."
+        raise CheckpointError(f"cannot be written ({fault})", where=final, cure=cure) from fault
     return final
 
 
-_FILES = (_MODEL, _AVERAGE, _STATE)
+def _fresh_folder(final: Path) -> Path:
+    """An empty folder beside a checkpoint's, rid of what saves that broke off have left."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in final.parent.glob(".step-*"):
+        shutil.rmtree(left_over)
+    partial = final.with_name(f".{final.name}.partial")
+    partial.mkdir()
+    return partial
+
+
+def _write_tensors(folder: Path, content: Mapping[str, Tensors]) -> dict[str, FileRecord]:
+    records = {}
+    for name, tensors in content.items():
+        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        safetensors.torch.save_file(plain, folder / name)
+        records[name] = FileRecord(size=(folder / name).stat().st_size, sha256=_digest(folder / name))
+    return records
 
 
 def _remove(folders: Iterable[Path]) -> None:

@@ -87,10 +87,12 @@ def predict(
     segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run, device, short_side)
     legend = legend_for(segmenter.checkpoint, label_space)
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("not a folder", where=folder, cure="Name a folder for the predictions.")
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_legend(folder, legend, segmenter)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_legend(folder, legend, segmenter)
+    except OSError as fault:
+        cure = "Name a folder that you may write to."
+        raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
     written = []
     for file, name in zip(files, output_names(files), strict=True):
         image = read_image(file)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from labelforge.trainer.metrics_log import LogLine
 
-__all__ = ["ConsoleProgress", "TrainProgress"]
+__all__ = ["ConsoleProgress", "TrainProgress", "clock"]
 
 
 class TrainProgress(Protocol):
@@ -105,6 +105,12 @@ class _Bar(Progress):
         return [Group(self.make_tasks_table(self.tasks), self._details)]
 
 
+def clock(seconds: float) -> str:
+    """A time span as hours:minutes:seconds."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
 def _losses(line: LogLine) -> str:
     parts = [f"{name} {value:.3f}" for name, value in line.losses.items()]
     return f"loss {line.loss:.3f}: " + ", ".join(parts) if len(parts) > 1 else f"loss {line.loss:.3f}"
@@ -112,9 +118,8 @@ def _losses(line: LogLine) -> str:
 
 def _plain(line: LogLine, steps: int) -> str:
     per_step = line.seconds / max(line.step, 1)
-    left = round((steps - line.step) * per_step)
-    clock = f"{left // 3600}:{left % 3600 // 60:02d}:{left % 60:02d}"
+    left = clock((steps - line.step) * per_step)
     return (
         f"{line.step}/{steps}  {_losses(line)}  lr {line.lr:.2g}  {line.images_per_s:.1f} images/s  "
-        f"data wait {line.data_wait:.0%}  left {clock}"
+        f"data wait {line.data_wait:.0%}  left {left}"
     )

@@ -51,12 +51,20 @@ def check_folder(out: str | os.PathLike[str], *, resume: bool) -> Path:
 
 
 def write_description(folder: Path, config: TrainConfig, device: torch.device) -> None:
-    """Write ``config.yaml`` and ``environment.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``config.yaml`` and ``environment.json``.
+
+    Raises:
+        ConfigError: The folder cannot be written to.
+    """
     environment = json.dumps(describe_environment(device), indent=1) + "\n"
-    write_atomically(folder / "environment.json", environment)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_atomically(folder / CONFIG_NAME, text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "environment.json", environment)
+        write_atomically(folder / CONFIG_NAME, text)
+    except OSError as fault:
+        cure = "Name a folder that you may write to."
+        raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:

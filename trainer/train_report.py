@@ -9,6 +9,7 @@ from labelforge.report import Column, Facts, LineChart, Page, Series, Table
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import TrainConfig, describe_fields
 from labelforge.trainer.metrics_log import LogLine
+from labelforge.trainer.progress import clock
 
 __all__ = ["write_report"]
 
@@ -35,7 +36,6 @@ def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Seque
 def _facts(
     config: TrainConfig, table: TargetTable, log: Sequence[LogLine], step: int
 ) -> tuple[tuple[str, str | int | float], ...]:
-    hours = log[-1].seconds / 3600 if log else 0.0
     return (
         ("Steps", step),
         ("Taxonomy", table.taxonomy.name),
@@ -44,7 +44,7 @@ def _facts(
         ("Classifiers", len(table.slices)),
         ("Final classes", len(table.outcomes)),
         ("Last loss", round(log[-1].loss, 4) if log else "none"),
-        ("Training time", f"{hours:.2f} h"),
+        ("Training time", clock(log[-1].seconds if log else 0)),
     )
 
 

@@ -44,9 +44,13 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from labelforge.errors import ConfigError
     from labelforge.report import write_atomically
     from labelforge.trainer.evaluation import evaluate, scores_frame
 
+    for file in (csv_file, json_file):
+        if file is not None and not file.parent.is_dir():  # said now, not after an hour of evaluation
+            raise ConfigError("its folder does not exist", where=file, cure="Make the folder first.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:

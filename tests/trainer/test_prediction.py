@@ -204,5 +204,5 @@ def test_only_eight_bit_images_are_read(tmp_path: Path) -> None:
 
 
 def test_the_output_folder_must_be_one(run: Path, picture: Path) -> None:
-    with pytest.raises(ConfigError, match="not a folder"):
+    with pytest.raises(ConfigError, match=r"cannot be written \(File exists\)"):
         predict(run, [picture], picture, device="cpu")
