@@ -291,7 +291,7 @@ class Figure:
     @property
     def markup(self) -> str:
         """The SVG element without XML declaration and document type."""
-        return re.sub(r"^\s*(<\?xml[^>]*\?>|<!DOCTYPE[^>]*>)\s*", "", self.svg.removeprefix("\ufeff"))
+        return re.sub(r"^(\s*(<\?xml[^>]*\?>|<!DOCTYPE[^>]*>))*\s*", "", self.svg.removeprefix("\ufeff"))
 
 
 Block = Text | Facts | Table | Gallery | LineChart | Figure
@@ -383,6 +383,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     env.filters["hex"] = lambda color: "#{:02x}{:02x}{:02x}".format(*color)
     env.filters["number"] = format_number

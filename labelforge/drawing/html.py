@@ -97,7 +97,7 @@ def _node(survey: Survey, node: Node) -> dict[str, Any]:
 
 
 def _script_json(data: Any) -> str:
-    r"""JSON for a ``<script>`` element; ``<``, ``>`` and ``&`` become ``\u003c`` and so on, so nothing in it ends it."""
+    r"""JSON for a ``<script>`` element: ``<`` becomes ``\u003c`` and so on, so that nothing in it ends the element."""
     text = json.dumps(data, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -108,8 +108,8 @@ class Drawing:
         nodes: Per node, in order, what stands for it.
     """
 
-    width: float
-    height: float
+    width: int
+    height: int
     survey: Survey
     head: tuple[Shape, ...]
     branches: tuple[Fork, ...]

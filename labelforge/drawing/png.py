@@ -35,7 +35,7 @@ def draw_png(survey: Survey) -> bytes:
 
     drawing = lay_out(survey)
     zoom = _SCALE * _SMOOTH
-    size = round(drawing.width * zoom), round(drawing.height * zoom)
+    size = drawing.width * zoom, drawing.height * zoom
     picture = Image.new("RGB", size, (255, 255, 255))
     brush = _Brush(ImageDraw.Draw(picture), zoom)
     for shape in _all_shapes(drawing):

@@ -24,8 +24,8 @@ def draw_svg(survey: Survey) -> str:
     """The tree as a complete SVG document."""
     drawing = lay_out(survey)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width:g} {drawing.height:g}" '
-        f'width="{drawing.width:g}" height="{drawing.height:g}" font-family="{_FONTS}" fill="currentColor" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width} {drawing.height}" '
+        f'width="{drawing.width}" height="{drawing.height}" font-family="{_FONTS}" fill="currentColor" role="img">',
         f"<title>{escape(f'The taxonomy {survey.tree.name}')}</title>",
         *map(_shape, drawing.head),
         '<g fill="none" stroke="currentColor" stroke-opacity="0.4">',

@@ -41,6 +41,7 @@ _ASCII = str.maketrans(
 )
 _COUNT_WIDTH = 6
 _ID_WIDTH = 4
+_LEAST_NAMES = 24
 
 
 def draw_text(survey: Survey, width: int = 80, *, ascii_only: bool = False) -> Text:
@@ -48,11 +49,15 @@ def draw_text(survey: Survey, width: int = 80, *, ascii_only: bool = False) -> T
 
     Args:
         survey: What to draw.
-        width: Columns that no line exceeds.
+        width: Columns that no line exceeds; more are taken only where the datasets would leave no room for names.
         ascii_only: Use no other characters than ASCII, apart from those in names.
     """
+    width = max(width, _columns(survey) + _LEAST_NAMES)
     lines = [*_head(survey, width), Text(""), _titles(survey, width)]
     lines += [_line(survey, node, width) for node in survey.tree.nodes]
+    if survey.datasets:
+        # Once more at the end, where a long tree leaves the eye.
+        lines.append(Text(_codes(survey).rjust(width), "bold"))
     if ascii_only:
         for line in lines:
             line.plain = line.plain.translate(_ASCII)  # one character for one: styles keep their places
@@ -67,11 +72,8 @@ def _head(survey: Survey, width: int) -> list[Text]:
     for dataset in survey.datasets:
         kind = {"pixel": "pixels", "box": "boxes"}[dataset.supervision]
         counted = "" if dataset.pixels is None else f", {short_count(dataset.pixels)} px used"
-        lines.append(
-            Text(f"{dataset.code:>2}  ", style="bold").append(
-                _cut(f"{dataset.name} ({kind}{counted})", width - 4), "not bold"
-            )
-        )
+        rest = _cut(f"{dataset.name} ({kind}{counted})", width - 4)
+        lines.append(Text().append(f"{dataset.code:>2}  ", "bold").append(rest))
     legend = Text("")
     for signal, meaning in LEGEND.items():
         legend.append(f"{_MARKS[signal]} ", _STYLES[signal]).append(f"{meaning}   ", "dim")
@@ -92,15 +94,19 @@ def _pitch(survey: Survey) -> int:
 def _titles(survey: Survey, width: int) -> Text:
     left = width - _columns(survey)
     count = f"{'px':>{_COUNT_WIDTH}}" if survey.counted else ""
-    codes = "".join(f"{dataset.code:>{_pitch(survey)}}" for dataset in survey.datasets)
-    return Text(f"{'node (children)':<{left}}{'id':>{_ID_WIDTH}}{count} ", "dim").append(codes, "bold")
+    names = f"{'node (children)':<{left}}{'id':>{_ID_WIDTH}}{count} "
+    return Text().append(names, "dim").append(_codes(survey), "bold")
+
+
+def _codes(survey: Survey) -> str:
+    return "".join(f"{dataset.code:>{_pitch(survey)}}" for dataset in survey.datasets)
 
 
 def _line(survey: Survey, node: Node, width: int) -> Text:
     facts = survey.nodes[node.index]
     size = f" ({len(node.children)})" if node.children else ""
     guide = _guide(survey, node)
-    line = Text(guide, "dim")
+    line = Text().append(guide, "dim")
     line.append(_SWATCH, hex_color(node.color)).append(" ")
     room = width - _columns(survey) - cell_len(guide) - 2 - len(size)
     line.append(_cut(node.name, room), "bold" if node.children else "").append(size, "dim")

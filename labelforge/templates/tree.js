@@ -38,7 +38,7 @@ const full = (count) => count.toLocaleString("en");
 
 function short(count) {
   for (const [power, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (count >= power) return (count / power).toPrecision(3).replace(/\.?0+$/, "") + unit;
+    if (count >= 0.9995 * power) return (count / power).toPrecision(3) + unit;
   }
   return String(count);
 }
@@ -194,8 +194,10 @@ function measure() {
 
 function viewOf(root) {
   const depth = nodes[root].depth;
-  const deepest = Math.max(depth + 1, ...nodes.filter((_, i) => within(i, root)).map((node) => node.depth));
   const [x0, x1] = spans[root];
+  // Rings are made for what can be seen in them: half a degree or more.
+  const seen = nodes.filter((_, i) => within(i, root) && (spans[i][1] - spans[i][0]) * 720 > x1 - x0);
+  const deepest = Math.max(depth + 1, ...seen.map((node) => node.depth));
   return { x0, x1: x1 > x0 ? x1 : x0 + 1, depth, levels: deepest - depth };
 }
 
@@ -233,7 +235,7 @@ function paint() {
     const clamp = (x) => Math.min(Math.max((x - view.x0) * turn, 0), 2 * Math.PI);
     const [from, to] = spans[i].map(clamp);
     const level = node.depth - view.depth;
-    const there = level > 0.01 && to - from > 1e-4;
+    const there = level > 0.01 && level < view.levels + 1 && to - from > 1e-4;
     arcs[i].style.display = there ? "" : "none";
     texts[i].style.display = "none";
     if (!there) return;
