@@ -78,6 +78,7 @@ class _Bar(Progress):
     """The live display: a bar, and a line with the loss of every classifier under it."""
 
     def __init__(self, console: Console) -> None:
+        self._details = Text()  # before Progress starts, which renders at once
         super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -86,7 +87,6 @@ class _Bar(Progress):
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
         )
-        self._details: Text = Text()
         self._task = self.add_task("", speed="")
 
     def start_at(self, title: str, first: int, steps: int) -> None:
