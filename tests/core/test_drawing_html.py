@@ -18,6 +18,7 @@ from tests.core.html_reader import Reader
 
 def page_data(page: Reader) -> dict[str, Any]:
     (element,) = page.all("script", id="data")
+    assert not set("<>&") & set(element["text"]), "nothing that HTML could read as markup"
     data: dict[str, Any] = json.loads(element["text"])
     return data
 
