@@ -6,7 +6,7 @@
     ROOT/<split>/{images,v1.2/...,v2.0/...}, config_v1.2.json, config_v2.0.json    Mapillary Vistas 2.0
     ROOT/00000.ppm ... gt.txt                                                      GTSDB
 
-A file gets its name when it is whole. The same seed writes the same bytes.
+A file gets its name when it is whole. The same seed writes the same bytes, whatever else is written beside.
 """
 
 from __future__ import annotations
@@ -23,19 +23,33 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelforge.label_space import LabelSpace
-from labelforge.scenes.street import Scene, Style, render_scene
-from labelforge.scenes.vocabulary import THINGS, native_ids
+from labelforge.scenes.scene import Scene, Style, render_scene
+from labelforge.scenes.vocabulary import native_ids
 
-__all__ = ["write_cityscapes", "write_gtsdb", "write_mapillary_vistas"]
+__all__ = ["CITYSCAPES", "GTSDB", "VISTAS", "write_cityscapes", "write_gtsdb", "write_mapillary_vistas"]
 
 Progress = Callable[[], None]
 
-CITYSCAPES_STYLE = Style(focal=1.05, above=1.3, tone=(0.96, 1.02, 0.96), haze=0.3, hood=True)
-VISTAS_STYLE = Style(focal=0.85, above=1.6, tone=(1.04, 1.0, 0.96), noise=5.0)
-GTSDB_STYLE = Style(focal=1.0, above=1.4, tone=(1.0, 0.99, 1.02), noise=6.0, haze=0.45)
+CITYSCAPES = Style(
+    view=(54, 62), above=(1.2, 1.4), horizon=(0.41, 0.47), clouds=(0.3, 1.0), warmth=(-0.05, 0.02),
+    brightness=(0.78, 1.0), saturation=(0.65, 0.9), noise=(1.0, 3.0), hood=1.0, framed=True,
+)  # fmt: skip
+"""The camera of Cityscapes: one car through fifty towns, its hood always in the picture, dull weather."""
+VISTAS = Style(
+    view=(60, 76), above=(1.2, 2.2), horizon=(0.42, 0.54), warmth=(-0.06, 0.06), brightness=(0.86, 1.12),
+    saturation=(0.8, 1.15), noise=(1.0, 4.0), hood=0.25, mount=0.12,
+)  # fmt: skip
+"""The cameras of Mapillary Vistas: everybody's, everywhere, in any weather."""
+GTSDB = Style(
+    view=(52, 60), above=(1.25, 1.45), horizon=(0.4, 0.48), warmth=(-0.04, 0.05), brightness=(0.74, 1.1),
+    saturation=(0.7, 1.0), noise=(2.0, 5.0), blur=(0.2, 0.6), signs=(5, 8), bare=8, hood=0.0,
+)  # fmt: skip
+"""The camera of GTSDB: many signs, soft and grainy; every eighth picture without a sign that counts."""
 
 _CITY = {"train": "linden", "val": "birken"}
-_GTSDB_FIRST_TEST = 600
+_GTSDB_TRAIN, _GTSDB_TEST = 600, 300
+_HAVE_INSTANCES = range(24, 34)
+"""Label ids that Cityscapes counts: persons, riders and vehicles (cityscapesScripts, helpers/labels.py)."""
 
 
 def write_cityscapes(
@@ -60,17 +74,19 @@ def write_cityscapes(
         The folder.
     """
     ids = native_ids("cityscapes")
+    counted = np.isin(np.arange(ids.max() + 1), _HAVE_INSTANCES)
     for split, count in (("train", train), ("val", val)):
         city = _CITY[split]
         for i in range(count):
-            scene = render_scene(seed, i, size, f"cityscapes/{split}", CITYSCAPES_STYLE)
+            scene = render_scene(seed, i, size, f"cityscapes/{split}", CITYSCAPES)
             stem = f"{city}_{i:06d}_000019"
             labels = ids[scene.things]
-            instances = np.where(scene.instances > 0, labels * 1000 + _renumber(scene, labels), labels)
+            numbers = _renumbered(scene, labels, counted)
+            instances = np.where(numbers >= 0, labels * 1000 + numbers, labels)
             image, truth = root / "leftImg8bit" / split / city, root / "gtFine" / split / city
-            _write(image / f"{stem}_leftImg8bit.png", _png(scene.image))
             _write(truth / f"{stem}_gtFine_labelIds.png", _png(labels.astype(np.uint8)))
             _write(truth / f"{stem}_gtFine_instanceIds.png", _png(instances.astype(np.uint16)))
+            _write(image / f"{stem}_leftImg8bit.png", _png(scene.image))
             _tell(progress)
     return root
 
@@ -109,15 +125,16 @@ def write_mapillary_vistas(
         _write(root / file, _config(space, name).encode())
     for split, count in (("training", training), ("validation", validation)):
         for i in range(count):
-            scene = render_scene(seed, i, size, f"mapillary-vistas/{split}", VISTAS_STYLE)
+            scene = render_scene(seed, i, size, f"mapillary-vistas/{split}", VISTAS)
             key = _vistas_key(seed, split, i)
             for name, space in spaces.items():
                 labels = native_ids(space.name)[scene.things]
-                instances = labels * 256 + np.where(scene.instances > 0, _renumber(scene, labels), 0)
+                counted = np.array([_has_instances(label, name) for label in space.names])
+                instances = labels * 256 + np.maximum(_renumbered(scene, labels, counted), 0)
                 folder = root / split if release == "1.2" else root / split / f"v{name}"
                 _write(folder / "labels" / f"{key}.png", _png(labels.astype(np.uint8), space))
                 _write(folder / "instances" / f"{key}.png", _png(instances.astype(np.uint16)))
-            _write(root / split / "images" / f"{key}.jpg", _jpeg(scene.image))
+            _write(root / split / "images" / f"{key}.jpg", _encoded(Image.fromarray(scene.image), "JPEG", quality=94))
             _tell(progress)
     return root
 
@@ -130,7 +147,7 @@ def write_gtsdb(
     size: tuple[int, int] = (384, 224),
     progress: Progress | None = None,
 ) -> Path:
-    """Write scenes as GTSDB: images and ``gt.txt`` with the boxes of the signs; every eighth image has none.
+    """Write scenes as GTSDB: images, and ``gt.txt`` with the boxes of the signs; some images have none.
 
     Args:
         root: Folder to write to; made if missing.
@@ -146,45 +163,68 @@ def write_gtsdb(
     Raises:
         ValueError: More images than the numbering has room for.
     """
-    if not (0 <= train <= _GTSDB_FIRST_TEST and 0 <= test <= 300):
-        raise ValueError("GTSDB has at most 600 images for training and 300 for testing")
+    if not (0 <= train <= _GTSDB_TRAIN and 0 <= test <= _GTSDB_TEST):
+        raise ValueError(f"GTSDB has at most {_GTSDB_TRAIN} images for training and {_GTSDB_TEST} for testing")
     lines = []
-    for split, first, count in (("train", 0, train), ("test", _GTSDB_FIRST_TEST, test)):
+    for split, first, count in (("train", 0, train), ("test", _GTSDB_TRAIN, test)):
         for i in range(count):
-            scene = render_scene(seed, i, size, f"gtsdb/{split}", GTSDB_STYLE, signs=i % 8 != 7)
+            scene = render_scene(seed, i, size, f"gtsdb/{split}", GTSDB)
             name = f"{first + i:05d}.ppm"
             lines += [f"{name};{s.left};{s.top};{s.right};{s.bottom};{s.class_id}\n" for s in scene.signs]
-            _write(root / name, _encode(scene.image, "PPM"))
+            _write(root / name, _encoded(Image.fromarray(scene.image), "PPM"))
             _tell(progress)
     _write(root / "gt.txt", "".join(lines).encode())
     return root
 
 
-def _renumber(scene: Scene, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Instances numbered from 0 within each label, as the datasets do."""
-    numbers = np.zeros(int(scene.instances.max()) + 1, np.int64)
+def _renumbered(scene: Scene, labels: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Instances numbered from 0 within each label that has instances, as the datasets do; -1 elsewhere.
+
+    Args:
+        scene: The scene.
+        labels: (H, W) native ids.
+        counted: Native id -> whether the dataset counts its objects.
+    """
+    numbers = np.full(int(scene.instances.max()) + 1, -1, np.int64)
+    present, first = np.unique(scene.instances, return_index=True)
     seen: dict[int, int] = {}
-    for instance in np.unique(scene.instances[scene.instances > 0]):
-        label = int(labels[scene.instances == instance][0])
-        numbers[instance] = seen.get(label, 0)
-        seen[label] = seen.get(label, 0) + 1
+    for instance, at in zip(present.tolist(), first.tolist(), strict=True):
+        label = int(labels.flat[at])
+        if instance and counted[label]:
+            numbers[instance] = seen.get(label, 0)
+            seen[label] = seen.get(label, 0) + 1
     return numbers[scene.instances]
 
 
+def _has_instances(label: str, release: str) -> bool:
+    """Whether a label of Mapillary Vistas has instances, as its configuration file says."""
+    if label.endswith(("ambiguous", "-group")):
+        return label.startswith("object--") and label.endswith("ambiguous")
+    if label.startswith("object--"):
+        return label != "object--pothole" and (label != "object--vehicle--on-rails" or release != "1.2")
+    flat = ("construction--flat--crosswalk-plain", "construction--flat--driveway", "construction--barrier--temporary")
+    marking = label == "marking--crosswalk-zebra" or (
+        label.startswith("marking--discrete--") and "hatched" not in label
+    )
+    return label.startswith(("animal--", "human--")) or label in flat or marking
+
+
 def _config(space: LabelSpace, release: str) -> str:
-    countable = {name for entry in THINGS if entry.instances for name in (entry.vistas_1, entry.vistas_2)}
+    """The configuration file of a release."""
     labels = [
         {
-            "name": label.name,
-            "readable": label.name.split("--")[-1].replace("-", " ").title(),
-            "instances": label.name in countable,
-            "evaluate": label.name != "void--unlabeled",
             "color": list(label.color or (0, 0, 0)),
+            "instances": _has_instances(label.name, release),
+            "readable": label.name.split("--")[-1].replace("-", " ").title(),
+            "name": label.name,
+            "evaluate": not label.name.endswith(("ambiguous", "-group", "void--unlabeled")),
         }
         for label in space.labels
     ]
-    version = 1.1 if release == "1.2" else "2.0"
-    return json.dumps({"version": version, "folder_structure": "{split}/{content}/{key:.{22}}.{ext}", "labels": labels})
+    version, mapping = (1.1, "public") if release == "1.2" else ("2.0", "mvd20")
+    structure = "{split}/{content}/{key:.{22}}.{ext}"
+    content = {"labels": labels, "version": version, "mapping": mapping, "folder_structure": structure}
+    return json.dumps(content, indent=2)
 
 
 def _vistas_key(seed: int, split: str, index: int) -> str:
@@ -196,19 +236,14 @@ def _vistas_key(seed: int, split: str, index: int) -> str:
 def _png(values: NDArray[np.uint8] | NDArray[np.uint16], palette: LabelSpace | None = None) -> bytes:
     image = Image.fromarray(values)
     if palette is not None:
-        image = Image.fromarray(values, "L")
-        image.putpalette([channel for label in palette.labels for channel in (label.color or (0, 0, 0))])
-    return _encode(image, "PNG")
+        colors = [channel for label in palette.labels for channel in (label.color or (0, 0, 0))]
+        image.putpalette(colors + [0] * (768 - len(colors)))
+    return _encoded(image, "PNG")
 
 
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    return _encode(image, "JPEG", quality=94)
-
-
-def _encode(image: Image.Image | NDArray[np.uint8], kind: str, quality: int | None = None) -> bytes:
+def _encoded(image: Image.Image, kind: str, quality: int | None = None) -> bytes:
     buffer = io.BytesIO()
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    picture.save(buffer, kind, **({} if quality is None else {"quality": quality}))
+    image.save(buffer, kind, **({} if quality is None else {"quality": quality}))
     return buffer.getvalue()
 
 

@@ -1,397 +1,229 @@
 """German traffic signs, drawn from polygons and strokes: all 43 classes of GTSDB.
 
-A sign is drawn once, large, on the unit square ((0, 0) top left, (1, 1) bottom right), and scaled to the size asked
-for. No font is used: digits are strokes, so the pictures are the same on every machine.
+A sign is drawn once, large, and scaled to the size that is asked for. No font is used, so that the pictures are the
+same on every machine.
 
-Source of the shapes, colours and symbols: the German road traffic regulations (StVO), as photographed in GTSDB; the
-symbols are simplified to what is legible at 16 pixels.
+Source of shapes, colours and symbols: the German road traffic regulations (StVO, annexes 1-3), as seen in GTSDB.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from labelforge.palette import Color
+from labelforge.scenes import symbols as s
+from labelforge.scenes.pen import Pen, Point, arc
+from labelforge.scenes.symbols import BLACK, BLUE, GREY, RED, WHITE, YELLOW, Symbol
 
-__all__ = ["NUM_SIGNS", "draw_sign", "sign_outline"]
+__all__ = ["NUM_SIGNS", "Shape", "draw_sign", "sign_outline", "sign_picture", "sign_shape"]
 
 NUM_SIGNS = 43
 """Classes of GTSDB, numbered from 0 as in its ``gt.txt``."""
 
-Point = tuple[float, float]
-Symbol = Callable[["Pen"], None]
+Shape = Literal["circle", "triangle up", "triangle down", "diamond", "octagon"]
 
-RED: Color = (196, 22, 28)
-BLUE: Color = (10, 80, 168)
-YELLOW: Color = (252, 200, 0)
-WHITE: Color = (246, 246, 244)
-BLACK: Color = (22, 22, 24)
-GREY: Color = (120, 122, 124)
-
-_CANVAS = 256
+_WIDTH = 288
+"""Width in pixels of the large picture."""
+_TRIANGLE = 0.88
+"""Height of a triangular plate with its rounded corners, in widths."""
 
 
-class Pen:
-    """Draws on the unit square of one sign."""
-
-    def __init__(self, image: Image.Image) -> None:
-        self._draw = ImageDraw.Draw(image)
-        self._size = image.width
-
-    def polygon(self, points: Sequence[Point], color: Color) -> None:
-        """A filled polygon."""
-        self._draw.polygon([self._at(p) for p in points], fill=color)
-
-    def disc(self, center: Point, radius: float, color: Color) -> None:
-        """A filled circle."""
-        (x, y), r = self._at(center), radius * self._size
-        self._draw.ellipse([x - r, y - r, x + r, y + r], fill=color)
-
-    def stroke(self, points: Sequence[Point], width: float, color: Color) -> None:
-        """A polyline with round ends and joints."""
-        pixels = [self._at(p) for p in points]
-        self._draw.line(pixels, fill=color, width=max(1, round(width * self._size)), joint="curve")
-        for point in points:
-            self.disc(point, width / 2, color)
-
-    def arrow(self, points: Sequence[Point], width: float, color: Color, head: float = 0.15) -> None:
-        """A polyline that ends in an arrow head at its last point."""
-        (x0, y0), (x1, y1) = points[-2:]
-        length = math.hypot(x1 - x0, y1 - y0)
-        ux, uy = (x1 - x0) / length, (y1 - y0) / length
-        neck = (x1 - ux * head, y1 - uy * head)
-        self.stroke([*points[:-1], neck], width, color)
-        side = head * 0.95
-        self.polygon(
-            [(x1, y1), (neck[0] - uy * side, neck[1] + ux * side), (neck[0] + uy * side, neck[1] - ux * side)], color
-        )
-
-    def number(self, text: str, color: Color, center: Point = (0.5, 0.5), height: float = 0.4) -> None:
-        """A number, its digits drawn as strokes."""
-        width = height * (0.56 if len(text) < 3 else 0.38)
-        gap = width * 0.36
-        left = center[0] - (len(text) * width + (len(text) - 1) * gap) / 2
-        for i, digit in enumerate(text):
-            x = left + i * (width + gap)
-            for line in _DIGITS[digit]:
-                points = [(x + px * width, center[1] + (py - 0.5) * height) for px, py in line]
-                self.stroke(points, height * 0.19, color)
-
-    def _at(self, point: Point) -> Point:
-        return point[0] * self._size, point[1] * self._size
+@dataclass(frozen=True)
+class _Design:
+    shape: Shape
+    symbol: Symbol
+    layers: tuple[tuple[float, Color], ...]  # from the outside: inset as a share of the width, colour
+    ended: bool = False  # crossed out by diagonal lines
 
 
-def _ring(x: float, y: float, rx: float, ry: float) -> list[Point]:
-    return [(x + rx * math.sin(a), y - ry * math.cos(a)) for a in np.linspace(0, 2 * math.pi, 25)]
+def _prohibition(symbol: Symbol) -> _Design:
+    return _Design("circle", symbol, ((0, RED), (0.115, WHITE)))
 
 
-_DIGITS: dict[str, list[list[Point]]] = {
-    "0": [_ring(0.5, 0.5, 0.45, 0.5)],
-    "1": [[(0.25, 0.2), (0.6, 0.0), (0.6, 1.0)]],
-    "2": [[(0.08, 0.25), (0.25, 0.03), (0.7, 0.03), (0.9, 0.25), (0.8, 0.48), (0.08, 1.0), (0.95, 1.0)]],
-    "3": [[(0.1, 0.1), (0.5, 0.0), (0.85, 0.15), (0.82, 0.38), (0.45, 0.47)],
-          [(0.45, 0.47), (0.88, 0.6), (0.88, 0.86), (0.5, 1.0), (0.08, 0.92)]],
-    "5": [[(0.88, 0.0), (0.2, 0.0), (0.15, 0.45), (0.55, 0.38), (0.88, 0.55), (0.88, 0.82), (0.5, 1.0), (0.08, 0.9)]],
-    "6": [[(0.75, 0.0), (0.3, 0.25), (0.1, 0.68)], _ring(0.5, 0.71, 0.4, 0.29)],
-    "7": [[(0.05, 0.0), (0.95, 0.0), (0.4, 1.0)]],
-    "8": [_ring(0.5, 0.25, 0.36, 0.25), _ring(0.5, 0.74, 0.44, 0.26)],
-}  # fmt: skip
+def _end(symbol: Symbol) -> _Design:
+    return _Design("circle", symbol, ((0, WHITE), (0.02, BLACK), (0.045, WHITE)), ended=True)
 
 
-def sign_outline(class_id: int) -> list[Point]:
-    """The outer edge of a sign on the unit square, as a polygon (circles have 72 corners)."""
-    if class_id == 12:
-        return [(0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.0, 0.5)]
-    if class_id == 13:
-        return [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)]
-    if class_id == 14:
-        c = 1 - 1 / math.sqrt(2)
-        return [(c, 0), (1 - c, 0), (1, c), (1, 1 - c), (1 - c, 1), (c, 1), (0, 1 - c), (0, c)]
-    if class_id == 11 or 18 <= class_id <= 31:
-        return [(0.5, 0.0), (1.0, 1.0), (0.0, 1.0)]
-    return [(0.5 + 0.5 * math.sin(a), 0.5 - 0.5 * math.cos(a)) for a in np.linspace(0, 2 * math.pi, 72, endpoint=False)]
+def _danger(symbol: Symbol) -> _Design:
+    return _Design("triangle up", symbol, ((0, RED), (0.078, WHITE)))
 
 
-@lru_cache(maxsize=NUM_SIGNS)
-def _large(class_id: int) -> Image.Image:
-    image = Image.new("RGBA", (_CANVAS, _CANVAS), (0, 0, 0, 0))
-    base = Image.new("RGB", (_CANVAS, _CANVAS), GREY)
-    _SIGNS[class_id](Pen(base))
-    outline = Image.new("L", (_CANVAS, _CANVAS), 0)
-    ImageDraw.Draw(outline).polygon([(x * _CANVAS, y * _CANVAS) for x, y in sign_outline(class_id)], fill=255)
-    image.paste(base, (0, 0))
-    image.putalpha(outline)
-    return image
+def _mandatory(*paths: Sequence[Point]) -> _Design:
+    return _Design("circle", s.arrows(*paths), ((0, WHITE), (0.022, BLUE)))
 
 
-@lru_cache(maxsize=4096)
-def draw_sign(class_id: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Draw a sign.
+def _stop(pen: Pen) -> None:
+    pen.text("STOP", WHITE, (0.5, 0.5), 0.78, 0.32, 0.068)
+
+
+_SIGNS: tuple[_Design, ...] = (
+    *(_prohibition(s.number(n)) for n in ("20", "30", "50", "60", "70", "80")),
+    _end(s.number("80", GREY)),
+    *(_prohibition(s.number(n)) for n in ("100", "120")),
+    _prohibition(s.overtaking(False, RED, BLACK)),
+    _prohibition(s.overtaking(True, RED, BLACK)),
+    _danger(s.priority_next),
+    _Design("diamond", s.nothing, ((0, BLACK), (0.02, WHITE), (0.125, YELLOW))),
+    _Design("triangle down", s.nothing, ((0, RED), (0.085, WHITE))),
+    _Design("octagon", _stop, ((0, WHITE), (0.03, RED))),
+    _prohibition(s.nothing),
+    _prohibition(s.truck_side),
+    _Design("circle", lambda pen: pen.box(0.13, 0.405, 0.87, 0.595, WHITE), ((0, WHITE), (0.02, RED))),
+    _danger(s.exclamation),
+    _danger(s.bend(-1)),
+    _danger(s.bend(1)),
+    _danger(s.double_bend),
+    _danger(s.uneven),
+    _danger(s.slippery),
+    _danger(s.narrows),
+    _danger(s.construction),
+    _danger(s.traffic_signal),
+    _danger(s.pedestrian_crossing),
+    _danger(s.school_crossing),
+    _danger(s.bicycle),
+    _danger(s.snowflake),
+    _danger(s.deer),
+    _end(s.nothing),
+    _mandatory(s.TURN),
+    _mandatory(s.mirrored(s.TURN)),
+    _mandatory(s.STRAIGHT),
+    _mandatory(s.FORK_STRAIGHT, s.FORK_TURN),
+    _mandatory(s.mirrored(s.FORK_STRAIGHT), s.mirrored(s.FORK_TURN)),
+    _mandatory(s.KEEP),
+    _mandatory(s.mirrored(s.KEEP)),
+    _Design("circle", s.roundabout, ((0, WHITE), (0.022, BLUE))),
+    _end(s.overtaking(False, GREY, GREY)),
+    _end(s.overtaking(True, GREY, GREY)),
+)
+
+
+def sign_shape(class_id: int) -> Shape:
+    """The shape of a sign's plate.
 
     Args:
         class_id: Class of GTSDB, 0-42.
-        size: Height and width in pixels, at least 1.
-
-    Returns:
-        (size, size, 3) uint8 RGB and (size, size) bool, where the sign is. The arrays are shared: do not write to them.
 
     Raises:
         ValueError: No such class.
     """
     if not 0 <= class_id < NUM_SIGNS:
         raise ValueError(f"GTSDB has classes 0-{NUM_SIGNS - 1}, not {class_id}")
-    scaled = np.asarray(_large(class_id).resize((size, size), Image.Resampling.BOX))
-    return scaled[..., :3], scaled[..., 3] >= 128
-
-
-def _prohibition(symbol: Symbol) -> Symbol:
-    def draw(pen: Pen) -> None:
-        pen.disc((0.5, 0.5), 0.5, RED)
-        pen.disc((0.5, 0.5), 0.36, WHITE)
-        symbol(pen)
-
-    return draw
-
-
-def _end(symbol: Symbol) -> Symbol:
-    def draw(pen: Pen) -> None:
-        pen.disc((0.5, 0.5), 0.5, GREY)
-        pen.disc((0.5, 0.5), 0.45, WHITE)
-        symbol(pen)
-        for shift in (-0.1, -0.035, 0.035, 0.1):
-            pen.stroke([(0.22 + shift, 0.78 + shift), (0.78 + shift, 0.22 + shift)], 0.035, BLACK)
-
-    return draw
-
-
-def _danger(symbol: Symbol) -> Symbol:
-    def draw(pen: Pen) -> None:
-        pen.polygon([(0.5, 0.0), (1.0, 1.0), (0.0, 1.0)], RED)
-        pen.polygon([(0.5, 0.25), (0.84, 0.9), (0.16, 0.9)], WHITE)
-        symbol(pen)
-
-    return draw
-
-
-def _mandatory(symbol: Symbol) -> Symbol:
-    def draw(pen: Pen) -> None:
-        pen.disc((0.5, 0.5), 0.5, WHITE)
-        pen.disc((0.5, 0.5), 0.47, BLUE)
-        symbol(pen)
-
-    return draw
-
-
-def _number(text: str) -> Symbol:
-    return lambda pen: pen.number(text, BLACK)
-
-
-def _car(pen: Pen, x: float, color: Color) -> None:
-    pen.polygon(
-        [(x - 0.13, 0.6), (x - 0.13, 0.5), (x - 0.08, 0.4), (x + 0.08, 0.4), (x + 0.13, 0.5), (x + 0.13, 0.6)], color
-    )
-    pen.disc((x - 0.09, 0.61), 0.035, color)
-    pen.disc((x + 0.09, 0.61), 0.035, color)
-
-
-def _truck(pen: Pen, x: float, color: Color, scale: float = 1.0) -> None:
-    def at(px: float, py: float) -> Point:
-        return x + px * scale, 0.5 + py * scale
-
-    pen.polygon([at(-0.18, 0.08), at(-0.18, -0.14), at(0.06, -0.14), at(0.06, 0.08)], color)
-    pen.polygon([at(0.08, 0.08), at(0.08, -0.06), at(0.16, -0.06), at(0.2, 0.02), at(0.2, 0.08)], color)
-    for wheel in (-0.1, 0.12):
-        pen.disc(at(wheel, 0.11), 0.045 * scale, color)
-
-
-def _overtaking(truck: bool, left: Color, right: Color) -> Symbol:
-    def draw(pen: Pen) -> None:
-        if truck:
-            _truck(pen, 0.36, left, 0.75)
-        else:
-            _car(pen, 0.35, left)
-        _car(pen, 0.66, right)
-
-    return draw
-
-
-def _walker(pen: Pen, x: float, y: float, size: float, color: Color = BLACK) -> None:
-    """A walking figure; ``y`` is its feet, ``size`` its height."""
-
-    def at(px: float, py: float) -> Point:
-        return x + px * size, y - py * size
-
-    pen.disc(at(0.02, 0.9), 0.1 * size, color)
-    pen.stroke([at(0.0, 0.72), at(0.0, 0.42)], 0.18 * size, color)
-    pen.stroke([at(0.0, 0.42), at(-0.2, 0.04)], 0.1 * size, color)
-    pen.stroke([at(0.0, 0.42), at(0.2, 0.04)], 0.1 * size, color)
-    pen.stroke([at(0.0, 0.7), at(0.22, 0.5)], 0.08 * size, color)
-    pen.stroke([at(0.0, 0.7), at(-0.2, 0.52)], 0.08 * size, color)
-
-
-def _priority_next(pen: Pen) -> None:
-    pen.arrow([(0.5, 0.86), (0.5, 0.4)], 0.1, BLACK, 0.12)
-    pen.stroke([(0.36, 0.7), (0.64, 0.7)], 0.05, BLACK)
-
-
-def _priority_road(pen: Pen) -> None:
-    pen.polygon([(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)], WHITE)
-    pen.polygon([(0.5, 0.17), (0.83, 0.5), (0.5, 0.83), (0.17, 0.5)], YELLOW)
-
-
-def _give_way(pen: Pen) -> None:
-    pen.polygon([(0, 0), (1, 0), (0.5, 1)], RED)
-    pen.polygon([(0.18, 0.11), (0.82, 0.11), (0.5, 0.74)], WHITE)
-
-
-def _stop(pen: Pen) -> None:
-    pen.polygon([(0, 0), (1, 0), (1, 1), (0, 1)], RED)
-    w, y0, y1 = 0.055, 0.37, 0.63
-    ym = (y0 + y1) / 2
-    pen.stroke([(0.26, y0), (0.14, y0), (0.14, ym), (0.26, ym), (0.26, y1), (0.14, y1)], w, WHITE)
-    pen.stroke([(0.32, y0), (0.48, y0)], w, WHITE)
-    pen.stroke([(0.4, y0), (0.4, y1)], w, WHITE)
-    pen.stroke([(0.54, y0), (0.66, y0), (0.66, y1), (0.54, y1), (0.54, y0)], w, WHITE)
-    pen.stroke([(0.74, y1), (0.74, y0), (0.87, y0), (0.87, ym), (0.74, ym)], w, WHITE)
-
-
-def _no_entry(pen: Pen) -> None:
-    pen.disc((0.5, 0.5), 0.5, RED)
-    pen.polygon([(0.14, 0.41), (0.86, 0.41), (0.86, 0.59), (0.14, 0.59)], WHITE)
-
-
-def _exclamation(pen: Pen) -> None:
-    pen.stroke([(0.5, 0.42), (0.5, 0.66)], 0.1, BLACK)
-    pen.disc((0.5, 0.81), 0.055, BLACK)
-
-
-def _bend(points: Sequence[Point]) -> Symbol:
-    return lambda pen: pen.arrow(points, 0.09, BLACK, 0.1)
-
-
-def _uneven(pen: Pen) -> None:
-    pen.stroke([(0.24, 0.84), (0.76, 0.84)], 0.05, BLACK)
-    pen.disc((0.38, 0.79), 0.1, BLACK)
-    pen.disc((0.62, 0.79), 0.1, BLACK)
-
-
-def _slippery(pen: Pen) -> None:
-    pen.polygon([(0.36, 0.62), (0.42, 0.48), (0.6, 0.46), (0.68, 0.58), (0.66, 0.66), (0.38, 0.7)], BLACK)
-    pen.stroke([(0.4, 0.86), (0.34, 0.8), (0.42, 0.74)], 0.04, BLACK)
-    pen.stroke([(0.66, 0.86), (0.58, 0.8), (0.66, 0.72)], 0.04, BLACK)
-
-
-def _narrows(pen: Pen) -> None:
-    pen.stroke([(0.4, 0.86), (0.4, 0.46)], 0.07, BLACK)
-    pen.stroke([(0.66, 0.86), (0.66, 0.72), (0.55, 0.6), (0.55, 0.46)], 0.07, BLACK)
-
-
-def _construction(pen: Pen) -> None:
-    _walker(pen, 0.42, 0.87, 0.46)
-    pen.polygon([(0.54, 0.87), (0.66, 0.7), (0.76, 0.87)], BLACK)
-    pen.stroke([(0.46, 0.62), (0.62, 0.72)], 0.03, BLACK)
-
-
-def _lights(pen: Pen) -> None:
-    for y, color in ((0.46, RED), (0.62, YELLOW), (0.78, (20, 140, 60))):
-        pen.disc((0.5, y), 0.085, color)
-
-
-def _pedestrians(pen: Pen) -> None:
-    _walker(pen, 0.5, 0.85, 0.46)
-    for x in (0.28, 0.42, 0.58, 0.72):
-        pen.stroke([(x - 0.04, 0.88), (x + 0.03, 0.88)], 0.035, BLACK)
-
-
-def _school(pen: Pen) -> None:
-    _walker(pen, 0.4, 0.87, 0.46)
-    _walker(pen, 0.62, 0.87, 0.36)
-
-
-def _bicycle(pen: Pen) -> None:
-    for x in (0.34, 0.66):
-        pen.disc((x, 0.76), 0.12, BLACK)
-        pen.disc((x, 0.76), 0.075, WHITE)
-    pen.stroke([(0.34, 0.76), (0.44, 0.58), (0.6, 0.58), (0.5, 0.76), (0.34, 0.76)], 0.035, BLACK)
-    pen.stroke([(0.66, 0.76), (0.58, 0.5), (0.66, 0.5)], 0.035, BLACK)
-    pen.stroke([(0.4, 0.52), (0.48, 0.52)], 0.035, BLACK)
-
-
-def _snow(pen: Pen) -> None:
-    for angle in (0, 60, 120):
-        dx, dy = 0.19 * math.cos(math.radians(angle)), 0.19 * math.sin(math.radians(angle))
-        pen.stroke([(0.5 - dx, 0.65 - dy), (0.5 + dx, 0.65 + dy)], 0.05, BLACK)
-
-
-def _deer(pen: Pen) -> None:
-    pen.polygon([(0.32, 0.62), (0.6, 0.54), (0.66, 0.62), (0.4, 0.72)], BLACK)
-    pen.stroke([(0.62, 0.58), (0.7, 0.44)], 0.06, BLACK)
-    pen.stroke([(0.7, 0.44), (0.66, 0.34)], 0.03, BLACK)
-    pen.stroke([(0.36, 0.68), (0.26, 0.82)], 0.045, BLACK)
-    pen.stroke([(0.6, 0.62), (0.76, 0.76)], 0.045, BLACK)
-
-
-def _arrows(*lines: Sequence[Point]) -> Symbol:
-    def draw(pen: Pen) -> None:
-        for points in lines:
-            pen.arrow(points, 0.12, WHITE, 0.18)
-
-    return draw
-
-
-def _roundabout(pen: Pen) -> None:
-    for start in (0, 120, 240):
-        angles = [math.radians(start + a) for a in (0, -25, -50, -75, -95)]
-        pen.arrow([(0.5 + 0.27 * math.cos(a), 0.5 + 0.27 * math.sin(a)) for a in angles], 0.09, WHITE, 0.13)
-
-
-def _nothing(_: Pen) -> None:
-    return
-
-
-_STRAIGHT: list[Point] = [(0.5, 0.84), (0.5, 0.14)]
-_SIGNS: tuple[Symbol, ...] = (
-    *(_prohibition(_number(n)) for n in ("20", "30", "50", "60", "70", "80")),
-    _end(lambda pen: pen.number("80", GREY)),
-    *(_prohibition(_number(n)) for n in ("100", "120")),
-    _prohibition(_overtaking(False, RED, BLACK)),
-    _prohibition(_overtaking(True, RED, BLACK)),
-    _danger(_priority_next),
-    _priority_road,
-    _give_way,
-    _stop,
-    _prohibition(_nothing),
-    _prohibition(lambda pen: _truck(pen, 0.49, BLACK)),
-    _no_entry,
-    _danger(_exclamation),
-    _danger(_bend([(0.6, 0.86), (0.6, 0.62), (0.4, 0.48)])),
-    _danger(_bend([(0.4, 0.86), (0.4, 0.62), (0.6, 0.48)])),
-    _danger(_bend([(0.56, 0.86), (0.42, 0.74), (0.58, 0.6), (0.46, 0.42)])),
-    _danger(_uneven),
-    _danger(_slippery),
-    _danger(_narrows),
-    _danger(_construction),
-    _danger(_lights),
-    _danger(_pedestrians),
-    _danger(_school),
-    _danger(_bicycle),
-    _danger(_snow),
-    _danger(_deer),
-    _end(_nothing),
-    _mandatory(_arrows([(0.34, 0.82), (0.34, 0.5), (0.86, 0.5)])),
-    _mandatory(_arrows([(0.66, 0.82), (0.66, 0.5), (0.14, 0.5)])),
-    _mandatory(_arrows(_STRAIGHT)),
-    _mandatory(_arrows([(0.38, 0.84), (0.38, 0.14)], [(0.38, 0.56), (0.86, 0.56)])),
-    _mandatory(_arrows([(0.62, 0.84), (0.62, 0.14)], [(0.62, 0.56), (0.14, 0.56)])),
-    _mandatory(_arrows([(0.26, 0.26), (0.78, 0.78)])),
-    _mandatory(_arrows([(0.74, 0.26), (0.22, 0.78)])),
-    _mandatory(_roundabout),
-    _end(_overtaking(False, GREY, GREY)),
-    _end(_overtaking(True, GREY, GREY)),
-)
+    return _SIGNS[class_id].shape
+
+
+def sign_outline(shape: Shape, inset: float = 0.0) -> list[Point]:
+    """The edge of a plate of width 1, as a polygon around (0.5, 0.5), or, of a triangle, (0.5, 0.44).
+
+    Args:
+        shape: Shape of the plate.
+        inset: How far inside of the plate's edge, in widths.
+    """
+    if shape == "circle":
+        return arc((0.5, 0.5), 0.5 - inset, 0, 360)[:-1]
+    if shape == "octagon":
+        return [(0.5 + (0.5 - inset) * x, 0.5 + (0.5 - inset) * y) for x, y in _OCTAGON]
+    if shape == "diamond":
+        reach = 0.5 - inset * 2**0.5
+        return _rounded([(0.5, 0.5 - reach), (0.5 + reach, 0.5), (0.5, 0.5 + reach), (0.5 - reach, 0.5)], 0.02)
+    # An equilateral triangle shrinks towards its centre, two thirds down.
+    size = 1 - inset / (_TRIANGLE / 3)
+    corner = 0.022 if inset == 0 else 0.014
+    points = _rounded([(0.5, 0.0), (1.0, 1.0), (0.0, 1.0)], corner)
+    placed = [(0.5 + (x - 0.5) * size, _TRIANGLE * (2 / 3 + (y - 2 / 3) * size)) for x, y in points]
+    return placed if shape == "triangle up" else [(x, _TRIANGLE - y) for x, y in placed]
+
+
+_HALF = 2**0.5 - 1
+_OCTAGON = [(_HALF, -1), (1, -_HALF), (1, _HALF), (_HALF, 1), (-_HALF, 1), (-1, _HALF), (-1, -_HALF), (-_HALF, -1)]
+
+
+def _rounded(corners: Sequence[Point], share: float) -> list[Point]:
+    """A polygon with rounded corners, stretched back to the corners' bounding box."""
+    points: list[Point] = []
+    for i, (x, y) in enumerate(corners):
+        before, after = corners[i - 1], corners[(i + 1) % len(corners)]
+        first = (x + (before[0] - x) * share * 2, y + (before[1] - y) * share * 2)
+        last = (x + (after[0] - x) * share * 2, y + (after[1] - y) * share * 2)
+        for t in (0.0, 0.25, 0.5, 0.75, 1.0):  # a quadratic Bezier curve around the corner
+            a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t**2
+            points.append((a * first[0] + b * x + c * last[0], a * first[1] + b * y + c * last[1]))
+    for axis in (0, 1):
+        low, high = min(p[axis] for p in points), max(p[axis] for p in points)
+        lowest, highest = min(p[axis] for p in corners), max(p[axis] for p in corners)
+        scale = (highest - lowest) / (high - low)
+        moved = [lowest + (p[axis] - low) * scale for p in points]
+        points = [(m, p[1]) if axis == 0 else (p[0], m) for m, p in zip(moved, points, strict=True)]
+    return points
+
+
+def _polygon(outline: Sequence[Point]) -> list[Point]:
+    return [(x * _WIDTH, y * _WIDTH) for x, y in outline]
+
+
+@lru_cache(maxsize=NUM_SIGNS)
+def sign_picture(class_id: int) -> Image.Image:
+    """The large picture of a sign: RGBA, cut to its plate.
+
+    Args:
+        class_id: Class of GTSDB, 0-42.
+
+    Raises:
+        ValueError: No such class.
+    """
+    shape, design = sign_shape(class_id), _SIGNS[class_id]
+    base = Image.new("RGB", (_WIDTH, _WIDTH), design.layers[0][1])
+    pen = Pen(base)
+    for inset, color in design.layers[1:]:
+        pen.polygon(sign_outline(shape, inset), color)
+    if design.ended:
+        _cross_out(base, design)
+    else:
+        design.symbol(pen)
+    alpha = Image.new("L", base.size, 0)
+    ImageDraw.Draw(alpha).polygon(_polygon(sign_outline(shape)), fill=255)
+    base.putalpha(alpha)
+    tall = round(_WIDTH * _TRIANGLE) if shape.startswith("triangle") else _WIDTH
+    return base.crop((0, 0, _WIDTH, tall))
+
+
+def _cross_out(base: Image.Image, design: _Design) -> None:
+    """A symbol below diagonal lines, both cut off at the plate's rim."""
+    inner = Image.new("RGB", base.size, design.layers[-1][1])
+    pen = Pen(inner)
+    design.symbol(pen)
+    # Fewer lines than on the road where there is a symbol below, or nothing of it would be left at 20 pixels.
+    for shift in (-0.13, -0.065, 0.0, 0.065, 0.13) if design.symbol is s.nothing else (-0.06, 0.0, 0.06):
+        pen.stroke([(0.1 + shift, 0.9 + shift), (0.9 + shift, 0.1 + shift)], 0.024, BLACK)
+    inside = Image.new("L", base.size, 0)
+    ImageDraw.Draw(inside).polygon(_polygon(sign_outline(design.shape, design.layers[-1][0])), fill=255)
+    base.paste(inner, (0, 0), inside)
+
+
+@lru_cache(maxsize=1024)
+def draw_sign(class_id: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw a sign.
+
+    Args:
+        class_id: Class of GTSDB, 0-42.
+        size: Width in pixels, at least 1; a triangle is less tall than wide.
+
+    Returns:
+        (height, size, 3) uint8 RGB and (height, size) bool, where the plate is; read-only.
+
+    Raises:
+        ValueError: No such class.
+    """
+    picture = sign_picture(class_id)
+    height = max(1, round(size * picture.height / picture.width))
+    scaled = np.asarray(picture.resize((size, height), Image.Resampling.BOX))
+    rgb, mask = scaled[..., :3].copy(), scaled[..., 3] >= 128
+    rgb.setflags(write=False)
+    mask.setflags(write=False)
+    return rgb, mask
