@@ -29,7 +29,7 @@ __all__ = ["command"]
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
-    help="Timed calls of every rival; default: what fits 5 seconds, 5 to 25.",
+    help="Timed calls of every rival; default: what fits 2 seconds, 5 to 25.",
 )
 @click.option(
     "--threads",

@@ -71,6 +71,12 @@ def test_the_text_fits_80_columns_and_loses_nothing(report: BenchReport) -> None
     assert "17 frames/s" in " ".join(text.split())
 
 
+@pytest.mark.parametrize(("load", "warned"), [(None, False), (0.9, False), (1.1, True)])
+def test_a_busy_machine_is_named_as_such(report: BenchReport, load: float | None, warned: bool) -> None:
+    machine = report.machine.model_copy(update={"load": load, "cores": 2})
+    assert ("Others use this machine" in drawn(report.model_copy(update={"machine": machine}))) == warned
+
+
 def test_the_paper_is_only_compared_with_its_own_network(report: BenchReport) -> None:
     line = next(suite.paper for suite in report.suites if suite.paper is not None)
     assert (line.height, line.width, line.classes, line.stated) == (520, 706, 108, 17)

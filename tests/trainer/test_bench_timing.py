@@ -69,8 +69,9 @@ def test_rivals_take_turns_and_each_call_is_timed_to_its_end() -> None:
 )
 def test_a_plan_limits_turns_and_time(seconds: float, turns: int) -> None:
     device = FakeDevice()
-    (taken,) = run(device, [device.contestant("a", *[seconds] * 10)], Plan(turns=6, least=3, seconds=7.0))
-    assert len(taken) == turns
+    contestants = [device.contestant(name, *[seconds / 2] * 10) for name in "ab"]
+    samples = run(device, contestants, Plan(turns=6, least=3, seconds=3.5))
+    assert [len(taken) for taken in samples] == [turns, turns]
 
 
 def test_garbage_waits_while_the_clock_runs() -> None:

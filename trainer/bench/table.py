@@ -13,6 +13,8 @@ from labelforge.trainer.bench.report import BenchReport, Entry, Race, SuiteRepor
 __all__ = ["render"]
 
 _MIB = 2**20
+_BUSY = 0.5
+"""Load per core, before the run, from which on times are said to be unreliable."""
 _LEGEND = (
     "In brackets: quartiles. Rivals take turns; a ratio is the median over the turns. "
     "Memory: peak of one call beyond what was held before; -: not measured."
@@ -31,6 +33,10 @@ def _parts(report: BenchReport) -> Iterator[RenderableType]:
     ]
     yield Text("\n".join(header))
     yield Text(_LEGEND, style="dim")
+    load, cores = report.machine.load, report.machine.cores
+    if load is not None and load > cores * _BUSY:
+        text = f"Others use this machine (load {load:.1f} on {cores} cores): trust ratios, not times; see --threads."
+        yield Text(text, style="yellow")
     for suite in report.suites:
         yield from _suite(suite)
     yield Text(f"\n{report.seconds:.0f} s in all.", style="dim")

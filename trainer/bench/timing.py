@@ -46,13 +46,13 @@ class Plan:
         warmup: Calls of every contestant before the clock starts.
         turns: Timed calls of every contestant, at most.
         least: Timed calls of every contestant, at least.
-        seconds: After this long no further turn begins, once ``least`` are done.
+        seconds: After this long per contestant no further turn begins, once ``least`` are done.
     """
 
     warmup: int = 1
     turns: int = 25
     least: int = 5
-    seconds: float = 4.0
+    seconds: float = 2.0
 
     @classmethod
     def exactly(cls, turns: int) -> Plan:
@@ -126,7 +126,7 @@ def race(
     with _collection_stopped():
         began = clock()
         for turn in range(plan.turns):
-            if turn >= plan.least and clock() - began >= plan.seconds:
+            if turn >= plan.least and clock() - began >= plan.seconds * len(contestants):
                 break
             for contestant, taken in zip(contestants, samples, strict=True):
                 synchronise()
