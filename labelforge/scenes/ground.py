@@ -173,7 +173,12 @@ def _crosswalk(ground: _Ground, z0: float, z1: float, zebra: bool) -> None:
     left, right = street.sides
     if zebra:
         value = stage.count("zebra crossing")
-        stripes = _steps(left.kerb + 0.3, right.kerb - 0.4, 1.0)
+        island = street.median
+        stripes = [
+            x
+            for x in _steps(left.kerb + 0.3, right.kerb - 0.4, 1.0)
+            if island is None or x + 0.52 < island.x0 or x > island.x1
+        ]
         for x in stripes:
             ground.canvas.polygon(ground.camera.strip(x, x + 0.52, z0, z1), ground.white, value)
     else:

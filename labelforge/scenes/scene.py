@@ -60,7 +60,7 @@ class Style:
     saturation: Range = (0.8, 1.05)
     noise: Range = (2.0, 5.0)
     blur: Range = (0.0, 0.45)
-    signs: tuple[int, int] = (3, 6)
+    signs: tuple[int, int] = (4, 7)
     bare: int = 0
     hood: float = 0.2
     mount: float = 0.0
