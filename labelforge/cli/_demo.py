@@ -125,8 +125,7 @@ def run_demo(settings: Settings, console: Console) -> Demo:
         ("Rendering three datasets that disagree", _render),
         ("Converting them to shards", _convert),
         ("Drawing the tree", _draw_tree),
-        *((f"Training: {head}", partial(_train, head=head)) for head in HEADS),
-        ("Evaluating in each dataset's own labels", _evaluate),
+        ("Training and scoring three networks, side by side", _train),
         ("Predicting", _predict),
     )
     for number, (title, stage) in enumerate(stages, 1):
@@ -177,12 +176,13 @@ def _render(demo: Demo, console: Console) -> None:
     from labelforge.scenes import write_cityscapes, write_gtsdb, write_mapillary_vistas
 
     writers: tuple[Callable[..., Path], ...] = (write_cityscapes, write_mapillary_vistas, write_gtsdb)
+    sizes = ((256, 128), (224, 160), (256, 144))
     with _bars(console) as progress:
-        for dataset, write in zip(DATASETS, writers, strict=True):
+        for dataset, write, size in zip(DATASETS, writers, sizes, strict=True):
             train, val = demo.settings.scenes(dataset.train_scenes), demo.settings.scenes(dataset.val_scenes)
             bar = progress.add_task(dataset.name, total=train + val)
             tell = partial(progress.advance, bar)
-            write(demo.data(dataset.name), train, val, seed=demo.settings.seed, progress=tell)
+            write(demo.data(dataset.name), train, val, seed=demo.settings.seed, size=size, progress=tell)
 
 
 def _convert(demo: Demo, console: Console) -> None:
@@ -228,34 +228,22 @@ def train_config(settings: Settings, head: str) -> TrainConfig:
             "log_every": max(1, settings.steps // 20),
             "checkpoint_every": settings.steps,
             "model": {"head": head, "backbone": "resnet18", "output_stride": 16, "features": 128},
-            "data": {"crop": [128, 192], "scale": [1.0, 1.6], "workers": 0},
-            "optim": {"lr": 0.02, "schedule": "poly", "warmup": settings.steps // 20},
+            "data": {"crop": [112, 168], "scale": [1.0, 1.5], "workers": 0},
+            "optim": {"lr": 0.03, "schedule": "poly", "warmup": settings.steps // 20},
             "ema": {"decay": 0.96},
         }
     )
 
 
-def _train(demo: Demo, console: Console, head: str) -> None:
-    from labelforge.trainer.loop import train
-    from labelforge.trainer.progress import ConsoleProgress
+def _train(demo: Demo, console: Console) -> None:
+    from labelforge.cli._demo_train import train_and_score
 
-    progress = ConsoleProgress(f"    {head}", console)
-    out = demo.settings.out / "runs" / head
-    demo.runs[head] = train(demo.shards("train"), out, train_config(demo.settings, head), progress=progress)
-
-
-def _evaluate(demo: Demo, console: Console) -> None:
-    from labelforge.trainer.evaluation import evaluate
-
-    with _bars(console) as progress:
-        for head in HEADS:
-            samples = sum(demo.settings.scenes(d.val_scenes) for d in DATASETS)
-            bar = progress.add_task(head, total=samples)
-
-            def tell(url: str, done: int, total: int, bar: TaskID = bar) -> None:
-                progress.advance(bar)
-
-            demo.scores[head] = evaluate(demo.runs[head].out, demo.shards("val"), device="cpu", progress=tell)
+    configs = {head: train_config(demo.settings, head) for head in HEADS}
+    runs = demo.settings.out / "runs"
+    for head, (run, scores) in train_and_score(
+        configs, runs, demo.shards("train"), demo.shards("val"), console
+    ).items():
+        demo.runs[head], demo.scores[head] = run, scores
     results = {head: [e.to_dict() for e in evaluations] for head, evaluations in demo.scores.items()}
     (demo.settings.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

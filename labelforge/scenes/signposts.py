@@ -21,7 +21,7 @@ __all__ = ["deal_signs", "put_up_signs"]
 
 Rectangle = tuple[float, float, float, float]
 
-_SMALLEST, _LARGEST = 0.04, 0.145
+_SMALLEST, _LARGEST = 0.05, 0.2
 """Width of a sign, in widths of the picture."""
 _TRIES = 80
 
