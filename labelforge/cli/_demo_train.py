@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from labelforge.errors import LabelforgeError
+
 if TYPE_CHECKING:
     from labelforge.trainer.config import TrainConfig
     from labelforge.trainer.evaluation import Evaluation
@@ -72,6 +74,10 @@ def _job(
 
     torch.set_num_threads(threads)
     result = train_network(train, out, config, progress=_Teller(name, config.steps, queue))
+    if result.stopped_by is not None:
+        raise LabelforgeError(
+            f"training of {name} was stopped by signal {result.stopped_by}", cure="Run the demo again."
+        )
     queue.put((name, config.steps, config.steps, "scoring"))
     evaluations = evaluate(out, val, device="cpu")
     queue.put((name, config.steps, config.steps, "done"))
