@@ -18,7 +18,7 @@ from typing import Any
 from labelforge.errors import ShardError, TaxonomyError, did_you_mean
 from labelforge.label_sets import SEPARATOR, joined_row
 from labelforge.mapping import LabelMapping, LabelRow
-from labelforge.shards import LabelRecord, Manifest, TaxonomyRecord, open_folder
+from labelforge.shards import LabelRecord, Manifest, TaxonomyRecord, open_folder, stored_mapping, stored_taxonomy
 from labelforge.taxonomy import Taxonomy
 from labelforge.treediff import MappingDiff, TreeDiff
 
@@ -84,9 +84,8 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
     """What a tree changes in one folder of shards; the errors of :func:`retarget`. Nothing is written."""
     folder = open_folder(url)
     manifest = Manifest.load(folder)
-    old_tree = Taxonomy.from_dict(manifest.taxonomy.definition)
-    records = [record.model_dump(exclude={"pixels"}) for record in manifest.labels]
-    old = LabelMapping.from_records(old_tree, manifest.dataset, records)
+    old_tree = stored_taxonomy(manifest, folder)
+    old = stored_mapping(manifest, old_tree, folder)
     try:
         native = LabelMapping.load(tree, manifest.dataset)
     except TaxonomyError as fault:

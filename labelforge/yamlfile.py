@@ -68,16 +68,17 @@ class YamlFile:
         """Parse a string; the arguments and errors of :meth:`load`."""
         try:
             root = _compose(text)
+            lines: dict[KeyPath, int] = {(): 1}
+            data = None if root is None else _Builder(path, error, lines).build(root, (), ())
+        except RecursionError:
+            cure = "Write it flatter: hundreds of levels are more than Python can read."
+            raise error("nested too deeply", where=path, cure=cure) from None
         except yaml.MarkedYAMLError as fault:
             mark = fault.problem_mark or fault.context_mark
             line = None if mark is None else mark.line + 1
             raise error(f"not valid YAML: {fault.problem}", where=path, line=line, cure=_YAML_CURE) from None
         except yaml.YAMLError as fault:
             raise error(f"not valid YAML: {fault}", where=path, cure=_YAML_CURE) from None
-        lines: dict[KeyPath, int] = {(): 1}
-        if root is None:
-            return cls(path, None, lines, error)
-        data = _Builder(path, error, lines).build(root, (), ())
         return cls(path, data, lines, error)
 
     def line(self, at: KeyPath) -> int:
@@ -160,10 +161,14 @@ def _compose_fast(text: str) -> yaml.Node | None:
         parser.dispose()
 
 
+_LONGEST_INT = 1000  # digits; Python reads up to 4300. What is longer stays text and is refused as that.
+
+_SHOWN = 60  # characters of a wrong value that a message repeats
+
 _SCALARS: dict[str, Callable[[str], Any]] = {
     "tag:yaml.org,2002:bool": lambda text: text.lower() == "true",
     "tag:yaml.org,2002:null": lambda _: None,
-    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:int": lambda text: int(text) if len(text) <= _LONGEST_INT else text,
     "tag:yaml.org,2002:float": lambda text: float(text.replace(".inf", "inf").replace(".nan", "nan")),
     "tag:yaml.org,2002:str": str,
 }
@@ -217,6 +222,8 @@ def _explain(model: type[BaseModel], fault: Any, at: KeyPath) -> tuple[str, str 
         return f"the key {str(at[-1])!r} is missing", f"Add '{at[-1]}: ...'."
     message = str(fault["msg"]).removeprefix("Value error, ")
     got = fault.get("input")
+    if isinstance(got, str) and len(got) > _SHOWN:
+        got = got[:_SHOWN] + "..."
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else f" (got {_kind(got)})"
     return f"{name}: {message[:1].lower()}{message[1:]}{shown}", None
 

@@ -19,7 +19,7 @@ from typing import Any
 from labelforge.errors import ShardError
 from labelforge.lint import Signal, SupervisionTable
 from labelforge.mapping import LabelMapping, LabelTarget, Supervision
-from labelforge.shards import Manifest, open_folder
+from labelforge.shards import Manifest, open_folder, stored_mapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Node, Taxonomy
 
@@ -167,11 +167,13 @@ def counted_mappings(
     records: dict[str, dict[str, dict[str, Any]]] = {}
     counts: dict[str, dict[str, int]] = {}
     for folder in folders:
-        manifest = Manifest.load(open_folder(folder))
+        place = open_folder(folder)
+        manifest = Manifest.load(place)
         cure = f"Run: labelforge retarget {os.fspath(folder)} --taxonomy {tree.name}"
         if manifest.taxonomy.digest != tree.digest:
             what = f"these shards were made for another tree (taxonomy {manifest.taxonomy.name!r}), not {tree.name!r}"
             raise ShardError(what, where=folder, cure=cure)
+        stored_mapping(manifest, tree, place)  # a broken row is found while its file is known
         rows = records.setdefault(manifest.dataset, {})
         pixels = counts.setdefault(manifest.dataset, {})
         for label in manifest.labels:

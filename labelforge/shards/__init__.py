@@ -22,7 +22,7 @@ from labelforge.shards.manifest import (
     TaxonomyRecord,
     Totals,
 )
-from labelforge.shards.reader import Sample, ShardReader
+from labelforge.shards.reader import Sample, ShardReader, stored_mapping, stored_taxonomy
 from labelforge.shards.storage import Folder, open_folder
 from labelforge.shards.writer import EncodedSample, escape_key, write_shard
 
@@ -48,5 +48,7 @@ __all__ = [
     "encode_label",
     "escape_key",
     "open_folder",
+    "stored_mapping",
+    "stored_taxonomy",
     "write_shard",
 ]

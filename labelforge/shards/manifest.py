@@ -77,7 +77,9 @@ class ShardIndex(_Record):
     sha256: str = Field(description="Hex digest of the tar file.")
     size: PositiveInt = Field(description="Length of the tar file in bytes.")
     options: dict[str, Any] = Field(description="What the conversion was asked for.")
-    inputs: str = Field(description="Hex digest of the options, the source files' names and sizes, and the palette.")
+    inputs: str = Field(
+        description="Hex digest of the options, the source files' boxes, names and sizes, and the palette."
+    )
     samples: tuple[SampleRecord, ...] = Field(description="In the order of the tar file.")
     skipped: tuple[SkippedSample, ...] = Field((), description="Source samples that were left out.")
 
@@ -186,7 +188,7 @@ def _load(model: type[Model], folder: Folder, name: str) -> Model:
     again = "Copy it again, or run convert again with --overwrite."
     try:
         content = json.loads(bytes(folder.read(name)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShardError(f"is not JSON ({error}): garbled or cut short", where=place, cure=again) from error
     version = content.get("version") if isinstance(content, dict) else None
     if not isinstance(version, int):

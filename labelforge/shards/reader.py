@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ShardError
+from labelforge.errors import ShardError, TaxonomyError
 from labelforge.mapping import LabelMapping
 from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
-from labelforge.shards.manifest import Manifest, SampleRecord, ShardIndex, ShardRecord
-from labelforge.shards.storage import open_folder
+from labelforge.shards.manifest import MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
+from labelforge.shards.storage import Folder, open_folder
 from labelforge.taxonomy import Taxonomy
 
-__all__ = ["Sample", "ShardReader"]
+__all__ = ["Sample", "ShardReader", "stored_mapping", "stored_taxonomy"]
 
 _CHUNK = 1 << 24
 
@@ -127,10 +127,10 @@ class ShardReader:
         """The tree that the manifest holds.
 
         Raises:
-            ShardError: The tree's definition and its digest do not fit together.
+            ShardError: The tree's definition is broken, or its digest is another one.
         """
         record = self.manifest.taxonomy
-        tree = Taxonomy.from_dict(record.definition)
+        tree = stored_taxonomy(self.manifest, self._folder)
         if tree.digest != record.digest:
             raise ShardError(
                 f"the manifest's taxonomy {record.name!r} does not have the digest stated beside it",
@@ -141,9 +141,12 @@ class ShardReader:
 
     @cached_property
     def mapping(self) -> LabelMapping:
-        """The label table: what the values of the label maps mean in the tree."""
-        records = [record.model_dump(exclude={"pixels"}) for record in self.manifest.labels]
-        return LabelMapping.from_records(self.taxonomy, self.dataset, records)
+        """The label table: what the values of the label maps mean in the tree.
+
+        Raises:
+            ShardError: The table or the tree is broken.
+        """
+        return stored_mapping(self.manifest, self.taxonomy, self._folder)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -249,3 +252,38 @@ class ShardReader:
                 where=self._folder.place(shard.name),
                 cure="Remove both and run the same convert command again.",
             )
+
+
+def stored_taxonomy(manifest: Manifest, folder: Folder) -> Taxonomy:
+    """The tree that a folder's manifest holds.
+
+    Raises:
+        ShardError: Its definition is broken.
+    """
+    try:
+        return Taxonomy.from_dict(manifest.taxonomy.definition)
+    except TaxonomyError as fault:
+        raise _garbled(folder, f"taxonomy: {fault.what}") from fault
+
+
+def stored_mapping(manifest: Manifest, tree: Taxonomy, folder: Folder) -> LabelMapping:
+    """The label table that a folder's manifest holds.
+
+    Args:
+        manifest: The manifest.
+        tree: The tree that it holds.
+        folder: Where it lies, for messages.
+
+    Raises:
+        ShardError: A row is broken.
+    """
+    records = [record.model_dump(exclude={"pixels"}) for record in manifest.labels]
+    try:
+        return LabelMapping.from_records(tree, manifest.dataset, records)
+    except TaxonomyError as fault:
+        raise _garbled(folder, f"{fault.where}: {fault.what}") from fault
+
+
+def _garbled(folder: Folder, what: str) -> ShardError:
+    cure = "It was garbled or edited by hand: copy it again, or run convert again with --overwrite."
+    return ShardError(what, where=folder.place(MANIFEST_NAME), cure=cure)

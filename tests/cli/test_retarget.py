@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
-from labelforge.errors import LabelforgeError
+from labelforge.errors import LabelforgeError, ShardError
 from labelforge.shards import ShardReader
 from tests.core.test_retarget import NEW, OLD, convert, tree_folder
 
@@ -39,6 +41,25 @@ def test_the_difference_is_printed_with_its_pixels(shards: Path) -> None:
     again = run(shards, "--taxonomy", new)
     assert "nothing changes" in again.stdout
     assert again.exit_code == 0
+
+
+def test_a_garbled_manifest_is_named_whatever_is_wrong_in_it(shards: Path) -> None:
+    file = shards / "manifest.json"
+    good = json.loads(file.read_text())
+
+    def fault(**change: Any) -> str:
+        file.write_text(json.dumps(good | change))
+        with pytest.raises(ShardError) as caught:
+            CliRunner().invoke(
+                cli, ["retarget", str(shards), "--taxonomy", str(shards.parent / "new")], catch_exceptions=False
+            )
+        assert str(caught.value).startswith(f"{file}: ") and "garbled or edited by hand" in str(caught.value)
+        return str(caught.value)
+
+    rows = good["labels"]
+    assert "taxonomy: the key 'name' is missing" in fault(taxonomy=good["taxonomy"] | {"definition": {}})
+    assert "row 3: unknown node 'lefft'" in fault(labels=[*rows[:3], rows[3] | {"target": "lefft"}, *rows[4:]])
+    assert "row 2: row number 7 stands there" in fault(labels=[*rows[:2], rows[2] | {"row": 7}, *rows[3:]])
 
 
 def test_the_taxonomy_must_be_named(shards: Path) -> None:

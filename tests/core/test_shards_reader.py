@@ -148,6 +148,7 @@ def append(path: Path) -> None:
         (remove("manifest.json"), "", "holds no manifest.json"),
         (cut("manifest.json", 100), "/manifest.json", "is not JSON"),
         (cut("manifest.json", 0), "/manifest.json", "is not JSON"),
+        (lambda p: (p / "manifest.json").write_text("[" * 100_000), "/manifest.json", "is not JSON"),
         (edit("manifest.json", lambda m: m.clear()), "/manifest.json", "it states no version"),
         (edit("manifest.json", lambda m: m.update(version=2)), "/manifest.json", "has format version 2; .* reads 1"),
         (edit("manifest.json", lambda m: m.update(version=0)), "/manifest.json", "version 0; .* Convert the dataset"),
@@ -169,7 +170,7 @@ def append(path: Path) -> None:
         ),
     ],
 )
-def test_damage_is_found_on_opening(tmp_path: Path, damage: Callable[[Path], None], place: str, what: str) -> None:
+def test_damage_is_found_on_opening(tmp_path: Path, damage: Callable[[Path], object], place: str, what: str) -> None:
     folder(tmp_path)
     damage(tmp_path)
     with pytest.raises(ShardError, match=what) as caught:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from labelforge.errors import TaxonomyError
-from labelforge.taxonomy import shipped_folder
+from labelforge.taxonomy import Taxonomy, shipped_folder
 from labelforge.yamlfile import YamlFile
 
 SHIPPED = sorted(shipped_folder().rglob("*.yaml"))
@@ -48,3 +48,15 @@ def test_broken_yaml_is_told_in_the_exact_parsers_words(fault: str) -> None:
     assert str(caught.value).startswith(f"x.yaml:{line}: not valid YAML: ")
     assert words in str(caught.value)
     assert "Check indentation" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: " + "{a: " * 3000 + "x" + "}" * 3000, "[" * 5000])
+def test_nesting_without_end_is_an_error_of_the_file(text: str) -> None:
+    with pytest.raises(TaxonomyError, match=r"^x\.yaml: nested too deeply\. Write it flatter"):
+        YamlFile.parse(text, "x.yaml")
+
+
+def test_a_number_too_long_for_python_is_told_with_its_line() -> None:
+    text = "name: t\ntree: {r: [a, b]}\nnodes:\n  a: {id: " + "9" * 5000 + "}\n"
+    with pytest.raises(TaxonomyError, match=r"^<text>:4: id: input should be a valid integer \(got '9{60}\.\.\.'\)"):
+        Taxonomy.parse(text)
