@@ -75,3 +75,11 @@ def main() -> None:
         # The reader of our output has gone (a pager that was quit); there is nobody to tell.
         sys.stderr.close()
         sys.exit(141)
+    except OSError as fault:
+        # A file or folder that nobody expected to be out of reach (no rights, a name too long, a failing disk).
+        if fault.filename is None:
+            raise
+        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        cure = "Check the path, and that you may read it."
+        click.echo(f"{fault.filename}: cannot be used ({fault.strerror or fault}). {cure}", err=True)
+        sys.exit(2)

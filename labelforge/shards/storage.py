@@ -255,9 +255,11 @@ def open_folder(url: str | os.PathLike[str]) -> Folder:
     """The folder at a path or an fsspec URL; it need not exist yet.
 
     Raises:
-        ShardError: The URL's protocol is unknown or its package is not installed.
+        ShardError: The URL is empty, or its protocol is unknown or its package not installed.
     """
     text = os.fspath(url)
+    if not text:
+        raise ShardError("the name of a folder of shards is empty", cure="Name one; '.' is the current folder.")
     return LocalFolder(text) if "://" not in text or text.startswith("file://") else RemoteFolder(text)
 
 

@@ -1,0 +1,47 @@
+"""The one place where exceptions become a line on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelforge.cli import main
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int | str | None:
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["labelforge", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("convert", "cityscapes", "x" * 5000, "out"),
+        ("convert", "cityscapes", ".", "out", "--taxonomy", "x" * 5000),
+        ("lint", "x" * 5000),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert call(monkeypatch, *arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: xxx") and "File name too long" in lines[-1]
+    assert lines[-1].endswith("Check the path, and that you may read it.")
+
+
+def test_a_folder_without_rights_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # tests may run as root, to whom nothing is forbidden
+    assert call(monkeypatch, "convert", "cityscapes", tmp_path, tmp_path / "out") == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error == f"error: {tmp_path}: cannot be used (Permission denied). Check the path, and that you may read it."
