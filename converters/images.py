@@ -188,7 +188,7 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
         (H, W) uint8 or uint16 (int32 for 32 bit grey).
 
     Raises:
-        DatasetError: The file is missing, cut short, or a colour picture.
+        DatasetError: The file is missing, cut short, a colour picture, or a JPEG.
     """
     try:
         data = path.read_bytes()
@@ -198,12 +198,15 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
         raise DatasetError(what, where=path, cure=cure) from error
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            mode = picture.mode
+            mode, form = picture.mode, picture.format
             scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
             values = np.asarray(picture)
-            _check_end(data, picture.format)
+            _check_end(data, form)
     except _BROKEN as error:
         raise _broken(path, len(data), error) from error
+    if form in ("JPEG", "MPO"):
+        cure = "Give the label pictures as published; ids that went through JPEG are lost."
+        raise DatasetError("is a JPEG, which does not keep label ids", where=path, cure=cure)
     if mode == "1":
         return values.astype(np.uint8)
     if values.ndim != 2 or mode not in ("P", "L", "I", "I;16", "I;16B"):

@@ -26,6 +26,8 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
     """
     names = folder.names()
     ours = [name for name in names if _SHARD.fullmatch(name) or name in (MANIFEST_NAME, REPORT_NAME)]
+    if ours == [REPORT_NAME]:
+        ours = []  # a conversion leaves its report beside shards: this one is of something else
     foreign = [name for name in names if name not in ours and not name.startswith(".")]
     if foreign:
         shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")

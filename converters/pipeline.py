@@ -188,8 +188,8 @@ def _tasks(
 
 
 def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> list[Any]:
-    """The key and the files of a sample with their lengths: what tells that a source has changed."""
-    sizes: list[Any] = [source.key]
+    """What tells that a source has changed: its key, what was noted of it (boxes), its files with their lengths."""
+    sizes: list[Any] = [source.key, dict(source.meta)]
     for path in converter.files(source):
         try:
             sizes.append([path.name, path.stat().st_size])

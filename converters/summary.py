@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversion", "LabelLine", "label_lines", "row_colors", "row_node", "terminal_summary"]
 
+_NAME_WIDTH = 44  # columns of the terminal; a longer name may break (all of Vistas 1.2 and nearly all of 2.0 fit)
+
 
 @dataclass(frozen=True)
 class Conversion:
@@ -89,18 +91,23 @@ def terminal_summary(conversion: Conversion) -> RenderableType:
     table = Table(
         title=f"{conversion.title}, {conversion.manifest.split}", title_justify="left", box=None, pad_edge=False
     )
-    table.add_column("label", overflow="fold")
-    table.add_column("pixels in", justify="right")
-    table.add_column("share", justify="right")
-    table.add_column("became", overflow="fold")
-    table.add_column("not used, because")
     lines = label_lines(conversion)
+    longest = max((len(line.name) for line in lines if line.pixels), default=0)
+    # Names are the one thing that breaks in the middle of a word: they get their room first.
+    table.add_column("label", overflow="fold", no_wrap=longest <= _NAME_WIDTH)
+    table.add_column("pixels in", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("became", overflow="fold")  # or why not: a column for that would leave the names no room
     for line in lines:
         if line.pixels:
             share = f"{line.pixels / totals.pixels:.2%}"
             style = "dim" if line.why_not else None
             table.add_row(
-                Text(line.name), f"{line.pixels:,}", share, Text(line.became), Text(line.why_not), style=style
+                Text(line.name),
+                f"{line.pixels:,}",
+                share,
+                Text(line.became or f"not used: {line.why_not}"),
+                style=style,
             )
     absent = sum(not line.pixels and line.row > 0 for line in lines)
     parts: list[RenderableType] = [table, Text(f"\n{_totals(conversion)}")]
@@ -115,8 +122,9 @@ def _totals(conversion: Conversion) -> str:
     totals, shards = conversion.manifest.totals, conversion.manifest.shards
     kept = f" ({conversion.kept} kept from before)" if conversion.kept else ""
     skipped = f", {len(totals.skipped)} left out" if totals.skipped else ""
+    count = f"{totals.samples:,} sample{'s' * (totals.samples != 1)} in {len(shards)} shard{'s' * (len(shards) != 1)}"
     return (
-        f"{totals.samples:,} samples in {len(shards)} shard{'s' * (len(shards) != 1)}{kept}{skipped}; "
+        f"{count}{kept}{skipped}; "
         f"{totals.pixels:,} pixels: {totals.used / totals.pixels:.1%} used, "
         f"{totals.ignored / totals.pixels:.1%} ignored, {totals.unannotated / totals.pixels:.1%} not annotated"
     )

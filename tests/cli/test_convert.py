@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_a_conversion_and_its_summary(tmp_path: Path) -> None:
     text = re.sub(r" +", " ", result.stdout)
     assert "Cityscapes, train" in text
     assert re.search(r"\nroad [\d,]+ \d\.\d\d% driveable except parking\s", text)
-    assert re.search(r"\nstatic [\d,]+ \d\.\d\d% any object without a class of its own\s", text)
+    assert re.search(r"\nstatic [\d,]+ \d\.\d\d% not used: any object without a class of its own\s", text)
     assert "5 samples in 3 shards; 3,000 pixels: " in text
     assert "1 of 35 labels have no pixel here." in text
     assert text.rstrip().endswith(f"{tmp_path}/out/report.html")
@@ -45,6 +46,21 @@ def test_boxes_and_options_of_a_dataset(tmp_path: Path) -> None:
         "mapillary-vistas", tmp_path / "vistas", tmp_path / "out", "--split", "validation", "-o", "release=1.2"
     )
     assert '"dataset": "mapillary-vistas-1.2"' in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def test_the_summary_breaks_no_name_of_vistas_at_80_columns(tmp_path: Path) -> None:
+    write_vistas(tmp_path / "vistas", releases=["1.2"])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(
+        cli, ["convert", "mapillary-vistas", *map(str, (tmp_path / "vistas", tmp_path / "out", "--split=validation"))]
+    )
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines[:-1])) <= 80  # the last one is the report's path
+    labels = json.loads((tmp_path / "out" / "manifest.json").read_text())["labels"]
+    shown = {line.split()[0] for line in lines if "%" in line}
+    names = {label["native_name"] for label in labels if label["pixels"]}
+    assert max(map(len, names)) > 30
+    assert names <= shown
+    assert "not used: no label was given" in " ".join(result.stdout.split())
 
 
 def test_samples_left_out_are_listed(tmp_path: Path) -> None:

@@ -375,3 +375,16 @@ def test_every_real_box_is_inside_an_image_of_the_real_size(shared_data: Path) -
         for sign in signs:
             assert 0 <= sign.left <= sign.right < 1360
             assert 0 <= sign.top <= sign.bottom < 800
+
+
+def test_a_line_corrected_in_place_is_converted_again(tmp_path: Path) -> None:
+    root, out = make(tmp_path / "root"), tmp_path / "out"
+    convert("gtsdb", root, out, split="train")
+    path = root / "gt.txt"
+    path.write_text(GT.replace("00003.ppm;10;4;20;14;2\n", "00003.ppm;10;4;20;14;3\n"))  # no byte longer
+    assert convert("gtsdb", root, out, split="train").kept == 0
+    reader = ShardReader(out)
+    labels = reader[reader.keys.index("00003")].label
+    names = {reader.mapping.rows[row].native_id for row in np.unique(labels).tolist()}
+    assert names == {None, 3, 11}
+    assert convert("gtsdb", root, out, split="train").kept == 1

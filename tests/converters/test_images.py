@@ -74,6 +74,13 @@ def test_damaged_label_maps(tmp_path: Path, kept: int) -> None:
     assert "--on-error skip" in str(e.value) and "0x" not in str(e.value)
 
 
+def test_label_ids_do_not_come_from_a_jpeg_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "label.png"
+    Image.fromarray(np.full((20, 30), 7, dtype=np.uint8)).save(path, "JPEG")
+    with pytest.raises(DatasetError, match=r"label\.png: is a JPEG, which does not keep label ids\. Give the label"):
+        read_label_map(path)
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "ppm"])
 def test_damaged_images_at_every_length(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"image.{suffix}", picture(0))

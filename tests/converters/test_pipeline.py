@@ -184,6 +184,28 @@ def test_files_of_others_are_not_touched(root: Path, tmp_path: Path) -> None:
     assert list(contents(out)) == [*FILES, "thesis.tex"]
 
 
+def test_a_report_of_something_else_is_not_replaced(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("the quarter's figures")
+    for overwrite in (False, True):
+        with pytest.raises(
+            ShardError, match=r"out: holds files that are no shards: report\.html\. Give a new or empty"
+        ):
+            run(root, out, overwrite=overwrite)
+    assert contents(out) == {"report.html": b"the quarter's figures"}
+
+
+def test_an_empty_output_name_is_not_the_current_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ShardError, match=r"the name of a folder of shards is empty\. Name one"):
+        run(root, "")
+    assert not list((tmp_path / "here").iterdir())
+
+
 def test_tar_files_of_others_are_not_replaced(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "shard-00000.tar").write_bytes(b"another tool's")
