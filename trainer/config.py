@@ -251,9 +251,17 @@ def _parse_setting(text: str) -> dict[str, Any]:
         data: Any = YamlFile.parse(value, error=ConfigError).data
     except ConfigError as fault:
         raise ConfigError(fault.what, where=f"--set {text}", cure="The value is read as YAML; quote it.") from None
-    for part in reversed(key.strip().split(".")):
+    for part in reversed(_parts(key.strip())):
         data = {part: data}
     return dict(data)
+
+
+def _parts(key: str) -> list[str]:
+    """A dotted key as its parts. Below a free mapping the rest is one key: names of datasets may hold dots."""
+    for name, kind, _, _ in describe_fields():
+        if kind == "mapping" and key.startswith(f"{name}."):
+            return [*name.split("."), key.removeprefix(f"{name}.")]
+    return key.split(".")
 
 
 def _overlay(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

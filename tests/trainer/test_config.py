@@ -49,6 +49,13 @@ def test_settings_lie_over_the_file_and_mappings_merge(tmp_path: Path) -> None:
     assert config.model.weights is None
 
 
+def test_a_key_of_a_free_mapping_may_hold_dots() -> None:
+    settings = ["data.batch.mapillary-vistas-1.2=3", "data.batch.gtsdb=2", "loss.nodes.sign/no. 5=0.5"]
+    config = load_config(None, settings)
+    assert config.data.batch == {"mapillary-vistas-1.2": 3, "gtsdb": 2}
+    assert config.loss.nodes == {"sign/no. 5": 0.5}
+
+
 def test_a_dumped_configuration_reads_back_equal(tmp_path: Path) -> None:
     config = load_config(None, ["data.batch={mapillary-vistas-1.2: 2}", "optim.cuts=[]", "optim.weight_decay=1e-05"])
     path = write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))
