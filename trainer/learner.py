@@ -30,6 +30,7 @@ class Learner:
         table: Target table of the run.
         config: Configuration of the run.
         processes: Where to compute, and with whom.
+        pretrained: Load the backbone's weights, if the configuration names any; not needed before :meth:`restore`.
 
     Attributes:
         network: The network, in training mode.
@@ -41,14 +42,16 @@ class Learner:
         CheckpointError: The backbone's weights do not fit.
     """
 
-    def __init__(self, table: TargetTable, config: TrainConfig, processes: Processes) -> None:
+    def __init__(
+        self, table: TargetTable, config: TrainConfig, processes: Processes, *, pretrained: bool = True
+    ) -> None:
         torch.manual_seed(config.seed)
         self._config = config
         self._device = processes.device
         self._table = TableTensors.of(table, self._device)
         self._lambdas = loss_weights(table, config.loss).to(self._device)
         self._half = wants_bfloat16(config, self._device)
-        self.network = network_for(table, config.model).to(self._device).train()
+        self.network = network_for(table, config.model, pretrained=pretrained).to(self._device).train()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = ExponentialMovingAverage(self.network, config.ema.decay)
         self.rate = config.optim.lr

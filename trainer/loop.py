@@ -97,7 +97,7 @@ def train(
     if checkpoint is not None:
         _check_same_run(checkpoint, config, table)
     with join_processes(config.device) as processes:
-        learner = Learner(table, config, processes)
+        learner = Learner(table, config, processes, pretrained=checkpoint is None)
         if checkpoint is not None:
             learner.restore(checkpoint)
         plan = BatchPlan(

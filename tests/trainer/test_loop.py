@@ -21,7 +21,7 @@ from labelforge.trainer.config import load_config
 from labelforge.trainer.learner import Learner
 from labelforge.trainer.loop import train
 from labelforge.trainer.metrics_log import LogLine, read_log
-from tests.trainer.tiny import DEFINITION, make_shards, open_both, tiny_backbone, tiny_config
+from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_backbone, tiny_config
 
 
 class SignalAt:
@@ -163,6 +163,16 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_again(readers: list[
     (run / "config.yaml").write_text((tmp_path / "whole" / "config.yaml").read_text())
     assert train(readers, run, resume=True).step == 4
     assert measured(run) == measured(tmp_path / "whole")
+
+
+def test_resuming_needs_the_backbones_weights_no_more(readers: list[ShardReader], tmp_path: Path) -> None:
+    """They are in the checkpoint; the file they came from may be on another machine."""
+    file = tmp_path / "backbone.pth"
+    torch.save(TinyBackbone(8).state_dict(), file)
+    config = tiny_config(steps=2, model={"weights": str(file)})
+    train(readers, tmp_path / "run", config)
+    file.unlink()
+    assert train(readers, tmp_path / "run", config.model_copy(update={"steps": 3}), resume=True).step == 3
 
 
 def test_resuming_a_finished_run_changes_no_weight(readers: list[ShardReader], tmp_path: Path) -> None:
