@@ -42,6 +42,7 @@ def command(
     trained on. Images are evaluated whole, at their stored size.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from labelforge.errors import ConfigError
@@ -51,6 +52,8 @@ def command(
     for file in (csv_file, json_file):
         if file is not None and not file.parent.is_dir():  # said now, not after an hour of evaluation
             raise ConfigError("its folder does not exist", where=file, cure="Make the folder first.")
+        if file is not None and file.is_dir():
+            raise ConfigError("is a folder", where=file, cure="Name a file in it.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -58,7 +61,7 @@ def command(
 
         def advance(url: str, done: int, total: int) -> None:
             if url not in tasks:
-                tasks[url] = bar.add_task(url, total=total)
+                tasks[url] = bar.add_task(escape(url), total=total)
             bar.update(tasks[url], completed=done)
 
         found = evaluate(run, shards, device=device, short_side=short_side, progress=advance)
@@ -73,6 +76,7 @@ def command(
 
 
 def _class_table(evaluation: Evaluation) -> Table:
+    from rich.markup import escape  # a name like [void] is no markup
     from rich.table import Table
 
     scores = evaluation.scores
@@ -82,7 +86,7 @@ def _class_table(evaluation: Evaluation) -> Table:
         table.add_column(name, justify="right")
     for entry in scores.classes:
         if entry.pixels or entry.predicted:
-            table.add_row(entry.name, f"{entry.pixels:,}", _percent(entry.iou), _percent(entry.accuracy))
+            table.add_row(escape(entry.name), f"{entry.pixels:,}", _percent(entry.iou), _percent(entry.accuracy))
     return table
 
 
