@@ -191,7 +191,7 @@ def test_another_architecture_names_the_first_differences(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-@pytest.mark.parametrize("content", [None, b"", b"\x00\x01not weights", "cut"])
+@pytest.mark.parametrize("content", [None, b"", b"\x00\x01not weights", b"junk\n", b"hello", "cut"])
 def test_broken_weight_files(tmp_path: Path, name: str, content: bytes | str | None) -> None:
     path = tmp_path / name
     if content == "cut":
