@@ -62,11 +62,12 @@ class ConsoleProgress:
         if self._bar is not None:
             self._bar.show(line)
         else:
-            self._console.print(f"{self._title} {_plain(line, self._steps)}", highlight=False, soft_wrap=True)
+            text = f"{self._title} {_plain(line, self._steps)}"
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """See :class:`TrainProgress`."""
-        self._console.print(f"{self._title}: {text}", highlight=False, soft_wrap=True)
+        self._console.print(f"{self._title}: {text}", highlight=False, markup=False, soft_wrap=True)
 
     def end(self) -> None:
         """See :class:`TrainProgress`."""

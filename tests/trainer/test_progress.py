@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -39,6 +40,13 @@ def test_a_log_file_gets_one_plain_line_per_log_line() -> None:
         "demo 40/1000  loss 1.500: scene 1.250, traffic sign/front 2.500  lr 0.01  12.3 images/s  data wait 25%  "
         "left 0:32:00\n"
     )
+
+
+def test_brackets_in_names_are_shown() -> None:
+    console = Console(file=io.StringIO(), width=110, color_system=None)
+    ConsoleProgress("demo", console).log(replace(LINE, losses={"scene": 1.25, "[/void]": 2.5}))
+    assert isinstance(console.file, io.StringIO)
+    assert "scene 1.250, [/void] 2.500" in console.file.getvalue()
 
 
 def test_a_terminal_gets_a_bar_with_the_loss_of_every_classifier() -> None:
