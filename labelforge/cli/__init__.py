@@ -77,9 +77,11 @@ def main() -> None:
         sys.exit(141)
     except OSError as fault:
         # A file or folder that nobody expected to be out of reach (no rights, a name too long, a failing disk).
-        if fault.filename is None:
-            raise
+        if fault.errno is None:
+            raise  # not from the system: a fault of ours, whose place in the code matters
+        what = f"{fault.strerror}. Check the disk, and that there is room on it."  # as a write that fails says no path
+        if fault.filename is not None:
+            what = f"{fault.filename}: cannot be used ({fault.strerror}). Check the path, and that you may use it."
         click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        cure = "Check the path, and that you may read it."
-        click.echo(f"{fault.filename}: cannot be used ({fault.strerror or fault}). {cure}", err=True)
+        click.echo(what, err=True)
         sys.exit(2)

@@ -32,7 +32,7 @@ def test_a_path_that_the_system_refuses_is_one_line(
     assert call(monkeypatch, *arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("error: xxx") and "File name too long" in lines[-1]
-    assert lines[-1].endswith("Check the path, and that you may read it.")
+    assert lines[-1].endswith("Check the path, and that you may use it.")
 
 
 def test_a_folder_without_rights_is_one_line(
@@ -44,4 +44,28 @@ def test_a_folder_without_rights_is_one_line(
     monkeypatch.setattr(Path, "iterdir", refuse)  # tests may run as root, to whom nothing is forbidden
     assert call(monkeypatch, "convert", "cityscapes", tmp_path, tmp_path / "out") == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error == f"error: {tmp_path}: cannot be used (Permission denied). Check the path, and that you may read it."
+    assert error == f"error: {tmp_path}: cannot be used (Permission denied). Check the path, and that you may use it."
+
+
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    target = tmp_path / "tree.svg"
+    assert call(monkeypatch, "tree-viz", "iv2018", "--format", "svg", "-o", target) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert "No space left on device" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_is_not_the_systems_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("a bug")
+
+    monkeypatch.setattr("labelforge.cli.cli", fail)
+    with pytest.raises(OSError, match="a bug"):
+        main()
