@@ -15,9 +15,10 @@ from rich.console import Console
 
 from labelforge.errors import ConfigError, ShardError
 from labelforge.shards import ShardReader
-from labelforge.trainer.bench import SUITES, BenchConfig, BenchReport, loader, render, run_bench
+from labelforge.trainer.bench import SUITES, BenchConfig, BenchReport, infer, loader, render, run_bench
 from labelforge.trainer.bench.config import Scale, scale_of
 from labelforge.trainer.bench.workload import IGNORED, class_maps, label_rows, paper_table, stored_targets
+from labelforge.trainer.decision import decide
 from labelforge.trainer.loss import hierarchical_loss
 from labelforge.trainer.tables import TableTensors
 from tests.trainer import tiny
@@ -136,6 +137,21 @@ def test_the_stored_rival_is_the_same_loss_where_no_union_or_box_is() -> None:
         if not table.has_sets[j] and (stored[j] != IGNORED).any():
             expected = F.cross_entropy(logits[:, columns], stored[j].long(), ignore_index=IGNORED)
             assert ours[j].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_rival_of_the_decision_rule_finds_winners_with_the_same_reduction() -> None:
+    """``torch.argmax`` is several times slower on a CPU: beating it would say nothing about the rule."""
+    torch.manual_seed(0)
+    table = TableTensors.of(paper_table())
+    logits = torch.randn(1, 111, 5, 7)
+    with torch.profiler.profile() as rule:
+        decide(logits, table)
+    with torch.profiler.profile() as rival:
+        found = infer._argmax(logits)
+    assert torch.equal(found, logits.argmax(dim=1))
+    reductions = {"aten::max", "aten::argmax", "aten::amax"}
+    used = [{event.key for event in taken.key_averages()} & reductions for taken in (rule, rival)]
+    assert used[0] == used[1] != set()
 
 
 def test_loose_files_hold_what_the_shards_hold(tmp_path: Path) -> None:
