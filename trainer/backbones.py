@@ -33,6 +33,7 @@ __all__ = [
     "ResNet",
     "backbone_names",
     "build_backbone",
+    "initialise",
     "load_backbone_weights",
 ]
 
@@ -149,7 +150,7 @@ class ResNet(Backbone):
         self.layer2 = _stage(block, 64 * block.expansion, 128, blocks[1], begin=ends[0], end=ends[1])
         self.layer3 = _stage(block, 128 * block.expansion, 256, blocks[2], begin=ends[1], end=ends[2])
         self.layer4 = _stage(block, 256 * block.expansion, 512, blocks[3], begin=ends[2], end=ends[3])
-        _initialise(self)
+        initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, out_channels, ceil(H/stride), ceil(W/stride))."""
@@ -291,10 +292,19 @@ def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequenti
     )
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """He initialisation, in place; every block starts as its skip connection (Goyal et al. 2017, section 5.1).
+
+    With its last normalisation at zero, a fresh network is shallow at first and learns faster; loaded weights replace
+    all of this.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(layer, BasicBlock):
+            nn.init.zeros_(layer.bn2.weight)
+        elif isinstance(layer, Bottleneck):
+            nn.init.zeros_(layer.bn3.weight)
 
 
 def _shape(tensor: Tensor) -> str:

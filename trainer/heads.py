@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from labelforge.trainer.backbones import Bottleneck
+from labelforge.trainer.backbones import Bottleneck, initialise
 
 __all__ = ["HierarchicalHead"]
 
@@ -52,9 +52,7 @@ class HierarchicalHead(nn.Module):
         return torch.cat([classifier(bottleneck(shared)) for bottleneck, classifier in branches], dim=1)
 
     def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        initialise(self)
         for classifier in cast(Iterable[nn.Conv2d], self.classifiers):
             # Near-zero logits: every classifier starts undecided, whatever its number of children.
             nn.init.normal_(classifier.weight, std=0.01)

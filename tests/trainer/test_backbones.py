@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from labelforge.errors import CheckpointError, ConfigError
 from labelforge.trainer import backbones
-from labelforge.trainer.backbones import BACKBONES, Backbone, backbone_names, build_backbone, load_backbone_weights
+from labelforge.trainer.backbones import (
+    BACKBONES,
+    Backbone,
+    BasicBlock,
+    Bottleneck,
+    backbone_names,
+    build_backbone,
+    load_backbone_weights,
+)
 
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 PARAMETERS = {"resnet18": 11_176_512, "resnet34": 21_284_672, "resnet50": 23_508_032}
@@ -101,6 +109,7 @@ def randomise_statistics(net: nn.Module) -> None:
             assert module.running_mean is not None and module.running_var is not None
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.1, 0.5)
 
 
@@ -126,9 +135,20 @@ def test_dilation_computes_the_same_features_more_densely(name: str) -> None:
         torch.testing.assert_close(got[:, :, :: 32 // stride, :: 32 // stride], wanted, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_a_fresh_block_is_its_skip_connection(name: str) -> None:
+    """What a stage adds to its first block's projection is nothing before training: later blocks pass features on."""
+    net = build_backbone(name, 32).eval()
+    features = torch.rand(1, net.out_channels, 3, 4)
+    last = [m for m in net.modules() if isinstance(m, BasicBlock | Bottleneck)][-1]
+    with torch.no_grad():
+        torch.testing.assert_close(last(features), features)
+
+
 def test_channels_last_gives_the_same_features() -> None:
     torch.manual_seed(0)
     net = build_backbone("resnet18", 16).eval()
+    randomise_statistics(net)
     images = torch.randn(2, 3, 48, 64)
     with torch.no_grad():
         wanted = net(images)

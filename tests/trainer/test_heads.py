@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import pytest
 import torch
+from torch import nn
 
 from labelforge.trainer import HierarchicalHead
+from labelforge.trainer.backbones import Bottleneck
 
 SIZES = (4, 2, 3)
 
@@ -46,6 +51,8 @@ def test_context_widens_the_view() -> None:
     """The dilated 3x3 reaches 6 positions further to each side, on top of the bottleneck's 1."""
     for dilation, reach in ((0, 1), (6, 7)):
         head = HierarchicalHead(3, (2,), features=64, context_dilation=dilation).double().eval()
+        for block in cast(Iterable[Bottleneck], head.bottlenecks):
+            nn.init.ones_(block.bn3.weight)  # a fresh block passes its input on and sees nothing around it
         features = torch.randn(1, 3, 21, 21, dtype=torch.float64, requires_grad=True)
         head(features)[0, 0, 10, 10].backward()
         assert features.grad is not None

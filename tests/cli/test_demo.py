@@ -1,0 +1,80 @@
+"""The demo, end to end, with few scenes and steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from rich.console import Console
+
+from labelforge.cli._demo import HEADS, Settings, clear, run_demo
+from labelforge.cli._demo_report import score_table, verdict
+from labelforge.cli.demo import command
+from labelforge.errors import ConfigError
+from labelforge.shards import ShardReader
+
+DATASETS = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+
+
+def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    console = Console(width=100, record=True)
+    demo = run_demo(Settings(out, steps=2, share=0.04), console)
+
+    shown = console.export_text()
+    for title in ("Rendering", "Converting", "Drawing the tree", "Training", "Predicting"):
+        assert title in shown
+    results = json.loads((out / "results.json").read_text())
+    assert tuple(results) == HEADS
+    for head in HEADS:
+        assert tuple(entry["scores"]["dataset"] for entry in results[head]) == DATASETS
+        assert (out / "runs" / head / "report.html").is_file()
+    assert [ShardReader(p).dataset for p in demo.shards("train")] == list(DATASETS)
+
+    page = (out / "report.html").read_text()
+    assert page.count("<img") == 5 * 6, "two pictures of each dataset: image, truth and three predictions"
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+    assert verdict(demo) in page
+    ids = sorted((out / "predictions").glob("*.ids.png"))
+    assert len(ids) == 3
+    with Image.open(ids[0]) as image:
+        assert np.asarray(image).max() < 108
+
+    console = Console(width=100, record=True)
+    console.print(score_table(demo))
+    assert all(name in console.export_text() for name in (*HEADS, *DATASETS))
+
+
+def test_the_three_networks_see_the_same_batches(tmp_path: Path) -> None:
+    from labelforge.cli._demo import train_config
+
+    configs = [train_config(Settings(tmp_path, 10), head).model_dump() for head in HEADS]
+    for config in configs:
+        config["model"].pop("head")
+        config.pop("loss")
+    assert configs[0] == configs[1] == configs[2]
+
+
+def test_an_earlier_demo_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    clear(out)
+    (out / "runs").mkdir()
+    (out / "report.html").write_text("old")
+    clear(out)
+    assert [p.name for p in out.iterdir()] == [".labelforge-demo"]
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "mine.jpg").write_text("precious")
+    with pytest.raises(ConfigError, match="holds no earlier demo"):
+        clear(photos)
+    assert (photos / "mine.jpg").read_text() == "precious"
+    file = tmp_path / "file"
+    file.write_text("")
+    result = CliRunner().invoke(command, ["--out", str(file)])
+    assert isinstance(result.exception, ConfigError)
