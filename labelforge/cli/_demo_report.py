@@ -12,6 +12,7 @@ from rich.table import Table as TerminalTable
 
 from labelforge.cli._demo import HEADS, TAXONOMY, Demo, tree_picture
 from labelforge.report import (
+    Cell,
     Column,
     Facts,
     Figure,
@@ -51,17 +52,35 @@ def score_table(demo: Demo) -> TerminalTable:
     return table
 
 
-def verdict(demo: Demo) -> str:
-    """One sentence: where the hierarchical network is ahead of flat-union, and by how much."""
+def verdict(demo: Demo) -> tuple[str, ...]:
+    """Where the hierarchical network is ahead of flat-union and where not, and what that has to do with conflicts."""
     ahead: list[str] = []
     behind: list[str] = []
+    reasons: list[str] = []
     for hierarchical, union, *_ in _rows(demo):
-        gap = (hierarchical.scores.mean_accuracy or 0.0) - (union.scores.mean_accuracy or 0.0)
-        (ahead if gap > 0 else behind).append(f"{hierarchical.scores.dataset} ({100 * gap:+.1f} points)")
+        name, lost = hierarchical.scores.dataset, _uncovered(union)
+        gap = 100 * ((hierarchical.scores.mean_accuracy or 0.0) - (union.scores.mean_accuracy or 0.0))
+        (ahead if gap > 0 else behind).append(f"{name} ({gap:+.1f} points)")
+        if gap <= 0:
+            reasons.append(f"{lost:.0%} of its decisions on {name}")
+    first = (
+        f"In mean pixel accuracy the hierarchical network is ahead of flat-union on {_list(ahead)}." if ahead else ""
+    )
     if not behind:
-        return f"The hierarchical network is ahead of flat-union in mean pixel accuracy on {_list(ahead)}."
-    lead = f"is ahead of flat-union in mean pixel accuracy on {_list(ahead)}, but is" if ahead else "is"
-    return f"The hierarchical network {lead} not ahead of it on {_list(behind)}."
+        return (first,)
+    second = (
+        f"It is not ahead on {_list(behind)}. Rivals cost flat-union only those decisions that are no label of the "
+        f"dataset at all: {_list(reasons)}. A decision that is finer than a label counts as right here, so a dataset "
+        "whose labels are coarse hardly feels the conflict. And rivals share out what they have in common: with its "
+        "road divided among several, flat-union answers rare classes beside it sooner, which mean accuracy rewards "
+        "after so few steps."
+    )
+    return (first, second) if first else (second,)
+
+
+def _uncovered(evaluation: Evaluation) -> float:
+    """Share of the scored pixels that were decided for something that no label of the dataset contains."""
+    return evaluation.scores.uncovered / max(1, evaluation.scores.pixels)
 
 
 def write_report(demo: Demo, path: Path) -> None:
@@ -78,7 +97,7 @@ def write_report(demo: Demo, path: Path) -> None:
     page = (
         Page("labelforge demo", "One network, three datasets that disagree")
         .add("What was done", Text(*_STORY), Facts(facts))
-        .add("Scores", *_scores(demo), Text(verdict(demo), *_READING))
+        .add("Scores", *_scores(demo), Text(*verdict(demo), *_READING))
         .add("Where they differ", *_differences(demo))
         .add("Pictures", _gallery(demo))
         .add("Training", *_curves(demo))
@@ -115,12 +134,19 @@ def _samples(shards: Path) -> int:
     return len(ShardReader(shards))
 
 
-def _scores(demo: Demo) -> tuple[Table, Table]:
+def _scores(demo: Demo) -> tuple[Table, ...]:
     columns = (Column("dataset"), *(Column(head, True, ".1%") for head in HEADS))
     rows = [(row[0].scores.dataset, [e.scores for e in row]) for row in _rows(demo)]
     accuracy = tuple((name, *(s.mean_accuracy for s in scores)) for name, scores in rows)
     iou = tuple((name, *(s.mean_iou for s in scores)) for name, scores in rows)
-    return Table(columns, accuracy, "Mean pixel accuracy"), Table(columns, iou, "Mean IoU")
+    lost: tuple[tuple[Cell, ...], ...] = tuple(
+        (row[0].scores.dataset, *(_uncovered(e) for e in row)) for row in _rows(demo)
+    )
+    return (
+        Table(columns, accuracy, "Mean pixel accuracy"),
+        Table(columns, iou, "Mean IoU"),
+        Table(columns, lost, "Pixels decided for something that no label of the dataset contains"),
+    )
 
 
 def _differences(demo: Demo) -> list[Table]:

@@ -27,9 +27,11 @@ def command(out: Path, steps: int, seed: int) -> None:
     from rich.console import Console
 
     from labelforge.cli._demo import Settings, run_demo
-    from labelforge.cli._demo_report import score_table
+    from labelforge.cli._demo_report import score_table, verdict
 
     console = Console(stderr=True)
     demo = run_demo(Settings(out, steps, seed), console)
     Console().print(score_table(demo))
+    for paragraph in verdict(demo):
+        click.echo(click.wrap_text(paragraph, 80))
     click.echo(f"{out / 'report.html'}  (open it in a browser)")

@@ -13,7 +13,7 @@ from labelforge.scenes.street import FAR, Side, Strip
 __all__ = ["paint_ground"]
 
 _GRASS: tuple[Color, ...] = ((96, 122, 58), (112, 132, 66), (124, 132, 78), (86, 114, 52))
-_PAVING: tuple[Color, ...] = ((150, 146, 140), (164, 156, 146), (140, 138, 136), (156, 142, 130))
+_PAVING: tuple[Color, ...] = ((190, 176, 154), (198, 182, 162), (182, 164, 146), (196, 172, 152))
 _BIKE: tuple[Color, ...] = ((136, 76, 66), (128, 70, 62), (108, 104, 104))
 _WHITE: Color = (222, 222, 218)
 
