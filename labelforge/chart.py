@@ -113,7 +113,8 @@ def ticks(low: float, high: float, count: int, *, log: bool = False) -> tuple[fl
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(f * power for f in (1, 2, 5, 10) if f * power >= raw * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
+    round_numbers = tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
+    return round_numbers or ticks(low, high, count + 1)  # the span lies between two multiples: finer steps
 
 
 def _style(index: int) -> str:
