@@ -91,7 +91,7 @@ def write_report(demo: Demo, path: Path) -> None:
         ("Training images", sum(_samples(p) for p in demo.shards("train"))),
         ("Steps per network", settings.steps),
         ("Seed", settings.seed),
-        ("Training time", f"{sum(run.log[-1].seconds for run in demo.runs.values()):.0f} s"),
+        ("Training, side by side", f"{max(run.log[-1].seconds for run in demo.runs.values()):.0f} s"),
         ("All together", f"{sum(demo.seconds.values()):.0f} s"),
     )
     page = (
