@@ -5,9 +5,9 @@
 """
 
 from labelforge.converters.base import NO_ANNOTATION, Converter, NativeLabels, PixelLabels, Source, Unannotated
-from labelforge.converters.pipeline import convert
+from labelforge.converters.engine.pipeline import convert
+from labelforge.converters.engine.summary import Conversion, terminal_summary
 from labelforge.converters.registry import CONVERTERS, available, find_converter
-from labelforge.converters.summary import Conversion, terminal_summary
 
 __all__ = [
     "CONVERTERS",

@@ -209,7 +209,7 @@ class Converter(ABC):
     def sets(self, split: str) -> dict[int, frozenset[int]]:
         """Values that this converter draws where labels overlap and any of them may be shown: value -> native ids.
 
-        Each becomes a row of the label table (`labelforge.converters.sets`). None of the values is a native id.
+        Each becomes a row of the label table (`labelforge.converters.engine.sets`). None of the values is a native id.
         """
         del split
         return {}

@@ -8,7 +8,7 @@ images ``00000.ppm`` ... ``00899.ppm``; png and jpg copies of them are read as w
 with right and bottom inclusive. An image may come in several lines, in any order; an image without a line has no box
 and is a sample like any other. The benchmark splits by number: 00000-00599 for training, 00600-00899 for testing.
 
-Each box is filled with the shape that the tree gives its class (`labelforge.converters.raster`); `SIDES` says how that
+Each box is filled with the shape that the tree gives its class (`labelforge.converters.boxes`); `SIDES` says how that
 shape lies to the numbers of ``gt.txt``. Everything outside the boxes is not annotated.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.converters.base import Converter, Size, Source, check_root, list_files
-from labelforge.converters.raster import SHAPES, Overlaps, overlapping, rasterise
+from labelforge.converters.boxes import SHAPES, Overlaps, overlapping, rasterise
 from labelforge.errors import ConfigError, DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 
@@ -137,7 +137,7 @@ class Gtsdb(Converter):
 
     Args:
         root: The folder.
-        shapes: Shape by class id (names of `labelforge.converters.raster.SHAPES`); classes left out are rectangles.
+        shapes: Shape by class id (names of `labelforge.converters.boxes.SHAPES`); classes left out are rectangles.
         overlaps: What a pixel in boxes of several classes becomes.
 
     Raises:

@@ -9,21 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labelforge.trainer.backbones import BACKBONES, build_backbone
     from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
     from labelforge.trainer.config import TrainConfig, load_config
     from labelforge.trainer.decision import decide, decide_with_confidence
     from labelforge.trainer.ema import ExponentialMovingAverage
-    from labelforge.trainer.evaluation import Evaluation, evaluate
-    from labelforge.trainer.heads import HierarchicalHead
-    from labelforge.trainer.inference import Segmenter
-    from labelforge.trainer.loop import RunResult, train
+    from labelforge.trainer.evaluation.metrics import ConfusionMatrix, Scores
+    from labelforge.trainer.evaluation.scoring import Evaluation, evaluate
     from labelforge.trainer.loss import LossOutput, classifier_weights, hierarchical_loss
-    from labelforge.trainer.metrics import ConfusionMatrix, Scores
-    from labelforge.trainer.model import SegmentationNet, build_network, upsample
+    from labelforge.trainer.models.backbones import BACKBONES, build_backbone
+    from labelforge.trainer.models.heads import HierarchicalHead
+    from labelforge.trainer.models.network import SegmentationNet, build_network, upsample
     from labelforge.trainer.prediction import Prediction, predict
     from labelforge.trainer.progress import ConsoleProgress
+    from labelforge.trainer.segmenter import Segmenter
     from labelforge.trainer.tables import TableTensors
+    from labelforge.trainer.training import RunResult, train
 
 __all__ = [
     "BACKBONES",
@@ -56,33 +56,33 @@ __all__ = [
 ]
 
 _HOME = {
-    "BACKBONES": "backbones",
+    "BACKBONES": "models.backbones",
     "Checkpoint": "checkpoint",
-    "ConfusionMatrix": "metrics",
+    "ConfusionMatrix": "evaluation.metrics",
     "ConsoleProgress": "progress",
-    "Evaluation": "evaluation",
+    "Evaluation": "evaluation.scoring",
     "ExponentialMovingAverage": "ema",
-    "HierarchicalHead": "heads",
+    "HierarchicalHead": "models.heads",
     "LossOutput": "loss",
     "Prediction": "prediction",
-    "RunResult": "loop",
-    "Scores": "metrics",
-    "SegmentationNet": "model",
-    "Segmenter": "inference",
+    "RunResult": "training",
+    "Scores": "evaluation.metrics",
+    "SegmentationNet": "models.network",
+    "Segmenter": "segmenter",
     "TableTensors": "tables",
     "TrainConfig": "config",
-    "build_backbone": "backbones",
-    "build_network": "model",
+    "build_backbone": "models.backbones",
+    "build_network": "models.network",
     "classifier_weights": "loss",
     "decide": "decision",
     "decide_with_confidence": "decision",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.scoring",
     "find_checkpoint": "checkpoint",
     "hierarchical_loss": "loss",
     "load_config": "config",
     "predict": "prediction",
-    "train": "loop",
-    "upsample": "model",
+    "train": "training",
+    "upsample": "models.network",
 }
 
 

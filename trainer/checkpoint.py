@@ -32,7 +32,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
-from labelforge.trainer.data import compile_table
+from labelforge.trainer.data.datasets import compile_table
 
 __all__ = ["CHECKPOINTS", "Checkpoint", "find_checkpoint", "list_checkpoints", "save_checkpoint"]
 

@@ -10,14 +10,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from labelforge.errors import CheckpointError, ConfigError, TaxonomyError
 from labelforge.targets import TargetTable
-from labelforge.trainer.batches import Batch
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.config import LossConfig, ModelConfig, TrainConfig
+from labelforge.trainer.data.batches import Batch
+from labelforge.trainer.distributed import Processes
 from labelforge.trainer.ema import ExponentialMovingAverage
 from labelforge.trainer.loss import LossOutput, hierarchical_loss
-from labelforge.trainer.model import SegmentationNet, build_network, upsample
+from labelforge.trainer.models.network import SegmentationNet, build_network, upsample
 from labelforge.trainer.optim import learning_rate, make_optimizer, set_learning_rate
-from labelforge.trainer.processes import Processes
 from labelforge.trainer.tables import TableTensors
 
 __all__ = ["Learner", "loss_weights", "network_for"]

@@ -25,8 +25,8 @@ from PIL import Image, UnidentifiedImageError
 
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.report import Column, Page, Swatch, Table, Text, write_atomically
-from labelforge.trainer.inference import Segmenter
-from labelforge.trainer.label_map import IdLegend, legend_for
+from labelforge.trainer.id_maps import IdLegend, legend_for
+from labelforge.trainer.segmenter import Segmenter
 
 __all__ = ["IMAGE_SUFFIXES", "Prediction", "find_images", "output_names", "predict", "read_image"]
 

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from labelforge.trainer.metrics_log import LogLine
+from labelforge.trainer.log import LogLine
 
 __all__ = ["ConsoleProgress", "TrainProgress", "clock"]
 

@@ -65,9 +65,9 @@ def command(
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from rich.console import Console
 
+    from labelforge.bench import BenchConfig, render, run_bench
+    from labelforge.bench.config import suite_names
     from labelforge.report import write_atomically
-    from labelforge.trainer.bench import BenchConfig, render, run_bench
-    from labelforge.trainer.bench.config import suite_names
 
     config = BenchConfig(
         suites=suite_names(suites),

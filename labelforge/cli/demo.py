@@ -26,8 +26,8 @@ def command(out: Path, steps: int, seed: int) -> None:
     """
     from rich.console import Console
 
-    from labelforge.cli._demo import Settings, run_demo
-    from labelforge.cli._demo_report import score_table, verdict
+    from labelforge.demo.page import score_table, verdict
+    from labelforge.demo.stages import Settings, run_demo
 
     console = Console(stderr=True)
     demo = run_demo(Settings(out, steps, seed), console)

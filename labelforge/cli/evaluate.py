@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from labelforge.trainer.evaluation import Evaluation
+    from labelforge.trainer.evaluation.scoring import Evaluation
 
 __all__ = ["command"]
 
@@ -47,7 +47,7 @@ def command(
 
     from labelforge.errors import ConfigError
     from labelforge.report import write_atomically
-    from labelforge.trainer.evaluation import evaluate, scores_frame
+    from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
     for file in (csv_file, json_file):
         if file is not None and not file.parent.is_dir():  # said now, not after an hour of evaluation

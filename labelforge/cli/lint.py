@@ -23,7 +23,7 @@ def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | No
     use, classes known from boxes alone, mirror partners that disagree, and siblings of one colour; each with the reason
     and the cure. Ends with 1 if there is an error (with --strict, or a warning), with 2 if a file cannot be read.
     """
-    from labelforge.cli._output import narrow_console, write_json
+    from labelforge.console import narrow_console, write_json
     from labelforge.lint import lint_taxonomy
     from labelforge.lint.terminal import render
 

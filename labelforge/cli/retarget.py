@@ -24,7 +24,7 @@ def command(shards: tuple[str, ...], taxonomy: str) -> None:
     means in it, and the totals. Nothing is written unless all SHARDS fit. The colours of the label pictures and the
     report.html beside them stay those of the conversion.
     """
-    from labelforge.cli._output import narrow_console
+    from labelforge.console import narrow_console
     from labelforge.retarget import retarget
 
     console = narrow_console()

@@ -31,7 +31,7 @@ def schema_command(kind: str, out: str) -> None:
     \b
         # yaml-language-server: $schema=mapping.schema.json
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
-    from labelforge.cli._output import write_text
+    from labelforge.console import write_text
     from labelforge.schema import schema_text
 
     write_text(out, schema_text(kind))  # type: ignore[arg-type]  # click has checked the choice
@@ -47,7 +47,7 @@ def diff_command(old: str, new: str, json_file: str | None) -> None:
     Lists nodes that were removed, added, moved or put in another order, ids, mirrors and shapes that changed, and for
     every dataset that both map the labels that mean something else. Ends with 0 whatever it finds.
     """
-    from labelforge.cli._output import narrow_console, write_json
+    from labelforge.console import narrow_console, write_json
     from labelforge.treediff import diff_taxonomies
 
     difference = diff_taxonomies(old, new)

@@ -42,9 +42,9 @@ def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: t
     Starts under torchrun too, one process per GPU; a batch is then as many times larger.
     """
     from labelforge.trainer.config import load_config
-    from labelforge.trainer.loop import train
     from labelforge.trainer.progress import ConsoleProgress
     from labelforge.trainer.run_folder import CONFIG_NAME, check_folder
+    from labelforge.trainer.training import train
 
     if resume and config is None:
         config = check_folder(out, resume=True) / CONFIG_NAME

@@ -39,7 +39,7 @@ def command(
     Text shows it in the terminal; html is one self-contained page with a searchable tree and a sunburst; svg and png
     are for a paper, mermaid for a README, dot for Graphviz.
     """
-    from labelforge.cli._output import write_text
+    from labelforge.console import write_text
     from labelforge.errors import ConfigError
 
     kind = kind or _kind_of(output)

@@ -12,7 +12,7 @@ from labelforge.drawing.dot import draw_dot
 from labelforge.drawing.html import draw_html
 from labelforge.drawing.mermaid import draw_mermaid
 from labelforge.drawing.png import draw_png
-from labelforge.drawing.supervision import Dataset, Label, NodeFacts, Survey, counted_mappings, survey
+from labelforge.drawing.survey import Dataset, Label, NodeFacts, Survey, counted_mappings, survey
 from labelforge.drawing.svg import draw_svg
 from labelforge.drawing.text import draw_text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelforge.drawing.style import headline, hex_color, ink_on, node_caption, signals_in_words
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 
 __all__ = ["draw_dot"]
 

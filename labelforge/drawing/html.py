@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from labelforge.drawing.style import LEGEND, WORDS, headline, hex_color, ink_on, short_count, signals_in_words
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 from labelforge.report import environment
 from labelforge.taxonomy import Node
 

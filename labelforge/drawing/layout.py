@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labelforge.drawing.style import LEGEND, headline, ink_on, short_count
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 from labelforge.lint import Signal
 from labelforge.palette import Color
 from labelforge.taxonomy import Node

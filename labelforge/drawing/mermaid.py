@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from labelforge.drawing.style import headline, hex_color, ink_on, node_caption
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 
 __all__ = ["draw_mermaid"]
 

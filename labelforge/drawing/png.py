@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from labelforge.drawing.layout import Box, Drawing, Fork, Leader, Mark, Shape, Words, lay_out
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 from labelforge.lint import Signal
 from labelforge.palette import Color
 

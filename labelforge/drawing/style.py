@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 from labelforge.lint import Signal
 from labelforge.palette import Color
 from labelforge.taxonomy import Node

@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from labelforge.drawing.style import LEGEND, headline, hex_color, short_count
-from labelforge.drawing.supervision import Survey
+from labelforge.drawing.survey import Survey
 from labelforge.lint import Signal
 from labelforge.taxonomy import Node
 

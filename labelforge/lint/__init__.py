@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from labelforge.lint.acceptance import accept, stale_acceptance
 from labelforge.lint.case import Case
+from labelforge.lint.findings import SEVERITIES, Finding, LintReport, Severity
 from labelforge.lint.places import Places
-from labelforge.lint.report import SEVERITIES, Finding, LintReport, Severity
-from labelforge.lint.supervision import Signal, SupervisionTable
 from labelforge.lint.teaching import inseparable, no_signal, one_child, only_boxes
 from labelforge.lint.writing import lone_child, mirror_pair, same_colour, same_meaning, unused_label
 from labelforge.mapping import LabelMapping
+from labelforge.supervision import Signal, SupervisionTable
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import Boxes

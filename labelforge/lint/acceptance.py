@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from labelforge.lint.case import Case
-from labelforge.lint.report import Finding
-from labelforge.lint.supervision import Signal
+from labelforge.lint.findings import Finding
 from labelforge.mapping import Accepted
+from labelforge.supervision import Signal
 
 __all__ = ["accept", "stale_acceptance"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.lint.places import Places
-from labelforge.lint.supervision import SupervisionTable
 from labelforge.mapping import LabelMapping
+from labelforge.supervision import SupervisionTable
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Classifier, Node, Taxonomy
 

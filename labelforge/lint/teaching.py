@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.lint.case import Case, listed
-from labelforge.lint.report import Finding, Severity
-from labelforge.lint.supervision import Signal
+from labelforge.lint.findings import Finding, Severity
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Classifier, Node
 
 __all__ = ["inseparable", "no_signal", "one_child", "only_boxes"]

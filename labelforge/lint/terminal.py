@@ -15,8 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from labelforge.lint.report import Finding, LintReport
-from labelforge.lint.supervision import Signal, SupervisionTable
+from labelforge.lint.findings import Finding, LintReport
+from labelforge.supervision import Signal, SupervisionTable
 from labelforge.taxonomy import Classifier
 
 __all__ = ["render"]

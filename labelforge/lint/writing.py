@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labelforge.lint.case import Case, listed
-from labelforge.lint.report import Finding
+from labelforge.lint.findings import Finding
 from labelforge.mapping import LabelMapping, LabelRow
 from labelforge.taxonomy import Node
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from labelforge.bench import BenchReport
 from labelforge.cli.bench import command
 from labelforge.errors import ConfigError, LabelforgeError, ShardError
-from labelforge.trainer.bench import BenchReport
 
 SMALL = ["--device", "cpu", "--repeats", "2", "--threads", "1", "--size", "33x48", "--batch", "1"]
 

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 from rich.console import Console
 
-from labelforge.cli._demo import HEADS, Settings, clear, run_demo
-from labelforge.cli._demo_report import score_table, verdict
 from labelforge.cli.demo import command
+from labelforge.demo.page import score_table, verdict
+from labelforge.demo.stages import HEADS, Settings, clear, run_demo
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 
@@ -53,7 +53,7 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
 
 
 def test_the_three_networks_see_the_same_batches(tmp_path: Path) -> None:
-    from labelforge.cli._demo import train_config
+    from labelforge.demo.stages import train_config
 
     configs = [train_config(Settings(tmp_path, 10), head).model_dump() for head in HEADS]
     for config in configs:

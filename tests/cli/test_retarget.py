@@ -78,7 +78,7 @@ def test_shapes_and_supervision_that_change_are_told(shards: Path) -> None:
 
 def test_what_training_asks_for_is_a_command_that_works(shards: Path) -> None:
     """The trainer's refusal names this command; run as it stands there, it makes the shards fit."""
-    from labelforge.trainer.data import check_taxonomy, open_shards
+    from labelforge.trainer.data.datasets import check_taxonomy, open_shards
 
     new = str(shards.parent / "new")
     with pytest.raises(LabelforgeError) as caught:

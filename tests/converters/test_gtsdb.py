@@ -13,9 +13,9 @@ from PIL import Image
 
 from labelforge import ConfigError, DatasetError, LabelMapping, ShardReader, TargetTable, Taxonomy
 from labelforge.converters.base import NO_ANNOTATION
+from labelforge.converters.engine.pipeline import convert
+from labelforge.converters.engine.sets import add_sets
 from labelforge.converters.gtsdb import Gtsdb, Sign, read_signs
-from labelforge.converters.pipeline import convert
-from labelforge.converters.sets import add_sets
 
 GT = """\
 00003.ppm;10;4;20;14;2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from labelforge.converters.base import NO_ANNOTATION
 from labelforge.converters.cityscapes import Cityscapes
-from labelforge.converters.sample import RowTable
+from labelforge.converters.engine.sample import RowTable
 from labelforge.errors import DatasetError
 from tests.converters.layouts import write_cityscapes
 

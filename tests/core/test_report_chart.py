@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from labelforge.chart import STYLES, Chart, Series, line_chart, ticks
+from labelforge.report.chart import STYLES, Chart, Series, line_chart, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 

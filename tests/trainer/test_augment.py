@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelforge.trainer.augment import (
+from labelforge.trainer.config import DataConfig
+from labelforge.trainer.data.augment import (
     PAD_COLOR,
     View,
     augment,
@@ -17,7 +18,6 @@ from labelforge.trainer.augment import (
     jitter_colors,
     resize,
 )
-from labelforge.trainer.config import DataConfig
 
 RNG = np.random.default_rng(5)
 IMAGE = RNG.integers(0, 256, (37, 61, 3), np.uint8)

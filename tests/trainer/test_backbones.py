@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labelforge.errors import CheckpointError, ConfigError
-from labelforge.trainer import backbones
-from labelforge.trainer.backbones import (
+from labelforge.trainer.models import backbones
+from labelforge.trainer.models.backbones import (
     BACKBONES,
     Backbone,
     BasicBlock,

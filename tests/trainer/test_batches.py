@@ -11,9 +11,9 @@ import torch
 
 from labelforge.errors import ShardError
 from labelforge.shards import ShardReader
-from labelforge.trainer.batches import Batch, BatchPlan, iterate_batches
 from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data import compile_table, group_sources
+from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
+from labelforge.trainer.data.datasets import compile_table, group_sources
 from tests.trainer.tiny import TREE, draw, make_shards, write_shards
 
 CONFIG = DataConfig(crop=(24, 32), jitter=0.2)

@@ -13,7 +13,7 @@ import torch
 from labelforge.errors import CheckpointError
 from labelforge.trainer import checkpoint as module
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints, save_checkpoint
-from labelforge.trainer.data import compile_table
+from labelforge.trainer.data.datasets import compile_table
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
 CONFIG = tiny_config(loss={"nodes": {"sign/front": 0.5}})

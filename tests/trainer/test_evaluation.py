@@ -15,15 +15,15 @@ from labelforge.errors import CheckpointError, ShardError
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer import inference
+from labelforge.trainer import segmenter as inference
 from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data import compile_table
+from labelforge.trainer.data.datasets import compile_table
 from labelforge.trainer.decision import decide
-from labelforge.trainer.evaluation import evaluate, scores_frame
-from labelforge.trainer.inference import Segmenter, decide_upsampled, network_size
-from labelforge.trainer.loop import train
-from labelforge.trainer.model import upsample
+from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
+from labelforge.trainer.models.network import upsample
+from labelforge.trainer.segmenter import Segmenter, decide_upsampled, network_size
 from labelforge.trainer.tables import TableTensors
+from labelforge.trainer.training import train
 from tests.trainer.tiny import (
     DEFINITION,
     LABELS,

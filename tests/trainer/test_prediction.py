@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from labelforge.errors import ConfigError, DatasetError
-from labelforge.trainer.inference import Segmenter
-from labelforge.trainer.label_map import legend_for
-from labelforge.trainer.loop import train
+from labelforge.trainer.id_maps import legend_for
 from labelforge.trainer.prediction import find_images, output_names, predict, read_image
+from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.training import train
 from tests.trainer import tiny
 from tests.trainer.tiny import draw, open_both, tiny_backbone, tiny_config
 

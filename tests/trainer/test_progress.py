@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from labelforge.trainer.metrics_log import LogLine
+from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import ConsoleProgress, clock
 
 LINE = LogLine(

@@ -32,8 +32,8 @@ from labelforge.shards import (
     write_shard,
 )
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.backbones import BACKBONES
 from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.models.backbones import BACKBONES
 
 DEFINITION: dict[str, Any] = {
     "name": "tiny",

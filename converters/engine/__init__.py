@@ -1,0 +1,3 @@
+"""What runs a converter: tasks, samples, output, report."""
+
+__all__: list[str] = []

@@ -1,0 +1,114 @@
+"""The page that stands beside the shards: what came in, what it became, what was ignored and why, with pictures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelforge.converters.base import nearest
+from labelforge.converters.engine.summary import Conversion, label_lines, row_colors, row_node
+from labelforge.report import Bar, Column, Facts, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
+from labelforge.shards import Sample, ShardReader
+
+__all__ = ["conversion_page"]
+
+_PICTURES: Final = 4
+_SIDE: Final = 640  # pixels of a picture's longer side
+_HATCH: Final = 12  # pixels from one hatching line to the next
+_LINE: Final = 44  # how much lighter or darker than the image a hatching line is
+_TINT: Final = 0.65  # how much of a pixel's colour is its label's
+
+
+def conversion_page(conversion: Conversion, reader: ShardReader) -> Page:
+    """The report of a conversion.
+
+    Args:
+        conversion: What was done.
+        reader: Its shards, for the pictures.
+    """
+    manifest = conversion.manifest
+    totals = manifest.totals
+    page = Page(
+        f"{conversion.title}, {manifest.split}",
+        f"Converted by labelforge to the taxonomy {manifest.taxonomy.name}; label space {manifest.dataset}.",
+    )
+    facts = (
+        ("Samples", totals.samples),
+        ("Shards", len(manifest.shards)),
+        ("Pixels", totals.pixels),
+        ("Used", f"{totals.used / totals.pixels:.1%}"),
+        ("Ignored", f"{totals.ignored / totals.pixels:.1%}"),
+        ("Not annotated", f"{totals.unannotated / totals.pixels:.1%}"),
+        ("Left out", len(totals.skipped)),
+    )
+    page = page.add("In short", Facts(facts), *(Text(note) for note in conversion.notes))
+    page = page.add("Pictures", _gallery(conversion, reader))
+    page = page.add("What became of each label", _label_table(conversion, reader))
+    if totals.skipped:
+        rows = tuple((skipped.key, skipped.reason) for skipped in totals.skipped)
+        page = page.add("Left out", Table((Column("sample"), Column("why")), rows, "Samples that are broken"))
+    options = tuple((key, "" if value is None else str(value)) for key, value in manifest.options.items())
+    return page.add("Asked for", Table((Column("option"), Column("value")), options, "What the conversion was told"))
+
+
+def _label_table(conversion: Conversion, reader: ShardReader) -> Table:
+    total = conversion.manifest.totals.pixels
+    rows = conversion.mapping.rows
+    body = []
+    for line in label_lines(conversion):
+        node = row_node(reader.taxonomy, rows[line.row])
+        became = Swatch(line.became, node.color) if node else None
+        share = Bar(line.pixels / total, 1.0)
+        body.append((line.name, line.native_id, line.pixels, share, became, rows[line.row].supervision, line.why_not))
+    columns = (
+        Column("label"),
+        Column("native id", numeric=True),
+        Column("pixels in", numeric=True),
+        Column("share", numeric=True, spec=".2%"),
+        Column("became"),
+        Column("annotated by"),
+        Column("not used, because"),
+    )
+    return Table(columns, tuple(body), "Native labels, those with the most pixels first; the colour is the taxonomy's")
+
+
+def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
+    """A few samples, evenly spaced over the split."""
+    colors = np.array(row_colors(reader.taxonomy, conversion.mapping), dtype=np.float64)
+    tints = np.array([0.0 if row.target.ignored else _TINT for row in conversion.mapping.rows])
+    count = min(_PICTURES, len(reader))
+    rows = []
+    for i in range(count):
+        sample = reader[i * len(reader) // count]
+        pictures = (
+            Picture.encode(sample.image, f"Image {sample.key}", max_side=_SIDE),
+            Picture.encode(_overlay(sample, colors, tints), f"Labels of {sample.key} over its image", max_side=_SIDE),
+        )
+        rows.append(GalleryRow(sample.key, pictures))
+    caption = "Some samples as they lie in the shards; hatched: pixels that are not used"
+    return Gallery(("image", "labels over the image"), tuple(rows), caption)
+
+
+def _overlay(sample: Sample, colors: NDArray[np.float64], tints: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The image in grey, tinted with the colours of its labels; hatched where they are not used.
+
+    Args:
+        sample: Image and label map.
+        colors: (rows, 3) RGB per row of the label table.
+        tints: (rows,) how much of that colour shows, 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8, no larger than a picture of the report.
+    """
+    height, width = sample.label.shape
+    shrink = max(1.0, max(height, width) / _SIDE)
+    size = max(1, round(height / shrink)), max(1, round(width / shrink))
+    label, image = nearest(sample.label, size), nearest(sample.image, size)
+    grey = image.mean(axis=2, keepdims=True)
+    tint = tints[label][..., None]
+    diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) % _HATCH < 2
+    grey = np.where(diagonal[..., None] & (tint == 0), np.where(grey < 128, grey + _LINE, grey - _LINE), grey)
+    blended: NDArray[np.uint8] = np.rint(grey * (1 - tint) + colors[label] * tint).astype(np.uint8)
+    return blended

@@ -1,0 +1,91 @@
+"""The results of a benchmark, as validated data: every raw sample, and how to read them.
+
+Derived numbers (quartiles, rates, ratios) are stored too, so that a reader of the JSON need not know how they are
+computed, but they follow from ``seconds``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from labelforge.bench.config import Precision, SuiteName
+from labelforge.bench.machine import Machine
+from labelforge.bench.timing import Quartiles, Ratio, compare
+
+__all__ = ["BenchReport", "Entry", "PaperLine", "Race", "SuiteReport"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entry(_Record):
+    """One contestant of a race."""
+
+    name: str = Field(description="What was measured.")
+    seconds: tuple[float, ...] = Field(min_length=1, description="Seconds of every timed call, turn by turn.")
+    quartiles: Quartiles = Field(description="First quartile, median and third quartile of the seconds.")
+    rate: float = Field(description="Amount per second at the median; the unit is the race's.")
+    peak_memory: int | None = Field(description="Peak bytes of one call beyond what was held; null: not measured.")
+    ratio: Ratio = Field(description="Its time compared with that of the race's rival.")
+
+
+class Race(_Record):
+    """Contestants that did the same work in turns."""
+
+    title: str = Field(description="What the work was.")
+    unit: str = Field(description="What the rate counts: images, frames, millions of pixels.")
+    amount: float = Field(description="How many of these one call does.")
+    rival: str = Field(description="Name of the entry that the ratios refer to.")
+    entries: tuple[Entry, ...] = Field(min_length=1, description="The contestants.")
+
+    def entry(self, name: str) -> Entry:
+        """The entry of a contestant."""
+        return next(entry for entry in self.entries if entry.name == name)
+
+    def sentence(self, name: str, rival: str) -> str:
+        """How long one contestant takes beside another, as a sentence; says so where the spread leaves it open."""
+        spread = compare(self.entry(name).seconds, self.entry(rival).seconds).turns
+        open_ = ": no difference that this run could tell" if spread.low <= 1 <= spread.high else ""
+        return f"{name[:1].upper()}{name[1:]} takes {self.times(name, rival)} as long as {rival}{open_}."
+
+    def times(self, name: str, rival: str) -> str:
+        """How many times as long one contestant takes as another."""
+        spread = compare(self.entry(name).seconds, self.entry(rival).seconds).turns
+        return f"{spread.median:.2f} times (quartiles {spread.low:.2f} to {spread.high:.2f})"
+
+
+class PaperLine(_Record):
+    """Frames per second as the paper states them, and here."""
+
+    height: int = Field(description="Height of the frames in pixels.")
+    width: int = Field(description="Width of the frames in pixels.")
+    classes: int = Field(description="Classes that are told apart.")
+    stated: float = Field(description="Frames per second that the paper states, on one GPU of 2018.")
+    entry: Entry | None = Field(description="The same measured here; null where it was not.")
+    text: str = Field(description="The comparison, or why there is none, as a sentence.")
+
+
+class SuiteReport(_Record):
+    """What one suite found."""
+
+    suite: SuiteName = Field(description="Its name.")
+    work: str = Field(description="What one call works on: images, size, network.")
+    shrunk: str | None = Field(description="How the size differs from the full one; null at full size.")
+    races: tuple[Race, ...] = Field(description="Its races.")
+    finding: str = Field(description="What the suite says, in a sentence or two.")
+    paper: PaperLine | None = Field(default=None, description="The paper's speed beside this one's.")
+
+
+class BenchReport(_Record):
+    """A whole run."""
+
+    version: Literal[1] = Field(default=1, description="Version of this format.")
+    labelforge: str = Field(description="Version of labelforge.")
+    machine: Machine = Field(description="What it ran on.")
+    device: str = Field(description="Device that was measured.")
+    precision: Precision = Field(description="Arithmetic of the networks; losses are computed in float32 always.")
+    seconds: float = Field(description="Duration of the whole run.")
+    suites: tuple[SuiteReport, ...] = Field(description="One report per suite.")

@@ -1,0 +1,225 @@
+"""The suites: that rivals do the same work, that results hang together, that they can be read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+
+from labelforge.bench import SUITES, BenchConfig, BenchReport, infer, loader, render, run_bench
+from labelforge.bench.config import Scale, scale_of
+from labelforge.bench.workload import IGNORED, class_maps, label_rows, paper_table, stored_targets
+from labelforge.errors import ConfigError, ShardError
+from labelforge.shards import ShardReader
+from labelforge.trainer.decision import decide
+from labelforge.trainer.loss import hierarchical_loss
+from labelforge.trainer.tables import TableTensors
+from tests.trainer import tiny
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+
+
+@pytest.fixture(scope="module")
+def report() -> BenchReport:
+    """All suites, as small as they get."""
+    config = BenchConfig(device="cpu", size=(33, 48), batch=2, backbone="resnet18", repeats=2, threads=1)
+    return run_bench(config)
+
+
+def test_every_number_has_a_rival_of_the_same_turns(report: BenchReport) -> None:
+    assert tuple(suite.suite for suite in report.suites) == SUITES
+    for suite in report.suites:
+        for race in suite.races:
+            assert len(race.entries) >= 2
+            assert race.rival in [entry.name for entry in race.entries]
+            assert {len(entry.seconds) for entry in race.entries} == {2}
+
+
+def test_what_is_derived_follows_from_the_samples(report: BenchReport) -> None:
+    for race in (race for suite in report.suites for race in suite.races):
+        rival = np.array(race.entry(race.rival).seconds)
+        for entry in race.entries:
+            seconds = np.array(entry.seconds)
+            assert (seconds > 0).all()
+            assert entry.quartiles == pytest.approx(tuple(np.percentile(seconds, [25, 50, 75])))
+            assert entry.rate == pytest.approx(race.amount / np.median(seconds))
+            assert entry.ratio.turns == pytest.approx(tuple(np.percentile(seconds / rival, [25, 50, 75])))
+            assert entry.ratio.of_medians == pytest.approx(np.median(seconds) / np.median(rival))
+
+
+def test_the_json_fits_its_schema_and_reads_back(report: BenchReport) -> None:
+    text = report.model_dump_json()
+    jsonschema.validate(json.loads(text), BenchReport.model_json_schema(mode="serialization"))
+    assert BenchReport.model_validate_json(text) == report
+
+
+def test_the_text_fits_80_columns_and_loses_nothing(report: BenchReport) -> None:
+    text = drawn(report)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    for suite in report.suites:
+        for race in suite.races:
+            assert all(entry.name in text for entry in race.entries)
+    assert "as asked for" in text
+    assert "17 frames/s" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("load", "warned"), [(None, False), (0.9, False), (1.1, True)])
+def test_a_busy_machine_is_named_as_such(report: BenchReport, load: float | None, warned: bool) -> None:
+    machine = report.machine.model_copy(update={"load": load, "cores": 2})
+    assert ("Others use this machine" in drawn(report.model_copy(update={"machine": machine}))) == warned
+
+
+def test_the_paper_is_only_compared_with_its_own_network(report: BenchReport) -> None:
+    line = next(suite.paper for suite in report.suites if suite.paper is not None)
+    assert (line.height, line.width, line.classes, line.stated) == (520, 706, 108, 17)
+    assert line.entry is None
+    assert "not measured with resnet18" in line.text
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    said: list[int] = []
+    config = BenchConfig(suites=("loss",), size=(8, 8), repeats=1, threads=before + 1, device="cpu")
+    report = run_bench(config, say=lambda _: said.append(torch.get_num_threads()))
+    assert {report.machine.threads, *said} == {before + 1}
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_cpu_gets_a_small_size_and_is_told_so(suite: Any) -> None:
+    full = scale_of(suite, BenchConfig(), CUDA)
+    assert full.shrunk is None
+    assert scale_of(suite, BenchConfig(full=True), CPU) == full
+    small = scale_of(suite, BenchConfig(), CPU)
+    assert small.batch * small.size[0] * small.size[1] < full.batch * full.size[0] * full.size[1]
+    assert small.shrunk is not None
+    assert f"{full.batch} x {full.size[0]}x{full.size[1]}" in small.shrunk
+    assert "--full" in small.shrunk
+
+
+def test_the_workload_is_the_papers() -> None:
+    table = paper_table()
+    assert (len(table.slices), table.allowed.shape[1], len(table.taxonomy.classes)) == (5, 111, 108)
+    rows = label_rows(table, 4, (120, 160))
+    owner = np.searchsorted(table.offsets, rows.numpy(), side="right") - 1
+    names = [{table.datasets[i] for i in np.unique(image)} for image in owner]
+    assert names == [{"cityscapes"}, {"mapillary-vistas-1.2"}, {"mapillary-vistas-1.2"}, {"gtsdb"}]
+    weak = table.weak[rows[3].numpy()] & table.labels[rows[3].numpy()].any(axis=-1)
+    assert 0 < weak.mean() < 0.1
+
+
+def test_the_flat_rival_counts_the_same_pixels() -> None:
+    table = paper_table()
+    rows = label_rows(table, 4, (64, 96))
+    classes = class_maps(table, rows).numpy()
+    assert np.array_equal(classes != IGNORED, table.labels[rows.numpy()].any(axis=-1))
+    assert classes.max() < 108
+
+
+def test_the_stored_rival_is_the_same_loss_where_no_union_or_box_is() -> None:
+    compiled = paper_table()
+    table = TableTensors.of(compiled)
+    rows = label_rows(compiled, 3, (40, 56))  # the fourth image of a batch would have boxes
+    torch.manual_seed(0)
+    logits = torch.randn(3, 111, 40, 56)
+    ours = hierarchical_loss(logits, rows, table).per_classifier
+    stored = stored_targets(compiled, rows)
+    for j, columns in enumerate(table.slices):
+        if not table.has_sets[j] and (stored[j] != IGNORED).any():
+            expected = F.cross_entropy(logits[:, columns], stored[j].long(), ignore_index=IGNORED)
+            assert ours[j].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_rival_of_the_decision_rule_finds_winners_with_the_same_reduction() -> None:
+    """``torch.argmax`` is several times slower on a CPU: beating it would say nothing about the rule."""
+    torch.manual_seed(0)
+    table = TableTensors.of(paper_table())
+    logits = torch.randn(1, 111, 5, 7)
+    with torch.profiler.profile() as rule:
+        decide(logits, table)
+    with torch.profiler.profile() as rival:
+        found = infer._argmax(logits)
+    assert torch.equal(found, logits.argmax(dim=1))
+    reductions = {"aten::max", "aten::argmax", "aten::amax"}
+    used = [{event.key for event in taken.key_averages()} & reductions for taken in (rule, rival)]
+    assert used[0] == used[1] != set()
+
+
+def test_loose_files_hold_what_the_shards_hold(tmp_path: Path) -> None:
+    reader = ShardReader(tiny.make_shards(tmp_path / "shards", "dense", 3))
+    order = [2, 0, 1]
+    files = [loader._extract(reader, number, tmp_path / f"{number:06d}") for number in order]
+    pairs = zip(loader._ShardImages(reader, order), loader._LooseImages(files), strict=True)  # type: ignore[call-overload]
+    for number, (shard, loose) in zip(order, pairs, strict=True):
+        image, rows = tiny.draw("dense", number, (64, 80))
+        for found in (shard, loose):
+            assert np.array_equal(found[0], image)
+            assert np.array_equal(found[1], rows)
+
+
+def test_synthetic_shards_are_whole(tmp_path: Path) -> None:
+    loader._write_synthetic(tmp_path, Scale(3, (48, 64)))
+    reader = ShardReader(tmp_path)
+    reader.verify()
+    assert reader.sizes.tolist() == [[48, 64]] * 3
+    counted = sum(np.bincount(sample.label.ravel(), minlength=len(reader.mapping.rows)) for sample in reader)
+    assert np.array_equal(counted, reader.pixels_per_label)
+    totals = reader.manifest.totals
+    assert totals.pixels == 3 * 48 * 64 == totals.used + totals.ignored + totals.unannotated
+
+
+def test_given_shards_are_read(tmp_path: Path) -> None:
+    folder = tiny.make_shards(tmp_path / "shards", "dense", 3)
+    (suite,) = run_bench(BenchConfig(suites=("loader",), shards=str(folder), batch=2, repeats=1, threads=1)).suites
+    assert suite.work.startswith(f"2 images of {folder}, png and label png")
+    assert suite.shrunk is None
+    assert {race.amount for race in suite.races} == {2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"device": "cuda:99"}, ConfigError, "cuda:99 is not on this machine"),
+        ({"backbone": "resnet51"}, ConfigError, "unknown backbone 'resnet51'. Did you mean 'resnet50'"),
+        ({"shards": "no/such/folder"}, ShardError, "no/such/folder"),
+        ({"suites": ("loss",), "shards": "x"}, ConfigError, "shards is not used by suite loss. Add loader."),
+        ({"suites": ("loss", "loader"), "backbone": "resnet18"}, ConfigError, "Add infer or train."),
+    ],
+)
+def test_what_cannot_be_measured_is_said_at_once(
+    settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    said: list[str] = []
+    with pytest.raises(error, match=message):
+        run_bench(BenchConfig(**settings), say=said.append)
+    assert not said
+
+
+def test_empty_shards_are_refused(tmp_path: Path) -> None:
+    folder = tiny.write_shards(tmp_path / "shards", "dense", [])
+    with pytest.raises(ShardError, match="holds no sample"):
+        run_bench(BenchConfig(suites=("loader",), shards=str(folder), repeats=1))
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("*.json")), ids=lambda file: file.stem)
+def test_the_committed_tables_show_the_committed_samples(file: Path) -> None:
+    report = BenchReport.model_validate_json(file.read_text(encoding="utf-8"))
+    shown = file.with_suffix(".txt").read_text(encoding="utf-8")
+    assert [line.rstrip() for line in shown.splitlines()] == [line.rstrip() for line in drawn(report).splitlines()]
+
+
+def drawn(report: BenchReport) -> str:
+    """The report as it is printed where nobody watches."""
+    console = Console(width=80, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render(report))
+    return capture.get()

@@ -1,0 +1,272 @@
+"""The training loop: exact resuming, stopping, logging, and what it refuses before it writes anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labelforge.errors import CheckpointError, ConfigError, LabelforgeError, ShardError
+from labelforge.shards import ShardReader
+from labelforge.taxonomy import Taxonomy
+from labelforge.trainer import training as loop_module
+from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
+from labelforge.trainer.config import load_config
+from labelforge.trainer.learner import Learner
+from labelforge.trainer.log import LogLine, read_log
+from labelforge.trainer.training import train
+from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_backbone, tiny_config
+
+
+class SignalAt:
+    """Progress that sends this process a signal after some steps, and notes what it is told."""
+
+    def __init__(self, step: int | None = None, number: int = signal.SIGTERM) -> None:
+        self.step, self.number = step, number
+        self.said: list[str] = []
+        self.lines: list[LogLine] = []
+        self.steps: list[int] = []
+
+    def begin(self, first: int, steps: int) -> None:
+        self.said.append(f"begin {first} {steps}")
+
+    def advance(self, step: int) -> None:
+        self.steps.append(step)
+        if step == self.step:
+            os.kill(os.getpid(), self.number)
+
+    def log(self, line: LogLine) -> None:
+        self.lines.append(line)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def end(self) -> None:
+        self.said.append("end")
+
+
+@pytest.fixture(autouse=True)
+def _backbone() -> Iterator[None]:
+    with tiny_backbone():
+        yield
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
+    return open_both(tmp_path_factory.mktemp("shards"))
+
+
+def tensors(run: Path) -> dict[str, torch.Tensor]:
+    found = find_checkpoint(run)
+    return {
+        **{f"model/{k}": v for k, v in found.weights(average=False).items()},
+        **{f"average/{k}": v for k, v in found.weights(average=True).items()},
+        **{f"state/{k}": v for k, v in found.state().items()},
+    }
+
+
+def measured(run: Path) -> list[tuple[int, float, dict[str, float], dict[str, float], float]]:
+    return [(line.step, line.loss, line.losses, line.gate, line.lr) for line in read_log(run)]
+
+
+def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_for_bit(
+    readers: list[ShardReader], tmp_path: Path
+) -> None:
+    config = tiny_config(steps=8, optim={"cuts": [0.6], "warmup": 3})
+    whole = train(readers, tmp_path / "whole", config)
+    assert (whole.step, whole.stopped_by) == (8, None)
+
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    first = train(readers, tmp_path / "parts", config, progress=SignalAt(4))
+    assert (first.step, first.stopped_by) == (4, signal.SIGTERM)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+    torch.manual_seed(12345)  # as another process would: nothing may depend on it
+    progress = SignalAt()
+    rest = train(list(reversed(readers)), tmp_path / "parts", resume=True, progress=progress)
+    assert progress.said[:2] == ["begin 4 8", "going on from step 4"]
+    assert progress.steps == [5, 6, 7, 8]
+    assert rest.step == 8
+
+    expected, got = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
+    assert expected.keys() == got.keys()
+    assert any(key.startswith("state/momentum/") for key in got)
+    for key, value in expected.items():
+        assert torch.equal(value, got[key]), key
+    assert measured(tmp_path / "whole") == measured(tmp_path / "parts")
+
+
+def test_the_loss_falls_and_the_run_describes_itself(readers: list[ShardReader], tmp_path: Path) -> None:
+    config = tiny_config(steps=30, log_every=10, checkpoint_every=12, optim={"lr": 0.05, "cuts": []})
+    result = train(readers, tmp_path / "run", config)
+    first, last = result.log[0], result.log[-1]
+    assert [line.step for line in result.log] == [10, 20, 30]
+    assert last.loss < 0.8 * first.loss
+    assert list(last.losses) == ["scene", "ground", "sign", "sign/front"]
+    assert set(last.gate) <= {"sign/front"}  # the boxes train this classifier only
+    lambdas = {"scene": 1.0, "ground": 0.1, "sign": 0.1, "sign/front": 0.1}
+    assert last.loss == pytest.approx(sum(lambdas[name] * value for name, value in last.losses.items()), rel=1e-4)
+    assert last.losses["ground"] == 0  # 'floor' says nothing below ground
+    assert first.seconds < last.seconds
+    assert all(0 <= line.data_wait <= 1 and line.images_per_s > 0 for line in result.log)
+
+    run = tmp_path / "run"
+    assert [path.name for path in list_checkpoints(run)] == ["step-0000024", "step-0000030"]
+    assert load_config(run / "config.yaml") == config
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__
+    page = (run / "report.html").read_text()
+    assert "finished" in page
+    assert "optim.lr" in page
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    assert not list(run.rglob("*partial*"))
+
+
+@pytest.mark.parametrize("head", ["flat-union", "flat-marginal"])
+def test_flat_heads_train_on_the_same_batches(readers: list[ShardReader], tmp_path: Path, head: str) -> None:
+    config = tiny_config(steps=2, model={"head": head})
+    result = train(readers, tmp_path / "run", config)
+    assert list(result.log[-1].losses) == ["flat"]
+    # flat-union: sky, ground, front, car and the three signs; flat-marginal: all leaves
+    assert len(find_checkpoint(tmp_path / "run").table.outcomes) == {"flat-union": 7, "flat-marginal": 8}[head]
+
+
+def test_sigint_stops_too_and_a_stop_at_the_last_step_is_an_end(readers: list[ShardReader], tmp_path: Path) -> None:
+    stopped = train(readers, tmp_path / "a", tiny_config(), progress=SignalAt(1, signal.SIGINT))
+    assert (stopped.step, stopped.stopped_by) == (1, signal.SIGINT)
+    assert stopped.checkpoint.name == "step-0000001"
+    finished = train(readers, tmp_path / "b", tiny_config(steps=2), progress=SignalAt(2))
+    assert (finished.step, finished.stopped_by) == (2, None)
+
+
+def test_resuming_drops_log_lines_that_no_checkpoint_stands_behind(readers: list[ShardReader], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(readers, run, tiny_config(steps=4))
+    log = run / "metrics.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    ghost = json.loads(lines[-1]) | {"step": 6, "loss": 99.0}
+    log.write_text("".join(lines) + json.dumps(ghost) + "\n" + lines[0][:20])  # a crash after step 6, mid-line
+    result = train(readers, run, tiny_config(steps=8), resume=True)
+    assert [line.step for line in result.log] == [2, 4, 6, 8]
+    assert all(line.loss < 50 for line in result.log)
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_again(readers: list[ShardReader], tmp_path: Path) -> None:
+    train(readers, tmp_path / "whole", tiny_config())
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text((tmp_path / "whole" / "config.yaml").read_text())
+    assert train(readers, run, resume=True).step == 4
+    assert measured(run) == measured(tmp_path / "whole")
+
+
+def test_resuming_needs_the_backbones_weights_no_more(readers: list[ShardReader], tmp_path: Path) -> None:
+    """They are in the checkpoint; the file they came from may be on another machine."""
+    file = tmp_path / "backbone.pth"
+    torch.save(TinyBackbone(8).state_dict(), file)
+    config = tiny_config(steps=2, model={"weights": str(file)})
+    train(readers, tmp_path / "run", config)
+    file.unlink()
+    assert train(readers, tmp_path / "run", config.model_copy(update={"steps": 3}), resume=True).step == 3
+
+
+def test_resuming_a_finished_run_changes_no_weight(readers: list[ShardReader], tmp_path: Path) -> None:
+    train(readers, tmp_path, tiny_config())
+    before = tensors(tmp_path)
+    assert train(readers, tmp_path, resume=True).step == 4
+    assert all(torch.equal(value, before[key]) for key, value in tensors(tmp_path).items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"data": {"batch": {"dens": 2}}}, "no dataset 'dens' in this run. Did you mean 'dense'?"),
+        ({"loss": {"nodes": {"sgn": 1}}}, "loss.nodes: "),
+        ({"loss": {"nodes": {"car": 1}}}, "'car' has no classifier. Nodes with a classifier: scene, ground, sign"),
+        ({"device": "cuda:99"}, "cuda:99 is not on this machine"),
+        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": "meta"}, "'meta' is not supported"),
+        ({"model": {"backbone": "resnet19"}}, "Did you mean 'resnet18'"),
+    ],
+)
+def test_a_bad_configuration_writes_nothing(
+    readers: list[ShardReader], tmp_path: Path, changes: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        train(readers, tmp_path / "run", tiny_config(**changes))
+    assert what in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(readers: list[ShardReader], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(readers, run, tiny_config(steps=1))
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(ConfigError, match=r"holds a run already\. Add --resume"):
+        train(readers, run, tiny_config(steps=1))
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    with pytest.raises(ConfigError, match="there is no run to resume"):
+        train(readers, tmp_path / "other", resume=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="not a folder"):
+        train(readers, tmp_path / "file", tiny_config())
+
+
+def test_only_the_same_run_can_be_resumed(readers: list[ShardReader], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(readers, run, tiny_config(steps=1))
+    with pytest.raises(ConfigError, match=r"started with model .*features=16, not .*features=32"):
+        train(readers, run, tiny_config(model={"features": 32}), resume=True)
+    with pytest.raises(ConfigError, match="started with seed 0, not 1"):
+        train(readers, run, tiny_config(seed=1), resume=True)
+    with pytest.raises(CheckpointError, match=r"other datasets or label tables \(datasets then: boxes, dense\)"):
+        train(readers[:1], run, tiny_config(), resume=True)
+    other = Taxonomy.from_dict({**DEFINITION, "name": "other"})
+    foreign = [make_shards(tmp_path / name, name, 1, tree=other) for name in ("dense", "boxes")]
+    with pytest.raises(CheckpointError, match=r"started with taxonomy tiny \(.*, the shards are of other \("):
+        train(foreign, run, tiny_config(), resume=True)
+    average = find_checkpoint(run).folder / "model.safetensors"
+    average.write_bytes(average.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: cut short: 1000 bytes of"):
+        train(readers, run, resume=True)
+
+
+def test_a_cut_shard_stops_before_anything_is_written(tmp_path: Path) -> None:
+    shards = make_shards(tmp_path / "dense", "dense", 2)
+    shard = shards / "shard-00000.tar"
+    shard.write_bytes(shard.read_bytes()[:-600])
+    with pytest.raises(ShardError, match=r"shard-00000\.tar"):
+        train([shards], tmp_path / "run", tiny_config())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_names_step_and_samples(
+    readers: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exploding(Learner):
+        def step(self, number: int, batch: Any) -> Any:
+            loss = super().step(number, batch)
+            return loss._replace(total=loss.total * float("nan")) if number == 4 else loss
+
+    monkeypatch.setattr(loop_module, "Learner", Exploding)
+    progress = SignalAt()
+    with pytest.raises(LabelforgeError) as caught:
+        train(readers, tmp_path / "run", tiny_config(steps=9, checkpoint_every=3, log_every=9), progress=progress)
+    message = str(caught.value)
+    assert message.startswith("the loss of step 5 is nan; its samples: boxes/boxes_00")
+    assert ", dense/dense_00" in message
+    assert progress.said[-1] == "end"
+    assert [path.name for path in list_checkpoints(tmp_path / "run")] == ["step-0000003"]  # not the poisoned sixth
+
+
+def test_bfloat16_computes_the_network_in_half_precision(readers: list[ShardReader], tmp_path: Path) -> None:
+    full = train(readers, tmp_path / "full", tiny_config(steps=1, log_every=1))
+    half = train(readers, tmp_path / "half", tiny_config(steps=1, log_every=1, precision="bfloat16"))
+    assert half.log[0].loss != full.log[0].loss
+    assert half.log[0].loss == pytest.approx(full.log[0].loss, rel=0.02)
+    assert all(v.dtype != torch.bfloat16 for v in find_checkpoint(tmp_path / "half").weights(average=False).values())

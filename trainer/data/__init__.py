@@ -1,0 +1,3 @@
+"""Data of a run: datasets, batches, augmentation."""
+
+__all__: list[str] = []

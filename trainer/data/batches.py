@@ -1,0 +1,157 @@
+"""Batches with a fixed number of crops per dataset, the same for any number of worker processes.
+
+The order of samples has no state: draw number ``k`` of a source is position ``k mod n`` in the permutation of its epoch
+``k div n``, and everything random about it comes from the generator seeded with (seed, source, ``k``). Batch ``s`` is
+thus a function of the seed and ``s`` alone: a run resumes by starting at another step, workers may be added or taken
+away, and a dataset of one image stands beside one of twenty thousand.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import warnings
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from labelforge.errors import LabelforgeError
+from labelforge.targets import TargetTable
+from labelforge.trainer.config import DataConfig
+from labelforge.trainer.data.augment import augment
+from labelforge.trainer.data.datasets import Source, check_rows
+
+__all__ = ["Batch", "BatchPlan", "iterate_batches"]
+
+
+class Batch(NamedTuple):
+    """One training batch, on the CPU.
+
+    Attributes:
+        images: (N, 3, H, W) uint8 RGB.
+        rows: (N, H, W) int16 global rows of the target table.
+        keys: N texts "dataset/key", for messages.
+    """
+
+    images: torch.Tensor
+    rows: torch.Tensor
+    keys: tuple[str, ...]
+
+
+class BatchPlan(Dataset[Batch | LabelforgeError]):
+    """Batch ``s`` of a run, for any ``s``.
+
+    Args:
+        sources: The datasets.
+        counts: Crops per batch of each.
+        table: Target table over the sources' mappings, in their order.
+        config: Crop and augmentation.
+        seed: Seed of order and augmentation.
+        rank: This process among ``world`` that train together; each draws its own samples.
+        world: Number of such processes.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        counts: Sequence[int],
+        table: TargetTable,
+        config: DataConfig,
+        *,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.sources = tuple(sources)
+        self.counts = tuple(counts)
+        self.offsets = table.offsets
+        self.mirror = np.asarray(table.mirror)
+        self.config = config
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+
+    def __getitem__(self, step: int) -> Batch | LabelforgeError:
+        """Batch of a step. An error is returned, not raised: the loader would wrap one in a traceback."""
+        try:
+            crops = [self._crop(s, k) for s in range(len(self.sources)) for k in self._draws(s, step)]
+        except LabelforgeError as fault:
+            return fault
+        images = torch.from_numpy(np.stack([image for image, _, _ in crops])).permute(0, 3, 1, 2)
+        rows = torch.from_numpy(np.stack([label for _, label, _ in crops]))
+        return Batch(images, rows, tuple(key for _, _, key in crops))
+
+    def _draws(self, source: int, step: int) -> range:
+        count = self.counts[source]
+        first = (step * self.world + self.rank) * count
+        return range(first, first + count)
+
+    def _crop(self, index: int, draw: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16], str]:
+        source = self.sources[index]
+        epoch, position = divmod(draw, len(source))
+        sample = source[int(_permutation(self.seed, index, epoch, len(source))[position])]
+        check_rows(sample, source.mapping)
+        rng = np.random.default_rng((_AUGMENT, self.seed, index, draw))
+        offset = self.offsets[index]
+        image, rows = augment(rng, sample.image, sample.label, self.config, mirror=self.mirror, offset=offset)
+        return image, rows, f"{source.dataset}/{sample.key}"
+
+
+def iterate_batches(plan: BatchPlan, start: int, stop: int, workers: int, pin: bool = False) -> Generator[Batch]:
+    """Batches ``start`` to ``stop - 1`` in order.
+
+    Args:
+        plan: What the batches are.
+        start: First step.
+        stop: One past the last step.
+        workers: Processes that make them, each a whole batch at a time; 0 makes them here.
+        pin: Whether to put them into page-locked memory, for a CUDA device.
+
+    Raises:
+        ShardError: A sample is broken.
+    """
+    with warnings.catch_warnings():
+        # More workers than cores are the user's choice: reading also waits for disks.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            plan,
+            batch_size=None,
+            sampler=range(start, stop),
+            num_workers=min(workers, stop - start),
+            collate_fn=_as_is,
+            pin_memory=pin,
+            worker_init_fn=_leave_signals_to_parent,
+            # The loader draws a seed for its workers: from a generator of its own, to leave the global one alone.
+            generator=torch.Generator(),
+        )
+        items = iter(loader)
+    try:
+        for item in items:
+            if isinstance(item, LabelforgeError):
+                raise item
+            yield item
+    finally:
+        del items  # ends the workers now: a traceback that holds this frame would keep them, and they ignore SIGTERM
+
+
+_ORDER, _AUGMENT = 1, 2
+"""First words of the two kinds of seeds, so that no permutation shares its stream with an augmentation."""
+
+
+@functools.lru_cache(maxsize=64)
+def _permutation(seed: int, source: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((_ORDER, seed, source, epoch)).permutation(size)
+
+
+def _as_is(item: Any) -> Any:
+    return item
+
+
+def _leave_signals_to_parent(_: int) -> None:
+    """A signal to the whole process group must not kill the workers under a training process that wants to save."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

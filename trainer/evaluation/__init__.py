@@ -1,0 +1,3 @@
+"""Scores of a network on shards."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Networks: backbones, heads, and the two put together."""
+
+__all__: list[str] = []

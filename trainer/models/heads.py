@@ -1,0 +1,68 @@
+"""Segmentation heads: from a backbone's feature map to the logits of every classifier of the tree.
+
+One head serves every tree. A shared 1x1 reduction (and, if asked for, a dilated 3x3 that widens the view), then per
+classifier one residual bottleneck and a 1x1 convolution to its logits. The logits of all classifiers come out as one
+tensor, side by side in the order of the target table, so that upsampling, loss and decision each treat one tensor. A
+flat classifier is the same head on a tree of depth one.
+
+Source: Meletis & Dubbelman 2018 (arXiv 1803.05675), section IV, and the authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from labelforge.trainer.models.backbones import Bottleneck, initialise
+
+__all__ = ["HierarchicalHead"]
+
+
+class HierarchicalHead(nn.Module):
+    """Logits of all classifiers from one feature map.
+
+    Args:
+        in_channels: Channels of the backbone's feature map.
+        sizes: Children per classifier, in table order (``TableTensors.sizes``).
+        features: Channels after the reduction; a multiple of 4.
+        context_dilation: Dilation of a 3x3 convolution after the reduction that widens the view; 0 leaves it out.
+    """
+
+    def __init__(
+        self, in_channels: int, sizes: Sequence[int], *, features: int = 256, context_dilation: int = 0
+    ) -> None:
+        super().__init__()
+        self.reduction = _conv_bn_relu(in_channels, features, kernel=1)
+        self.context = (
+            _conv_bn_relu(features, features, kernel=3, dilation=context_dilation)
+            if context_dilation
+            else nn.Identity()
+        )
+        self.bottlenecks = nn.ModuleList(Bottleneck(features, features // Bottleneck.expansion) for _ in sizes)
+        self.classifiers = nn.ModuleList(nn.Conv2d(features, size, kernel_size=1) for size in sizes)
+        self._initialise()
+
+    def forward(self, features_nchw: Tensor) -> Tensor:
+        """(N, in_channels, h, w) features to (N, C, h, w) logits, classifier by classifier in table order."""
+        shared = self.context(self.reduction(features_nchw))
+        branches = zip(self.bottlenecks, self.classifiers, strict=True)
+        return torch.cat([classifier(bottleneck(shared)) for bottleneck, classifier in branches], dim=1)
+
+    def _initialise(self) -> None:
+        initialise(self)
+        for classifier in cast(Iterable[nn.Conv2d], self.classifiers):
+            # Near-zero logits: every classifier starts undecided, whatever its number of children.
+            nn.init.normal_(classifier.weight, std=0.01)
+            nn.init.zeros_(cast(Tensor, classifier.bias))
+
+
+def _conv_bn_relu(in_channels: int, out_channels: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,130 @@
+"""The segmentation network: scaling of the image, backbone, head; and the upsampling that follows it.
+
+The network takes images as they are stored, 0 to 255, and scales them itself, so that nobody who uses a trained network
+(training, evaluation, prediction, export) can scale them differently. It returns logits at the backbone's stride:
+upsampling to the image's size is a separate step, because the loss and the decision rule may fuse it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labelforge.trainer.models.backbones import Backbone, build_backbone
+from labelforge.trainer.models.heads import HierarchicalHead
+
+__all__ = ["Normalisation", "SegmentationNet", "build_network", "upsample"]
+
+Normalisation = Literal["symmetric", "imagenet"]
+"""``symmetric``: to [-1, 1], as the paper does. ``imagenet``: by ImageNet's mean and deviation, as torchvision's
+ImageNet weights expect."""
+
+_MEAN_AND_SCALE: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    # torchvision's constants for images in [0, 1], times 255.
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}
+
+
+class SegmentationNet(nn.Module):
+    """Images to the logits of all classifiers, at the backbone's stride.
+
+    Args:
+        backbone: A module giving (N, C, h, w), with ``out_channels`` and ``stride``.
+        head: A module from that feature map to logits.
+        normalisation: How images are scaled.
+        freeze_batch_norm: Keep the backbone's batch normalisation at its loaded statistics (its scale and shift still
+            train). Right for pretrained weights and batches too small or too uneven to estimate statistics from; wrong
+            without pretrained weights. The head, which is new, always uses the batch's statistics. For statistics over
+            several processes wrap the network in ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` instead.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: nn.Module,
+        *,
+        normalisation: Normalisation = "symmetric",
+        freeze_batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.freeze_batch_norm = freeze_batch_norm
+        mean, scale = _MEAN_AND_SCALE[normalisation]
+        # Not in the state dict: they follow from the configuration.
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale).view(3, 1, 1), persistent=False)
+
+    def forward(self, images_nchw: Tensor) -> Tensor:
+        """Compute logits.
+
+        Args:
+            images_nchw: (N, 3, H, W) RGB, 0 to 255, uint8 or floating.
+
+        Returns:
+            (N, C, h, w) logits with h = ceil(H / stride).
+        """
+        scaled = (images_nchw - self.mean) / self.scale
+        return cast(Tensor, self.head(self.backbone(scaled)))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; frozen batch normalisation stays in evaluation mode."""
+        super().train(mode)
+        if self.freeze_batch_norm:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+
+def build_network(
+    sizes: tuple[int, ...],
+    *,
+    backbone: str = "resnet50",
+    output_stride: int = 8,
+    weights: str | Path | None = None,
+    features: int = 256,
+    context_dilation: int = 0,
+    normalisation: Normalisation = "symmetric",
+    freeze_batch_norm: bool = False,
+) -> SegmentationNet:
+    """Make the network for a target table.
+
+    Args:
+        sizes: Children per classifier, in table order (``TableTensors.sizes``).
+        backbone: Name of a backbone.
+        output_stride: 8, 16 or 32.
+        weights: File with the backbone's weights; default random.
+        features: Channels after the head's reduction.
+        context_dilation: Dilation of the head's 3x3 that widens the view; 0 leaves it out.
+        normalisation: How images are scaled.
+        freeze_batch_norm: Keep the backbone's batch statistics.
+
+    Raises:
+        ConfigError: Unknown backbone or impossible output stride.
+        CheckpointError: The weights do not fit.
+    """
+    body = build_backbone(backbone, output_stride, weights)
+    head = HierarchicalHead(body.out_channels, sizes, features=features, context_dilation=context_dilation)
+    return SegmentationNet(body, head, normalisation=normalisation, freeze_batch_norm=freeze_batch_norm)
+
+
+def upsample(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear upsampling of logits to the image's size, pixel centres aligned (``align_corners=False``).
+
+    Args:
+        logits_nchw: (N, C, h, w).
+        size: (H, W).
+
+    Returns:
+        (N, C, H, W), same dtype.
+    """
+    return F.interpolate(logits_nchw, size=size, mode="bilinear", align_corners=False)
