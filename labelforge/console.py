@@ -1,20 +1,25 @@
-"""What several commands print or write."""
+"""What the commands share on a terminal: width, progress bar, and output that goes to a file or to the screen."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from labelforge.errors import ConfigError
+from labelforge.files import json_text, write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
-__all__ = ["narrow_console", "write_json", "write_text"]
+__all__ = ["json_option", "narrow_console", "print_json", "print_or_write", "progress_bar"]
 
 _WIDEST = 100  # columns: longer lines are harder to read than wrapped ones
+
+json_option = click.option(
+    "--json", "json_file", metavar="FILE", help="Write everything as JSON; -: print that and nothing else."
+)
+"""The option ``--json FILE`` of every command that has it; the command's argument is ``json_file``."""
 
 
 def narrow_console() -> Console:
@@ -26,31 +31,54 @@ def narrow_console() -> Console:
     return console
 
 
-def write_json(target: str, data: Any) -> None:
-    """Write JSON to a file, or to standard output for ``-``.
+def progress_bar(console: Console | None = None, *, indent: int = 0, transient: bool = False) -> Progress:
+    """The one look of a progress bar: what, bar, done of all, time so far, time left, and a note.
+
+    Each of its tasks may carry a field ``note``: a few words at the end of the line.
+
+    Args:
+        console: Where to; default standard error, so that standard output stays clean.
+        indent: Columns to leave free on the left.
+        transient: Whether the bar goes away when it is done.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = (
+        TextColumn(" " * indent + "{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        Left(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    screen = console or Console(stderr=True)
+
+    class Bars(Progress):
+        def add_task(self, description: str, *args: Any, note: str = "", **kwargs: Any) -> Any:
+            return super().add_task(description, *args, note=note, **kwargs)
+
+    return Bars(*columns, console=screen, transient=transient, disable=transient and not screen.is_terminal)
+
+
+def print_or_write(target: str, content: str | bytes) -> None:
+    """Print text, or the bytes of a picture, for the target ``-``; else write it to that file.
 
     Raises:
         ConfigError: The file cannot be written.
     """
-    write_text(target, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(target: str, text: str | bytes) -> None:
-    """Write text, or the bytes of a picture, to a file, or to standard output for ``-``.
-
-    Raises:
-        ConfigError: The file cannot be written.
-    """
-    from labelforge.report import write_atomically
-
     if target == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        write_atomically(target, text)
-    except OSError as fault:
-        raise ConfigError(
-            f"cannot be written ({fault.strerror or fault})",
-            where=target,
-            cure="Give a file in a folder that exists and may be written to.",
-        ) from None
+        click.echo(content, nl=False)
+    else:
+        write_output(target, content)
+
+
+def print_json(target: str, data: Any) -> None:
+    """The same for JSON.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    print_or_write(target, json_text(data))

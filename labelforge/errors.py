@@ -25,6 +25,7 @@ __all__ = [
     "ShardError",
     "TaxonomyError",
     "did_you_mean",
+    "listed",
 ]
 
 
@@ -97,8 +98,20 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     if not names:
         return "None is known here."
-    shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
-    return f"Known: {shown}."
+    return f"Known: {listed(names, 12)}."
+
+
+def listed(items: Iterable[object], limit: int = 5) -> str:
+    """Items joined by commas; of many, the first few and how many there are.
+
+    Args:
+        items: What to name.
+        limit: How many of many are named; one more is simply named too.
+    """
+    every = [str(item) for item in items]
+    if len(every) > limit + 1:
+        return ", ".join(every[:limit]) + f", ... ({len(every)} in all)"
+    return ", ".join(every)
 
 
 def _rebuild(

@@ -8,8 +8,6 @@ numbers.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +17,9 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelforge.errors import TaxonomyError, did_you_mean
+from labelforge.errors import TaxonomyError, did_you_mean, listed
 from labelforge.expression import IGNORED, LabelTarget, compile_expression
+from labelforge.files import json_digest
 from labelforge.label_space import LabelSpace
 from labelforge.taxonomy import Taxonomy
 from labelforge.yamlfile import KeyPath, YamlFile
@@ -196,8 +195,7 @@ class LabelMapping:
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of all that the table says."""
-        content = [self.dataset, self.to_records()]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return json_digest([self.dataset, self.to_records()])
 
 
 def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> None:
@@ -206,7 +204,7 @@ def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> 
             file.fail(("labels", name), f"{space.name} has no label {name!r}", did_you_mean(name, space.names))
     missing = [name for name in space.names if name not in content.labels]
     if missing:
-        shown = ", ".join(map(repr, missing[:8])) + (", ..." if len(missing) > 8 else "")
+        shown = listed(map(repr, missing), 8)
         what = f"{len(missing)} native label{'s' * (len(missing) > 1)} of {space.name} not mapped: {shown}"
         file.fail(("labels",), what, "Give each a node, a union of nodes, or ignore.")
 

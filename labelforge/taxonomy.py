@@ -11,8 +11,6 @@ full path starts with the root's name).
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from labelforge.errors import TaxonomyError, did_you_mean
+from labelforge.files import json_digest
 from labelforge.palette import Color
 from labelforge.references import References
 from labelforge.treefile import Boxes, RawNode, read_tree
@@ -280,7 +279,7 @@ class Taxonomy:
     def digest(self) -> str:
         """Hex SHA-256 of all that decides targets and class ids: names, nesting, ids, mirrors, boxes; not colours."""
         content = [self.name, self.boxes, [[n.name, n.parent, n.class_id, n.mirror] for n in self.nodes]]
-        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+        return json_digest(content)
 
 
 def shipped_folder() -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from labelforge.errors import LabelforgeError
-from labelforge.report import write_atomically
+from labelforge.files import write_atomically
 from labelforge.trainer.loss import LossOutput
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from labelforge.errors import ConfigError, DatasetError
-from labelforge.report import Column, Page, Swatch, Table, Text, write_atomically
+from labelforge.files import write_atomically
+from labelforge.report import Column, Page, Swatch, Table, Text
 from labelforge.trainer.id_maps import IdLegend, legend_for
 from labelforge.trainer.segmenter import Segmenter
 

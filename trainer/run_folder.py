@@ -21,7 +21,7 @@ import yaml
 
 import labelforge
 from labelforge.errors import ConfigError
-from labelforge.report import write_atomically
+from labelforge.files import write_atomically
 from labelforge.trainer.checkpoint import CHECKPOINTS
 from labelforge.trainer.config import TrainConfig
 

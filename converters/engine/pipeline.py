@@ -26,6 +26,7 @@ from labelforge.converters.engine.tasks import ShardTask, run_tasks
 from labelforge.converters.images import CODECS, ImageCodec
 from labelforge.converters.registry import accepted_options, find_converter, make_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, did_you_mean
+from labelforge.files import json_digest
 from labelforge.mapping import LabelMapping
 from labelforge.shards import (
     MANIFEST_NAME,
@@ -41,7 +42,7 @@ from labelforge.shards import (
     escape_key,
     open_folder,
 )
-from labelforge.shards.manifest import digest, shard_name
+from labelforge.shards.manifest import shard_name
 from labelforge.taxonomy import Taxonomy
 
 __all__ = ["Conversion", "OnError", "convert"]
@@ -182,7 +183,7 @@ def _tasks(
     for start in range(0, len(sources), size):
         chunk = tuple(sources[start : start + size])
         files = [_file_sizes(encoder.converter, source, must_exist=on_error == "stop") for source in chunk]
-        inputs = digest({"options": options, "palette": encoder.palette, "files": files, "version": VERSION})
+        inputs = json_digest({"options": options, "palette": encoder.palette, "files": files, "version": VERSION})
         tasks.append(ShardTask(url, len(tasks), chunk, encoder, options, inputs, on_error == "skip"))
     return tasks
 

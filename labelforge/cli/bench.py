@@ -67,7 +67,7 @@ def command(
 
     from labelforge.bench import BenchConfig, render, run_bench
     from labelforge.bench.config import suite_names
-    from labelforge.report import write_atomically
+    from labelforge.files import write_atomically
 
     config = BenchConfig(
         suites=suite_names(suites),

@@ -46,7 +46,7 @@ def command(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from labelforge.errors import ConfigError
-    from labelforge.report import write_atomically
+    from labelforge.files import write_atomically
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
     for file in (csv_file, json_file):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from labelforge.console import json_option, narrow_console, print_json
+
 __all__ = ["command"]
 
 
@@ -11,9 +13,7 @@ __all__ = ["command"]
 @click.argument("taxonomy")
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option("--boxes", type=click.Choice(["own", "path"]), help="Classifiers that boxes train; default: the tree's.")
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the table and all findings as JSON; -: print it alone."
-)
+@json_option
 @click.pass_context
 def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | None, json_file: str | None) -> None:
     """Check a tree and all mappings in its folder for what they would teach a network.
@@ -23,13 +23,12 @@ def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | No
     use, classes known from boxes alone, mirror partners that disagree, and siblings of one colour; each with the reason
     and the cure. Ends with 1 if there is an error (with --strict, or a warning), with 2 if a file cannot be read.
     """
-    from labelforge.console import narrow_console, write_json
     from labelforge.lint import lint_taxonomy
     from labelforge.lint.terminal import render
 
     report = lint_taxonomy(taxonomy, boxes)  # type: ignore[arg-type]  # click has checked the choice
     if json_file is not None:
-        write_json(json_file, report.to_dict())
+        print_json(json_file, report.to_dict())
     if json_file != "-":
         narrow_console().print(render(report, strict=strict), markup=False)
     context.exit(int(report.fails(strict=strict)))

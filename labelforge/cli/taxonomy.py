@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labelforge.console import json_option, narrow_console, print_json, print_or_write
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -22,8 +24,8 @@ def command() -> None:
 
 @command.command("schema")
 @click.argument("kind", type=click.Choice(["tree", "mapping", "label-space"]))
-@click.option("-o", "--out", default="-", metavar="FILE", help="Write it there; default: print it.")
-def schema_command(kind: str, out: str) -> None:
+@click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE; default: print it.")
+def schema_command(kind: str, output: str) -> None:
     """Print the JSON Schema of tree.yaml, of mappings, or of label spaces.
 
     Editors complete and check a YAML file whose first line names its schema, by a path from the file:
@@ -31,28 +33,26 @@ def schema_command(kind: str, out: str) -> None:
     \b
         # yaml-language-server: $schema=mapping.schema.json
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
-    from labelforge.console import write_text
     from labelforge.schema import schema_text
 
-    write_text(out, schema_text(kind))  # type: ignore[arg-type]  # click has checked the choice
+    print_or_write(output, schema_text(kind))  # type: ignore[arg-type]  # click has checked the choice
 
 
 @command.command("diff")
 @click.argument("old")
 @click.argument("new")
-@click.option("--json", "json_file", metavar="FILE", help="Write the difference as JSON; -: print only that.")
+@json_option
 def diff_command(old: str, new: str, json_file: str | None) -> None:
     """Compare two trees and the mappings beside them: shipped names or folders with tree.yaml.
 
     Lists nodes that were removed, added, moved or put in another order, ids, mirrors and shapes that changed, and for
     every dataset that both map the labels that mean something else. Ends with 0 whatever it finds.
     """
-    from labelforge.console import narrow_console, write_json
     from labelforge.treediff import diff_taxonomies
 
     difference = diff_taxonomies(old, new)
     if json_file is not None:
-        write_json(json_file, difference.to_dict())
+        print_json(json_file, difference.to_dict())
     if json_file != "-":
         console = narrow_console()
         for part in _parts(difference):

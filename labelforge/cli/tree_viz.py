@@ -39,7 +39,7 @@ def command(
     Text shows it in the terminal; html is one self-contained page with a searchable tree and a sunburst; svg and png
     are for a paper, mermaid for a README, dot for Graphviz.
     """
-    from labelforge.console import write_text
+    from labelforge.console import print_or_write
     from labelforge.errors import ConfigError
 
     kind = kind or _kind_of(output)
@@ -49,7 +49,7 @@ def command(
     if kind == "text" and output is None:
         _print(survey)
     else:
-        write_text("-" if output is None else str(output), _draw(survey, kind))
+        print_or_write("-" if output is None else str(output), _draw(survey, kind))
 
 
 def _kind_of(output: Path | None) -> str:

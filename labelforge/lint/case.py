@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.errors import listed
 from labelforge.lint.places import Places
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import SupervisionTable
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Classifier, Node, Taxonomy
 
-__all__ = ["Case", "listed"]
+__all__ = ["Case"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +69,3 @@ class Case:
     def names(self, nodes: Sequence[Node]) -> str:
         """Several nodes, the first few by name."""
         return listed([self.name(node) for node in nodes])
-
-
-def listed(items: Iterable[str], limit: int = 5) -> str:
-    """Items joined by commas; of many, the first few and how many there are."""
-    every = list(items)
-    if len(every) > limit + 1:
-        return ", ".join(every[:limit]) + f", ... ({len(every)} in all)"
-    return ", ".join(every)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.lint.case import Case, listed
+from labelforge.errors import listed
+from labelforge.lint.case import Case
 from labelforge.lint.findings import Finding, Severity
 from labelforge.supervision import Signal
 from labelforge.taxonomy import Classifier, Node

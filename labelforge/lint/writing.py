@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labelforge.lint.case import Case, listed
+from labelforge.errors import listed
+from labelforge.lint.case import Case
 from labelforge.lint.findings import Finding
 from labelforge.mapping import LabelMapping, LabelRow
 from labelforge.taxonomy import Node

@@ -19,7 +19,6 @@ from labelforge.report.page import (
     Text,
     environment,
     format_number,
-    write_atomically,
 )
 
 __all__ = [
@@ -41,5 +40,4 @@ __all__ = [
     "Text",
     "environment",
     "format_number",
-    "write_atomically",
 ]

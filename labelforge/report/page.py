@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from labelforge.files import write_atomically
+from labelforge.palette import Color
 from labelforge.report.chart import Chart, Series, line_chart
 
 if TYPE_CHECKING:
@@ -52,11 +54,7 @@ __all__ = [
     "Text",
     "environment",
     "format_number",
-    "write_atomically",
 ]
-
-Colour = tuple[int, int, int]
-"""sRGB, 0-255 each."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Swatch:
     """
 
     text: str
-    color: Colour
+    color: Color
     kind: ClassVar[str] = "swatch"
 
 
@@ -343,33 +341,6 @@ class Page:
             OSError: The folder does not exist or is not writable.
         """
         return write_atomically(path, self.html())
-
-
-def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
-    """Write a local file so that its final name never holds half of it: temporary name beside it, fsync, rename.
-
-    Args:
-        path: The file; an existing one is replaced.
-        data: Its content; text is written as UTF-8 with the line ends it has.
-
-    Returns:
-        The file written.
-
-    Raises:
-        OSError: The folder does not exist or is not writable; nothing is left behind.
-    """
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data.encode("utf-8") if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return target
 
 
 @functools.cache

@@ -8,9 +8,7 @@ can be resumed from its indexes.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
@@ -30,7 +28,6 @@ __all__ = [
     "SkippedSample",
     "TaxonomyRecord",
     "Totals",
-    "digest",
     "index_name",
     "shard_name",
 ]
@@ -173,11 +170,6 @@ def shard_name(number: int) -> str:
 def index_name(shard: str) -> str:
     """File name of a shard's index."""
     return shard.removesuffix(".tar") + ".index.json"
-
-
-def digest(content: Mapping[str, Any]) -> str:
-    """Hex SHA-256 of JSON-able data, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 Model = TypeVar("Model", Manifest, ShardIndex)

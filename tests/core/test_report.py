@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelforge.files import write_atomically
 from labelforge.report import (
     Bar,
     Column,
@@ -28,7 +29,6 @@ from labelforge.report import (
     Swatch,
     Table,
     Text,
-    write_atomically,
 )
 from tests.core.html_reader import Reader
 

@@ -1,0 +1,66 @@
+"""Local files: written whole or not at all, and JSON that always looks the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from labelforge.errors import ConfigError
+
+__all__ = ["json_digest", "json_text", "write_atomically", "write_output"]
+
+
+def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
+    """Write a local file so that its final name never holds half of it: temporary name beside it, fsync, rename.
+
+    Args:
+        path: The file; an existing one is replaced.
+        data: Its content; text is written as UTF-8 with the line ends it has.
+
+    Returns:
+        The file written.
+
+    Raises:
+        OSError: The folder does not exist or is not writable; nothing is left behind.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data.encode("utf-8") if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:
+    """Write a file that a user has named, as :func:`write_atomically` does.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    try:
+        return write_atomically(path, data)
+    except OSError as fault:
+        raise ConfigError(
+            f"cannot be written ({fault.strerror or fault})",
+            where=path,
+            cure="Name a file in a folder that exists and that you may write to.",
+        ) from None
+
+
+def json_text(data: Any) -> str:
+    """Data as the text of a JSON file for people and programs: indented, with a line end."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def json_digest(content: Any) -> str:
+    """Hex SHA-256 of JSON-able data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
