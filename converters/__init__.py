@@ -1,16 +1,26 @@
-"""Native datasets on disk become labelforge shards: one file per dataset, one rasteriser, one pipeline.
+"""Native datasets on disk become labelforge shards: one file per dataset, boxes, images, and the engine that runs them.
 
-`convert` is the way in. A new dataset is a subclass of `Converter` (see `labelforge.converters.base`) and a line in
-`CONVERTERS`, or an entry point of the group ``labelforge.converters`` in another package.
+`convert` is the way in. A new dataset is a subclass of `Converter` and a line in `labelforge.converters.registry`, or
+an entry point of the group ``labelforge.converters`` in another package; `check_root`, `list_files` and
+`read_label_map` are there for it.
 """
 
-from labelforge.converters.base import NO_ANNOTATION, Converter, NativeLabels, PixelLabels, Source, Unannotated
+from labelforge.converters.base import (
+    NO_ANNOTATION,
+    Converter,
+    NativeLabels,
+    PixelLabels,
+    Source,
+    Unannotated,
+    check_root,
+    list_files,
+)
 from labelforge.converters.engine.pipeline import convert
-from labelforge.converters.engine.summary import Conversion, terminal_summary
-from labelforge.converters.registry import CONVERTERS, available, find_converter
+from labelforge.converters.engine.result import Conversion
+from labelforge.converters.images import read_label_map
+from labelforge.converters.registry import available, find_converter
 
 __all__ = [
-    "CONVERTERS",
     "NO_ANNOTATION",
     "Conversion",
     "Converter",
@@ -19,7 +29,9 @@ __all__ = [
     "Source",
     "Unannotated",
     "available",
+    "check_root",
     "convert",
     "find_converter",
-    "terminal_summary",
+    "list_files",
+    "read_label_map",
 ]

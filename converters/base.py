@@ -1,28 +1,15 @@
-"""What every dataset converter is: something that lists the samples of a split and yields each one's native labels.
+"""What a dataset converter is: something that lists the samples of a split and gives each one's native labels.
 
 A converter knows one dataset's layout on disk and nothing else. It never resizes, encodes or writes: the pipeline reads
-the image, decides the output size, asks the labels to draw themselves at that size, looks the native ids up in the
-label table and writes the shard. So a new dataset is one small file with one subclass of `Converter`:
-
-    class Mine(Converter):
-        name = "mine"
-        title = "My dataset"
-        splits = ("train", "val")
-        label_space = "mine"                       # taxonomies/label_spaces/mine.yaml
-
-        def sources(self, split): ...              # cheap: folder listings only, no image is opened
-        def labels(self, source): ...              # a NativeLabels: PixelLabels(ids), boxes, or Unannotated()
-
-A dataset of boxes takes a keyword option ``shapes``: native id -> name of the shape that the tree gives the label; the
-pipeline fills it in. A converter is pickled to worker processes: keep only plain data in it, and do the parsing of
-shared files (an annotation list) once, in ``__init__``.
+the image, decides the output size, has the labels drawn at that size and writes the shard. So a new dataset is one
+small file with one subclass of `Converter`, whose docstring has an example.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
@@ -30,26 +17,19 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import DatasetError, did_you_mean
-
-__all__ = [
-    "NO_ANNOTATION",
-    "Converter",
-    "NativeLabels",
-    "PixelLabels",
-    "Size",
-    "Source",
-    "Unannotated",
-    "check_root",
-    "list_files",
-    "nearest",
-]
+from labelforge.errors import ConfigError, DatasetError, did_you_mean, listed
 
 NO_ANNOTATION: Final = -32768
 """Stands in a drawn label map for "nobody annotated this pixel". No dataset uses it as an id."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+
+Ids = NDArray[np.integer[Any]]
+"""Native ids, or rows of the label table, of any integer dtype."""
+
+RowLookup = Callable[[Ids], Ids]
+"""Native ids and `NO_ANNOTATION` -> rows of the label table; a `DatasetError` where the table lacks an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +57,20 @@ class NativeLabels(Protocol):
     def size(self) -> Size | None:
         """Image size that the labels were made for; None where they hold for whatever size the image has."""
 
-    def draw(self, image_size: Size, output_size: Size) -> NDArray[np.integer[Any]]:
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The label map at the output size.
 
         Args:
             image_size: (height, width) of the source image, in whose pixels boxes and polygons are given.
             output_size: (height, width) asked for.
+            rows_of: Looks ids up in the label table. Ids that are stored per pixel are looked up before the map is
+                made smaller, so that a wrong one is found at any scale.
 
         Returns:
-            (H, W) = ``output_size`` integer array of native ids and `NO_ANNOTATION`. Ids outside the label table may
-            be returned; the pipeline reports them.
+            (H, W) = ``output_size`` rows of the label table, as ``rows_of`` gives them.
 
         Raises:
-            DatasetError: The labels do not fit the image (a box outside of it).
+            DatasetError: The labels do not fit the image (a box outside of it) or the label table.
         """
 
 
@@ -101,17 +82,16 @@ class PixelLabels:
         ids: (H, W) integer array.
     """
 
-    ids: NDArray[np.integer[Any]]
+    ids: Ids
 
     @property
     def size(self) -> Size:
         """(height, width) of the stored map."""
         return self.ids.shape[0], self.ids.shape[1]
 
-    def draw(self, image_size: Size, output_size: Size) -> NDArray[np.integer[Any]]:
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The map resampled by nearest neighbour (pixel centres aligned), untouched where the size is the same."""
-        del image_size  # equal to ours: the pipeline has checked
-        return nearest(self.ids, output_size)
+        return nearest(rows_of(self.ids), output_size)
 
 
 @dataclass(frozen=True)
@@ -120,20 +100,41 @@ class Unannotated:
 
     size: Size | None = None
 
-    def draw(self, image_size: Size, output_size: Size) -> NDArray[np.integer[Any]]:
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """`NO_ANNOTATION` everywhere."""
-        del image_size
-        return np.full(output_size, NO_ANNOTATION, dtype=np.int16)
+        return rows_of(np.full(output_size, NO_ANNOTATION, dtype=np.int16))
 
 
 class Converter(ABC):
     """One dataset's layout on disk.
+
+    A converter is pickled to worker processes: keep only plain data in it, and read shared files (a list of boxes)
+    once, in ``__init__``. Keyword-only arguments of ``__init__`` are its options.
 
     Args:
         root: Folder of the dataset, as unpacked.
 
     Raises:
         DatasetError: The folder is missing or is not this dataset.
+
+    Example:
+        A dataset of photos, and label maps of the same names that hold the ids of Cityscapes:
+
+        >>> from labelforge.converters import Converter, PixelLabels, Source, list_files, read_label_map
+        >>> class Photos(Converter):
+        ...     name = "photos"
+        ...     title = "My photos"
+        ...     splits = ("all",)
+        ...     label_space = "cityscapes"
+        ...
+        ...     def sources(self, split):
+        ...         files = list_files(self.root / "photos", [".png"], what="photos")
+        ...         return [Source(file.stem, f"photos/{file.name}", f"labels/{file.name}") for file in files]
+        ...
+        ...     def labels(self, source):
+        ...         return PixelLabels(read_label_map(self.label_path(source)))
+        >>> [source.key for source in Photos("mine").sources("all")]
+        ['one', 'two']
     """
 
     name: ClassVar[str]
@@ -145,9 +146,13 @@ class Converter(ABC):
     label_space: str
     """Name of the label space (``taxonomies/label_spaces/<name>.yaml``) that the ids belong to. A class attribute, or
     set in ``__init__`` by a dataset that has several releases."""
+    shapes: Mapping[int, str]
+    """Native id -> the shape that its boxes are filled with (`labelforge.converters.boxes.SHAPES`), rectangles where
+    there is none. Empty at first; the pipeline sets it to what the tree says before it calls any method."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
+        self.shapes = {}
         if not self.root.is_dir():
             what = "is a file, not a folder" if self.root.exists() else "no such folder"
             raise DatasetError(what, where=self.root, cure=f"Give the folder that {self.title} was unpacked into.")
@@ -186,32 +191,23 @@ class Converter(ABC):
         """The image file's bytes.
 
         Raises:
-            DatasetError: The file is missing or unreadable.
+            DatasetError: The file is missing or cannot be read.
         """
-        path = self.root / source.image
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DatasetError(
-                f"cannot be read ({error.strerror})", where=path, cure="Unpack the dataset again."
-            ) from error
+        return read_file(self.root / source.image, "Unpack the dataset again.")
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
         """A sentence for an error about label values outside the table: what they look like and what to do."""
-        del ids
         return f"Check that the file is a label map of {self.label_space}."
 
     def missing(self, split: str) -> list[str]:
         """Keys of annotated samples of a split whose image is not on disk: left out, but not silently."""
-        del split
         return []
 
     def sets(self, split: str) -> dict[int, frozenset[int]]:
         """Values that this converter draws where labels overlap and any of them may be shown: value -> native ids.
 
-        Each becomes a row of the label table (`labelforge.converters.engine.sets`). None of the values is a native id.
+        Each becomes a row of the label table. None of the values is a native id.
         """
-        del split
         return {}
 
     def check_split(self, split: str) -> None:
@@ -220,6 +216,26 @@ class Converter(ABC):
             raise DatasetError(
                 f"{self.title} has no split {split!r}", where=self.root, cure=did_you_mean(split, self.splits)
             )
+
+
+def check_choice(what: str, choice: str, known: Collection[str]) -> None:
+    """Raise a `ConfigError` unless an option has one of its known values."""
+    if choice not in known:
+        raise ConfigError(f"{what} cannot be {choice!r}", cure=did_you_mean(choice, known))
+
+
+def read_file(path: Path, cure: str) -> bytes:
+    """The content of a file of a dataset.
+
+    Raises:
+        DatasetError: The file is missing or cannot be read; ``cure`` says what to do.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = "this file is missing" if missing else f"cannot be read ({error.strerror})"
+        raise DatasetError(what, where=path, cure=cure) from error
 
 
 def check_root(root: Path, expected: Sequence[str], title: str) -> None:
@@ -242,8 +258,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
     inside = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
     below = [folder for folder in inside if folder.is_dir() and complete(folder)]
     above = [folder for folder in list(root.resolve().parents)[:3] if complete(folder)]
-    found = ", ".join(entry.name + ("/" if entry.is_dir() else "") for entry in inside[:6])
-    found += f" and {len(inside) - 6} more" if len(inside) > 6 else ""
+    found = listed(entry.name + ("/" if entry.is_dir() else "") for entry in inside)
     wanted = " and ".join(expected)
     nearby = [*below, *above]
     raise DatasetError(

@@ -21,8 +21,6 @@ from pycocotools import mask as coco
 
 from labelforge.converters.base import NO_ANNOTATION, Size, nearest
 
-__all__ = ["OCTAGON_CUT", "SHAPES", "Overlaps", "draw_segmentation", "overlapping", "rasterise"]
-
 Floats = NDArray[np.float64]
 
 Overlaps = Literal["smallest", "ignore", "set"]
@@ -44,7 +42,7 @@ SHAPES: Final[Mapping[str, Callable[[Floats, Floats], NDArray[np.bool_]]]] = {
 q (H, 1) from -1 at the top to 1 at the bottom; the answer is (H, W). What lies outside the box is cut off besides."""
 
 
-def rasterise(
+def draw_boxes(
     boxes: Floats | Sequence[Sequence[float]],
     shapes: Sequence[str],
     values: Sequence[int],

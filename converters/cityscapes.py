@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from labelforge.converters.base import Converter, PixelLabels, Source, check_root, list_files
 from labelforge.converters.images import read_label_map
 
-__all__ = ["Cityscapes"]
-
 _IMAGE_ENDS = ("_leftImg8bit.png", "_leftImg8bit.jpg")
 _LABEL_END = "_gtFine_labelIds.png"
 _LARGEST_TRAIN_ID = 18
@@ -42,7 +40,7 @@ class Cityscapes(Converter):
         check_root(self.root, ["leftImg8bit", "gtFine"], self.title)
 
     def sources(self, split: str) -> list[Source]:
-        """See `Converter.sources`."""
+        """The frames of a split that are on disk, each with the name of its city."""
         self.check_split(split)
         images = list_files(
             self.root / "leftImg8bit" / split, _IMAGE_ENDS, what=f"images of the split {split}", recursive=True
@@ -56,17 +54,17 @@ class Cityscapes(Converter):
         return sorted(found, key=lambda source: source.key)
 
     def labels(self, source: Source) -> PixelLabels:
-        """See `Converter.labels`."""
+        """The label ids of a frame."""
         return PixelLabels(read_label_map(self.label_path(source)))
 
     def missing(self, split: str) -> list[str]:
-        """See `Converter.missing`."""
+        """Names of the frames that have labels but no image."""
         here = {source.key for source in self.sources(split)}
         labels = (self.root / "gtFine" / split).rglob(f"*{_LABEL_END}")
         return sorted({path.name.removesuffix(_LABEL_END) for path in labels} - here)
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
-        """See `Converter.cure_for_unknown`."""
+        """Tells the other label files of Cityscapes by their values."""
         unknown = set(ids)
         if unknown == {255}:
             return (

@@ -16,20 +16,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.converters.base import Converter, Size, Source, check_root, list_files
-from labelforge.converters.boxes import SHAPES, Overlaps, overlapping, rasterise
-from labelforge.errors import ConfigError, DatasetError, did_you_mean
+from labelforge.converters.base import (
+    Converter,
+    Ids,
+    RowLookup,
+    Size,
+    Source,
+    check_choice,
+    check_root,
+    list_files,
+    read_file,
+)
+from labelforge.converters.boxes import Overlaps, draw_boxes, overlapping
+from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
-
-__all__ = ["SIDES", "Gtsdb", "Sign", "SignBoxes", "read_signs"]
 
 FOLDERS: Final = ("FullIJCNN2013", "TrainIJCNN2013")
 SUFFIXES: Final = (".ppm", ".png", ".jpg", ".jpeg")
@@ -100,17 +109,10 @@ class SignBoxes:
         """Boxes hold for whatever size the image has."""
         return None
 
-    def draw(self, image_size: Size, output_size: Size) -> NDArray[np.integer[Any]]:
-        """The class ids of the signs, `labelforge.converters.base.NO_ANNOTATION` outside of them.
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
+        """The rows of the signs' classes, those of no annotation outside of them.
 
         The boxes are scaled, then drawn: a small label map is as exact as a large one.
-
-        Args:
-            image_size: (height, width) of the source image.
-            output_size: (height, width) of the label map.
-
-        Returns:
-            (H, W) int32 class ids.
 
         Raises:
             DatasetError: A box reaches outside the image.
@@ -129,7 +131,7 @@ class SignBoxes:
         classes = [sign.class_id for sign in self.signs]
         shapes = [self.shapes.get(class_id, "rectangle") for class_id in classes]
         edges = _edges(self.signs, self.shapes) * np.tile([output_size[1] / width, output_size[0] / height], 2)
-        return rasterise(edges, shapes, classes, output_size, overlaps=self.overlaps, sets=self.sets)
+        return rows_of(draw_boxes(edges, shapes, classes, output_size, overlaps=self.overlaps, sets=self.sets))
 
 
 class Gtsdb(Converter):
@@ -137,11 +139,10 @@ class Gtsdb(Converter):
 
     Args:
         root: The folder.
-        shapes: Shape by class id (names of `labelforge.converters.boxes.SHAPES`); classes left out are rectangles.
         overlaps: What a pixel in boxes of several classes becomes.
 
     Raises:
-        ConfigError: A shape or the policy is unknown.
+        ConfigError: The policy is unknown.
         DatasetError: There is no ``gt.txt``, or a line of it is malformed.
     """
 
@@ -150,22 +151,9 @@ class Gtsdb(Converter):
     splits: ClassVar[tuple[str, ...]] = tuple(SPLITS)
     label_space = "gtsdb"
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str],
-        *,
-        shapes: Mapping[int, str] | None = None,
-        overlaps: Overlaps = "smallest",
-    ) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, overlaps: Overlaps = "smallest") -> None:
         super().__init__(root)
-        _check_choice("overlaps", overlaps, get_args(Overlaps))
-        try:
-            self.shapes = dict(shapes or {})
-        except (TypeError, ValueError):  # a text, from a command line
-            cure = "Leave it out: shapes come from the taxonomy's nodes."
-            raise ConfigError(f"shapes cannot be {shapes!r}", cure=cure) from None
-        for shape in self.shapes.values():
-            _check_choice("a shape", shape, SHAPES)
+        check_choice("overlaps", overlaps, get_args(Overlaps))
         inside = [self.root / name for name in FOLDERS if (self.root / name / "gt.txt").is_file()]
         if inside and not (self.root / "gt.txt").is_file():
             self.root = inside[0]
@@ -173,9 +161,6 @@ class Gtsdb(Converter):
         self.overlaps = overlaps
         self.names = [label.name for label in LabelSpace.load(self.label_space).labels]
         self.signs = read_signs(self.root / "gt.txt", len(self.names))
-        found = [s for signs in self.signs.values() for s in self._overlapping(signs)] if overlaps == "set" else []
-        ordered = sorted(set(found), key=lambda members: (len(members), sorted(members)))
-        self.set_values = {members: -1 - i for i, members in enumerate(ordered)}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -216,13 +201,24 @@ class Gtsdb(Converter):
     def labels(self, source: Source) -> SignBoxes:
         """The boxes of one image; none at all if ``gt.txt`` does not name it."""
         signs = self.signs.get(int(source.key), ())
-        return SignBoxes(signs, self.shapes, self.overlaps, self.set_values, source.image, self.root / "gt.txt")
+        return SignBoxes(signs, self.shapes, self.overlaps, self._set_values, source.image, self.root / "gt.txt")
 
     def sets(self, split: str) -> dict[int, frozenset[int]]:
         """With ``overlaps="set"``, the sets of classes that overlapping boxes of a split make, by their values."""
+        if self.overlaps != "set":
+            return {}
         signs = [signs for number, signs in self.signs.items() if number in SPLITS[split]]
         here = {members for found in signs for members in self._overlapping(found)}
-        return {value: members for members, value in self.set_values.items() if members in here}
+        return {value: members for members, value in self._set_values.items() if members in here}
+
+    @cached_property
+    def _set_values(self) -> dict[frozenset[int], int]:
+        """The value that is drawn for each set of classes whose boxes overlap in some image; none without sets."""
+        if self.overlaps != "set":
+            return {}
+        found = {members for signs in self.signs.values() for members in self._overlapping(signs)}
+        ordered = sorted(found, key=lambda members: (len(members), sorted(members)))
+        return {members: -1 - i for i, members in enumerate(ordered)}
 
     def _overlapping(self, signs: Sequence[Sign]) -> set[frozenset[int]]:
         return overlapping(_edges(signs, self.shapes), [sign.class_id for sign in signs])
@@ -230,11 +226,6 @@ class Gtsdb(Converter):
     def _box(self, sign: Sign) -> dict[str, Any]:
         """A box as the sample's json member holds it: the numbers of ``gt.txt``, right and bottom inclusive."""
         return {"name": self.names[sign.class_id], **{k: v for k, v in asdict(sign).items() if k != "line"}}
-
-
-def _check_choice(what: str, choice: str, known: Collection[str]) -> None:
-    if choice not in known:
-        raise ConfigError(f"{what} cannot be {choice!r}", cure=did_you_mean(choice, known))
 
 
 def _edges(signs: Sequence[Sign], shapes: Mapping[int, str]) -> NDArray[np.float64]:
@@ -258,12 +249,7 @@ def read_signs(path: Path, classes: int = 43) -> dict[int, tuple[Sign, ...]]:
     Raises:
         DatasetError: The file cannot be read, has no line, or has a malformed one (named by its number).
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise DatasetError(
-            f"cannot be read ({error.strerror})", where=path, cure="Unpack FullIJCNN2013.zip again."
-        ) from error
+    lines = read_file(path, "Unpack FullIJCNN2013.zip again.").decode("utf-8-sig", errors="replace").splitlines()
     signs: dict[int, list[Sign]] = {}
     for line, text in enumerate(lines, start=1):
         if not text.strip():

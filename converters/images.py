@@ -1,9 +1,9 @@
-"""Reads source images and label pictures, and turns images into members of shards.
+"""Reads source images and label maps, and turns images into members of shards.
 
 An image that is neither resized nor turned and whose format the shard takes is stored as the bytes it was read as. It
 is decoded in any case, so that a file that is cut short is found now and not in the middle of a training run.
 
-Label pictures are never seen as colours: a palette picture's values are its palette indices, whatever the palette.
+Label maps are never seen as colours: the values of a palette picture are its palette indices, whatever the palette.
 """
 
 from __future__ import annotations
@@ -15,18 +15,15 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from labelforge.converters.base import Size
+from labelforge.converters.base import Ids, Size, read_file
 from labelforge.errors import DatasetError
 from labelforge.shards import encode_image
 from labelforge.shards.codec import ImageSuffix
-
-__all__ = ["CODECS", "ImageCodec", "SourceImage", "fit_short_side", "read_label_map"]
 
 ImageCodec = Literal["keep", "jpeg", "png", "npy"]
 CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
@@ -34,7 +31,7 @@ CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
 
 _SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
 _SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
-_COLOUR_MODES: Final = frozenset({"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+_COLOR_MODES: Final = frozenset({"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 _GREY_SCALE: Final = {"L;2": 85, "L;4": 17}  # Pillow stretches grey pictures of few bits to 0-255
 _EXIF_ORIENTATION: Final = 0x0112
 _TRANSPOSE: Final = {
@@ -104,7 +101,7 @@ class SourceImage:
                 mode, form, (width, height) = picture.mode, picture.format or "", picture.size
         except _BROKEN as error:
             raise _broken(place, len(data), error) from error
-        if mode not in _COLOUR_MODES:
+        if mode not in _COLOR_MODES:
             raise DatasetError(
                 f"is not a colour image of 8 bits (mode {mode})", where=place, cure="Give the dataset's RGB images."
             )
@@ -181,8 +178,8 @@ class SourceImage:
         return suffix, encode_image(np.asarray(rgb), suffix)
 
 
-def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
-    """Read a label picture's values: palette indices or grey values of 1 to 16 bits, never colours.
+def read_label_map(path: Path) -> Ids:
+    """Read the values of a label map: palette indices or grey values of 1 to 16 bits, never colours.
 
     Returns:
         (H, W) uint8 or uint16 (int32 for 32 bit grey).
@@ -190,12 +187,7 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
     Raises:
         DatasetError: The file is missing, cut short, a colour picture, or a JPEG.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        what = "this label file is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        cure = "Unpack the labels again, or leave samples without them out with --on-error skip."
-        raise DatasetError(what, where=path, cure=cure) from error
+    data = read_file(path, "Unpack the labels again, or leave samples without them out with --on-error skip.")
     try:
         with Image.open(io.BytesIO(data)) as picture:
             mode, form = picture.mode, picture.format
@@ -205,7 +197,7 @@ def read_label_map(path: Path) -> NDArray[np.integer[Any]]:
     except _BROKEN as error:
         raise _broken(path, len(data), error) from error
     if form in ("JPEG", "MPO"):
-        cure = "Give the label pictures as published; ids that went through JPEG are lost."
+        cure = "Give the label maps as published; ids that went through JPEG are lost."
         raise DatasetError("is a JPEG, which does not keep label ids", where=path, cure=cure)
     if mode == "1":
         return values.astype(np.uint8)

@@ -4,7 +4,7 @@
     release 1.x   ROOT/config.json                          ROOT/<split>/labels/<key>.png
     release 2.0   ROOT/config_v1.2.json, config_v2.0.json   ROOT/<split>/v1.2/labels/<key>.png, v2.0/labels/<key>.png
 
-A label is the position of its entry in the configuration file, and the palette *index* of a label picture. The releases
+A label is the position of its entry in the configuration file, and the palette *index* in a label map. The releases
 number the same concept differently, so the file is compared with the label table before anything is read. Colours play
 no part: several labels of release 2.0 share one. The testing split is published without labels.
 (Neuhold et al., ICCV 2017.)
@@ -22,8 +22,6 @@ from labelforge.converters.base import Converter, NativeLabels, PixelLabels, Sou
 from labelforge.converters.images import read_label_map
 from labelforge.errors import ConfigError, DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
-
-__all__ = ["MapillaryVistas"]
 
 _TESTING = "testing"
 
@@ -78,7 +76,7 @@ class MapillaryVistas(Converter):
 
     @property
     def options(self) -> dict[str, Any]:
-        """See `Converter.options`."""
+        """The release that is read."""
         return {"release": self.release}
 
     def _folders(self, release: str) -> list[str]:
@@ -87,7 +85,7 @@ class MapillaryVistas(Converter):
         return [name for name in names if (self.root / name).is_dir()]
 
     def sources(self, split: str) -> list[Source]:
-        """See `Converter.sources`."""
+        """The images of a split, each with its label map of the release."""
         self.check_split(split)
         images = list_files(self.root / split / "images", (".jpg", ".jpeg"), what=f"images of the split {split}")
         folder = self._label_folder(split)
@@ -118,13 +116,13 @@ class MapillaryVistas(Converter):
         )
 
     def missing(self, split: str) -> list[str]:
-        """See `Converter.missing`."""
+        """Keys of the label maps that have no image."""
         folder = self._label_folder(split)
         here = {source.key for source in self.sources(split)}
         return sorted({path.stem for path in (self.root / folder).glob("*.png")} - here) if folder else []
 
     def labels(self, source: Source) -> NativeLabels:
-        """See `Converter.labels`."""
+        """The label map of an image; none in the testing split."""
         return Unannotated() if source.labels is None else PixelLabels(read_label_map(self.label_path(source)))
 
 

@@ -11,8 +11,6 @@ from typing import Any, Final
 from labelforge.converters.base import Converter
 from labelforge.errors import ConfigError, did_you_mean
 
-__all__ = ["CONVERTERS", "ENTRY_POINTS", "available", "find_converter", "make_converter"]
-
 ENTRY_POINTS: Final = "labelforge.converters"
 """Entry point group: another package adds a converter by ``mine = "package.module:Mine"`` in it."""
 
@@ -45,20 +43,23 @@ def find_converter(name: str) -> type[Converter]:
     return found
 
 
-def accepted_options(kind: type[Converter]) -> list[str]:
-    """Names of the keyword options that a converter takes beside its root."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-
-
-def make_converter(kind: type[Converter], root: str | os.PathLike[str], options: Mapping[str, Any]) -> Converter:
+def open_converter(
+    dataset: str | type[Converter], root: str | os.PathLike[str], options: Mapping[str, Any]
+) -> Converter:
     """Construct a converter.
 
+    Args:
+        dataset: Its name or its class.
+        root: Folder that the dataset was unpacked into.
+        options: Its own options by name.
+
     Raises:
-        ConfigError: It has no such option.
+        ConfigError: There is no such converter, or it has no such option.
         DatasetError: The folder is not the dataset.
     """
-    accepted = accepted_options(kind)
+    kind = find_converter(dataset) if isinstance(dataset, str) else dataset
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    accepted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     for name in options:
         if name not in accepted:
             cure = did_you_mean(name, accepted) if accepted else "It has no options of its own."

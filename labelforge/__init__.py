@@ -23,8 +23,9 @@ if TYPE_CHECKING:
         ShardError,
         TaxonomyError,
     )
+    from labelforge.expression import LabelTarget
     from labelforge.label_space import LabelSpace, NativeLabel
-    from labelforge.mapping import LabelMapping, LabelRow, LabelTarget
+    from labelforge.mapping import LabelMapping, LabelRow
     from labelforge.shards import ShardReader
     from labelforge.targets import TargetTable
     from labelforge.taxonomy import Classifier, Node, Taxonomy
@@ -39,7 +40,7 @@ _HOME = {
     "LabelMapping": "mapping",
     "LabelRow": "mapping",
     "LabelSpace": "label_space",
-    "LabelTarget": "mapping",
+    "LabelTarget": "expression",
     "LabelforgeError": "errors",
     "NativeLabel": "label_space",
     "Node": "taxonomy",

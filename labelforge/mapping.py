@@ -9,8 +9,8 @@ numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -21,16 +21,16 @@ from labelforge.errors import TaxonomyError, did_you_mean, listed
 from labelforge.expression import IGNORED, LabelTarget, compile_expression
 from labelforge.files import json_digest
 from labelforge.label_space import LabelSpace
-from labelforge.taxonomy import Taxonomy
+from labelforge.palette import Color
+from labelforge.taxonomy import Node, Taxonomy
 from labelforge.yamlfile import KeyPath, YamlFile
-
-__all__ = ["NO_ANNOTATION", "Accepted", "LabelMapping", "LabelRow", "LabelTarget", "MappingFile", "Supervision"]
 
 Supervision = Literal["pixel", "box"]
 AcceptableRule = Literal["one-child", "unused-label"]
 
 NO_ANNOTATION = "(no annotation)"
 """Name of row 0."""
+_SEPARATOR = " | "  # between the native names in the name of a set
 
 
 class Accepted(BaseModel):
@@ -66,7 +66,7 @@ class LabelRow:
 
     Attributes:
         row: The value in label maps of shards.
-        native_id: The value in the dataset's own files; None for row 0 and for sets made by overlapping boxes.
+        native_id: The value in the dataset's own files; None for row 0 and for sets (:meth:`LabelMapping.with_sets`).
         native_name: The label's native name.
         target: What it means in the tree.
         supervision: What kind of annotation it comes from.
@@ -77,6 +77,20 @@ class LabelRow:
     native_name: str
     target: LabelTarget
     supervision: Supervision
+
+    @property
+    def members(self) -> list[str]:
+        """Native names of the labels that a set was made of; of a native label, its own."""
+        return self.native_name.split(_SEPARATOR) if self.native_id is None else [self.native_name]
+
+    def node(self, tree: Taxonomy) -> Node | None:
+        """The lowest node that holds all that the label can mean in the mapping's tree; None where it is ignored."""
+        return None if self.target.ignored else tree.covering(self.target.leaves)
+
+    def shape(self, tree: Taxonomy) -> str | None:
+        """The shape that the tree gives the label's boxes: that of its node, if it has one."""
+        node = self.node(tree)
+        return node.shape if node else None
 
 
 @dataclass(frozen=True)
@@ -187,6 +201,29 @@ class LabelMapping:
             for row in self.rows
         ]
 
+    def with_sets(self, tree: Taxonomy, sets: Iterable[Sequence[int]]) -> LabelMapping:
+        """The table with further rows for sets of labels.
+
+        Where boxes of several labels overlap, a pixel shows one of them, and nobody said which. A row of its own says
+        just that: it has no native id, is called "speed limit 20 | danger", and means the union of what its members
+        mean (nothing where one of them is ignored). So the label table stays one value per pixel.
+
+        Args:
+            tree: The tree that the table maps to.
+            sets: Native ids of the members of each set, in the order in which they are named.
+        """
+        rows = list(self.rows)
+        for ids in sets:
+            members = [self.rows[self.row_of[native_id]] for native_id in ids]
+            name = _SEPARATOR.join(member.native_name for member in members)
+            rows.append(LabelRow(len(rows), None, name, _union(tree, members), members[0].supervision))
+        return replace(self, rows=tuple(rows))
+
+    def colors(self, tree: Taxonomy) -> tuple[Color, ...]:
+        """RGB colour of every row: that of its node in the mapping's tree; black where it is ignored."""
+        nodes = [row.node(tree) for row in self.rows]
+        return tuple(node.color if node else (0, 0, 0) for node in nodes)
+
     @cached_property
     def row_of(self) -> dict[int, int]:
         """Native id -> row."""
@@ -229,3 +266,20 @@ def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy) -> Non
 
 def _row_zero(supervision: Supervision) -> LabelRow:
     return LabelRow(0, None, NO_ANNOTATION, IGNORED, supervision)
+
+
+def _union(tree: Taxonomy, members: Sequence[LabelRow]) -> LabelTarget:
+    """What any of some labels means; ignored where one of them is."""
+    ignored = [member.native_name for member in members if member.target.ignored]
+    if ignored:
+        reason = f"may show {ignored[0]}, which is ignored"
+        return LabelTarget(frozenset(), {"ignore": reason}, reason)
+    nodes = dict.fromkeys(name for member in members for name in _node_names(tree, member.target))
+    return LabelTarget(frozenset().union(*(member.target.leaves for member in members)), {"any": list(nodes)})
+
+
+def _node_names(tree: Taxonomy, target: LabelTarget) -> list[str]:
+    """What a label means as a list of nodes: the node that it names, or all leaves of a union."""
+    if isinstance(target.expression, str):
+        return [target.expression]
+    return [f"{tree.root.name}/{tree.leaves[leaf].path}" for leaf in sorted(target.leaves)]

@@ -4,7 +4,7 @@ Label maps hold one row per native label, and the manifest says what each row me
 of the same, is a matter of ``manifest.json`` alone: the tree, the label table with its digest, and the totals that
 follow from it are replaced. The shards and their indexes stay as they are.
 
-What was drawn with the old tree's help stays drawn: the palette of the label pictures has its colours (values are what
+What was drawn with the old tree's help stays drawn: the palette of the label maps has its colours (values are what
 counts, colours are for viewers), and boxes have the shapes that it gave their classes. Shapes that differ are reported.
 """
 
@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from itertools import zip_longest
 
 from labelforge.errors import ShardError, TaxonomyError, did_you_mean
-from labelforge.label_sets import SEPARATOR, joined_row
 from labelforge.mapping import LabelMapping, LabelRow
-from labelforge.shards import LabelRecord, Manifest, TaxonomyRecord, open_folder, stored_mapping, stored_taxonomy
+from labelforge.shards import Manifest, open_folder, stored_mapping, stored_taxonomy
 from labelforge.taxonomy import Taxonomy
 from labelforge.treediff import MappingDiff, TreeDiff
-
-__all__ = ["Retargeting", "plan_retargeting", "retarget"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +94,7 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
     return Retargeting(
         url=folder.url,
         old=manifest,
-        new=_rewritten(manifest, tree, new),
+        new=manifest.retargeted(tree, new),
         tree=difference,
         labels=difference.mapping(old, new),
         redrawn=_redrawn(old, old_tree, new, tree),
@@ -106,59 +103,36 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
 
 def _fit(old: LabelMapping, native: LabelMapping, tree: Taxonomy, url: str) -> LabelMapping:
     """The new label table with the rows of the old one, sets of overlapping boxes included."""
-    rows = list(native.rows)
-    known = {row.native_name: row for row in rows}
     stored = [row for row in old.rows[1:] if row.native_id is not None]
-    for i in range(max(len(stored), len(rows) - 1)):
-        have = stored[i] if i < len(stored) else None
-        want = rows[i + 1] if i + 1 < len(rows) else None
+    for number, (have, want) in enumerate(zip_longest(stored, native.rows[1:]), start=1):
         if have is None or want is None or (have.native_id, have.native_name) != (want.native_id, want.native_name):
             raise ShardError(
-                f"row {i + 1} is {_native(have)} in these shards, and {_native(want)} in the label space "
+                f"row {number} is {_native(have)} in these shards, and {_native(want)} in the label space "
                 f"{old.dataset!r} now",
                 where=url,
                 cure="Convert the dataset again, or restore the label space.",
             )
-    for row in old.rows[1 + len(stored) :]:
-        members = row.native_name.split(SEPARATOR)
-        for name in members:
-            if row.native_id is not None or name not in known:
+    ids = {row.native_name: row.native_id for row in stored if row.native_id is not None}
+    sets = old.rows[1 + len(stored) :]
+    for row in sets:
+        for name in row.members:
+            if row.native_id is not None or name not in ids:
                 raise ShardError(
                     f"row {row.row}, {row.native_name!r}, is no set of native labels",
                     where=url,
-                    cure=f"{did_you_mean(name, known)} Convert the dataset again.",
+                    cure=f"{did_you_mean(name, ids)} Convert the dataset again.",
                 )
-        rows.append(joined_row([known[name] for name in members], row.row, tree))
-    return replace(native, rows=tuple(rows))
+    return native.with_sets(tree, [[ids[name] for name in row.members] for row in sets])
 
 
 def _native(row: LabelRow | None) -> str:
     return "missing" if row is None else f"{row.native_name!r} (id {row.native_id})"
 
 
-def _rewritten(manifest: Manifest, tree: Taxonomy, mapping: LabelMapping) -> Manifest:
-    counts = [record.pixels for record in manifest.labels]
-    labels = [LabelRecord(**record, pixels=pixels) for record, pixels in zip(mapping.to_records(), counts, strict=True)]
-    ignored = sum(counts[row.row] for row in mapping.rows[1:] if row.target.ignored)
-    totals: dict[str, Any] = {"ignored": ignored, "used": sum(counts) - counts[0] - ignored}
-    return manifest.model_copy(
-        update={
-            "taxonomy": TaxonomyRecord(name=tree.name, digest=tree.digest, definition=tree.to_dict()),
-            "mapping_digest": mapping.digest,
-            "labels": tuple(labels),
-            "totals": manifest.totals.model_copy(update=totals),
-        }
-    )
-
-
 def _redrawn(old: LabelMapping, old_tree: Taxonomy, new: LabelMapping, tree: Taxonomy) -> tuple[str, ...]:
+    """Native names of the box labels whose shape differs between the trees."""
     return tuple(
         now.native_name
         for before, now in zip(old.rows, new.rows, strict=True)
-        if now.supervision == "box" and _shape(before, old_tree) != _shape(now, tree)
+        if now.supervision == "box" and before.shape(old_tree) != now.shape(tree)
     )
-
-
-def _shape(row: LabelRow, tree: Taxonomy) -> str | None:
-    """The shape that the boxes of a label are filled with: that of the lowest node that holds all it means."""
-    return None if row.target.ignored else tree.covering(row.target.leaves).shape

@@ -1,3 +1,1 @@
-"""What runs a converter: tasks, samples, output, report."""
-
-__all__: list[str] = []
+"""What runs a converter: tasks, samples, output, result, report."""

@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from labelforge.errors import ConfigError, ShardError
+from labelforge.errors import ConfigError, ShardError, listed
 from labelforge.shards import MANIFEST_NAME, Folder, Manifest, ShardIndex
-
-__all__ = ["REPORT_NAME", "discard", "finished_shards", "prepare"]
 
 REPORT_NAME: Final = "report.html"
 _SHARD = re.compile(r"(shard-\d{5,})\.(tar|index\.json)")
@@ -30,32 +28,53 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
         ours = []  # a conversion leaves its report beside shards: this one is of something else
     foreign = [name for name in names if name not in ours and not name.startswith(".")]
     if foreign:
-        shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
-        raise ShardError(
-            f"holds files that are no shards: {shown}", where=folder.url, cure="Give a new or empty folder."
-        )
+        what = f"holds files that are no shards: {listed(foreign)}"
+        raise ShardError(what, where=folder.url, cure="Give a new or empty folder.")
     if overwrite:
-        discard(folder, ours)
-    discard(folder, [name for name in names if name.startswith(".") and name.endswith(".partial")])
+        _discard(folder, ours)
+    _discard(folder, [name for name in names if name.startswith(".") and name.endswith(".partial")])
 
 
-def discard(folder: Folder, names: list[str]) -> None:
+def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, ShardIndex]:
+    """Find the shards of an earlier run that can stay; remove those that are wanted no more, and what described them.
+
+    Args:
+        folder: The output folder.
+        inputs: File name of every shard to be made -> digest of all that decides its bytes.
+        options: What the conversion is asked for.
+
+    Returns:
+        File name -> index of the shards that stay.
+
+    Raises:
+        ConfigError: The earlier run was asked for something else.
+        ShardError: There is a manifest that cannot be read, or there are tar files but no manifest and no index.
+    """
+    kept = {
+        name: index
+        for name, index in _finished_shards(folder, options).items()
+        # A shard that left samples out is made again: they may have been repaired, or skipping may not be wanted now.
+        if index.inputs == inputs.get(name) and not index.skipped
+    }
+    names = folder.names()
+    stale = [name for name in names if (match := _SHARD.fullmatch(name)) and f"{match[1]}.tar" not in inputs]
+    if stale or len(kept) < len(inputs):
+        _discard(folder, [*(name for name in names if name in (MANIFEST_NAME, REPORT_NAME)), *stale])
+    return kept
+
+
+def _discard(folder: Folder, names: list[str]) -> None:
     """Remove files, the manifest first and indexes before their shards: what is left never claims what is gone."""
     for name in sorted(names, key=lambda name: (name != MANIFEST_NAME, not name.endswith(".json"), name)):
         folder.remove(name)
 
 
-def finished_shards(folder: Folder, options: Mapping[str, Any]) -> dict[str, ShardIndex]:
-    """The shards that an earlier run completed, by file name.
-
-    Raises:
-        ConfigError: They were converted with other options.
-        ShardError: There is a manifest that cannot be read, or tar files without any manifest or index.
-    """
+def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> dict[str, ShardIndex]:
+    """The shards that an earlier run completed, by file name; the errors of `keep_finished`."""
     names = set(folder.names())
     shards = sorted(name for name in names if name.endswith(".tar"))
     if shards and not any(name.endswith(".json") for name in names):
-        raise ShardError("holds tar files that nothing says we wrote", where=folder.url, cure=_OTHER)
+        raise ShardError("holds tar files without an index, perhaps of another program", where=folder.url, cure=_OTHER)
     if MANIFEST_NAME in names:
         try:
             _same_options(folder, Manifest.load(folder).options, options)
@@ -76,7 +95,7 @@ def finished_shards(folder: Folder, options: Mapping[str, Any]) -> dict[str, Sha
 def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     different = [key for key in wanted if there.get(key) != wanted[key]]
     if different:
-        shown = "; ".join(f"{key} was {_short(there.get(key))}, now {_short(wanted[key])}" for key in different[:4])
+        shown = listed((f"{key} was {_short(there.get(key))} and is {_short(wanted[key])} now" for key in different), 4)
         raise ConfigError(f"was converted with other options ({shown})", where=folder.url, cure=_OTHER)
 
 

@@ -3,49 +3,29 @@
     sources of the split, sorted by key  ->  chunks of N  ->  one task per chunk  ->  shards and indexes  ->  manifest
 
 Every task is independent and its bytes depend on its sources and the options alone; so any number of workers writes the
-same files, and a conversion that was interrupted goes on where it stopped: shards whose index tells of the same inputs
+same files, and a conversion that was interrupted goes on where it stopped: shards whose index names the same inputs
 stay. The manifest is written last, when all shards are there.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal, get_args
 
-from labelforge.converters.base import Converter, Source
-from labelforge.converters.engine.output import REPORT_NAME, discard, finished_shards, prepare
+from labelforge.converters.base import Converter, check_choice
+from labelforge.converters.engine.output import REPORT_NAME, keep_finished, prepare
 from labelforge.converters.engine.report import conversion_page
+from labelforge.converters.engine.result import Conversion
 from labelforge.converters.engine.sample import RowTable, SampleEncoder
-from labelforge.converters.engine.sets import add_sets
-from labelforge.converters.engine.summary import Conversion, row_colors, row_node
-from labelforge.converters.engine.tasks import ShardTask, run_tasks
+from labelforge.converters.engine.tasks import ShardTask, make_tasks, run_tasks, sorted_sources
 from labelforge.converters.images import CODECS, ImageCodec
-from labelforge.converters.registry import accepted_options, find_converter, make_converter
-from labelforge.errors import ConfigError, DatasetError, ShardError, did_you_mean
-from labelforge.files import json_digest
+from labelforge.converters.registry import open_converter
+from labelforge.errors import ConfigError, DatasetError, ShardError, listed
 from labelforge.mapping import LabelMapping
-from labelforge.shards import (
-    MANIFEST_NAME,
-    VERSION,
-    Folder,
-    LabelRecord,
-    Manifest,
-    ShardIndex,
-    ShardReader,
-    ShardRecord,
-    TaxonomyRecord,
-    Totals,
-    escape_key,
-    open_folder,
-)
-from labelforge.shards.manifest import shard_name
+from labelforge.shards import Folder, Manifest, ShardIndex, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
-
-__all__ = ["Conversion", "OnError", "convert"]
 
 OnError = Literal["stop", "skip"]
 
@@ -98,13 +78,23 @@ def convert(
         DatasetError: The dataset, or with ``stop`` a sample of it, is broken. Finished shards are kept then.
         ShardError: ``out`` holds something else or cannot be written.
         TaxonomyError: The tree or its mapping is wrong.
+
+    Example:
+        With Cityscapes in the folder ``cityscapes``:
+
+        >>> from labelforge.converters import convert
+        >>> done = convert("cityscapes", "cityscapes", "shards", split="train", short_side=512)
+        >>> done.manifest.totals.samples
+        5
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     tree = Taxonomy.load(taxonomy)
-    converter, native = _open(dataset, root, options or {}, tree)
-    sources = _sorted_sources(converter, split)
-    mapping, row_of_set = add_sets(native, tree, converter.sets(split))
-    table = RowTable({**mapping.row_of, **row_of_set}, len(mapping.rows))
+    converter = open_converter(dataset, root, options or {})
+    native = LabelMapping.load(tree, converter.label_space)
+    converter.shapes = _shapes(native, tree)
+    sources = sorted_sources(converter, split)
+    mapping, table = _label_table(native, tree, converter.sets(split))
+    encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec)
     asked = {
         "converter": converter.name,
         "converter_options": converter.options,
@@ -117,16 +107,15 @@ def convert(
         "image_codec": image_codec,
         "samples_per_shard": samples_per_shard,
     }
-    encoder = SampleEncoder(converter, split, table, row_colors(tree, mapping), short_side, image_codec)
-    tasks = _tasks(encoder, sources, os.fspath(out), json.loads(json.dumps(asked)), on_error)
     folder = open_folder(out)
+    tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")
     prepare(folder, overwrite=overwrite)
     indexes, kept = _run(tasks, folder, workers, executor, progress)
-    manifest = _manifest(tree, mapping, split, tasks[0].options, indexes)
+    manifest = Manifest.build(tree, mapping, split, indexes, options=tasks[0].options)
+    conversion = Conversion(manifest, mapping, converter.title, kept, _notes(converter, split))
     if not manifest.totals.samples:
         reason = manifest.totals.skipped[0].reason
         raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-    conversion = Conversion(manifest, mapping, converter.title, kept, _notes(converter, split))
     page = conversion_page(conversion, ShardReader(out, manifest))
     folder.write(REPORT_NAME, page.html().encode())
     manifest.write(folder)
@@ -137,72 +126,24 @@ def _check(*, short_side: int | None, image_codec: str, samples_per_shard: int, 
     for name, value in (("short_side", short_side), ("samples_per_shard", samples_per_shard)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}", cure="Give a whole number from 1.")
-    for name, choice, choices in (("image_codec", image_codec, CODECS), ("on_error", on_error, get_args(OnError))):
-        if choice not in choices:
-            raise ConfigError(f"{name} cannot be {choice!r}", cure=did_you_mean(choice, choices))
+    check_choice("image_codec", image_codec, CODECS)
+    check_choice("on_error", on_error, get_args(OnError))
 
 
-def _open(
-    dataset: str | type[Converter], root: str | os.PathLike[str], options: Mapping[str, Any], tree: Taxonomy
-) -> tuple[Converter, LabelMapping]:
-    """The converter and its label table; one that takes ``shapes`` gets those that the tree gives its labels."""
-    kind = find_converter(dataset) if isinstance(dataset, str) else dataset
-    converter = make_converter(kind, root, options)
-    mapping = LabelMapping.load(tree, converter.label_space)
-    if "shapes" in accepted_options(kind) and "shapes" not in options:
-        nodes = {row.native_id: row_node(tree, row) for row in mapping.rows if row.native_id is not None}
-        shapes = {native_id: node.shape for native_id, node in nodes.items() if node and node.shape}
-        converter = make_converter(kind, root, {**options, "shapes": shapes})
-    return converter, mapping
+def _shapes(mapping: LabelMapping, tree: Taxonomy) -> dict[int, str]:
+    """Native id -> the shape that the tree gives its boxes, where it gives one."""
+    shapes = {row.native_id: row.shape(tree) for row in mapping.rows}
+    return {native_id: shape for native_id, shape in shapes.items() if native_id is not None and shape}
 
 
-def _sorted_sources(converter: Converter, split: str) -> list[Source]:
-    """The samples in the order of their escaped keys, all different."""
-    sources = converter.sources(split)
-    if not sources:
-        raise DatasetError(f"the split {split} holds no sample", where=converter.root, cure="Unpack it again.")
-    twice = [
-        key for key, count in Counter(escape_key(source.key) for source in sources).items() if count > 1 or not key
-    ]
-    if twice:
-        images = ", ".join(source.image for source in sources if escape_key(source.key) == twice[0])
-        raise DatasetError(
-            f"{len(twice)} key{'s' * (len(twice) > 1)} taken twice or empty, such as {twice[0]!r} ({images})",
-            where=converter.root,
-            cure="Keep one image of each name.",
-        )
-    return sorted(sources, key=lambda source: escape_key(source.key))
-
-
-def _tasks(
-    encoder: SampleEncoder, sources: Sequence[Source], url: str, options: dict[str, Any], on_error: OnError
-) -> list[ShardTask]:
-    """One task per shard; a missing file is an error right now, unless broken samples are skipped."""
-    size = options["samples_per_shard"]
-    tasks: list[ShardTask] = []
-    for start in range(0, len(sources), size):
-        chunk = tuple(sources[start : start + size])
-        files = [_file_sizes(encoder.converter, source, must_exist=on_error == "stop") for source in chunk]
-        inputs = json_digest({"options": options, "palette": encoder.palette, "files": files, "version": VERSION})
-        tasks.append(ShardTask(url, len(tasks), chunk, encoder, options, inputs, on_error == "skip"))
-    return tasks
-
-
-def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> list[Any]:
-    """What tells that a source has changed: its key, what was noted of it (boxes), its files with their lengths."""
-    sizes: list[Any] = [source.key, dict(source.meta)]
-    for path in converter.files(source):
-        try:
-            sizes.append([path.name, path.stat().st_size])
-        except OSError as error:
-            if must_exist:
-                raise DatasetError(
-                    f"sample {source.key} needs this file, and it is missing",
-                    where=path,
-                    cure=f"Unpack {converter.title} again, or leave such samples out with --on-error skip.",
-                ) from error
-            sizes.append([path.name, None])
-    return sizes
+def _label_table(
+    native: LabelMapping, tree: Taxonomy, sets: Mapping[int, frozenset[int]]
+) -> tuple[LabelMapping, RowTable]:
+    """The label table with a row for every set of labels, and the row of every value that is drawn."""
+    drawn = sorted(sets, key=lambda value: sorted(sets[value]))
+    mapping = native.with_sets(tree, [sorted(sets[value]) for value in drawn])
+    row_of_set = {value: row for row, value in enumerate(drawn, start=len(native.rows))}
+    return mapping, RowTable({**native.row_of, **row_of_set}, len(mapping.rows))
 
 
 def _run(
@@ -217,20 +158,8 @@ def _run(
     Returns:
         The indexes of all shards in order, and how many of them an earlier run had made.
     """
-    finished = finished_shards(folder, tasks[0].options)
-    kept = {
-        task.number: finished[shard_name(task.number)]
-        for task in tasks
-        # A shard that left samples out is made again: they may have been repaired, or skipping may not be wanted now.
-        if shard_name(task.number) in finished
-        and finished[shard_name(task.number)].inputs == task.inputs
-        and not finished[shard_name(task.number)].skipped
-    }
-    todo = [task for task in tasks if task.number not in kept]
-    names = {shard_name(task.number) for task in tasks}
-    stale = [name for name in folder.names() if name.startswith("shard-") and f"{name.split('.')[0]}.tar" not in names]
-    if todo or stale:
-        discard(folder, [*(name for name in folder.names() if name in (MANIFEST_NAME, REPORT_NAME)), *stale])
+    kept = keep_finished(folder, {task.name: task.inputs for task in tasks}, tasks[0].options)
+    todo = [task for task in tasks if task.name not in kept]
     total = sum(len(task.sources) for task in tasks)
     done = total - sum(len(task.sources) for task in todo)
 
@@ -241,49 +170,18 @@ def _run(
             progress(done, total)
 
     advance(0)
-    made = run_tasks(todo, workers=workers, executor=executor, advance=advance)
-    for index in made.values():
-        if folder.size(index.name) != index.size:
+    made = {index.name: index for index in run_tasks(todo, workers=workers, executor=executor, advance=advance)}
+    for name, index in made.items():
+        if folder.size(name) != index.size:
             raise ShardError(
-                "a worker wrote this shard, but it is not to be seen from here",
-                where=folder.place(index.name),
+                "a worker has written this shard, but it cannot be found here",
+                where=folder.place(name),
                 cure="All workers must reach the same output folder; memory:// needs workers=0.",
             )
     indexes = {**kept, **made}
-    return [indexes[task.number] for task in tasks], len(kept)
-
-
-def _manifest(
-    tree: Taxonomy, mapping: LabelMapping, split: str, options: Mapping[str, Any], indexes: Sequence[ShardIndex]
-) -> Manifest:
-    samples = [sample for index in indexes for sample in index.samples]
-    pixels: Counter[int] = Counter()
-    for sample in samples:
-        pixels.update(sample.pixels)
-    ignored = sum(pixels[row.row] for row in mapping.rows[1:] if row.target.ignored)
-    return Manifest(
-        version=VERSION,
-        dataset=mapping.dataset,
-        split=split,
-        taxonomy=TaxonomyRecord(name=tree.name, digest=tree.digest, definition=tree.to_dict()),
-        mapping_digest=mapping.digest,
-        labels=tuple(LabelRecord(**record, pixels=pixels[record["row"]]) for record in mapping.to_records()),
-        options=dict(options),
-        shards=tuple(ShardRecord(name=i.name, sha256=i.sha256, size=i.size, samples=len(i.samples)) for i in indexes),
-        totals=Totals(
-            samples=len(samples),
-            pixels=pixels.total(),
-            used=pixels.total() - pixels[0] - ignored,
-            ignored=ignored,
-            unannotated=pixels[0],
-            skipped=tuple(skipped for index in indexes for skipped in index.skipped),
-        ),
-    )
+    return [indexes[task.name] for task in tasks], len(kept)
 
 
 def _notes(converter: Converter, split: str) -> tuple[str, ...]:
     missing = converter.missing(split)
-    if not missing:
-        return ()
-    shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-    return (f"{len(missing)} annotated samples of this split have no image on disk and were left out ({shown}).",)
+    return (f"Left out, because their images are not on disk: {listed(missing, 3)}.",) if missing else ()

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.converters.base import nearest
-from labelforge.converters.engine.summary import Conversion, label_lines, row_colors, row_node
+from labelforge.converters.engine.result import Conversion, label_lines
 from labelforge.report import Bar, Column, Facts, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
 from labelforge.shards import Sample, ShardReader
-
-__all__ = ["conversion_page"]
 
 _PICTURES: Final = 4
 _SIDE: Final = 640  # pixels of a picture's longer side
@@ -58,7 +56,7 @@ def _label_table(conversion: Conversion, reader: ShardReader) -> Table:
     rows = conversion.mapping.rows
     body = []
     for line in label_lines(conversion):
-        node = row_node(reader.taxonomy, rows[line.row])
+        node = rows[line.row].node(reader.taxonomy)
         became = Swatch(line.became, node.color) if node else None
         share = Bar(line.pixels / total, 1.0)
         body.append((line.name, line.native_id, line.pixels, share, became, rows[line.row].supervision, line.why_not))
@@ -76,7 +74,7 @@ def _label_table(conversion: Conversion, reader: ShardReader) -> Table:
 
 def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
     """A few samples, evenly spaced over the split."""
-    colors = np.array(row_colors(reader.taxonomy, conversion.mapping), dtype=np.float64)
+    colors = np.array(conversion.mapping.colors(reader.taxonomy), dtype=np.float64)
     tints = np.array([0.0 if row.target.ignored else _TINT for row in conversion.mapping.rows])
     count = min(_PICTURES, len(reader))
     rows = []

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.converters.base import NO_ANNOTATION, Converter, PixelLabels, Size, Source, nearest
+from labelforge.converters.base import NO_ANNOTATION, Converter, Ids, Size, Source
 from labelforge.converters.images import ImageCodec, SourceImage, fit_short_side
-from labelforge.errors import DatasetError
+from labelforge.errors import DatasetError, listed
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
-
-__all__ = ["RowTable", "SampleEncoder"]
 
 _UNKNOWN: Final = -1
 _LOW, _HIGH = -(1 << 15), 1 << 16  # what label maps of 8 and 16 bits can hold, signed or not
@@ -45,7 +43,7 @@ class RowTable:
         table[NO_ANNOTATION - _LOW] = 0
         return table
 
-    def find(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    def find(self, ids: Ids) -> NDArray[np.int32]:
         """Rows of native ids, of any shape and integer dtype; -1 for an id that the table does not have."""
         if ids.dtype.itemsize <= 2:
             low = int(np.iinfo(ids.dtype).min)
@@ -58,7 +56,7 @@ class RowTable:
         found: NDArray[np.int32] = np.where(known[at] == ids, rows[at], np.int32(_UNKNOWN))
         return found
 
-    def encode(self, ids: NDArray[np.integer[Any]], place: Path, converter: Converter) -> NDArray[np.integer[Any]]:
+    def encode(self, ids: Ids, place: Path, converter: Converter) -> Ids:
         """The rows of a label map, in the dtype that it is stored in.
 
         Args:
@@ -74,10 +72,10 @@ class RowTable:
             bad = rows == _UNKNOWN
             values = np.unique(ids[bad]).tolist()
             row, column = np.argwhere(bad)[0].tolist()
-            shown = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
             raise DatasetError(
-                f"label value{'s' * (len(values) > 1)} {shown} not in the table of {converter.label_space}: "
-                f"{int(bad.sum())} pixels, the first at column {column}, row {row} ({int(ids[row, column])})",
+                f"label value{'s' * (len(values) > 1)} {listed(values, 8)} not in the table of "
+                f"{converter.label_space}: {int(bad.sum())} pixel{'s' * (int(bad.sum()) > 1)}, "
+                f"the first at column {column}, row {row} ({int(ids[row, column])})",
                 where=place,
                 cure=converter.cure_for_unknown(values),
             )
@@ -116,10 +114,8 @@ class SampleEncoder:
         orientation = image.orientation_for(labels.size, label_path.name)
         shown_size = labels.size or image.size
         size = fit_short_side(shown_size, self.short_side)
-        if isinstance(labels, PixelLabels):  # looked up before pixels are dropped: a wrong value is found at any scale
-            rows = nearest(self.table.encode(labels.ids, label_path, self.converter), size)
-        else:
-            rows = self.table.encode(labels.draw(shown_size, size), label_path, self.converter)
+        rows_of = partial(self.table.encode, place=label_path, converter=self.converter)
+        rows = labels.draw(shown_size, size, rows_of)
         suffix, content = image.store(size, self.codec, orientation)
         counts = np.bincount(rows.ravel(), minlength=self.table.rows)
         members = (

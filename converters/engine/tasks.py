@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from labelforge.converters.base import Source
+from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.sample import SampleEncoder
 from labelforge.errors import DatasetError, LabelforgeError
-from labelforge.shards import EncodedSample, ShardIndex, SkippedSample, open_folder, write_shard
-
-__all__ = ["ShardTask", "run_task", "run_tasks"]
+from labelforge.files import json_digest
+from labelforge.shards import VERSION, EncodedSample, ShardIndex, SkippedSample, escape_key, open_folder, write_shard
+from labelforge.shards.manifest import shard_name
 
 Advance = Callable[[int], None]
 """Told how many more samples are done."""
@@ -44,6 +46,75 @@ class ShardTask:
     options: Mapping[str, Any]
     inputs: str
     skip_broken: bool
+
+    @property
+    def name(self) -> str:
+        """The shard's file name."""
+        return shard_name(self.number)
+
+
+def sorted_sources(converter: Converter, split: str) -> list[Source]:
+    """The samples of a split in the order of their escaped keys.
+
+    Raises:
+        DatasetError: There is none, or two have the same key.
+    """
+    sources = converter.sources(split)
+    if not sources:
+        raise DatasetError(f"the split {split} holds no sample", where=converter.root, cure="Unpack it again.")
+    counts = Counter(escape_key(source.key) for source in sources)
+    bad = [key for key, count in counts.items() if count > 1 or not key]
+    if bad:
+        images = ", ".join(source.image for source in sources if escape_key(source.key) == bad[0])
+        raise DatasetError(
+            f"{len(bad)} key{'s' * (len(bad) > 1)} taken twice or empty, such as {bad[0]!r} ({images})",
+            where=converter.root,
+            cure="Keep one image of each name.",
+        )
+    return sorted(sources, key=lambda source: escape_key(source.key))
+
+
+def make_tasks(
+    url: str, sources: Sequence[Source], encoder: SampleEncoder, options: Mapping[str, Any], *, skip_broken: bool
+) -> list[ShardTask]:
+    """One task per shard; a missing file is an error right now, unless broken samples are skipped.
+
+    Args:
+        url: Output folder.
+        sources: All samples, sorted (`sorted_sources`).
+        encoder: What a sample becomes.
+        options: What the conversion was asked for, ``samples_per_shard`` among it.
+        skip_broken: Leave broken samples out instead of raising.
+
+    Raises:
+        DatasetError: A file is missing.
+    """
+    options = json.loads(json.dumps(options))  # as an index gives them back
+    size = options["samples_per_shard"]
+    tasks: list[ShardTask] = []
+    for start in range(0, len(sources), size):
+        chunk = tuple(sources[start : start + size])
+        files = [_file_sizes(encoder.converter, source, must_exist=not skip_broken) for source in chunk]
+        inputs = json_digest({"options": options, "palette": encoder.palette, "files": files, "version": VERSION})
+        tasks.append(ShardTask(url, len(tasks), chunk, encoder, options, inputs, skip_broken))
+    return tasks
+
+
+def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> list[Any]:
+    """What shows that a source has changed: its key, what was noted of it (boxes), its files with their lengths."""
+    sizes: list[Any] = [source.key, dict(source.meta)]
+    for path in converter.files(source):
+        try:
+            sizes.append([path.name, path.stat().st_size])
+        except OSError as error:
+            if must_exist:
+                raise DatasetError(
+                    f"sample {source.key} needs this file, and it is missing",
+                    where=path,
+                    cure=f"Unpack {converter.title} again, or leave such samples out with --on-error skip.",
+                ) from error
+            sizes.append([path.name, None])
+    return sizes
 
 
 def run_task(task: ShardTask, advance: Advance | None = None) -> ShardIndex:
@@ -73,7 +144,7 @@ def run_task(task: ShardTask, advance: Advance | None = None) -> ShardIndex:
 
 def run_tasks(
     tasks: Sequence[ShardTask], *, workers: int, executor: Executor | None, advance: Advance
-) -> dict[int, ShardIndex]:
+) -> list[ShardIndex]:
     """Make shards, in this process or by an executor.
 
     Args:
@@ -83,7 +154,7 @@ def run_tasks(
         advance: Told how many more samples are done: by sample without an executor, by shard with one.
 
     Returns:
-        Shard number -> index.
+        The indexes of the shards, in any order.
 
     Raises:
         LabelforgeError: The first error of a task; tasks not begun are cancelled, those running are waited for.
@@ -91,7 +162,7 @@ def run_tasks(
     if executor is not None:
         return _submit(executor, run_task, tasks, advance)
     if min(workers, len(tasks)) <= 1:
-        return {task.number: run_task(task, advance) for task in tasks}
+        return [run_task(task, advance) for task in tasks]
     # Spawned, not forked: a fork would copy the locks of whatever threads the calling program has.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
@@ -102,17 +173,16 @@ def run_tasks(
 
 def _submit(
     executor: Executor, run: Callable[[ShardTask], ShardIndex], tasks: Sequence[ShardTask], advance: Advance
-) -> dict[int, ShardIndex]:
+) -> list[ShardIndex]:
     futures = {executor.submit(run, task): task for task in tasks}
-    done: dict[int, ShardIndex] = {}
+    done = []
     try:
         for future in as_completed(futures):
-            task = futures[future]
-            done[task.number] = future.result()
-            advance(len(task.sources))
+            done.append(future.result())
+            advance(len(futures[future].sources))
     except BrokenExecutor as error:
         raise LabelforgeError(
-            "a worker process ended without a word, perhaps for lack of memory",
+            "a worker process ended unexpectedly, perhaps for lack of memory",
             cure="Run the same command again with fewer --workers: finished shards are kept.",
         ) from error
     finally:
@@ -122,9 +192,9 @@ def _submit(
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Leave Ctrl-C to others for a moment: between tasks, and while a worker starts, it is the parent's business."""
+    """Ignore Ctrl-C for a moment: between tasks, and while a worker starts, only the parent process handles it."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what signals do
+        yield  # only the main thread may set what signals do
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -8,8 +8,6 @@ import click
 
 from labelforge.errors import ConfigError
 
-__all__ = ["command"]
-
 
 @click.command("convert")
 @click.argument("dataset")
@@ -38,7 +36,7 @@ __all__ = ["command"]
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier conversion in OUT.")
 @click.option(
-    "-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="The dataset's own option; may be repeated."
+    "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="The dataset's own option; may be repeated."
 )
 def command(
     dataset: str,
@@ -66,27 +64,13 @@ def command(
     OUT/report.html shows what came in, what it became, and what is not used and why.
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    from labelforge.converters import convert, find_converter, terminal_summary
+    from labelforge.console import progress_bar
+    from labelforge.converters import convert, find_converter
+    from labelforge.converters.engine.result import terminal_summary
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     split = split or find_converter(dataset).splits[0]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task(f"{dataset} {split}", total=None, visible=False)  # until there is something to do
         conversion = convert(
             dataset,

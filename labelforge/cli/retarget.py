@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from labelforge.retarget import Retargeting
 
-__all__ = ["command"]
-
 
 @click.command("retarget")
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
@@ -21,7 +19,7 @@ def command(shards: tuple[str, ...], taxonomy: str) -> None:
     """Give shards another tree, or the present state of theirs.
 
     Shards keep the native labels, so only manifest.json is rewritten, at once and as a whole: the tree, what each label
-    means in it, and the totals. Nothing is written unless all SHARDS fit. The colours of the label pictures and the
+    means in it, and the totals. Nothing is written unless all SHARDS fit. The colours of the label maps and the
     report.html beside them stay those of the conversion.
     """
     from labelforge.console import narrow_console

@@ -208,9 +208,7 @@ def _gallery(demo: Demo) -> Gallery:
 
 def _row_colors(reader: ShardReader) -> NDArray[np.uint8]:
     """(R, 3) uint8: colour of every label row, as in the shards' label maps."""
-    from labelforge.converters.engine.summary import row_colors
-
-    return np.asarray(row_colors(reader.taxonomy, reader.mapping), np.uint8)
+    return np.asarray(reader.mapping.colors(reader.taxonomy), np.uint8)
 
 
 def _list(names: Sequence[str]) -> str:

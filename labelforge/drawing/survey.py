@@ -17,8 +17,9 @@ from functools import cached_property
 from typing import Any
 
 from labelforge.errors import ShardError
+from labelforge.expression import LabelTarget
 from labelforge.lint import Signal, SupervisionTable
-from labelforge.mapping import LabelMapping, LabelTarget, Supervision
+from labelforge.mapping import LabelMapping, Supervision
 from labelforge.shards import Manifest, open_folder, stored_mapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Node, Taxonomy

@@ -14,16 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "LABEL_SUFFIX",
-    "ImageSuffix",
-    "decode_image",
-    "decode_label",
-    "encode_image",
-    "encode_label",
-]
-
 ImageSuffix = Literal["jpg", "png", "npy"]
 IMAGE_SUFFIXES: Final[tuple[ImageSuffix, ...]] = ("jpg", "png", "npy")
 """Suffixes of image members."""

@@ -9,32 +9,22 @@ can be resumed from its indexes.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from labelforge.errors import ShardError
+from labelforge.mapping import LabelMapping
 from labelforge.shards.storage import Folder
-
-__all__ = [
-    "MANIFEST_NAME",
-    "VERSION",
-    "LabelRecord",
-    "Manifest",
-    "Member",
-    "SampleRecord",
-    "ShardIndex",
-    "ShardRecord",
-    "SkippedSample",
-    "TaxonomyRecord",
-    "Totals",
-    "index_name",
-    "shard_name",
-]
+from labelforge.taxonomy import Taxonomy
 
 VERSION: Final = 1
 """Version of the shard format that this code writes and reads."""
 MANIFEST_NAME: Final = "manifest.json"
+COPY_AGAIN: Final = "Copy it again, or run convert again with --overwrite."
+"""What to do about a file of a folder of shards that is garbled."""
 
 
 class _Record(BaseModel):
@@ -97,6 +87,11 @@ class TaxonomyRecord(_Record):
     digest: str = Field(description="Hex digest of all that decides its targets and class ids.")
     definition: dict[str, Any] = Field(description="The whole tree, in the form of tree.yaml.")
 
+    @classmethod
+    def of(cls, tree: Taxonomy) -> TaxonomyRecord:
+        """The record of a tree."""
+        return cls(name=tree.name, digest=tree.digest, definition=tree.to_dict())
+
 
 class LabelRecord(_Record):
     """One row of the label table: what a value in the label maps means."""
@@ -143,6 +138,66 @@ class Manifest(_Record):
     totals: Totals = Field(description="Sums over all shards.")
 
     @classmethod
+    def build(
+        cls,
+        tree: Taxonomy,
+        mapping: LabelMapping,
+        split: str,
+        indexes: Sequence[ShardIndex],
+        *,
+        options: Mapping[str, Any] | None = None,
+    ) -> Manifest:
+        """The manifest of finished shards, with the pixels of every label and the totals.
+
+        Args:
+            tree: The tree that the labels mean something in.
+            mapping: The label table that the label maps are written with.
+            split: The dataset's own name of the split.
+            indexes: The indexes of all shards, in order.
+            options: What the conversion was asked for.
+        """
+        samples = [sample for index in indexes for sample in index.samples]
+        counts: Counter[int] = Counter()
+        for sample in samples:
+            counts.update(sample.pixels)
+        pixels = [counts[row.row] for row in mapping.rows]
+        return cls(
+            version=VERSION,
+            dataset=mapping.dataset,
+            split=split,
+            taxonomy=TaxonomyRecord.of(tree),
+            mapping_digest=mapping.digest,
+            labels=_labels(mapping, pixels),
+            options=dict(options or {}),
+            shards=tuple(
+                ShardRecord(name=i.name, sha256=i.sha256, size=i.size, samples=len(i.samples)) for i in indexes
+            ),
+            totals=Totals(
+                samples=len(samples),
+                pixels=sum(pixels),
+                skipped=tuple(skipped for index in indexes for skipped in index.skipped),
+                **_uses(mapping, pixels),
+            ),
+        )
+
+    def retargeted(self, tree: Taxonomy, mapping: LabelMapping) -> Manifest:
+        """The manifest of the same shards for another tree.
+
+        Args:
+            tree: The other tree.
+            mapping: A label table of as many rows as this one, that maps to it.
+        """
+        pixels = [record.pixels for record in self.labels]
+        return self.model_copy(
+            update={
+                "taxonomy": TaxonomyRecord.of(tree),
+                "mapping_digest": mapping.digest,
+                "labels": _labels(mapping, pixels),
+                "totals": self.totals.model_copy(update=_uses(mapping, pixels)),
+            }
+        )
+
+    @classmethod
     def load(cls, folder: Folder) -> Manifest:
         """Read the manifest of a folder.
 
@@ -172,19 +227,30 @@ def index_name(shard: str) -> str:
     return shard.removesuffix(".tar") + ".index.json"
 
 
+def _labels(mapping: LabelMapping, pixels: Sequence[int]) -> tuple[LabelRecord, ...]:
+    """The label table with the number of pixels of each of its rows."""
+    rows = zip(mapping.to_records(), pixels, strict=True)
+    return tuple(LabelRecord(**record, pixels=count) for record, count in rows)
+
+
+def _uses(mapping: LabelMapping, pixels: Sequence[int]) -> dict[str, int]:
+    """How many of the pixels of all rows are used, ignored and not annotated."""
+    ignored = sum(pixels[row.row] for row in mapping.rows[1:] if row.target.ignored)
+    return {"used": sum(pixels) - pixels[0] - ignored, "ignored": ignored, "unannotated": pixels[0]}
+
+
 Model = TypeVar("Model", Manifest, ShardIndex)
 
 
 def _load(model: type[Model], folder: Folder, name: str) -> Model:
     place = folder.place(name)
-    again = "Copy it again, or run convert again with --overwrite."
     try:
         content = json.loads(bytes(folder.read(name)))
     except (ValueError, RecursionError) as error:
-        raise ShardError(f"is not JSON ({error}): garbled or cut short", where=place, cure=again) from error
+        raise ShardError(f"is not JSON ({error}): garbled or cut short", where=place, cure=COPY_AGAIN) from error
     version = content.get("version") if isinstance(content, dict) else None
     if not isinstance(version, int):
-        raise ShardError("is not a labelforge file: it states no version", where=place, cure=again)
+        raise ShardError("is not a labelforge file: it states no version", where=place, cure=COPY_AGAIN)
     if version != VERSION:
         cure = "Update labelforge." if version > VERSION else "Convert the dataset again."
         raise ShardError(f"has format version {version}; this labelforge reads {VERSION}", where=place, cure=cure)
@@ -193,4 +259,4 @@ def _load(model: type[Model], folder: Folder, name: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
-        raise ShardError(f"{at}: {first['msg']}", where=place, cure=again) from error
+        raise ShardError(f"{at}: {first['msg']}", where=place, cure=COPY_AGAIN) from error

@@ -22,11 +22,9 @@ from numpy.typing import NDArray
 from labelforge.errors import ShardError, TaxonomyError
 from labelforge.mapping import LabelMapping
 from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
-from labelforge.shards.manifest import MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
-from labelforge.shards.storage import Folder, open_folder
+from labelforge.shards.manifest import COPY_AGAIN, MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
+from labelforge.shards.storage import FETCH_AGAIN, Folder, open_folder
 from labelforge.taxonomy import Taxonomy
-
-__all__ = ["Sample", "ShardReader", "stored_mapping", "stored_taxonomy"]
 
 _CHUNK = 1 << 24
 
@@ -90,13 +88,12 @@ class ShardReader:
 
     def _open_shard(self, shard: ShardRecord) -> ShardIndex:
         place = self._folder.place(shard.name)
-        cure = "Copy it again, or run the same convert command again."
         size = self._folder.size(shard.name)
         if size is None:
-            raise ShardError("this shard of the manifest is missing", where=place, cure=cure)
+            raise ShardError("this shard of the manifest is missing", where=place, cure=FETCH_AGAIN)
         if size != shard.size:
             fault = "cut short" if size < shard.size else "longer than it was written"
-            raise ShardError(f"{fault}: {size} bytes instead of {shard.size}", where=place, cure=cure)
+            raise ShardError(f"{fault}: {size} bytes instead of {shard.size}", where=place, cure=FETCH_AGAIN)
         index = ShardIndex.load(self._folder, shard.name)
         if (index.name, index.sha256, index.size, len(index.samples)) != (
             shard.name,
@@ -104,7 +101,7 @@ class ShardReader:
             shard.size,
             shard.samples,
         ):
-            raise ShardError("its index and the manifest speak of different shards", where=place, cure=cure)
+            raise ShardError("its index and the manifest describe different shards", where=place, cure=FETCH_AGAIN)
         return index
 
     @property
@@ -189,7 +186,7 @@ class ShardReader:
                 raise ShardError(
                     f"ends inside {sample.key}.{suffix}",
                     where=self._folder.place(shard),
-                    cure="Copy it again, or run the same convert command again.",
+                    cure=FETCH_AGAIN,
                 )
             found[suffix] = content
         return found
@@ -233,20 +230,20 @@ class ShardReader:
                 raise ShardError(
                     "its content has changed since it was written (SHA-256 differs)",
                     where=self._folder.place(shard.name),
-                    cure="Copy it again, or run convert again with --overwrite.",
+                    cure=COPY_AGAIN,
                 )
             self._verify_index(shard)
 
     def _verify_index(self, shard: ShardRecord) -> None:
         index = ShardIndex.load(self._folder, shard.name)
-        listed = [
+        indexed = [
             (f"{sample.key}.{member.suffix}", member.offset, member.size)
             for sample in index.samples
             for member in sample.members
         ]
         with tarfile.open(fileobj=io.BytesIO(self._folder.read(shard.name)), mode="r:") as tar:
             stored = [(info.name, info.offset_data, info.size) for info in tar]
-        if listed != stored:
+        if indexed != stored:
             raise ShardError(
                 "its index lists other members than it holds",
                 where=self._folder.place(shard.name),
@@ -285,5 +282,5 @@ def stored_mapping(manifest: Manifest, tree: Taxonomy, folder: Folder) -> LabelM
 
 
 def _garbled(folder: Folder, what: str) -> ShardError:
-    cure = "It was garbled or edited by hand: copy it again, or run convert again with --overwrite."
+    cure = f"It was garbled or edited by hand. {COPY_AGAIN}"
     return ShardError(what, where=folder.place(MANIFEST_NAME), cure=cure)

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 from labelforge.errors import ShardError
 
-__all__ = ["Folder", "LocalFolder", "RemoteFolder", "open_folder"]
-
+FETCH_AGAIN = "Copy it again, or run the same convert command again."
+"""What to do about a file of a folder of shards that is missing or cut short."""
 _OPEN_MAPS = 64  # memory maps kept open; each costs a file descriptor
 
 
@@ -75,9 +75,10 @@ class Folder(ABC):
     def _open(self, name: str) -> IO[bytes]:
         """A file for writing under exactly this name."""
 
-    @abstractmethod
-    def _complete(self, file: IO[bytes]) -> None:
-        """Make sure that all that was written survives, before the file is closed and named."""
+    @staticmethod
+    def _flush(file: IO[bytes]) -> None:
+        """Make sure that all that was written is safe before the file is closed and named."""
+        file.flush()
 
     @abstractmethod
     def _publish(self, partial: str, name: str) -> None:
@@ -95,7 +96,7 @@ class Folder(ABC):
             try:
                 with self._open(partial) as file:
                     yield file
-                    self._complete(file)
+                    self._flush(file)
                 self._publish(partial, name)
             except OSError as error:
                 raise ShardError(
@@ -126,10 +127,10 @@ class LocalFolder(Folder):
         return {**self.__dict__, "_maps": OrderedDict()}
 
     def names(self) -> list[str]:
-        """See `Folder.names`.
+        """Names of all entries on the disk, sorted.
 
         Raises:
-            ShardError: There is a file of that name.
+            ShardError: The folder is a file, or cannot be read.
         """
         if not self.path.is_dir():
             if self.path.exists():
@@ -141,14 +142,14 @@ class LocalFolder(Folder):
             raise _unreadable(self.url, error) from error
 
     def size(self, name: str) -> int | None:
-        """See `Folder.size`."""
+        """Length of a file in bytes, as the file system has it."""
         try:
             return (self.path / name).stat().st_size
         except OSError:
             return None
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> memoryview:
-        """See `Folder.read`."""
+        """A view of the mapped file: nothing is copied."""
         whole = self._map(name)
         return whole[start : None if size is None else start + size]
 
@@ -167,7 +168,7 @@ class LocalFolder(Folder):
         return view
 
     def remove(self, name: str) -> None:
-        """See `Folder.remove`."""
+        """Delete a file. Arrays that still look into it stay valid."""
         self._maps.pop(name, None)
         with _removing(self.place(name)):
             (self.path / name).unlink()
@@ -176,7 +177,8 @@ class LocalFolder(Folder):
         self.path.mkdir(parents=True, exist_ok=True)
         return (self.path / name).open("wb")
 
-    def _complete(self, file: IO[bytes]) -> None:
+    @staticmethod
+    def _flush(file: IO[bytes]) -> None:
         file.flush()
         os.fsync(file.fileno())
 
@@ -209,7 +211,7 @@ class RemoteFolder(Folder):
         return f"{self._path.rstrip('/')}/{name}"
 
     def names(self) -> list[str]:
-        """See `Folder.names`."""
+        """Names of all entries behind the URL, sorted; asked for anew each time."""
         try:
             entries = self._fs.ls(self._path, detail=False, refresh=True)
         except FileNotFoundError:
@@ -219,14 +221,14 @@ class RemoteFolder(Folder):
         return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
     def size(self, name: str) -> int | None:
-        """See `Folder.size`."""
+        """Length of a file in bytes, as the service states it."""
         try:
             return int(self._fs.size(self._full(name)))
         except FileNotFoundError:
             return None
 
     def read(self, name: str, start: int = 0, size: int | None = None) -> memoryview:
-        """See `Folder.read`."""
+        """The bytes asked for, in one request."""
         try:
             end = None if size is None else start + size
             return memoryview(self._fs.cat_file(self._full(name), start=start, end=end))
@@ -234,7 +236,7 @@ class RemoteFolder(Folder):
             raise _unreadable(self.place(name), error) from error
 
     def remove(self, name: str) -> None:
-        """See `Folder.remove`."""
+        """Delete a file behind the URL."""
         with _removing(self.place(name)):
             self._fs.rm_file(self._full(name))
 
@@ -242,9 +244,6 @@ class RemoteFolder(Folder):
         self._fs.makedirs(self._path, exist_ok=True)
         file: IO[bytes] = self._fs.open(self._full(name), "wb")
         return file
-
-    def _complete(self, file: IO[bytes]) -> None:
-        del file  # closing it completes the upload
 
     def _publish(self, partial: str, name: str) -> None:
         self.remove(name)
@@ -279,5 +278,5 @@ def _removing(place: str) -> Iterator[None]:
 
 def _unreadable(place: str, error: OSError) -> ShardError:
     if isinstance(error, FileNotFoundError):
-        return ShardError("no such file", where=place, cure="Copy it again, or run the same convert command again.")
+        return ShardError("no such file", where=place, cure=FETCH_AGAIN)
     return ShardError(f"cannot be read ({error.strerror or error})", where=place, cure="Check the disk or connection.")

@@ -26,8 +26,6 @@ from labelforge.shards.manifest import (
 )
 from labelforge.shards.storage import Folder
 
-__all__ = ["EncodedSample", "escape_key", "write_shard"]
-
 _BLOCK = tarfile.BLOCKSIZE
 
 
@@ -105,7 +103,7 @@ def write_shard(
         ShardError: The folder cannot be written to. Whatever ``samples`` raises passes through; no file is left then.
     """
     name = shard_name(number)
-    folder.remove(index_name(name))  # before its shard changes: an index always speaks of the shard that is there
+    folder.remove(index_name(name))  # before its shard changes: an index always describes the shard that is there
     records: list[SampleRecord] = []
     skipped: list[SkippedSample] = []
     with folder.create(name) as file:

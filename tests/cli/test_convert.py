@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
 from labelforge.cli.convert import command
-from labelforge.converters import CONVERTERS, find_converter
+from labelforge.converters import find_converter
 from labelforge.converters.images import CODECS
+from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, DatasetError
 from tests.converters.layouts import contents, write_cityscapes, write_gtsdb, write_vistas
 
@@ -39,11 +40,11 @@ def test_a_conversion_and_its_summary(tmp_path: Path) -> None:
 
 def test_boxes_and_options_of_a_dataset(tmp_path: Path) -> None:
     write_gtsdb(tmp_path / "gtsdb")
-    result = run("gtsdb", tmp_path / "gtsdb", tmp_path / "signs", "-o", "overlaps=ignore")
+    result = run("gtsdb", tmp_path / "gtsdb", tmp_path / "signs", "--option", "overlaps=ignore")
     assert "(no annotation)" in result.stdout and "outside all boxes" in result.stdout
     write_vistas(tmp_path / "vistas", releases=["1.2", "2.0"])
     result = run(
-        "mapillary-vistas", tmp_path / "vistas", tmp_path / "out", "--split", "validation", "-o", "release=1.2"
+        "mapillary-vistas", tmp_path / "vistas", tmp_path / "out", "--split", "validation", "--option", "release=1.2"
     )
     assert '"dataset": "mapillary-vistas-1.2"' in (tmp_path / "out" / "manifest.json").read_text()
 
@@ -80,11 +81,11 @@ def test_samples_left_out_are_listed(tmp_path: Path) -> None:
         (["cityscapes", "rot", "out"], DatasetError, "rot: no such folder."),
         (["cityscapes", "root", "out", "--split", "trian"], DatasetError, "no split 'trian'. Did you mean 'train'?"),
         (
-            ["cityscapes", "root", "out", "-o", "release"],
+            ["cityscapes", "root", "out", "--option", "release"],
             ConfigError,
             "--option 'release' is not of the form NAME=VALUE.",
         ),
-        (["cityscapes", "root", "out", "-o", "a=b"], ConfigError, "Cityscapes has no option 'a'."),
+        (["cityscapes", "root", "out", "--option", "a=b"], ConfigError, "Cityscapes has no option 'a'."),
     ],
 )
 def test_mistakes(

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
-from labelforge.converters import CONVERTERS
+from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, ShardError, TaxonomyError
 from labelforge.taxonomy import Taxonomy
 from tests.converters.layouts import write_cityscapes

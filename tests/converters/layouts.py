@@ -195,7 +195,7 @@ class StuckCityscapes(Cityscapes):
 
 
 class DyingCityscapes(Cityscapes):
-    """Ends its process without a word."""
+    """Ends its process at the first sample."""
 
     def labels(self, source: Source) -> NativeLabels:  # type: ignore[override]
         os._exit(3)

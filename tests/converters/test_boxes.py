@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelforge.converters.base import NO_ANNOTATION
-from labelforge.converters.boxes import SHAPES, Overlaps, draw_segmentation, overlapping, rasterise
+from labelforge.converters.boxes import SHAPES, Overlaps, draw_boxes, draw_segmentation, overlapping
 from labelforge.treefile import SHAPES as NAMES_IN_TREES
 
 Box = tuple[float, float, float, float]
@@ -34,7 +34,7 @@ OUTLINES: dict[str, list[tuple[float, float]]] = {
 
 def one(box: Box, shape: str, size: tuple[int, int] = SIZE) -> NDArray[np.bool_]:
     """Which pixels a single box covers."""
-    drawn: NDArray[np.bool_] = rasterise([box], [shape], [1], size, background=0) == 1
+    drawn: NDArray[np.bool_] = draw_boxes([box], [shape], [1], size, background=0) == 1
     return drawn
 
 
@@ -220,7 +220,7 @@ SETS = {frozenset(m): sum(10**v for v in m) for n in (2, 3, 4) for m in itertool
 @given(scene=scenes())
 @settings(max_examples=25, deadline=None)
 def test_overlaps_by_brute_force(policy: Overlaps, scene: tuple[list[Box], list[str], list[int]]) -> None:
-    drawn = rasterise(*scene, SIZE, overlaps=policy, sets=SETS if policy == "set" else None)
+    drawn = draw_boxes(*scene, SIZE, overlaps=policy, sets=SETS if policy == "set" else None)
     assert drawn.dtype == np.int32
     assert np.array_equal(drawn, by_brute_force(scene, policy))
 
@@ -241,14 +241,14 @@ def test_overlapping_finds_every_set_that_meets_at_a_pixel(pairs: list[tuple[Box
 
 def test_a_set_that_has_no_value_is_background() -> None:
     boxes = [(0, 0, 4, 4), (2, 0, 6, 4), (3, 0, 7, 4)]
-    row = rasterise(
+    row = draw_boxes(
         boxes, ["rectangle"] * 3, [1, 2, 3], (1, 7), background=0, overlaps="set", sets={frozenset({1, 2}): 9}
     )
     assert row.tolist() == [[1, 1, 9, 0, 0, 0, 3]]
 
 
 def test_no_box_is_all_background() -> None:
-    assert (rasterise([], [], [], (3, 4), background=7) == np.full((3, 4), 7)).all()
+    assert (draw_boxes([], [], [], (3, 4), background=7) == np.full((3, 4), 7)).all()
 
 
 @pytest.mark.parametrize(
@@ -262,14 +262,14 @@ def test_no_box_is_all_background() -> None:
 )
 def test_a_box_without_area_is_refused(box: Box, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rasterise([box], ["circle"], [1], SIZE)
+        draw_boxes([box], ["circle"], [1], SIZE)
 
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="1 boxes, 2 shapes and 1 values"):
-        rasterise([(0, 0, 1, 1)], ["circle", "circle"], [1], SIZE)
+        draw_boxes([(0, 0, 1, 1)], ["circle", "circle"], [1], SIZE)
     with pytest.raises(ValueError, match="needs the value of every set"):
-        rasterise([(0, 0, 1, 1)], ["circle"], [1], SIZE, overlaps="set")
+        draw_boxes([(0, 0, 1, 1)], ["circle"], [1], SIZE, overlaps="set")
 
 
 def test_run_lengths_draw_what_the_panoptic_picture_shows(shared_data: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelforge.converters import CONVERTERS, NO_ANNOTATION, available, convert, find_converter
+from labelforge.converters import NO_ANNOTATION, available, convert, find_converter
+from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
@@ -62,7 +63,7 @@ def test_labels_can_be_drawn_at_any_size(name: str, layout: Layout, tmp_path: Pa
         size = written[source.key].ids.shape
         assert labels.size in (None, size)
         for output in (size, (7, 11), (40, 60)):
-            drawn = labels.draw(size, output)
+            drawn = labels.draw(size, output, np.asarray)
             assert drawn.shape == output
             assert np.issubdtype(drawn.dtype, np.integer)
             assert set(np.unique(drawn).tolist()) <= known | {NO_ANNOTATION}

@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 from labelforge.mapping import LabelMapping
 from labelforge.shards import (
     EncodedSample,
-    LabelRecord,
     Manifest,
-    ShardIndex,
-    ShardRecord,
-    TaxonomyRecord,
-    Totals,
     encode_image,
     encode_label,
     escape_key,
@@ -66,28 +61,12 @@ def encoded(
     return EncodedSample(escape_key(key), members, height, width, pixels)
 
 
-def write(folder: str | Path, shards: Sequence[Sequence[EncodedSample]], table: LabelMapping) -> Manifest:
+def write(
+    folder: str | Path, shards: Sequence[Sequence[EncodedSample]], table: LabelMapping, tree: Taxonomy = TREE
+) -> Manifest:
     """Shards, indexes and manifest."""
     place = open_folder(folder)
     indexes = [write_shard(place, i, samples, options={}, inputs="") for i, samples in enumerate(shards)]
-    manifest = manifest_of(indexes, table)
+    manifest = Manifest.build(tree, table, "train", indexes)
     manifest.write(place)
     return manifest
-
-
-def manifest_of(indexes: Sequence[ShardIndex], table: LabelMapping) -> Manifest:
-    """The manifest of finished shards."""
-    samples = [sample for index in indexes for sample in index.samples]
-    pixels = {row.row: sum(sample.pixels.get(row.row, 0) for sample in samples) for row in table.rows}
-    total = sum(pixels.values())
-    return Manifest(
-        version=1,
-        dataset=table.dataset,
-        split="train",
-        taxonomy=TaxonomyRecord(name=TREE.name, digest=TREE.digest, definition=TREE.to_dict()),
-        mapping_digest=table.digest,
-        labels=tuple(LabelRecord(**record, pixels=pixels[record["row"]]) for record in table.to_records()),
-        options={},
-        shards=tuple(ShardRecord(name=i.name, sha256=i.sha256, size=i.size, samples=len(i.samples)) for i in indexes),
-        totals=Totals(samples=len(samples), pixels=total, used=total - pixels[0], ignored=0, unannotated=pixels[0]),
-    )

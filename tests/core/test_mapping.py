@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labelforge.errors import TaxonomyError
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
+from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 
 TREE = """\
@@ -180,3 +182,55 @@ def test_an_acknowledgement_is_no_part_of_what_the_table_means(folder: Path) -> 
     accepting = LabelMapping.load(tree, "town")
     assert [(a.rule, a.at, a.why) for a in accepting.accepted] == [("one-child", "sign", "only fronts are labelled")]
     assert (accepting, accepting.digest, accepting.to_records()) == (plain, plain.digest, plain.to_records())
+
+
+def test_a_set_means_the_union_of_its_members() -> None:
+    tree = Taxonomy.load("iv2018")
+    mapping = LabelMapping.load(tree, "gtsdb")
+    longer = mapping.with_sets(tree, [[0, 11], [0, 18]])
+    assert longer.rows[:44] == mapping.rows
+    assert longer.row_of == mapping.row_of
+    row = longer.rows[45]
+    assert (row.row, row.native_id, row.native_name, row.supervision) == (45, None, "speed limit 20 | danger", "box")
+    assert row.members == ["speed limit 20", "danger"]
+    assert row.target.leaves == mapping.rows[1].target.leaves | mapping.rows[19].target.leaves
+    assert LabelMapping.from_records(tree, "gtsdb", longer.to_records()) == longer
+    table = TargetTable.compile(tree, [longer])
+    front = tree.classifiers[-1]
+    allowed = [child.name for child, here in zip(front.children, table.allowed[45, front.slice], strict=True) if here]
+    assert allowed == ["speed limit 20", "danger"]
+
+
+def test_a_set_with_an_ignored_member_is_ignored_and_unions_are_spelt_out() -> None:
+    tree = Taxonomy.parse("name: t\ntree: {scene: {sign: [a, b, c], sky: }}")
+    records: list[dict[str, Any]] = [
+        {"row": 0, "native_id": None, "native_name": "none", "target": "ignore", "supervision": "box"},
+        {"row": 1, "native_id": 10, "native_name": "ten", "target": "sky", "supervision": "box"},
+        {
+            "row": 2,
+            "native_id": 20,
+            "native_name": "x",
+            "target": {"any": ["sign"], "except": ["b"]},
+            "supervision": "box",
+        },
+        {"row": 3, "native_id": 30, "native_name": "no", "target": "ignore", "supervision": "box"},
+    ]
+    mapping = LabelMapping.from_records(tree, "mine", records)
+    longer = mapping.with_sets(tree, [[10, 20], [10, 30]])
+    union, ignored = longer.rows[4:]
+    assert union.target.expression == {"any": ["sky", "scene/sign/a", "scene/sign/c"]}
+    assert {tree.leaves[leaf].name for leaf in union.target.leaves} == {"sky", "a", "c"}
+    assert ignored.target.ignored
+    assert ignored.target.reason == "may show no, which is ignored"
+    assert LabelMapping.from_records(tree, "mine", longer.to_records()) == longer
+
+
+def test_a_row_has_the_colour_and_the_shape_of_the_lowest_node_that_holds_it(folder: Path) -> None:
+    facts = "nodes:\n  stop: {color: [9, 9, 9], shape: octagon}\n  front: {color: [1, 2, 3], shape: circle}\n"
+    (folder / "tree.yaml").write_text(TREE + facts + "  road: {color: [7, 7, 7]}\n  scene/car: {color: [4, 5, 6]}\n")
+    tree = Taxonomy.load(folder)
+    mapping = LabelMapping.load(tree, "town")
+    nodes = [row.node(tree) for row in mapping.rows]
+    assert [node and node.path for node in nodes] == [None, "car", None, "flat/road", "sign/front"]
+    assert mapping.colors(tree) == ((0, 0, 0), (4, 5, 6), (0, 0, 0), (7, 7, 7), (1, 2, 3))
+    assert [row.shape(tree) for row in mapping.rows] == [None, None, None, None, "circle"]

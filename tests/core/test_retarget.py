@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from labelforge.errors import LabelforgeError, ShardError, TaxonomyError
-from labelforge.label_sets import joined_row
 from labelforge.mapping import LabelMapping
 from labelforge.retarget import plan_retargeting, retarget
-from labelforge.shards import Manifest, ShardReader, TaxonomyRecord, Totals, open_folder
+from labelforge.shards import Manifest, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
 from labelforge.treediff import LabelChange
 from tests.core import shard_folders
@@ -71,26 +70,13 @@ def convert(out: Path, folder: Path, *, sets: bool = False) -> Manifest:
     """Shards of two samples for a tree, as a conversion writes them."""
     tree = Taxonomy.load(folder)
     table = LabelMapping.load(tree, "town")
-    rows = list(table.rows)
     if sets:
-        rows.append(joined_row(rows[3:5], len(rows), tree))
-        table = LabelMapping.from_records(tree, "town", LabelMapping("town", "pixel", tuple(rows)).to_records())
-    label = np.repeat(np.arange(len(rows), dtype=np.uint8)[:, None], 3, axis=1)  # three pixels of every row
-    palette = [(i, i, i) for i in range(len(rows))]
+        table = table.with_sets(tree, [[8, 9]])
+    rows = np.arange(len(table.rows), dtype=np.uint8)
+    label = np.repeat(rows[:, None], 3, axis=1)  # three pixels of every row
     image = np.zeros((*label.shape, 3), np.uint8)
-    samples = [shard_folders.encoded(key, image, label, palette) for key in ("a", "b")]
-    manifest = shard_folders.write(out, [samples[:1], samples[1:]], table)
-    ignored = sum(6 for row in rows[1:] if row.target.ignored)
-    manifest = manifest.model_copy(
-        update={
-            "taxonomy": TaxonomyRecord(name=tree.name, digest=tree.digest, definition=tree.to_dict()),
-            "totals": Totals(
-                samples=2, pixels=6 * len(rows), unannotated=6, ignored=ignored, used=6 * (len(rows) - 1) - ignored
-            ),
-        }
-    )
-    manifest.write(open_folder(out))
-    return manifest
+    samples = [shard_folders.encoded(key, image, label, [(i, i, i) for i in rows.tolist()]) for key in ("a", "b")]
+    return shard_folders.write(out, [samples[:1], samples[1:]], table, tree)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

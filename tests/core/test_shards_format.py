@@ -18,8 +18,10 @@ from PIL import Image
 from pydantic import BaseModel
 
 from labelforge.errors import ShardError
-from labelforge.shards import (
-    EncodedSample,
+from labelforge.mapping import LabelMapping
+from labelforge.shards import EncodedSample, escape_key, open_folder, write_shard
+from labelforge.shards.codec import decode_label, encode_label
+from labelforge.shards.manifest import (
     LabelRecord,
     Manifest,
     Member,
@@ -29,11 +31,7 @@ from labelforge.shards import (
     SkippedSample,
     TaxonomyRecord,
     Totals,
-    escape_key,
-    open_folder,
-    write_shard,
 )
-from labelforge.shards.codec import decode_label, encode_label
 from tests.core import shard_folders
 
 RECORDS: list[type[BaseModel]] = [
@@ -208,3 +206,28 @@ def test_manifest_fields_are_described_and_unknown_ones_refused(tmp_path: Path) 
     (tmp_path / "manifest.json").write_text(json.dumps({**content, "surprise": 1}))
     with pytest.raises(ShardError, match=r"manifest\.json: surprise: Extra inputs are not permitted\."):
         Manifest.load(open_folder(tmp_path))
+
+
+def test_a_manifest_counts_what_its_indexes_list(tmp_path: Path) -> None:
+    folder, tree = open_folder(tmp_path), shard_folders.TREE
+    records = shard_folders.mapping(4).to_records()
+    table = LabelMapping.from_records(tree, "toy-labels", [*records[:4], records[4] | {"target": "ignore"}])
+    broken = SkippedSample(key="b", reason="broken")
+    indexes = [
+        write_shard(folder, 0, [sample("a", b"", b"", b""), broken], options={}, inputs=""),
+        write_shard(folder, 1, [EncodedSample("c", (), 5, 5, {1: 7, 3: 10, 4: 8})], options={}, inputs=""),
+    ]
+    manifest = Manifest.build(tree, table, "train", indexes, options={"codec": "png"})
+    assert [(record.native_name, record.pixels) for record in manifest.labels] == [
+        ("(no annotation)", 1),
+        ("label 0", 7),
+        ("label 1", 0),
+        ("label 2", 10),
+        ("label 3", 13),
+    ]
+    assert manifest.totals == Totals(samples=2, pixels=31, used=17, ignored=13, unannotated=1, skipped=(broken,))
+    assert [(shard.name, shard.samples) for shard in manifest.shards] == [
+        ("shard-00000.tar", 1),
+        ("shard-00001.tar", 1),
+    ]
+    assert (manifest.split, manifest.options, manifest.taxonomy.digest) == ("train", {"codec": "png"}, tree.digest)

@@ -161,7 +161,7 @@ def append(path: Path) -> None:
         (
             edit("shard-00001.index.json", lambda m: m["samples"].pop()),
             "/shard-00001.tar",
-            "its index and the manifest speak of different shards",
+            "its index and the manifest describe different shards",
         ),
         (
             edit("shard-00000.index.json", lambda m: m["samples"][0]["members"][0].update(offset=7)),

@@ -69,7 +69,7 @@ def test_a_broken_sample_leaves_nothing_of_its_shard(url: str) -> None:
     assert folder.names() == ["shard-00000.index.json", "shard-00000.tar"]
 
 
-def test_an_index_never_speaks_of_an_older_shard(url: str) -> None:
+def test_an_index_never_describes_an_older_shard(url: str) -> None:
     folder = open_folder(url)
     write_shard(folder, 0, [sample("a")], options={}, inputs="")
 

@@ -17,20 +17,7 @@ import pytest
 from torch import nn
 
 from labelforge.mapping import NO_ANNOTATION, LabelMapping
-from labelforge.shards import (
-    VERSION,
-    EncodedSample,
-    LabelRecord,
-    Manifest,
-    ShardReader,
-    ShardRecord,
-    TaxonomyRecord,
-    Totals,
-    encode_image,
-    encode_label,
-    open_folder,
-    write_shard,
-)
+from labelforge.shards import EncodedSample, Manifest, ShardReader, encode_image, encode_label, open_folder, write_shard
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.models.backbones import BACKBONES
@@ -105,29 +92,17 @@ def write_shards(
     table = mapping(dataset, tree)
     target = open_folder(folder)
     palette = [(10 * i, 10 * i, 10 * i) for i in range(len(table.rows))]
-    shards, pixels = [], np.zeros(len(table.rows), np.int64)
+    indexes = []
     for number, start in enumerate(range(0, len(samples), 2)):
         encoded = []
         for key, image, rows in samples[start : start + 2]:
-            counts = np.bincount(rows.ravel(), minlength=len(palette))
+            counts = np.bincount(rows.ravel())
             members = (("png", encode_image(image, "png")), ("label.png", encode_label(rows, palette)), ("json", b"{}"))
             present = {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
             height, width = rows.shape
             encoded.append(EncodedSample(key, members, height, width, present))
-            pixels[: len(counts)] += counts[: len(pixels)]
-        index = write_shard(target, number, encoded, options={}, inputs="")
-        shards.append(ShardRecord(name=index.name, sha256=index.sha256, size=index.size, samples=len(encoded)))
-    Manifest(
-        version=VERSION,
-        dataset=dataset,
-        split="train",
-        taxonomy=TaxonomyRecord(name=tree.name, digest=tree.digest, definition=tree.to_dict()),
-        mapping_digest=table.digest,
-        labels=tuple(LabelRecord(**r, pixels=int(pixels[r["row"]])) for r in table.to_records()),
-        options={},
-        shards=tuple(shards),
-        totals=Totals(samples=len(samples), pixels=int(pixels.sum()), used=0, ignored=0, unannotated=0),
-    ).write(target)
+        indexes.append(write_shard(target, number, encoded, options={}, inputs=""))
+    Manifest.build(tree, table, "train", indexes).write(target)
     return folder
 
 

@@ -1,19 +1,15 @@
-"""What a conversion says about itself: what came in, what it became, what is not used and why."""
+"""The result of a conversion, label by label: what came in, what it became, what is not used and why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labelforge.mapping import LabelMapping, LabelRow
-from labelforge.palette import Color
+from labelforge.mapping import LabelMapping
 from labelforge.shards import Manifest
-from labelforge.taxonomy import Node, Taxonomy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-__all__ = ["Conversion", "LabelLine", "label_lines", "row_colors", "row_node", "terminal_summary"]
 
 _NAME_WIDTH = 44  # columns of the terminal; a longer name may break (all of Vistas 1.2 and nearly all of 2.0 fit)
 
@@ -68,17 +64,6 @@ def label_lines(conversion: Conversion) -> list[LabelLine]:
             why_not = "outside all boxes" if row.supervision == "box" else "nobody annotated it"
         lines.append(LabelLine(row.row, row.native_name, row.native_id, record.pixels, became, why_not))
     return sorted(lines, key=lambda line: (line.row == 0, -line.pixels, line.row))
-
-
-def row_node(tree: Taxonomy, row: LabelRow) -> Node | None:
-    """The smallest node that holds all that a label can mean; None where it is ignored."""
-    return None if row.target.ignored else tree.covering(row.target.leaves)
-
-
-def row_colors(tree: Taxonomy, mapping: LabelMapping) -> tuple[Color, ...]:
-    """RGB colour of every row of a label table: that of its node; black where it is ignored."""
-    nodes = [row_node(tree, row) for row in mapping.rows]
-    return tuple(node.color if node else (0, 0, 0) for node in nodes)
 
 
 def terminal_summary(conversion: Conversion) -> RenderableType:
