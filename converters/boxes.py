@@ -57,7 +57,7 @@ def draw_boxes(
     Where boxes of the same value overlap, the pixel has that value (so repeated annotations collapse). Where their
     values differ, ``overlaps`` decides: ``smallest`` draws larger boxes first, equally large ones in the order given,
     so the smallest and latest is on top; ``ignore`` leaves the pixel as background; ``set`` gives it the value that
-    ``sets`` has for the values that meet there, background if it has none.
+    ``sets`` has for the set of them, background if it has none.
 
     A box whose shape holds no pixel centre still gets the one pixel in which its middle lies: small objects do not
     vanish when an image is made smaller. What lies outside the image is cut off.
@@ -121,7 +121,7 @@ def _draw_sets(
 
 
 def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]) -> set[frozenset[int]]:
-    """The sets of different values that could meet at a pixel of one image, whatever shapes fill the boxes.
+    """The sets of different values that could share a pixel of one image, whatever shapes fill the boxes.
 
     Args:
         boxes: (N, 4) left, top, right, bottom.
@@ -133,7 +133,7 @@ def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]
     edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     common: dict[frozenset[int], list[Floats]] = {frozenset(): [np.array([-np.inf, -np.inf, np.inf, np.inf])]}
     for edge, value in zip(edges, values, strict=True):
-        # Join the box to every set found so far, wherever it meets the rectangle that the set's boxes share.
+        # Join the box to every set found so far, wherever it overlaps the rectangle that the set's boxes share.
         for members, shared in list(common.items()):
             if value in members:
                 continue

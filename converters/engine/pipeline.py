@@ -95,18 +95,7 @@ def convert(
     sources = sorted_sources(converter, split)
     mapping, table = _label_table(native, tree, converter.sets(split))
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec)
-    asked = {
-        "converter": converter.name,
-        "converter_options": converter.options,
-        "dataset": mapping.dataset,
-        "split": split,
-        "taxonomy": tree.name,
-        "taxonomy_digest": tree.digest,
-        "mapping_digest": mapping.digest,
-        "short_side": short_side,
-        "image_codec": image_codec,
-        "samples_per_shard": samples_per_shard,
-    }
+    asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     folder = open_folder(out)
     tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")
     prepare(folder, overwrite=overwrite)
@@ -144,6 +133,21 @@ def _label_table(
     mapping = native.with_sets(tree, [sorted(sets[value]) for value in drawn])
     row_of_set = {value: row for row, value in enumerate(drawn, start=len(native.rows))}
     return mapping, RowTable({**native.row_of, **row_of_set}, len(mapping.rows))
+
+
+def _asked(encoder: SampleEncoder, mapping: LabelMapping, tree: Taxonomy) -> dict[str, Any]:
+    """What decides how samples come out, as the manifest and the indexes keep it."""
+    return {
+        "converter": encoder.converter.name,
+        "converter_options": encoder.converter.options,
+        "dataset": mapping.dataset,
+        "split": encoder.split,
+        "taxonomy": tree.name,
+        "taxonomy_digest": tree.digest,
+        "mapping_digest": mapping.digest,
+        "short_side": encoder.short_side,
+        "image_codec": encoder.codec,
+    }
 
 
 def _run(

@@ -59,7 +59,7 @@ def _show(plan: Retargeting, console: Console) -> None:
     )
     if plan.redrawn:
         say(
-            f"{len(plan.redrawn)} labels have boxes of the shape that {old.name} gave them; convert again for that of "
-            f"{new.name}: {', '.join(plan.redrawn)}",
+            f"the boxes of these labels keep the shapes of {old.name}; convert again for those of {new.name}: "
+            f"{', '.join(plan.redrawn)}",
             "yellow",
         )

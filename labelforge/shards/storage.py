@@ -20,7 +20,8 @@ from labelforge.errors import ShardError
 
 FETCH_AGAIN = "Copy it again, or run the same convert command again."
 """What to do about a file of a folder of shards that is missing or cut short."""
-_OPEN_MAPS = 64  # memory maps kept open; each costs a file descriptor
+OPEN_MAPS = 64
+"""Memory maps that a local folder keeps open; each costs a file descriptor."""
 
 
 class Folder(ABC):
@@ -163,7 +164,7 @@ class LocalFolder(Folder):
             except OSError as error:
                 raise _unreadable(self.place(name), error) from error
         self._maps[name] = view  # at the end: used last
-        if len(self._maps) > _OPEN_MAPS:
+        if len(self._maps) > OPEN_MAPS:
             self._maps.popitem(last=False)  # arrays that still look into it keep it alive
         return view
 

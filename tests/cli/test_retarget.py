@@ -73,7 +73,7 @@ def test_shapes_and_supervision_that_change_are_told(shards: Path) -> None:
     (new / "town.yaml").write_text((new / "town.yaml").read_text().replace("pixel", "box"))
     text = " ".join(run(shards, "--taxonomy", new).stdout.split())
     assert "its labels count as box labels, no longer as pixel labels" in text
-    assert "1 labels have boxes of the shape that old gave them; convert again for that of new: right" in text
+    assert "the boxes of these labels keep the shapes of old; convert again for those of new: right" in text
 
 
 def test_what_training_asks_for_is_a_command_that_works(shards: Path) -> None:

@@ -11,7 +11,7 @@ from labelforge.converters import convert
 from labelforge.converters.cityscapes import Cityscapes
 from labelforge.errors import DatasetError
 from labelforge.shards import ShardReader
-from tests.converters.layouts import picture, read_shards, save, write_cityscapes
+from tests.converters.layouts import picture, read_shards, save
 
 KEY = "aachen_000001_000019"
 LABEL = f"gtFine/train/aachen/{KEY}_gtFine_labelIds.png"
@@ -27,9 +27,8 @@ def test_the_test_split_is_void_everywhere(tmp_path: Path) -> None:
     assert np.array_equal(read_shards(tmp_path / "out")[KEY][1], void)
 
 
-def test_license_plates_have_a_row_that_nothing_fills(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path / "root")
-    convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train")
+def test_license_plates_have_a_row_that_nothing_fills(root: Path, tmp_path: Path) -> None:
+    convert("cityscapes", root, tmp_path / "out", split="train")
     reader = ShardReader(tmp_path / "out")
     assert reader.pixels_per_label[reader.mapping.row_of[-1]] == 0
     assert (np.delete(reader.pixels_per_label, [0, reader.mapping.row_of[-1]]) > 0).all()
@@ -49,46 +48,42 @@ def test_license_plates_have_a_row_that_nothing_fills(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("short_side", [None, 5])
 def test_values_outside_the_table(
-    tmp_path: Path, value: int, dtype: type[np.uint8 | np.uint16], cure: str, short_side: int | None
+    root: Path, tmp_path: Path, value: int, dtype: type[np.uint8 | np.uint16], cure: str, short_side: int | None
 ) -> None:
-    write_cityscapes(tmp_path / "root")
     ids = np.full((20, 30), 7, dtype=dtype)
     ids[12, 17] = value  # a single pixel: found at any scale
-    save(tmp_path / "root" / LABEL, ids)
+    save(root / LABEL, ids)
     message = rf"{KEY}_gtFine_labelIds\.png: label value {value} not in the table of cityscapes: 1 pixel, the first at "
     with pytest.raises(DatasetError, match=rf"{message}column 17, row 12 \({value}\)\. {cure}"):
-        convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train", short_side=short_side)
+        convert("cityscapes", root, tmp_path / "out", split="train", short_side=short_side)
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_images_as_jpeg(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path / "root")
-    path = tmp_path / f"root/leftImg8bit/train/aachen/{KEY}_leftImg8bit.png"
+def test_images_as_jpeg(root: Path, tmp_path: Path) -> None:
+    path = root / f"leftImg8bit/train/aachen/{KEY}_leftImg8bit.png"
     path.unlink()
     save(path.with_suffix(".jpg"), picture(1))
-    convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train")
+    convert("cityscapes", root, tmp_path / "out", split="train")
     assert read_shards(tmp_path / "out")[KEY][2]["image"].endswith("_leftImg8bit.jpg")
 
 
-def test_folders_that_are_not_there(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path)
-    converter = Cityscapes(tmp_path)
+def test_folders_that_are_not_there(root: Path) -> None:
+    converter = Cityscapes(root)
     with pytest.raises(
         DatasetError, match=r"leftImg8bit/val: no such folder, but images of the split val should be in it"
     ):
         converter.sources("val")
-    (tmp_path / "leftImg8bit" / "val" / "ulm").mkdir(parents=True)
+    (root / "leftImg8bit" / "val" / "ulm").mkdir(parents=True)
     with pytest.raises(
         DatasetError, match=r"leftImg8bit/val: holds no images of the split val \(looked for \*_leftImg8"
     ):
         converter.sources("val")
 
 
-def test_labels_without_an_image_are_mentioned(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path / "root")
+def test_labels_without_an_image_are_mentioned(root: Path, tmp_path: Path) -> None:
     for key in (KEY, "ulm_000004_000019"):
-        (tmp_path / f"root/leftImg8bit/train/{key.split('_')[0]}/{key}_leftImg8bit.png").unlink()
-    conversion = convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train")
+        (root / f"leftImg8bit/train/{key.split('_')[0]}/{key}_leftImg8bit.png").unlink()
+    conversion = convert("cityscapes", root, tmp_path / "out", split="train")
     (note,) = conversion.notes
     assert note == ("Left out, because their images are not on disk: aachen_000001_000019, ulm_000004_000019.")
     assert note in (tmp_path / "out" / "report.html").read_text()

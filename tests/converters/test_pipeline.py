@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 from labelforge.converters import Converter, convert
 from labelforge.converters.cityscapes import Cityscapes
 from labelforge.errors import ConfigError, DatasetError, LabelforgeError, ShardError, TaxonomyError
-from labelforge.shards import ShardReader, open_folder
+from labelforge.shards import Folder, ShardReader, open_folder
 from tests.converters.layouts import (
     DyingCityscapes,
     contents,
@@ -28,17 +29,10 @@ from tests.converters.layouts import (
     picture,
     read_shards,
     save,
-    write_cityscapes,
 )
 
 SECOND = "leftImg8bit/train/aachen/aachen_000003_000019_leftImg8bit.png"  # the second of five in the order of keys
 LABEL = "gtFine/train/ulm/ulm_000002_000019_gtFine_labelIds.png"  # the fourth
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    write_cityscapes(tmp_path / "root")
-    return tmp_path / "root"
 
 
 def run(root: Path, out: Path | str, **options: Any) -> Any:
@@ -276,13 +270,15 @@ def test_when_every_sample_is_broken(root: Path, tmp_path: Path) -> None:
 
 def test_the_manifest_comes_last(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    publish = type(open_folder(tmp_path))._publish
+    create = Folder.create
 
-    def spy(self: Any, partial: str, name: str) -> None:
+    @contextmanager
+    def spy(self: Folder, name: str) -> Iterator[Any]:
+        with create(self, name) as file:
+            yield file
         order.append(name)
-        publish(self, partial, name)
 
-    monkeypatch.setattr("labelforge.shards.storage.LocalFolder._publish", spy)
+    monkeypatch.setattr(Folder, "create", spy)
     run(root, tmp_path / "out")
     shards = [name for shard in SHARDS for name in (f"{shard}.tar", f"{shard}.index.json")]
     assert order == [*shards, "report.html", "manifest.json"]

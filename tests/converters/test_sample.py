@@ -14,7 +14,6 @@ from labelforge.converters.base import NO_ANNOTATION
 from labelforge.converters.cityscapes import Cityscapes
 from labelforge.converters.engine.sample import RowTable
 from labelforge.errors import DatasetError
-from tests.converters.layouts import write_cityscapes
 
 DTYPES = [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.int64]
 
@@ -34,18 +33,16 @@ def test_rows_of_ids(row_of: dict[int, int], dtype: type[np.integer[Any]], data:
     assert found.tolist() == [[table.get(i, -1) for i in ids]]
 
 
-def test_the_dtype_depends_on_the_number_of_rows(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path)
-    converter = Cityscapes(tmp_path)
+def test_the_dtype_depends_on_the_number_of_rows(root: Path) -> None:
+    converter = Cityscapes(root)
     ids = np.array([[1, 2]], dtype=np.uint8)
     for rows, dtype in [(256, np.uint8), (257, np.uint16)]:
-        encoded = RowTable({1: 5, 2: rows - 1}, rows).encode(ids, tmp_path, converter)
+        encoded = RowTable({1: 5, 2: rows - 1}, rows).encode(ids, root, converter)
         assert encoded.dtype == dtype
         assert encoded.tolist() == [[5, rows - 1]]
 
 
-def test_unknown_values_are_named_with_place_and_number(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path)
+def test_unknown_values_are_named_with_place_and_number(root: Path) -> None:
     ids = np.full((4, 6), 7, dtype=np.uint8)
     ids[1, 4], ids[2, 0], ids[3, 3] = 99, 40, 99
     message = (
@@ -53,4 +50,4 @@ def test_unknown_values_are_named_with_place_and_number(tmp_path: Path) -> None:
         r"the first at column 4, row 1 \(99\)\. Give the \*_gtFine_labelIds\.png files as published\."
     )
     with pytest.raises(DatasetError, match=message):
-        RowTable({7: 1}, 2).encode(ids, Path("label.png"), Cityscapes(tmp_path))
+        RowTable({7: 1}, 2).encode(ids, Path("label.png"), Cityscapes(root))

@@ -112,7 +112,7 @@ def test_a_pickled_reader_opens_its_files_again(tmp_path: Path) -> None:
 
 
 def test_more_shards_than_open_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelforge.shards.storage._OPEN_MAPS", 2)
+    monkeypatch.setattr("labelforge.shards.storage.OPEN_MAPS", 2)
     written = folder(tmp_path, shards=5, suffix="npy")
     reader = ShardReader(tmp_path)
     samples = [reader[i] for i in (0, 9, 4, 2, 6, 1, 8)]

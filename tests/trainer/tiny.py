@@ -17,10 +17,11 @@ import pytest
 from torch import nn
 
 from labelforge.mapping import NO_ANNOTATION, LabelMapping
-from labelforge.shards import EncodedSample, Manifest, ShardReader, encode_image, encode_label, open_folder, write_shard
+from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.models.backbones import BACKBONES
+from tests.core import shard_folders
 
 DEFINITION: dict[str, Any] = {
     "name": "tiny",
@@ -90,19 +91,9 @@ def write_shards(
 ) -> Path:
     """Write shards of given samples (key, image, rows), two samples to a shard."""
     table = mapping(dataset, tree)
-    target = open_folder(folder)
     palette = [(10 * i, 10 * i, 10 * i) for i in range(len(table.rows))]
-    indexes = []
-    for number, start in enumerate(range(0, len(samples), 2)):
-        encoded = []
-        for key, image, rows in samples[start : start + 2]:
-            counts = np.bincount(rows.ravel())
-            members = (("png", encode_image(image, "png")), ("label.png", encode_label(rows, palette)), ("json", b"{}"))
-            present = {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
-            height, width = rows.shape
-            encoded.append(EncodedSample(key, members, height, width, present))
-        indexes.append(write_shard(target, number, encoded, options={}, inputs=""))
-    Manifest.build(tree, table, "train", indexes).write(target)
+    encoded = [shard_folders.encoded(key, image, rows, palette) for key, image, rows in samples]
+    shard_folders.write(folder, [encoded[i : i + 2] for i in range(0, len(encoded), 2)], table, tree)
     return folder
 
 
