@@ -9,12 +9,16 @@ can be resumed from its indexes.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from labelforge.errors import ShardError
+from labelforge.mapping import LabelMapping
 from labelforge.shards.storage import Folder
+from labelforge.taxonomy import Taxonomy
 
 __all__ = [
     "MANIFEST_NAME",
@@ -141,6 +145,51 @@ class Manifest(_Record):
     options: dict[str, Any] = Field(description="What the conversion was asked for.")
     shards: tuple[ShardRecord, ...] = Field(description="The shards, in order.")
     totals: Totals = Field(description="Sums over all shards.")
+
+    @classmethod
+    def build(
+        cls,
+        tree: Taxonomy,
+        mapping: LabelMapping,
+        split: str,
+        indexes: Sequence[ShardIndex],
+        options: Mapping[str, Any],
+    ) -> Manifest:
+        """The manifest of finished shards.
+
+        Args:
+            tree: The tree that the targets refer to.
+            mapping: The label table that the rows of the label maps refer to.
+            split: The dataset's own name of the split.
+            indexes: The indexes of all shards, in order.
+            options: What the conversion was asked for.
+        """
+        samples = [sample for index in indexes for sample in index.samples]
+        pixels: Counter[int] = Counter()
+        for sample in samples:
+            pixels.update(sample.pixels)
+        ignored = sum(pixels[row.row] for row in mapping.rows[1:] if row.target.ignored)
+        return cls(
+            version=VERSION,
+            dataset=mapping.dataset,
+            split=split,
+            taxonomy=TaxonomyRecord(name=tree.name, digest=tree.digest, definition=tree.to_dict()),
+            mapping_digest=mapping.digest,
+            labels=tuple(LabelRecord(**record, pixels=pixels[record["row"]]) for record in mapping.to_records()),
+            options=dict(options),
+            shards=tuple(
+                ShardRecord(name=index.name, sha256=index.sha256, size=index.size, samples=len(index.samples))
+                for index in indexes
+            ),
+            totals=Totals(
+                samples=len(samples),
+                pixels=pixels.total(),
+                used=pixels.total() - pixels[0] - ignored,
+                ignored=ignored,
+                unannotated=pixels[0],
+                skipped=tuple(skipped for index in indexes for skipped in index.skipped),
+            ),
+        )
 
     @classmethod
     def load(cls, folder: Folder) -> Manifest:
