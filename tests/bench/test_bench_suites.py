@@ -113,8 +113,8 @@ def test_the_workload_is_the_papers() -> None:
     owner = np.searchsorted(table.offsets, rows.numpy(), side="right") - 1
     names = [{table.datasets[i] for i in np.unique(image)} for image in owner]
     assert names == [{"cityscapes"}, {"mapillary-vistas-1.2"}, {"mapillary-vistas-1.2"}, {"gtsdb"}]
-    weak = table.weak[rows[3].numpy()] & table.labels[rows[3].numpy()].any(axis=-1)
-    assert 0 < weak.mean() < 0.1
+    from_box = table.weak[rows[3].numpy()] & table.labels[rows[3].numpy()].any(axis=-1)
+    assert 0 < from_box.mean() < 0.1
 
 
 def test_the_flat_rival_counts_the_same_pixels() -> None:
