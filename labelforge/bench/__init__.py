@@ -3,12 +3,12 @@
 `run_bench` runs suites and returns a `BenchReport`, which is JSON (``model_dump_json``) or text (`render`).
 
     config      what is measured, at which size; the small sizes that a CPU gets
-    timing      warm-up, synchronised timing in turns, quartiles
-    memory      peak memory of one call
-    machine     what the numbers were taken on
     workload    the paper's problem (its tree, its three datasets, its batch) with made-up pixels
     loss infer train loader     the suites, one function each
-    report table                the results as validated data, and as text
+    meter       time in turns, peak memory
+    machine     what the numbers were taken on
+    results     them as validated data; quartiles and comparisons
+    table       them as text
 """
 
 from labelforge.bench.config import SUITES, BenchConfig

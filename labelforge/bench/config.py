@@ -1,8 +1,7 @@
 """What a benchmark measures, and at which size.
 
 Every suite has two sizes: *full*, which is the paper's, and *small*, which a CPU finishes in seconds. A GPU gets the
-full size unless told otherwise, a CPU the small one; single numbers can be set by hand. What was made smaller is said
-in the results.
+full size and a CPU the small one, unless the configuration says otherwise. The results say what was made smaller.
 """
 
 from __future__ import annotations
@@ -15,11 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from labelforge.errors import ConfigError, did_you_mean
 
-__all__ = ["PAPER_SIZE", "SUITES", "BenchConfig", "Precision", "Scale", "SuiteName", "scale_of", "suite_names"]
-
 SuiteName = Literal["loss", "infer", "train", "loader"]
 Precision = Literal["float32", "bfloat16"]
-Positive = Annotated[int, Field(ge=1)]
+_Positive = Annotated[int, Field(ge=1)]
 
 SUITES: Final[tuple[SuiteName, ...]] = get_args(SuiteName)
 """All suites, in the order they run in."""
@@ -36,16 +33,16 @@ class BenchConfig(BaseModel):
     suites: tuple[SuiteName, ...] = Field(default=SUITES, description="Suites to run.")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="Arithmetic of the network: auto is bfloat16 on CUDA, else float32."
+        default="auto", description="Arithmetic of the networks: auto is bfloat16 on CUDA, else float32."
     )
     full: bool = Field(default=False, description="Measure the full size on a CPU too.")
-    size: tuple[Positive, Positive] | None = Field(default=None, description="Height and width of the images.")
-    batch: Positive | None = Field(default=None, description="Images per call; of the loader, images in its folder.")
+    size: tuple[_Positive, _Positive] | None = Field(default=None, description="Height and width of the images.")
+    batch: _Positive | None = Field(default=None, description="Images per call; for the loader, images to read.")
     backbone: str | None = Field(default=None, description="Backbone of the networks; default resnet50.")
-    repeats: Positive | None = Field(
-        default=None, description="Timed calls of every rival; default: as many as fit a few seconds, at least five."
+    repeats: _Positive | None = Field(
+        default=None, description="Timed calls of every contestant; default: as many as fit 2 seconds, 5 to 25."
     )
-    threads: Positive | None = Field(default=None, description="Threads that PyTorch computes with; default: its own.")
+    threads: _Positive | None = Field(default=None, description="Threads that PyTorch computes with; default: its own.")
     shards: str | None = Field(default=None, description="Shards that the loader reads; default: synthetic ones.")
 
 
@@ -57,12 +54,14 @@ class Scale:
         batch: Images per call.
         size: Their height and width in pixels.
         backbone: Backbone of the networks.
-        shrunk: In what the size differs from the full one, and why, as a sentence; None at full size.
+        shards: Shards for the loader to read, at their own size; None: synthetic ones.
+        shrunk: How the size differs from the full one, and why, as a sentence; None at full size.
     """
 
     batch: int
     size: tuple[int, int]
     backbone: str = "resnet50"
+    shards: str | None = None
     shrunk: str | None = None
 
     @property
@@ -71,30 +70,24 @@ class Scale:
         return f"{self.batch} x {self.size[0]}x{self.size[1]}"
 
 
-_FULL: dict[SuiteName, Scale] = {
-    "loss": Scale(4, (512, 706)),  # the paper's batch and crop
-    "infer": Scale(1, PAPER_SIZE),
-    "train": Scale(4, (512, 706)),
-    "loader": Scale(64, (1024, 2048)),  # Cityscapes as it is published
-}
-_SMALL: dict[SuiteName, Scale] = {
-    "loss": Scale(4, (128, 176)),
-    "infer": Scale(1, (260, 353)),
-    "train": Scale(4, (96, 132)),
-    "loader": Scale(24, (512, 1024)),  # Cityscapes as the paper scales it
+_FULL_AND_SMALL: dict[SuiteName, tuple[Scale, Scale]] = {
+    "loss": (Scale(4, (512, 706)), Scale(4, (128, 176))),  # full: the paper's batch and crop
+    "infer": (Scale(1, PAPER_SIZE), Scale(1, (260, 353))),
+    "train": (Scale(4, (512, 706)), Scale(4, (96, 132))),
+    "loader": (Scale(64, (1024, 2048)), Scale(24, (512, 1024))),  # Cityscapes as published, and as the paper scales it
 }
 
 
 def scale_of(suite: SuiteName, config: BenchConfig, device: torch.device) -> Scale:
     """Size of a suite on a device, after what the configuration asks for."""
-    full = _FULL[suite]
-    small = device.type == "cpu" and not config.full
-    base = _SMALL[suite] if small else full
+    full, small = _FULL_AND_SMALL[suite]
+    base = small if device.type == "cpu" and not config.full else full
     scale = replace(
         base,
         batch=config.batch or base.batch,
         size=config.size or base.size,
         backbone=config.backbone or base.backbone,
+        shards=config.shards,
     )
     if (scale.batch, scale.size) == (full.batch, full.size):
         return scale
@@ -106,7 +99,7 @@ def suite_names(names: tuple[str, ...]) -> tuple[SuiteName, ...]:
     """The named suites, in running order and each once; all of them where none is named.
 
     Raises:
-        ConfigError: A name is no suite's.
+        ConfigError: There is no suite of that name.
     """
     for name in names:
         if name not in SUITES:

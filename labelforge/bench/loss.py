@@ -10,84 +10,57 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from labelforge.bench.config import Scale
 from labelforge.bench.meter import Meter
 from labelforge.bench.results import SuiteReport
-from labelforge.bench.timing import Contestant
-from labelforge.bench.workload import class_maps, label_rows, paper_table, stored_targets
-from labelforge.trainer.loss import classifier_weights, hierarchical_loss
-from labelforge.trainer.tables import TableTensors
-
-__all__ = ["bench_loss"]
+from labelforge.bench.workload import PaperProblem
 
 _TREE, _STORED, _FLAT = "hierarchical loss", "loss on stored maps", "flat cross-entropy"
 
 
 def bench_loss(scale: Scale, meter: Meter) -> SuiteReport:
-    """Run the suite.
-
-    Args:
-        scale: Size of the batch; its backbone is not used.
-        meter: What measures.
-    """
-    compiled = paper_table()
-    table = TableTensors.of(compiled, meter.device)
-    classes = len(compiled.taxonomy.classes)
-    rows = label_rows(compiled, scale.batch, scale.size)
-    race = meter.race(
-        "loss, forward and backward",
-        [
-            Contestant(_TREE, _hierarchical(table, rows)),
-            Contestant(_STORED, _per_classifier(table, stored_targets(compiled, rows))),
-            Contestant(_FLAT, _flat(classes, class_maps(compiled, rows).to(meter.device))),
-        ],
-        rival=_FLAT,
-        unit="Mpixels",
-        amount=rows.numel() / 1e6,
-    )
+    """Run the suite; the backbone of the scale is not used."""
+    problem = PaperProblem(meter.device)
+    rows = problem.label_rows(scale.batch, scale.size)
+    logits, device = sum(problem.sizes), meter.device
+    stored, classes = problem.stored_targets(rows), problem.class_maps(rows)
+    contestants = {
+        _TREE: _forward_and_backward(problem.loss, logits, rows.to(device)),
+        _STORED: _forward_and_backward(lambda x, y: stored_losses(problem, x, y).sum(), logits, stored.to(device)),
+        _FLAT: _forward_and_backward(_flat_loss, problem.classes, classes.to(device)),
+    }
+    amount = rows.numel() / 1e6
+    race = meter.race("loss, forward and backward", contestants, rival=_FLAT, unit="Mpixels", amount=amount)
     return SuiteReport(
         suite="loss",
-        work=f"{scale.text} logits in float32: {table.num_logits} of {table.num_classifiers} classifiers, "
-        f"or {classes} of one",
+        work=f"{scale.text} logits in float32: {logits} of {len(problem.sizes)} classifiers, "
+        f"or {problem.classes} of one",
         shrunk=scale.shrunk,
         races=(race,),
         finding=f"{race.sentence(_TREE, _FLAT)} {race.sentence(_TREE, _STORED)} "
-        "(Stored are the targets of each classifier, one map each; that loss knows neither unions nor gates.)",
+        "(The latter has one map of targets per classifier, and knows neither unions nor gates.)",
     )
 
 
-def _hierarchical(table: TableTensors, rows: torch.Tensor) -> Callable[[], object]:
-    rows = rows.to(table.target.device)
-    logits = _random_logits(rows, table.num_logits)
-    weights = classifier_weights(table)
-
-    def call() -> object:
-        return torch.autograd.grad(hierarchical_loss(logits, rows.long(), table, weights).total, logits)
-
-    return call
+def stored_losses(problem: PaperProblem, logits_nchw: Tensor, targets_jnhw: Tensor) -> Tensor:
+    """(J,) weighted cross-entropies, one per classifier, on stored targets; NaN where a classifier has no target."""
+    parts = torch.split(logits_nchw, list(problem.sizes), dim=1)
+    losses = [F.cross_entropy(part, target.long()) for part, target in zip(parts, targets_jnhw, strict=True)]
+    return torch.stack(losses).mul(problem.weights)
 
 
-def _per_classifier(table: TableTensors, targets: torch.Tensor) -> Callable[[], object]:
-    targets = targets.to(table.target.device)
-    logits = _random_logits(targets[0], table.num_logits)
-    weights = classifier_weights(table)
-
-    def call() -> object:
-        parts = torch.split(logits, list(table.sizes), dim=1)
-        losses = [F.cross_entropy(part, target.long()) for part, target in zip(parts, targets, strict=True)]
-        return torch.autograd.grad(torch.stack(losses).mul(weights).sum(), logits)
-
-    return call
+def _flat_loss(logits_nchw: Tensor, classes_nhw: Tensor) -> Tensor:
+    return F.cross_entropy(logits_nchw, classes_nhw.long())
 
 
-def _flat(classes: int, targets: torch.Tensor) -> Callable[[], object]:
-    logits = _random_logits(targets, classes)
-    return lambda: torch.autograd.grad(F.cross_entropy(logits, targets.long()), logits)
-
-
-def _random_logits(labels: torch.Tensor, channels: int) -> torch.Tensor:
-    """(N, C, H, W) float32 for (N, H, W) labels, on their device."""
-    batch, height, width = labels.shape
-    generator = torch.Generator(labels.device).manual_seed(0)
-    return torch.randn(batch, channels, height, width, device=labels.device, generator=generator, requires_grad=True)
+def _forward_and_backward(
+    loss: Callable[[Tensor, Tensor], Tensor], channels: int, targets: Tensor
+) -> Callable[[], object]:
+    """A call that takes a loss of (..., N, H, W) targets and of random float32 logits, and their gradient."""
+    batch, height, width = targets.shape[-3:]
+    generator = torch.Generator(targets.device).manual_seed(0)
+    shape = (batch, channels, height, width)
+    logits = torch.randn(shape, device=targets.device, generator=generator, requires_grad=True)
+    return lambda: torch.autograd.grad(loss(logits, targets), logits)

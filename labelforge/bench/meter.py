@@ -1,18 +1,54 @@
-"""The measuring stand that all suites use: one device, one precision, one plan."""
+"""How rivals are measured against each other: their time in turns, and their peak memory.
+
+*Time.* Rivals take turns, A B A B, so that whatever else the machine does, and however it heats up, affects all of them
+alike. Every call is timed alone: the device is waited for before the clock is read, at both ends.
+
+*Memory* is the peak of one call beyond what was held before it. On CUDA it is what PyTorch's allocator counts. On a CPU
+nothing counts tensors alone, so it is the peak of the process's resident memory, as Linux keeps it (``VmHWM``, which
+writing to ``/proc/self/clear_refs`` resets). The C library is first asked to give back what was freed earlier, since
+the call would otherwise fill that unseen; what the call frees it may still keep, so the figure lies between the call's
+true peak and the sum of all that it allocates. Where the system does not offer this, memory is not measured.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ctypes
+import gc
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from labelforge.bench.config import Precision
-from labelforge.bench.memory import peak_memory
-from labelforge.bench.results import Entry, Race
-from labelforge.bench.timing import Contestant, Plan, compare, quartiles, race, synchroniser
+from labelforge.bench.results import Entry, Race, compare, quartiles
 
-__all__ = ["Meter"]
+PROCESS = Path("/proc/self")
+"""Where Linux tells about this process."""
+
+Contestants = Mapping[str, Callable[[], object]]
+"""Several ways to do the same: the name in the results, and what does it once (what it returns is dropped)."""
+
+_RESET_PEAK = "5"  # proc(5), clear_refs: reset the peak resident set size to the current one
+_YOUNGEST = 0  # generation of the garbage collector that holds what was made since it was last run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often to measure.
+
+    Attributes:
+        turns: Timed calls of every contestant, at most.
+        least: Timed calls of every contestant, at least.
+        seconds: After this long per contestant no further turn begins, once ``least`` are done.
+    """
+
+    turns: int = 25
+    least: int = 5
+    seconds: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,14 +72,7 @@ class Meter:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def race(
-        self,
-        title: str,
-        contestants: Sequence[Contestant],
-        *,
-        rival: str,
-        unit: str,
-        amount: float,
-        memory: bool = True,
+        self, title: str, contestants: Contestants, *, rival: str, unit: str, amount: float, memory: bool = True
     ) -> Race:
         """Warm contestants up, measure the memory of each, then time them in turns.
 
@@ -55,26 +84,92 @@ class Meter:
             amount: How many of these one call does.
             memory: Whether to measure peak memory; that of other processes is not seen.
         """
-        peaks: list[int | None] = []
-        for contestant in contestants:
-            self.say(f"{title}: {contestant.name}")
-            for _ in range(self.plan.warmup):
-                contestant.call()
-            peaks.append(peak_memory(contestant.call, self.device) if memory else None)
+        peaks: dict[str, int | None] = {}
+        for name, call in contestants.items():
+            self.say(f"{title}: {name}")
+            call()
+            peaks[name] = peak_memory(call, self.device) if memory else None
         self.say(title)
-        samples = race(contestants, self.plan, synchronise=synchroniser(self.device))
-        baseline = samples[[contestant.name for contestant in contestants].index(rival)]
-        entries = []
-        for contestant, seconds, peak in zip(contestants, samples, peaks, strict=True):
-            spread = quartiles(seconds)
-            entries.append(
-                Entry(
-                    name=contestant.name,
-                    seconds=seconds,
-                    quartiles=spread,
-                    rate=amount / spread.median,
-                    peak_memory=peak,
-                    ratio=compare(seconds, baseline),
-                )
+        device = torch.get_device_module(self.device)
+        samples = time_in_turns(contestants, self.plan, lambda: device.synchronize(self.device), time.perf_counter)
+        entries = [
+            Entry(
+                name=name,
+                seconds=seconds,
+                quartiles=quartiles(seconds),
+                rate=amount / quartiles(seconds).median,
+                peak_memory=peaks[name],
+                ratio=compare(seconds, samples[rival]),
             )
+            for name, seconds in samples.items()
+        ]
         return Race(title=title, unit=unit, amount=amount, rival=rival, entries=tuple(entries))
+
+
+def time_in_turns(
+    contestants: Contestants, plan: Plan, synchronise: Callable[[], object], clock: Callable[[], float]
+) -> dict[str, tuple[float, ...]]:
+    """Time contestants in turns. Garbage is collected between the turns, never inside a timed call.
+
+    Args:
+        contestants: Who takes part. Their warm-up calls are up to the caller.
+        plan: How often.
+        synchronise: Waits until the device has finished all work.
+        clock: Seconds, from any origin.
+
+    Returns:
+        Per contestant, the seconds of its calls, turn by turn.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in contestants}
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        began = clock()
+        for turn in range(plan.turns):
+            if turn >= plan.least and clock() - began >= plan.seconds * len(contestants):
+                break
+            for name, call in contestants.items():
+                synchronise()
+                start = clock()
+                call()
+                synchronise()
+                samples[name].append(clock() - start)
+            gc.collect(_YOUNGEST)
+    finally:
+        if enabled:
+            gc.enable()
+    return {name: tuple(seconds) for name, seconds in samples.items()}
+
+
+def peak_memory(call: Callable[[], object], device: torch.device) -> int | None:
+    """Bytes that a call needs at its peak, on top of what is held before it; None where that cannot be measured.
+
+    Args:
+        call: Called once, measurable or not. Warm it up first: a first call also allocates what later ones reuse.
+        device: Whose memory.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        held = torch.cuda.memory_allocated(device)
+        call()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - held
+    with suppress(AttributeError, OSError, TypeError):  # only glibc can; other C libraries keep what they keep
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        (PROCESS / "clear_refs").write_text(_RESET_PEAK)
+    except OSError:
+        call()
+        return None
+    before = _resident("VmRSS")
+    call()
+    peak = _resident("VmHWM")
+    return None if before is None or peak is None else max(0, peak - before)
+
+
+def _resident(field: str) -> int | None:
+    """A field of ``/proc/self/status``, in bytes."""
+    found = re.search(rf"^{field}:\s*(\d+) kB", (PROCESS / "status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else None

@@ -1,24 +1,85 @@
 """The results of a benchmark, as validated data: every raw sample, and how to read them.
 
 Derived numbers (quartiles, rates, ratios) are stored too, so that a reader of the JSON need not know how they are
-computed, but they follow from ``seconds``.
+computed, but they follow from ``seconds``. A comparison is the median of the turns: each turn gives one quotient of two
+calls made right after one another.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from labelforge.bench.config import Precision, SuiteName
-from labelforge.bench.machine import Machine
-from labelforge.bench.timing import Quartiles, Ratio, compare
 
-__all__ = ["BenchReport", "Entry", "PaperLine", "Race", "SuiteReport"]
+
+class Quartiles(NamedTuple):
+    """First quartile, median and third quartile."""
+
+    low: float
+    median: float
+    high: float
+
+
+class Ratio(NamedTuple):
+    """How the time of one contestant compares with another's."""
+
+    turns: Quartiles
+    """Of the quotients of single turns: what slows a machine down for a while cancels out in these."""
+    of_medians: float
+    """Quotient of the two medians."""
+
+
+def quartiles(samples: Sequence[float]) -> Quartiles:
+    """Quartiles of one sample or more, by linear interpolation."""
+    return Quartiles(*np.percentile(samples, [25, 50, 75]).tolist())
+
+
+def compare(samples: Sequence[float], rival: Sequence[float]) -> Ratio:
+    """Compare two contestants of one race.
+
+    Args:
+        samples: Seconds per turn.
+        rival: Seconds of the rival in the same turns.
+
+    Raises:
+        ValueError: They are not of the same number of turns.
+    """
+    turns = quartiles([mine / other for mine, other in zip(samples, rival, strict=True)])
+    return Ratio(turns, quartiles(samples).median / quartiles(rival).median)
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Gpu(_Record):
+    """A CUDA device and its software."""
+
+    name: str = Field(description="Model.")
+    memory: int = Field(description="Memory in bytes.")
+    driver: str | None = Field(description="Version of the driver; null where nvidia-smi does not say.")
+    cuda: str | None = Field(description="CUDA release that PyTorch was built for.")
+    cudnn: int | None = Field(description="cuDNN version as PyTorch counts it.")
+
+
+class Machine(_Record):
+    """The machine, and the software that decides speed."""
+
+    cpu: str = Field(description="Model of the processor.")
+    cores: int = Field(description="Processors that this process may use.")
+    threads: int = Field(description="Threads that PyTorch computes with.")
+    memory: int | None = Field(description="Physical memory in bytes.")
+    load: float | None = Field(
+        description="Processes that wanted to run, averaged over the minute before: on an idle machine near 0."
+    )
+    gpu: Gpu | None = Field(description="The GPU that was measured; null where a CPU was.")
+    system: str = Field(description="Operating system and architecture.")
+    python: str = Field(description="Version of Python.")
+    torch: str = Field(description="Version of PyTorch.")
 
 
 class Entry(_Record):
@@ -48,8 +109,8 @@ class Race(_Record):
     def sentence(self, name: str, rival: str) -> str:
         """How long one contestant takes beside another, as a sentence; says so where the spread leaves it open."""
         spread = compare(self.entry(name).seconds, self.entry(rival).seconds).turns
-        open_ = ": no difference that this run could tell" if spread.low <= 1 <= spread.high else ""
-        return f"{name[:1].upper()}{name[1:]} takes {self.times(name, rival)} as long as {rival}{open_}."
+        undecided = ": no difference that this run could tell" if spread.low <= 1 <= spread.high else ""
+        return f"{name[:1].upper()}{name[1:]} takes {self.times(name, rival)} as long as {rival}{undecided}."
 
     def times(self, name: str, rival: str) -> str:
         """How many times as long one contestant takes as another."""

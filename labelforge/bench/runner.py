@@ -14,19 +14,22 @@ from labelforge.bench.infer import bench_infer
 from labelforge.bench.loader import bench_loader
 from labelforge.bench.loss import bench_loss
 from labelforge.bench.machine import describe_machine
-from labelforge.bench.meter import Meter
+from labelforge.bench.meter import Meter, Plan
 from labelforge.bench.results import BenchReport, SuiteReport
-from labelforge.bench.timing import Plan
 from labelforge.bench.train import bench_train
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 from labelforge.trainer.distributed import resolve_device
 from labelforge.trainer.models.backbones import build_backbone
 
-__all__ = ["run_bench"]
-
-_READERS: dict[str, tuple[SuiteName, ...]] = {"backbone": ("infer", "train"), "shards": ("loader",)}
-"""Settings that only some suites read."""
+_SUITES: dict[SuiteName, Callable[[Scale, Meter], SuiteReport]] = {
+    "loss": bench_loss,
+    "infer": bench_infer,
+    "train": bench_train,
+    "loader": bench_loader,
+}
+_USED_BY: dict[str, tuple[SuiteName, ...]] = {"backbone": ("infer", "train"), "shards": ("loader",)}
+"""Settings that only some suites use."""
 
 
 def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) -> BenchReport:
@@ -37,35 +40,36 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
         say: Is told what is being measured, as it goes.
 
     Raises:
-        ConfigError: The device is not on this machine, the backbone is unknown, or a setting goes with none of the
-            suites.
+        ConfigError: The device is not on this machine, the backbone is unknown, or no suite uses a setting.
         ShardError: The shards to read are missing, broken or empty.
     """
     device = resolve_device(config.device)
     _check(config)
     automatic: Precision = "bfloat16" if device.type == "cuda" else "float32"
     precision = automatic if config.precision == "auto" else config.precision
-    plan = Plan() if config.repeats is None else Plan.exactly(config.repeats)
+    plan = Plan() if config.repeats is None else Plan(turns=config.repeats, least=config.repeats)
+
+    def run(suite: SuiteName) -> SuiteReport:
+        meter = Meter(device, precision, plan, lambda text: say(f"{suite}: {text}"))
+        return _SUITES[suite](scale_of(suite, config, device), meter)
+
     began = time.perf_counter()
     with _threads(config.threads):
         machine = describe_machine(device)
-        reports = [
-            _run(suite, scale_of(suite, config, device), Meter(device, precision, plan, _prefixed(suite, say)), config)
-            for suite in config.suites
-        ]
+        suites = tuple(run(suite) for suite in config.suites)
     return BenchReport(
         labelforge=labelforge.__version__,
         machine=machine,
         device=str(device),
         precision=precision,
         seconds=time.perf_counter() - began,
-        suites=tuple(reports),
+        suites=suites,
     )
 
 
 def _check(config: BenchConfig) -> None:
     """Find what would only come up after minutes of measuring."""
-    for setting, suites in _READERS.items():
+    for setting, suites in _USED_BY.items():
         if getattr(config, setting) is not None and not set(suites) & set(config.suites):
             raise ConfigError(
                 f"{setting} is not used by suite {' or '.join(config.suites)}", cure=f"Add {' or '.join(suites)}."
@@ -74,12 +78,6 @@ def _check(config: BenchConfig) -> None:
         build_backbone(config.backbone)
     if config.shards is not None:
         ShardReader(config.shards)
-
-
-def _run(suite: SuiteName, scale: Scale, meter: Meter, config: BenchConfig) -> SuiteReport:
-    if suite == "loader":
-        return bench_loader(scale, meter, config.shards)
-    return {"loss": bench_loss, "infer": bench_infer, "train": bench_train}[suite](scale, meter)
 
 
 @contextmanager
@@ -91,7 +89,3 @@ def _threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _prefixed(suite: str, say: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda text: say(f"{suite}: {text}")

@@ -8,11 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from labelforge.bench.results import BenchReport, Entry, Race, SuiteReport
+from labelforge.bench.results import BenchReport, Entry, Machine, Race, SuiteReport
 
-__all__ = ["render"]
-
-_MIB = 2**20
 _BUSY = 0.5
 """Load per core, before the run, from which on times are said to be unreliable."""
 _LEGEND = (
@@ -27,11 +24,8 @@ def render(report: BenchReport) -> Group:
 
 
 def _parts(report: BenchReport) -> Iterator[RenderableType]:
-    header = [
-        f"labelforge {report.labelforge} on {report.device}, networks in {report.precision}",
-        *report.machine.lines(),
-    ]
-    yield Text("\n".join(header))
+    yield Text(f"labelforge {report.labelforge} on {report.device}, networks in {report.precision}")
+    yield Text("\n".join(_machine_lines(report.machine)))
     yield Text(_LEGEND, style="dim")
     load, cores = report.machine.load, report.machine.cores
     if load is not None and load > cores * _BUSY:
@@ -42,21 +36,28 @@ def _parts(report: BenchReport) -> Iterator[RenderableType]:
     yield Text(f"\n{report.seconds:.0f} s in all.", style="dim")
 
 
+def _machine_lines(machine: Machine) -> Iterator[str]:
+    busy = "" if machine.load is None else f", load before {machine.load:.1f}"
+    memory = "" if machine.memory is None else f", {_gib(machine.memory)} RAM"
+    yield f"CPU    {machine.cpu}, {machine.cores} cores, {machine.threads} used{memory}{busy}"
+    if (gpu := machine.gpu) is not None:
+        yield f"GPU    {gpu.name}, {_gib(gpu.memory)}, driver {gpu.driver or 'unknown'}, CUDA {gpu.cuda or 'unknown'}"
+    yield f"torch  {machine.torch}, Python {machine.python}, {machine.system}"
+
+
 def _suite(suite: SuiteReport) -> Iterator[RenderableType]:
     yield Text(f"\n{suite.suite}: {suite.work}", style="bold")
     if suite.shrunk is not None:
         yield Text(f"Not the full size: {suite.shrunk}", style="yellow")
-    for race in suite.races:
-        yield _race(race)
+    yield from map(_race, suite.races)
     yield Text(suite.finding)
     if suite.paper is not None:
         yield Text(suite.paper.text, style="bold")
 
 
 def _race(race: Race) -> Table:
-    turns = len(race.entries[0].seconds)
     table = Table(
-        title=f"{race.title} ({turns} turns, ratio to {race.rival})",
+        title=f"{race.title} ({len(race.entries[0].seconds)} turns, ratio to {race.rival})",
         title_justify="left",
         title_style="cyan",
         box=None,
@@ -67,7 +68,8 @@ def _race(race: Race) -> Table:
     for name in ("time", f"{race.unit}/s", "memory", "ratio"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in race.entries:
-        table.add_row(entry.name, _time(entry), _number(entry.rate), _memory(entry.peak_memory), _ratio(entry, race))
+        memory = "-" if entry.peak_memory is None else f"{entry.peak_memory / 2**20:.0f} MiB"
+        table.add_row(entry.name, _time(entry), _number(entry.rate), memory, _ratio(entry, race))
     return table
 
 
@@ -84,8 +86,8 @@ def _ratio(entry: Entry, race: Race) -> str:
     return f"{median:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _memory(size: int | None) -> str:
-    return "-" if size is None else f"{size / _MIB:.0f} MiB"
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.0f} GiB"
 
 
 def _number(value: float) -> str:

@@ -13,51 +13,39 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.bench.config import Scale
-from labelforge.bench.meter import Meter
+from labelforge.bench.meter import Contestants, Meter
 from labelforge.bench.results import SuiteReport
-from labelforge.bench.timing import Contestant
-from labelforge.bench.workload import class_maps, label_rows, paper_table, random_images
+from labelforge.bench.workload import PaperProblem, random_images
 from labelforge.trainer.config import ModelConfig, TrainConfig
 from labelforge.trainer.data.batches import Batch
 from labelforge.trainer.distributed import Processes
 from labelforge.trainer.ema import ExponentialMovingAverage
 from labelforge.trainer.learner import Learner
-from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.models.network import upsample
 from labelforge.trainer.optim import make_optimizer
-
-__all__ = ["bench_train"]
 
 _TREE, _FLAT = "hierarchical step", "flat step"
 
 
 def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
-    """Run the suite.
-
-    Args:
-        scale: Size of the batch, and the backbone.
-        meter: What measures; losses are in float32 whatever its precision.
+    """Run the suite; losses are in float32 whatever the meter's precision.
 
     Raises:
         ConfigError: The backbone is unknown.
     """
-    table = paper_table()
+    problem = PaperProblem(meter.device)
     config = TrainConfig(precision=meter.precision, model=ModelConfig(backbone=scale.backbone))
-    images, rows = random_images(scale.batch, scale.size), label_rows(table, scale.batch, scale.size)
-    classes = class_maps(table, rows)
+    images, rows = random_images(scale.batch, scale.size), problem.label_rows(scale.batch, scale.size)
+    classes = problem.class_maps(rows)
     if meter.device.type == "cuda":  # as the data loader of a run hands them over
         images, rows, classes = images.pin_memory(), rows.pin_memory(), classes.pin_memory()
-    tree = Learner(table, config, Processes(0, 1, meter.device))
-    flat = _FlatLearner(len(table.taxonomy.classes), config, meter)
-    race = meter.race(
-        "training step",
-        [
-            Contestant(_TREE, partial(tree.step, 0, Batch(images, rows, ("",) * scale.batch))),
-            Contestant(_FLAT, partial(flat.step, images, classes)),
-        ],
-        rival=_FLAT,
-        unit="images",
-        amount=scale.batch,
-    )
+    tree = Learner(problem.table, config, Processes(0, 1, meter.device))
+    flat = _FlatLearner(problem, config, meter)
+    contestants: Contestants = {
+        _TREE: partial(tree.step, 0, Batch(images, rows, ("",) * scale.batch)),
+        _FLAT: partial(flat.step, images, classes),
+    }
+    race = meter.race("training step", contestants, rival=_FLAT, unit="images", amount=scale.batch)
     return SuiteReport(
         suite="train",
         work=f"{scale.text} images, {scale.backbone} at stride {config.model.output_stride}, {meter.precision}",
@@ -70,9 +58,9 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
 class _FlatLearner:
     """Trains a network with one classifier over all classes."""
 
-    def __init__(self, classes: int, config: TrainConfig, meter: Meter) -> None:
+    def __init__(self, problem: PaperProblem, config: TrainConfig, meter: Meter) -> None:
         torch.manual_seed(config.seed)
-        self._network = build_network((classes,), backbone=config.model.backbone).to(meter.device).train()
+        self._network = problem.network(config.model.backbone, flat=True).train()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(self._network, config.optim)
         self._average = ExponentialMovingAverage(self._network, config.ema.decay)

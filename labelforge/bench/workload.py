@@ -1,4 +1,4 @@
-"""The paper's problem with made-up pixels: its tree, its three datasets, its batch.
+"""The paper's problem with made-up pixels: its tree, its three datasets, its batch, and what the trainer makes of them.
 
 Speed does not depend on what the pixels show, but it may depend on which labels there are and on how they lie. So the
 labels are those of Cityscapes, Mapillary Vistas and GTSDB in the iv2018 tree, drawn in patches; images of the two
@@ -12,22 +12,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from labelforge.mapping import LabelMapping
-from labelforge.targets import SET, TargetTable
+from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
-
-__all__ = [
-    "IGNORED",
-    "TREE",
-    "class_maps",
-    "draw_image",
-    "draw_rows",
-    "label_rows",
-    "paper_table",
-    "random_images",
-    "stored_targets",
-]
+from labelforge.trainer.decision import decide
+from labelforge.trainer.loss import classifier_weights, hierarchical_loss
+from labelforge.trainer.models.network import SegmentationNet, build_network
+from labelforge.trainer.segmenter import decide_upsampled
+from labelforge.trainer.tables import TableTensors
 
 TREE: Final = "iv2018"
 IGNORED: Final = -100
@@ -39,105 +33,89 @@ _PATCH = 16
 _BOXES = 4
 
 
-def paper_table() -> TargetTable:
-    """The hierarchical target table of the paper: 5 classifiers, 111 logits, 108 classes."""
-    tree = Taxonomy.load(TREE)
-    return TargetTable.compile(tree, [LabelMapping.load(tree, name) for name in _DATASETS])
+class PaperProblem:
+    """The paper's 5 classifiers, 111 logits and 108 classes on one device: labels, networks, loss and decision.
 
-
-def label_rows(table: TargetTable, batch: int, size: tuple[int, int]) -> torch.Tensor:
-    """Label maps of a batch, the datasets mixed as in the paper.
-
-    Args:
-        table: What :func:`paper_table` gives.
-        batch: Number of maps N.
-        size: Their height H and width W.
-
-    Returns:
-        (N, H, W) int16 rows of the table.
+    Attributes:
+        table: The target table of the three datasets.
+        classes: Number of classes K.
+        sizes: Children per classifier; they add up to the number of logits C.
+        weights: (J,) float32 loss weight of each classifier, on the device.
     """
-    maps = []
-    for number in range(batch):
-        dataset = _BATCH[number % len(_BATCH)]
-        mapping = table.mappings[dataset]
-        rng = np.random.default_rng(number)
-        boxes = mapping.supervision == "box"
-        rows = _boxes(rng, len(mapping.rows), size) if boxes else draw_rows(rng, len(mapping.rows), size)
-        maps.append(rows.astype(np.int16) + np.int16(table.offsets[dataset]))
-    return torch.from_numpy(np.stack(maps))
+
+    def __init__(self, device: torch.device) -> None:
+        tree = Taxonomy.load(TREE)
+        self.table = TargetTable.compile(tree, [LabelMapping.load(tree, name) for name in _DATASETS])
+        self.classes = len(tree.classes)
+        self._device = device
+        self._tensors = TableTensors.of(self.table, device)
+        self.sizes = self._tensors.sizes
+        self.weights = classifier_weights(self._tensors)
+
+    def label_rows(self, batch: int, size: tuple[int, int]) -> Tensor:
+        """(N, H, W) int16 rows of the table, in main memory: N label maps, the datasets mixed as in the paper."""
+        maps = []
+        for number in range(batch):
+            dataset = _BATCH[number % len(_BATCH)]
+            mapping = self.table.mappings[dataset]
+            draw = _draw_boxes if mapping.supervision == "box" else draw_rows
+            rows = draw(np.random.default_rng(number), len(mapping.rows), size)
+            maps.append(rows.astype(np.int16) + np.int16(self.table.offsets[dataset]))
+        return torch.from_numpy(np.stack(maps))
+
+    def class_maps(self, rows: Tensor) -> Tensor:
+        """What a flat classifier over the tree's classes would store instead of (N, H, W) label rows.
+
+        Which class a row becomes is arbitrary (a coarse label fits no single one); which pixels count is not.
+
+        Returns:
+            (N, H, W) int16: class number, or ``IGNORED`` where the row is ignored.
+        """
+        number = np.arange(len(self.table.labels)) % self.classes
+        lookup = np.where(self.table.labels.any(axis=1), number, IGNORED).astype(np.int16)
+        return torch.from_numpy(lookup)[rows.long()]
+
+    def stored_targets(self, rows: Tensor) -> Tensor:
+        """What one would store without a target table: a label map per classifier, unions of labels left out.
+
+        Returns:
+            (J, N, H, W) int16 for (N, H, W) rows: child of each classifier, or ``IGNORED``.
+        """
+        target = np.where(self.table.target < 0, IGNORED, self.table.target).astype(np.int16)
+        return torch.from_numpy(target)[rows.long()].movedim(-1, 0).contiguous()
+
+    def network(self, backbone: str, *, flat: bool) -> SegmentationNet:
+        """A new network on the device, with all classifiers, or flat: with one over all classes."""
+        return build_network((self.classes,) if flat else self.sizes, backbone=backbone).to(self._device)
+
+    def loss(self, logits_nchw: Tensor, rows_nhw: Tensor) -> Tensor:
+        """The hierarchical loss, a scalar."""
+        return hierarchical_loss(logits_nchw, rows_nhw.long(), self._tensors, self.weights).total
+
+    def decide(self, logits_nchw: Tensor) -> Tensor:
+        """(N, H, W) int64 classes for logits of that size."""
+        return decide(logits_nchw, self._tensors)
+
+    def decide_upsampled(self, logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
+        """(N, H, W) int64 classes for logits at the network's stride, as ``labelforge predict`` finds them."""
+        return decide_upsampled(logits_nchw, self._tensors, size)
 
 
-def draw_rows(rng: np.random.Generator, rows: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Patches of random rows.
-
-    Args:
-        rng: Where chance comes from.
-        rows: Rows are drawn from ``range(rows)``; at most 256.
-        size: Height H and width W.
-
-    Returns:
-        (H, W) uint8.
-    """
-    height, width = size
-    patches = rng.integers(0, rows, (-(-height // _PATCH), -(-width // _PATCH)), dtype=np.uint8)
-    return patches.repeat(_PATCH, axis=0).repeat(_PATCH, axis=1)[:height, :width]
-
-
-def draw_image(rng: np.random.Generator, rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A picture of a label map that compresses about as a photograph does: a colour per row, shading, sensor noise.
-
-    Args:
-        rng: Where chance comes from.
-        rows: (H, W) uint8.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
-    colors = np.random.default_rng(0).integers(0, 256, (256, 3))
-    shade = np.linspace(0.5, 1.0, rows.shape[0])[:, None, None]
-    noise = rng.normal(0, 4, (*rows.shape, 1))
-    return np.clip(colors[rows] * shade + noise, 0, 255).astype(np.uint8)
-
-
-def random_images(batch: int, size: tuple[int, int]) -> torch.Tensor:
+def random_images(batch: int, size: tuple[int, int]) -> Tensor:
     """(N, 3, H, W) uint8 images of noise."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (batch, 3, *size), dtype=torch.uint8, generator=generator)
 
 
-def class_maps(table: TargetTable, rows: torch.Tensor) -> torch.Tensor:
-    """What a flat classifier over the tree's classes would store instead of label rows.
-
-    Which class a row becomes is arbitrary (a coarse label fits no single one); which pixels count is not.
-
-    Args:
-        table: The table that ``rows`` refer to.
-        rows: (N, H, W) rows, any integer dtype.
-
-    Returns:
-        (N, H, W) int16: class number, or ``IGNORED`` where the row is ignored.
-    """
-    number = np.arange(len(table.labels)) % len(table.taxonomy.classes)
-    lookup = np.where(table.labels.any(axis=1), number, IGNORED).astype(np.int16)
-    return torch.from_numpy(lookup)[rows.long()]
+def draw_rows(rng: np.random.Generator, rows: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """(H, W) uint8: patches of rows drawn from ``range(rows)``; there are at most 256."""
+    height, width = size
+    patches = rng.integers(0, rows, (-(-height // _PATCH), -(-width // _PATCH)), dtype=np.uint8)
+    return patches.repeat(_PATCH, axis=0).repeat(_PATCH, axis=1)[:height, :width]
 
 
-def stored_targets(table: TargetTable, rows: torch.Tensor) -> torch.Tensor:
-    """What one would store without a target table: a label map per classifier, unions of labels left out.
-
-    Args:
-        table: The table that ``rows`` refer to.
-        rows: (N, H, W) rows, any integer dtype.
-
-    Returns:
-        (J, N, H, W) int16: child of each classifier, or ``IGNORED``.
-    """
-    target = np.where((table.target < 0) | (table.target == SET), IGNORED, table.target).astype(np.int16)
-    return torch.from_numpy(target)[rows.long()].movedim(-1, 0).contiguous()
-
-
-def _boxes(rng: np.random.Generator, rows: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """A few boxes the size of traffic signs on an image without annotation."""
+def _draw_boxes(rng: np.random.Generator, rows: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """(H, W) uint8: a few boxes the size of traffic signs on an image without annotation."""
     height, width = size
     side = max(1, height // 12)
     found = np.zeros(size, np.uint8)
@@ -145,3 +123,11 @@ def _boxes(rng: np.random.Generator, rows: int, size: tuple[int, int]) -> npt.ND
         top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
         found[top : top + side, left : left + side] = rng.integers(1, rows)
     return found
+
+
+def draw_image(rng: np.random.Generator, rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB for (H, W) rows, as compressible as a photograph: a color per row, shading, sensor noise."""
+    colors = np.random.default_rng(0).integers(0, 256, (256, 3))
+    shade = np.linspace(0.5, 1.0, rows.shape[0])[:, None, None]
+    noise = rng.normal(0, 4, (*rows.shape, 1))
+    return np.clip(colors[rows] * shade + noise, 0, 255).astype(np.uint8)

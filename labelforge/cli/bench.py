@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import Any
 
 import click
 
+from labelforge.console import json_option, narrow_console, print_json
 from labelforge.errors import ConfigError
-
-__all__ = ["command"]
 
 
 @click.command("bench")
@@ -22,71 +21,47 @@ __all__ = ["command"]
     show_default=True,
     help="Arithmetic of the networks; auto: bfloat16 on CUDA, else float32.",
 )
-@click.option("--full", is_flag=True, help="The paper's sizes on a CPU too; takes minutes.")
+@click.option("--full", is_flag=True, help="Measure the paper's sizes on a CPU too; takes many minutes.")
 @click.option("--size", metavar="HxW", help="Height and width of the images, e.g. 520x706.")
-@click.option("--batch", type=click.IntRange(min=1), help="Images per call; for loader, images in its folder.")
+@click.option("--batch", type=click.IntRange(min=1), help="Images per call; for loader: images to read.")
 @click.option("--backbone", help="Backbone of infer and train; default: resnet50.")
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
-    help="Timed calls of every rival; default: what fits 2 seconds, 5 to 25.",
+    help="Timed calls of every contestant; default: as many as fit 2 seconds, 5 to 25.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads that PyTorch computes with; default: its own choice. Leave cores that others use alone.",
+    help="Threads that PyTorch computes with; default: its own choice. Leave out cores that other programs use.",
 )
-@click.option("--shards", metavar="DIR", help="Shards for loader; default: synthetic ones.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything measured as JSON.")
-def command(
-    suites: tuple[str, ...],
-    device: str,
-    precision: str,
-    full: bool,
-    size: str | None,
-    batch: int | None,
-    backbone: str | None,
-    repeats: int | None,
-    threads: int | None,
-    shards: str | None,
-    json_file: Path | None,
-) -> None:
+@click.option("--shards", metavar="DIR", help="Shards for loader to read; default: synthetic ones.")
+@json_option
+def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **settings: Any) -> None:
     """Measure speed and memory, each number beside a rival's from the same run.
 
     \b
     SUITE     measures                                 beside
     loss      the hierarchical loss                    one flat cross-entropy; a stored map per classifier
     infer     image to class map, the decision rule    the same backbone with a flat head; an argmax
-    train     a whole training step                    a plain training step of a flat network
+    train     a whole training step                    a training step of a flat network
     loader    random access to shards                  the same images as loose files
 
-    Without SUITE all are run, in the paper's problem (tree iv2018, 108 classes, ResNet-50). On a GPU they have the
-    paper's sizes; on a CPU smaller ones, which is said beside the numbers, unless --full or --size asks for others.
+    Without SUITE, all of them run. The problem is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU gets the
+    paper's sizes and a CPU smaller ones, unless --full or --size says otherwise; the output says what is smaller.
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from rich.console import Console
 
     from labelforge.bench import BenchConfig, render, run_bench
     from labelforge.bench.config import suite_names
-    from labelforge.files import write_atomically
 
-    config = BenchConfig(
-        suites=suite_names(suites),
-        device=device,
-        precision=precision,
-        full=full,
-        size=None if size is None else _size(size),
-        batch=batch,
-        backbone=backbone,
-        repeats=repeats,
-        threads=threads,
-        shards=shards,
-    )
-    screen = Console(stderr=True)
-    with screen.status("starting") as status:
+    config = BenchConfig(suites=suite_names(suites), size=None if size is None else _size(size), **settings)
+    with Console(stderr=True).status("starting") as status:
         report = run_bench(config, say=status.update)
-    Console().print(render(report))
+    if json_file != "-":
+        narrow_console().print(render(report))
     if json_file is not None:
-        write_atomically(json_file, report.model_dump_json(indent=1) + "\n")
+        print_json(json_file, report.model_dump(mode="json"))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -30,6 +30,12 @@ def test_one_suite_is_measured_printed_and_written(tmp_path: Path) -> None:
     assert " ".join(suite.finding.split()) in " ".join(result.stdout.split())
 
 
+def test_json_on_the_terminal_is_alone() -> None:
+    result = bench("loss", *SMALL, "--json", "-")
+    assert result.exit_code == 0, result.output
+    assert BenchReport.model_validate_json(result.stdout).device == "cpu"
+
+
 def test_suites_run_once_each_in_their_own_order() -> None:
     result = bench("infer", "loss", "infer", *SMALL, "--backbone", "resnet18", "--precision", "bfloat16")
     assert result.exit_code == 0, result.output

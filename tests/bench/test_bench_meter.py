@@ -1,22 +1,20 @@
-"""The measuring itself: turns, waiting for the device, quartiles, comparison, memory, and what machine it was."""
+"""The measuring itself: turns, waiting for the device, comparison, memory, and what machine it was."""
 
 from __future__ import annotations
 
 import gc
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from labelforge.bench import machine as machine_module
-from labelforge.bench import memory as memory_module
-from labelforge.bench.machine import describe_machine
-from labelforge.bench.memory import peak_memory
-from labelforge.bench.timing import Contestant, Plan, compare, quartiles, race
+from labelforge.bench import meter
+from labelforge.bench.machine import describe_machine, driver_version
+from labelforge.bench.meter import Contestants, Plan, peak_memory, time_in_turns
+from labelforge.bench.results import compare
 
 MIB = 2**20
 CPU = torch.device("cpu")
@@ -30,15 +28,14 @@ class FakeDevice:
         self.queued = queued
         self.calls: list[str] = []
 
-    def contestant(self, name: str, *seconds: float) -> Contestant:
-        """One whose calls take these seconds in turn, all of them in the queue."""
-        left = list(seconds)
+    def contestants(self, **seconds: list[float]) -> Contestants:
+        """Some whose calls take these seconds in turn, all of them in the queue."""
 
-        def call() -> None:
+        def call(name: str) -> None:
             self.calls.append(name)
-            self.queued += left.pop(0)
+            self.queued += seconds[name].pop(0)
 
-        return Contestant(name, call)
+        return {name: lambda name=name: call(name) for name in seconds}  # type: ignore[misc]
 
     def synchronise(self) -> None:
         self.now += self.queued
@@ -48,14 +45,14 @@ class FakeDevice:
         return self.now
 
 
-def run(device: FakeDevice, contestants: list[Contestant], plan: Plan) -> list[tuple[float, ...]]:
-    return race(contestants, plan, synchronise=device.synchronise, clock=device.clock)
+def run(contestants: Contestants, plan: Plan, device: FakeDevice) -> dict[str, tuple[float, ...]]:
+    return time_in_turns(contestants, plan, device.synchronise, device.clock)
 
 
 def test_rivals_take_turns_and_each_call_is_timed_to_its_end() -> None:
     device = FakeDevice(queued=50.0)  # work left over from before must not count for the first
-    contestants = [device.contestant("a", 2, 3, 4), device.contestant("b", 7, 8, 9)]
-    assert run(device, contestants, Plan.exactly(3)) == [(2, 3, 4), (7, 8, 9)]
+    contestants = device.contestants(a=[2, 3, 4], b=[7, 8, 9])
+    assert run(contestants, Plan(turns=3, least=3), device) == {"a": (2, 3, 4), "b": (7, 8, 9)}
     assert "".join(device.calls) == "ababab"
 
 
@@ -69,14 +66,14 @@ def test_rivals_take_turns_and_each_call_is_timed_to_its_end() -> None:
 )
 def test_a_plan_limits_turns_and_time(seconds: float, turns: int) -> None:
     device = FakeDevice()
-    contestants = [device.contestant(name, *[seconds / 2] * 10) for name in "ab"]
-    samples = run(device, contestants, Plan(turns=6, least=3, seconds=3.5))
-    assert [len(taken) for taken in samples] == [turns, turns]
+    contestants = device.contestants(a=[seconds / 2] * 10, b=[seconds / 2] * 10)
+    samples = run(contestants, Plan(turns=6, least=3, seconds=3.5), device)
+    assert {name: len(taken) for name, taken in samples.items()} == {"a": turns, "b": turns}
 
 
 def test_garbage_waits_while_the_clock_runs() -> None:
     seen: list[bool] = []
-    race([Contestant("a", lambda: seen.append(gc.isenabled()))], Plan.exactly(2), synchronise=lambda: None)
+    time_in_turns({"a": lambda: seen.append(gc.isenabled())}, Plan(2, 2), lambda: None, time.perf_counter)
     assert seen == [False, False]
     assert gc.isenabled()
 
@@ -86,18 +83,8 @@ def test_garbage_is_collected_again_after_a_failure() -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError):
-        race([Contestant("a", fail)], Plan.exactly(1), synchronise=lambda: None)
+        time_in_turns({"a": fail}, Plan(1, 1), lambda: None, time.perf_counter)
     assert gc.isenabled()
-
-
-@given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=40))
-def test_quartiles_are_numpys(samples: list[float]) -> None:
-    assert quartiles(samples) == pytest.approx(tuple(np.percentile(samples, [25, 50, 75])), rel=1e-9)
-
-
-def test_quartiles_of_nothing() -> None:
-    with pytest.raises(ValueError, match="no samples"):
-        quartiles([])
 
 
 def test_a_machine_that_slows_down_does_not_change_a_comparison() -> None:
@@ -133,7 +120,7 @@ def test_memory_of_a_call_counts_nothing_that_was_freed_before() -> None:
 
 
 def test_memory_that_cannot_be_measured_is_not_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_module, "_RESET", tmp_path / "missing" / "clear_refs")
+    monkeypatch.setattr(meter, "PROCESS", tmp_path / "missing")
     called: list[int] = []
     assert peak_memory(lambda: called.append(1), CPU) is None
     assert called == [1]
@@ -149,7 +136,6 @@ def test_the_machine_is_this_one() -> None:
     if facts.is_file() and machine.memory is not None:
         total = int(facts.read_text().split("MemTotal:")[1].split()[0]) * 1024
         assert machine.memory == pytest.approx(total, rel=0.01)
-    assert any(machine.cpu in line for line in machine.lines())
 
 
 def test_the_driver_is_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +143,11 @@ def test_the_driver_is_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.
     tool.write_text("#!/bin/sh\nprintf '555.42.06\\n555.42.06\\n'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine_module._driver() == "555.42.06"
+    assert driver_version() == "555.42.06"
     tool.write_text("#!/bin/sh\nexit 9\n")
-    assert machine_module._driver() is None
+    assert driver_version() is None
     tool.unlink()
-    assert machine_module._driver() is None
+    assert driver_version() is None
 
 
 @pytest.mark.gpu
