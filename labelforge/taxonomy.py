@@ -136,7 +136,7 @@ class Taxonomy:
         Raises:
             TaxonomyError: The definition is not one.
         """
-        return cls.from_file(YamlFile("<taxonomy definition>", definition, {(): 1}), None)
+        return cls.from_file(YamlFile.of_data("<taxonomy definition>", definition), None)
 
     @classmethod
     def parse(cls, text: str) -> Taxonomy:

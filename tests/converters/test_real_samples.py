@@ -58,8 +58,8 @@ def test_the_same_crop_in_both_releases_has_the_same_names(shared_data: Path, tm
             "mapillary-vistas", shared_data / "mapillary_vistas_v2", out, split="training", options={"release": release}
         )
         ((_, ids, _),) = read_shards(out).values()
-        by_id = LabelSpace.load(f"mapillary-vistas-{release}").by_id
-        names[release] = [by_id[i].name for i in ids.ravel().tolist()]
+        name_of = {label.id: label.name for label in LabelSpace.load(f"mapillary-vistas-{release}").labels}
+        names[release] = [name_of[i] for i in ids.ravel().tolist()]
     assert names["1.2"] == names["2.0"]
 
 
