@@ -17,8 +17,8 @@ from typing import Literal
 
 from labelforge.drawing.style import LEGEND, headline, ink_on, short_count
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
 from labelforge.palette import Color
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
 
 __all__ = ["Box", "Drawing", "Fork", "Leader", "Mark", "Shape", "Words", "lay_out"]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from labelforge.drawing.layout import Box, Drawing, Fork, Leader, Mark, Shape, Words, lay_out
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
 from labelforge.palette import Color
+from labelforge.supervision import Signal
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
 from labelforge.palette import Color
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 A label *lands* on the deepest node that holds all leaves it can mean: a label that is one node lands there, a union
 where its members' branches meet. Its pixels count at that node and at all nodes above it, never below: nobody knows
-which member of a union a pixel shows. What a dataset tells the classifier that chooses a node is the lint's
-:class:`~labelforge.lint.Signal`, read from the compiled targets: by construction what training does.
+which member of a union a pixel shows. What a dataset tells the classifier that chooses a node is its
+:class:`~labelforge.supervision.Signal`, read from the compiled targets: by construction what training does.
 
 Pixel counts come from manifests of shards; no pixel is read.
 """
@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import Any
 
 from labelforge.errors import ShardError
-from labelforge.lint import Signal, SupervisionTable
 from labelforge.mapping import LabelMapping, LabelTarget, Supervision
 from labelforge.shards import Manifest, open_folder, stored_mapping
+from labelforge.supervision import Signal, SupervisionTable
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Node, Taxonomy
 
@@ -232,8 +232,8 @@ def _signals(tree: Taxonomy, table: SupervisionTable | None) -> list[tuple[Signa
     found: list[tuple[Signal, ...]] = [(Signal.NOTHING,) * (len(table.datasets) if table else 0) for _ in tree.nodes]
     if table is not None:
         for classifier in tree.classifiers:
-            for position, child in enumerate(classifier.children):
-                found[child.index] = tuple(table.of_child(classifier, position).values())
+            for child in classifier.children:
+                found[child.index] = table.of_node[child.index]
     return found
 
 

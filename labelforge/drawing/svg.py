@@ -11,7 +11,7 @@ from html import escape
 from labelforge.drawing.layout import Box, Drawing, Fork, Leader, Mark, Shape, Words, lay_out
 from labelforge.drawing.style import hex_color, signals_in_words
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
 
 __all__ = ["draw_svg"]

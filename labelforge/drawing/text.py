@@ -12,7 +12,7 @@ from rich.text import Text
 
 from labelforge.drawing.style import LEGEND, headline, hex_color, short_count
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
 
 __all__ = ["draw_text"]

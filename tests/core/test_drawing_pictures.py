@@ -16,7 +16,7 @@ from PIL import Image
 from labelforge.drawing import Survey, draw_dot, draw_mermaid, draw_png, draw_svg, survey
 from labelforge.drawing.layout import Box, lay_out
 from labelforge.drawing.style import hex_color
-from labelforge.lint import Signal
+from labelforge.supervision import Signal
 from tests.core.drawing_samples import CLOSING, HOSTILE, TOY, hostile, shipped, toy
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from labelforge.drawing import Survey, counted_mappings, survey
 from labelforge.errors import ShardError
-from labelforge.lint import Signal
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Manifest
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node, Taxonomy
 from tests.core import shard_folders
 from tests.core.drawing_samples import TOY, table, toy

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from labelforge.drawing import Survey, draw_text, survey
 from labelforge.drawing.style import ink_on, short_count
-from labelforge.lint import Signal
 from labelforge.mapping import LabelMapping
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Taxonomy
 from tests.core.drawing_samples import HOSTILE, TOY, hostile, shipped, table, toy
 
