@@ -58,7 +58,7 @@ def _kind_of(output: Path | None) -> str:
 
 
 def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> Survey:
-    from labelforge.drawing import counted_mappings, survey
+    from labelforge.drawing import Survey, counted_mappings
     from labelforge.mapping import LabelMapping
     from labelforge.taxonomy import Taxonomy
 
@@ -68,7 +68,7 @@ def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> S
     for name in names or LabelMapping.available(tree):
         if name not in found:
             found[name] = LabelMapping.load(tree, name)
-    return survey(tree, [found[name] for name in sorted(found)], counts)
+    return Survey.of(tree, [found[name] for name in sorted(found)], counts)
 
 
 def _print(survey: Survey) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from labelforge.drawing.style import headline, hex_color, ink_on, node_caption
+from labelforge.drawing.style import headline, ink_on, node_caption
 from labelforge.drawing.survey import Survey
+from labelforge.palette import hex_color
 
 __all__ = ["draw_mermaid"]
 

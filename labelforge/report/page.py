@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelforge.files import write_atomically
-from labelforge.palette import Color
+from labelforge.palette import Color, hex_color
 from labelforge.report.chart import Chart, Series, line_chart
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters["hex"] = lambda color: "#{:02x}{:02x}{:02x}".format(*color)
+    env.filters["hex"] = hex_color
     env.filters["number"] = format_number
     return env
 
