@@ -20,8 +20,6 @@ from labelforge.taxonomy import shipped_folder
 from labelforge.treefile import Channel
 from labelforge.yamlfile import YamlFile
 
-__all__ = ["LabelSpace", "LabelSpaceFile", "NativeLabel"]
-
 
 class LabelEntry(BaseModel):
     """One label of a label space file."""

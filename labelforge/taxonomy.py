@@ -25,8 +25,6 @@ from labelforge.references import References
 from labelforge.treefile import Boxes, RawNode, read_tree
 from labelforge.yamlfile import YamlFile
 
-__all__ = ["Classifier", "Node", "Taxonomy", "shipped_folder"]
-
 
 @dataclass(frozen=True)
 class Node:

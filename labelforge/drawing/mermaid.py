@@ -13,8 +13,6 @@ from labelforge.drawing.style import headline, ink_on, node_caption
 from labelforge.drawing.survey import Survey
 from labelforge.palette import hex_color
 
-__all__ = ["draw_mermaid"]
-
 # Closer together than Mermaid's own spacing, which makes a tree of a hundred leaves ten screens high.
 _SETTINGS = '%%{init: {"flowchart": {"curve": "step", "nodeSpacing": 8, "rankSpacing": 60, "padding": 6}}}%%'
 

@@ -1,4 +1,4 @@
-"""Lint: what a tree and its mappings would teach a network, and where their author can hardly mean that.
+"""Lint: what a tree and its mappings would teach a network, and what in it looks like a mistake.
 
 Reading YAML finds what is wrong; lint finds what is valid and useless: a class that nobody teaches, a classifier that
 one dataset teaches to always give the same answer, a label that no classifier can use. It reads no pixel.
