@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["json_option", "narrow_console", "print_json", "print_or_write", "progress_bar"]
-
 _WIDEST = 100  # columns: longer lines are harder to read than wrapped ones
 
 json_option = click.option(
     "--json", "json_file", metavar="FILE", help="Write everything as JSON; -: print that and nothing else."
 )
 """The option ``--json FILE`` of every command that has it; the command's argument is ``json_file``."""
+
+output_option = click.option("-o", "--output", metavar="FILE", help="Write to FILE; -, the default: print it.")
+"""The option ``-o FILE`` of a command whose result is one text or picture; None where it is not given."""
 
 
 def narrow_console() -> Console:

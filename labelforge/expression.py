@@ -19,8 +19,6 @@ from typing import Any, NoReturn
 from labelforge.taxonomy import Taxonomy
 from labelforge.yamlfile import KeyPath
 
-__all__ = ["Expression", "LabelTarget", "compile_expression"]
-
 Expression = str | dict[str, Any]
 Fail = Callable[[KeyPath, str, str | None], NoReturn]
 

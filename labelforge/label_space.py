@@ -116,11 +116,6 @@ class LabelSpace:
         return cls(content.name, content.source, labels)
 
     @cached_property
-    def by_id(self) -> dict[int, NativeLabel]:
-        """The labels by their value in label files."""
-        return {label.id: label for label in self.labels}
-
-    @cached_property
     def by_name(self) -> dict[str, NativeLabel]:
         """The labels by their native name."""
         return {label.name: label for label in self.labels}

@@ -1,22 +1,26 @@
-"""Colours for nodes that have none of their own: far apart, and the same on every machine."""
+"""Colours: how they are written, and the ones of nodes that have none of their own."""
 
 from __future__ import annotations
 
 import colorsys
 from collections.abc import Collection
 
-__all__ = ["Color", "distinct_color"]
-
 Color = tuple[int, int, int]
+"""RGB, 0-255."""
 
 _GOLDEN = 0.618033988749895
+
+
+def hex_color(color: Color) -> str:
+    """``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def distinct_color(number: int, taken: Collection[Color] = ()) -> Color:
     """The ``number``-th colour of an endless series, moved on until it is not among ``taken``.
 
-    Hues advance by the golden ratio (neighbours in the series look different); lightness and saturation cycle, so that
-    hues that come near to each other later differ in those.
+    The series is the same on every machine. Hues advance by the golden ratio (neighbours in the series look different);
+    lightness and saturation cycle, so that hues that come near to each other later differ in those.
 
     Args:
         number: Position in the series, from 0.

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 from labelforge.errors import did_you_mean
 
-__all__ = ["References"]
-
 
 class References:
     """All the texts that mean a node of one tree.

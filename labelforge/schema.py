@@ -4,32 +4,29 @@
 
 They come from the pydantic models that read the files, so keys, types, ranges and descriptions are stated once. Where
 a model leaves a value open because labelforge checks it itself (the nesting of a tree, the facts about nodes, label
-expressions), its grammar is added here. A schema sees one file: what depends on another (node names in a mapping,
-native labels) only labelforge checks.
+expressions), its grammar is added here. A schema sees one file; only labelforge can check what depends on another (node
+names in a mapping, native labels).
 
 The shipped copies are in ``taxonomies/schema/``; ``labelforge taxonomy schema`` prints them.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from labelforge.files import json_text
 from labelforge.label_space import LabelSpaceFile
 from labelforge.mapping import MappingFile
 from labelforge.treefile import MAX_CHILDREN, RESERVED_NAMES, NodeFacts, TreeFile
 
-__all__ = ["KINDS", "Kind", "schema", "schema_text"]
-
 Kind = Literal["tree", "mapping", "label-space"]
+"""The kinds of YAML files."""
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _MODELS: dict[Kind, type[BaseModel]] = {"tree": TreeFile, "mapping": MappingFile, "label-space": LabelSpaceFile}
-KINDS: tuple[Kind, ...] = tuple(_MODELS)
-"""The kinds of YAML files."""
-
 Schema = dict[str, Any]
 
 
@@ -91,7 +88,7 @@ _EXPRESSION: Schema = {
 }
 
 
-def schema(kind: Kind) -> Schema:
+def json_schema(kind: Kind) -> Schema:
     """The JSON Schema (draft 2020-12) of one kind of YAML file."""
     made = _MODELS[kind].model_json_schema()
     defs = made.pop("$defs", {})
@@ -122,4 +119,4 @@ def _without_titles(value: Any) -> Any:
 
 def schema_text(kind: Kind) -> str:
     """The schema as the text of its file."""
-    return json.dumps(schema(kind), indent=1) + "\n"
+    return json_text(json_schema(kind))

@@ -5,7 +5,7 @@ Read from the compiled target table, so it is by construction what training does
     strong    some pixel label means this child and no other of the classifier,
     weak      some box label does (its pixels count only where the network agrees, see the loss's gate),
     partial   only labels that mean several children include it,
-    nothing   no label of the dataset that the classifier listens to includes it.
+    nothing   no label of the dataset that the classifier can use includes it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.targets import TargetTable
-from labelforge.taxonomy import Classifier, Taxonomy
-
-__all__ = ["Signal", "SupervisionTable"]
+from labelforge.taxonomy import Taxonomy
 
 
 class Signal(IntEnum):
@@ -35,6 +33,16 @@ class Signal(IntEnum):
     def word(self) -> str:
         """The name in tables and JSON."""
         return self.name.lower()
+
+
+SIGNAL_STYLES = {Signal.STRONG: "green", Signal.WEAK: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
+"""How a terminal colours the signals."""
+
+
+def dataset_letters(number: int) -> str:
+    """What a narrow column calls the dataset at a position from 0: a, b, ..., z, aa, ab, ..."""
+    letter = chr(ord("a") + number % 26)
+    return letter if number < 26 else dataset_letters(number // 26 - 1) + letter
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,20 +77,17 @@ class SupervisionTable:
         return cls(table.taxonomy, table.datasets, signals)
 
     @cached_property
-    def best(self) -> NDArray[np.uint8]:
-        """(C,) uint8: the best signal that any dataset gives."""
-        best: NDArray[np.uint8] = self.signals.max(0, initial=Signal.NOTHING)
-        return best
+    def of_node(self) -> tuple[tuple[Signal, ...], ...]:
+        """Per node of the tree, what each dataset tells the classifier that chooses it; of the root, nothing."""
+        found = [(Signal.NOTHING,) * len(self.datasets) for _ in self.tree.nodes]
+        for classifier in self.tree.classifiers:
+            for child, column in zip(classifier.children, self.signals[:, classifier.slice].T.tolist(), strict=True):
+                found[child.index] = tuple(map(Signal, column))
+        return tuple(found)
 
-    def of_child(self, classifier: Classifier, child: int) -> dict[str, Signal]:
-        """The signals of all datasets to one child, by dataset.
-
-        Args:
-            classifier: The classifier.
-            child: Position among its children.
-        """
-        column = self.signals[:, classifier.slice.start + child]
-        return {name: Signal(value) for name, value in zip(self.datasets, column.tolist(), strict=True)}
+    def best(self, node: int) -> Signal:
+        """The best signal that any dataset gives to a node, by its index."""
+        return max(self.of_node[node], default=Signal.NOTHING)
 
     def to_list(self) -> list[dict[str, object]]:
         """The whole table as JSON-able data: per classifier its node and, per child, the datasets that teach it."""
@@ -90,8 +95,12 @@ class SupervisionTable:
             {
                 "classifier": classifier.node.path,
                 "children": {
-                    child.name: {name: signal.word for name, signal in self.of_child(classifier, i).items() if signal}
-                    for i, child in enumerate(classifier.children)
+                    child.name: {
+                        dataset: signal.word
+                        for dataset, signal in zip(self.datasets, self.of_node[child.index], strict=True)
+                        if signal
+                    }
+                    for child in classifier.children
                 },
             }
             for classifier in self.tree.classifiers

@@ -25,8 +25,6 @@ from labelforge.references import References
 from labelforge.treefile import Boxes, RawNode, read_tree
 from labelforge.yamlfile import YamlFile
 
-__all__ = ["Classifier", "Node", "Taxonomy", "shipped_folder"]
-
 
 @dataclass(frozen=True)
 class Node:
@@ -136,7 +134,7 @@ class Taxonomy:
         Raises:
             TaxonomyError: The definition is not one.
         """
-        return cls.from_file(YamlFile("<taxonomy definition>", definition, {(): 1}), None)
+        return cls.from_file(YamlFile.of_data("<taxonomy definition>", definition), None)
 
     @classmethod
     def parse(cls, text: str) -> Taxonomy:

@@ -1,11 +1,11 @@
-"""What changed between two trees, and what the labels of a dataset mean differently in them.
+"""What changed between two trees, and which labels of a dataset change their meaning with them.
 
 A node is the same in both trees if it has the same path, or else a name that no other unmatched node has, or else the
 same name below the same parent. So a node that moved is recognised, with all that is below it; one that was renamed is
 not: it is removed and added.
 
-A label means the same in both trees if its new leaves are what became of its old ones. So a class that was divided
-further changes no label, and one that moved changes none either, unless it moved into or out of what a label means.
+A label keeps its meaning if its new leaves are what became of its old ones. So a class that was divided further changes
+no label, and one that moved changes none either, unless it moved into or out of what a label means.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from typing import Any
 from labelforge.mapping import LabelMapping, LabelRow
 from labelforge.taxonomy import Node, Taxonomy
 
-__all__ = ["FactChange", "LabelChange", "MappingDiff", "TaxonomyDiff", "TreeDiff", "diff_taxonomies"]
-
 
 @dataclass(frozen=True)
 class FactChange:
-    """A fact about a node that is another one now.
+    """A fact about a node that changed.
 
     Attributes:
         node: Path of the node in the new tree.
@@ -42,7 +40,7 @@ class FactChange:
 
 @dataclass(frozen=True)
 class LabelChange:
-    """A native label that means something else now.
+    """A native label that changed its meaning.
 
     Attributes:
         label: Its native name.
@@ -61,7 +59,7 @@ class MappingDiff:
 
     Attributes:
         dataset: Name of the label space.
-        labels: Native labels that mean something else, in the order of the tables.
+        labels: Native labels that changed their meaning, in the order of the tables.
         supervision: What the dataset annotates, before and now; None where that is the same.
     """
 
@@ -192,7 +190,7 @@ class TreeDiff:
         return frozenset(i for i, origin in enumerate(self._origins) if wanted.issuperset(origin.leaves))
 
     def mapping(self, old: LabelMapping, new: LabelMapping) -> MappingDiff:
-        """What the labels of a dataset mean differently.
+        """Which labels of a dataset change their meaning, and how.
 
         Args:
             old: Its label table in the old tree.

@@ -16,8 +16,6 @@ from labelforge.palette import distinct_color
 from labelforge.references import References
 from labelforge.yamlfile import KeyPath, YamlFile
 
-__all__ = ["MAX_CHILDREN", "SHAPES", "Boxes", "NodeFacts", "RawNode", "TreeFile", "read_tree"]
-
 MAX_CHILDREN = 256
 """A classifier has at most this many classes: a child index fits one byte."""
 

@@ -23,20 +23,19 @@ from pydantic import BaseModel, ValidationError
 
 from labelforge.errors import LabelforgeError, TaxonomyError, did_you_mean
 
-__all__ = ["KeyPath", "YamlFile"]
-
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class YamlFile:
-    """A parsed YAML file.
+    """A parsed YAML file, or data of the same form.
 
     Attributes:
         path: Where it was read from; "<text>" for a string.
         data: Plain ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` and ``None``.
-        lines: Line (from 1) of every value, by key path. For the value of a mapping this is the line of its key.
+        lines: Line (from 1) of every value, by key path. For the value of a mapping this is the line of its key. Empty
+            for data that was not read from a text.
         error: The exception class that faults in this file raise.
     """
 
@@ -81,11 +80,22 @@ class YamlFile:
             raise error(f"not valid YAML: {fault}", where=path, cure=_YAML_CURE) from None
         return cls(path, data, lines, error)
 
-    def line(self, at: KeyPath) -> int:
-        """Line of the value at a key path, or of its nearest ancestor that has one."""
-        while at not in self.lines:
+    @classmethod
+    def of_data(cls, name: str, data: Any, error: type[LabelforgeError] = TaxonomyError) -> YamlFile:
+        """Data that was not read from a YAML text, to be validated like one; its values have no lines.
+
+        Args:
+            name: What errors call it.
+            data: What :attr:`data` may hold.
+            error: The exception class that faults in it raise.
+        """
+        return cls(name, data, {}, error)
+
+    def line(self, at: KeyPath) -> int | None:
+        """Line of the value at a key path, or of its nearest ancestor that has one; None where there are no lines."""
+        while at and at not in self.lines:
             at = at[:-1]
-        return self.lines[at]
+        return self.lines.get(at)
 
     def fail(self, at: KeyPath, what: str, cure: str | None = None) -> NoReturn:
         """Raise this file's error class for the value at a key path."""

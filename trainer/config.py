@@ -230,7 +230,7 @@ def describe_fields(model: type[BaseModel] = TrainConfig, prefix: str = "") -> I
 
 
 def _validate(data: Mapping[str, Any]) -> TrainConfig:
-    return YamlFile("--set", data, {(): 0}, error=ConfigError).validate(TrainConfig)
+    return YamlFile.of_data("--set", data, ConfigError).validate(TrainConfig)
 
 
 def _is_valid(data: Mapping[str, Any]) -> bool:

@@ -1,12 +1,10 @@
-"""``labelforge lint``: what a tree and its mappings would teach, and where that cannot be meant."""
+"""``labelforge lint``: what a tree and its mappings would teach a network, and what in it looks like a mistake."""
 
 from __future__ import annotations
 
 import click
 
 from labelforge.console import json_option, narrow_console, print_json
-
-__all__ = ["command"]
 
 
 @click.command("lint")
@@ -16,12 +14,12 @@ __all__ = ["command"]
 @json_option
 @click.pass_context
 def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | None, json_file: str | None) -> None:
-    """Check a tree and all mappings in its folder for what they would teach a network.
+    """Check what a tree and all mappings in its folder would teach a network.
 
-    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class, and then every
-    class that nobody teaches, every dataset that would teach "always the same class", labels that no classifier can
-    use, classes known from boxes alone, mirror partners that disagree, and siblings of one colour; each with the reason
-    and the cure. Ends with 1 if there is an error (with --strict, or a warning), with 2 if a file cannot be read.
+    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class, then classes that
+    no dataset teaches, datasets that would teach "always the same class", labels that no classifier can use, classes
+    known from boxes alone, mirror partners that disagree, siblings of the same colour, and more; each with the reason
+    and what to do. The exit code is 1 if there is an error (with --strict, or a warning), 2 if a file cannot be read.
     """
     from labelforge.lint import lint_taxonomy
     from labelforge.lint.terminal import render

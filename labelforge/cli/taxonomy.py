@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import json_option, narrow_console, print_json, print_or_write
+from labelforge.console import json_option, narrow_console, output_option, print_json, print_or_write
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from labelforge.treediff import MappingDiff, TaxonomyDiff, TreeDiff
-
-__all__ = ["command", "label_changes"]
 
 
 @click.group("taxonomy")
@@ -24,8 +22,8 @@ def command() -> None:
 
 @command.command("schema")
 @click.argument("kind", type=click.Choice(["tree", "mapping", "label-space"]))
-@click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE; default: print it.")
-def schema_command(kind: str, output: str) -> None:
+@output_option
+def schema_command(kind: str, output: str | None) -> None:
     """Print the JSON Schema of tree.yaml, of mappings, or of label spaces.
 
     Editors complete and check a YAML file whose first line names its schema, by a path from the file:
@@ -35,7 +33,7 @@ def schema_command(kind: str, output: str) -> None:
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from labelforge.schema import schema_text
 
-    print_or_write(output, schema_text(kind))  # type: ignore[arg-type]  # click has checked the choice
+    print_or_write(output or "-", schema_text(kind))  # type: ignore[arg-type]  # click has checked the choice
 
 
 @command.command("diff")
@@ -45,8 +43,8 @@ def schema_command(kind: str, output: str) -> None:
 def diff_command(old: str, new: str, json_file: str | None) -> None:
     """Compare two trees and the mappings beside them: shipped names or folders with tree.yaml.
 
-    Lists nodes that were removed, added, moved or put in another order, ids, mirrors and shapes that changed, and for
-    every dataset that both map the labels that mean something else. Ends with 0 whatever it finds.
+    Lists nodes that were removed, added, moved or put in another order, ids, mirrors and shapes that changed, and, for
+    every dataset that is mapped to both, the labels that change their meaning. The exit code is 0 whatever it finds.
     """
     from labelforge.treediff import diff_taxonomies
 
@@ -70,7 +68,7 @@ def _parts(difference: TaxonomyDiff) -> Iterable[RenderableType]:
     yield from _nodes(tree)
     for kind, datasets in (("no longer mapped", difference.removed), ("newly mapped", difference.added)):
         if datasets:
-            yield _paragraph(f"{len(datasets)} datasets {kind}", datasets)
+            yield _paragraph(f"{_count(datasets, 'dataset')} {kind}", datasets)
     for mapping in difference.mappings:
         yield from _mapping(mapping)
 
@@ -78,7 +76,7 @@ def _parts(difference: TaxonomyDiff) -> Iterable[RenderableType]:
 def _nodes(tree: TreeDiff) -> Iterable[RenderableType]:
     for title, paths in (("removed", tree.removed), ("added", tree.added)):
         if paths:
-            yield _paragraph(f"{len(paths)} nodes {title}", _tops(paths))
+            yield _paragraph(f"{_count(paths, 'node')} {title}", _tops(paths))
     if tree.moved:
         yield _moves(tree)
     if tree.reordered:
@@ -89,7 +87,7 @@ def _nodes(tree: TreeDiff) -> Iterable[RenderableType]:
         name = names[change.node]
         facts.setdefault(change.fact, []).append(f"{name} ({_word(change.old)} -> {_word(change.new)})")
     for fact, changes in facts.items():
-        yield _paragraph(f"{len(changes)} other {fact}", changes)
+        yield _paragraph(f"{_count(changes, 'node')} with another {fact}", changes)
 
 
 def _moves(tree: TreeDiff) -> RenderableType:
@@ -107,7 +105,7 @@ def _moves(tree: TreeDiff) -> RenderableType:
         table.add_column(title, overflow="fold")
     for (before, now), names in ways.items():
         table.add_row(f"  {before}", now, ", ".join(names))
-    return Group(Text(f"{len(tree.moved)} nodes moved", "bold"), table)
+    return Group(Text(f"{_count(tree.moved, 'node')} moved", "bold"), table)
 
 
 def _mapping(mapping: MappingDiff) -> Iterable[RenderableType]:
@@ -116,15 +114,14 @@ def _mapping(mapping: MappingDiff) -> Iterable[RenderableType]:
     if mapping.supervision is not None:
         yield Text(f"{mapping.dataset}: {mapping.supervision[0]} -> {mapping.supervision[1]} labels", "bold")
     if mapping.labels:
-        many = f"{len(mapping.labels)} label{'s' * (len(mapping.labels) > 1)}"
-        yield Text(f"{mapping.dataset}: {many} with another meaning", "bold")
+        yield Text(f"{mapping.dataset}: {_count(mapping.labels, 'label')} with another meaning", "bold")
         yield label_changes(mapping)
     elif mapping.supervision is None:
         yield Text(f"{mapping.dataset}: all labels mean the same", "bold")
 
 
 def label_changes(mapping: MappingDiff, pixels: dict[str, int] | None = None) -> RenderableType:
-    """A table of the labels that mean something else.
+    """A table of the labels that change their meaning.
 
     Args:
         mapping: The changes of one dataset.
@@ -160,6 +157,10 @@ def _tops(paths: tuple[str, ...]) -> list[str]:
         above = next((top for top in tops if path.startswith(f"{top}/")), None)
         tops[path if above is None else above] = 0 if above is None else tops[above] + 1
     return [path + (f" (and {below} below)" if below else "") for path, below in tops.items()]
+
+
+def _count(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
 
 
 def _word(value: object) -> str:

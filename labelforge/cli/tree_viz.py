@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from labelforge.console import narrow_console, output_option, print_or_write
+from labelforge.errors import ConfigError
+
 if TYPE_CHECKING:
     from labelforge.drawing import Survey
-
-__all__ = ["command"]
 
 _SUFFIXES = {
     "text": (".txt",),
@@ -24,41 +26,38 @@ _SUFFIXES = {
 
 @click.command("tree-viz")
 @click.argument("taxonomy")
-@click.option("--format", "kind", type=click.Choice(list(_SUFFIXES)), help="Default: by FILE's suffix, or text.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to FILE.")
+@click.option("--format", "kind", type=click.Choice(list(_SUFFIXES)), help="Default: by the suffix of FILE, or text.")
+@output_option
 @click.option("--shards", multiple=True, metavar="DIR", help="Count the pixels of these shards (repeatable).")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Show only this dataset's supervision (repeatable).")
 def command(
-    taxonomy: str, kind: str | None, output: Path | None, shards: tuple[str, ...], dataset: tuple[str, ...]
+    taxonomy: str, kind: str | None, output: str | None, shards: tuple[str, ...], dataset: tuple[str, ...]
 ) -> None:
     """Show a tree: colours, classifier sizes, and which dataset supervises what.
 
     TAXONOMY is a shipped name or a folder with tree.yaml. All mappings in the folder are shown, unless --dataset names
-    some; for a dataset with --shards, the label table of the shards. Without -o the drawing goes to standard output.
+    some; a dataset with --shards is shown with the labels that its shards hold.
 
     Text shows it in the terminal; html is one self-contained page with a searchable tree and a sunburst; svg and png
     are for a paper, mermaid for a README, dot for Graphviz.
     """
-    from labelforge.console import print_or_write
-    from labelforge.errors import ConfigError
-
     kind = kind or _kind_of(output)
     if kind == "png" and output is None:
         raise ConfigError("a png picture cannot be printed", cure="Name a file: -o tree.png.")
     survey = _survey(taxonomy, shards, dataset)
-    if kind == "text" and output is None:
+    if kind == "text" and output in (None, "-"):
         _print(survey)
     else:
-        print_or_write("-" if output is None else str(output), _draw(survey, kind))
+        print_or_write(output or "-", _draw(survey, kind))
 
 
-def _kind_of(output: Path | None) -> str:
-    suffix = "" if output is None else output.suffix.lower()
+def _kind_of(output: str | None) -> str:
+    suffix = Path(output or "").suffix.lower()
     return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), "text")
 
 
 def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> Survey:
-    from labelforge.drawing import counted_mappings, survey
+    from labelforge.drawing import Survey, counted_mappings
     from labelforge.mapping import LabelMapping
     from labelforge.taxonomy import Taxonomy
 
@@ -68,33 +67,26 @@ def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> S
     for name in names or LabelMapping.available(tree):
         if name not in found:
             found[name] = LabelMapping.load(tree, name)
-    return survey(tree, [found[name] for name in sorted(found)], counts)
+    return Survey.of(tree, [found[name] for name in sorted(found)], counts)
 
 
 def _print(survey: Survey) -> None:
-    from rich.console import Console
-
     from labelforge.drawing import draw_text
 
-    console = Console(highlight=False)
-    # A pipe has no width; 80 columns suit what reads from one.
-    width = min(console.width, 100) if console.is_terminal else 80
+    console = narrow_console()
+    width = console.width if console.is_terminal else 80  # a pipe has no width; 80 columns suit what reads from one
     console.print(draw_text(survey, width, ascii_only=console.options.ascii_only), soft_wrap=True)
 
 
 def _draw(survey: Survey, kind: str) -> str | bytes:
     from labelforge import drawing
 
-    match kind:
-        case "svg":
-            return drawing.draw_svg(survey)
-        case "png":
-            return drawing.draw_png(survey)
-        case "html":
-            return drawing.draw_html(survey)
-        case "dot":
-            return drawing.draw_dot(survey)
-        case "mermaid":
-            return drawing.draw_mermaid(survey)
-        case _:
-            return drawing.draw_text(survey).plain + "\n"
+    writers: dict[str, Callable[[Survey], str | bytes]] = {
+        "text": lambda survey: drawing.draw_text(survey).plain + "\n",
+        "svg": drawing.draw_svg,
+        "png": drawing.draw_png,
+        "html": drawing.draw_html,
+        "dot": drawing.draw_dot,
+        "mermaid": drawing.draw_mermaid,
+    }
+    return writers[kind](survey)

@@ -207,13 +207,12 @@ def _draw_tree(demo: Demo, console: Console) -> None:
 
 def tree_picture(demo: Demo) -> str:
     """The tree as SVG, with the pixels of the training shards."""
-    from labelforge.drawing.survey import counted_mappings, survey
-    from labelforge.drawing.svg import draw_svg
+    from labelforge.drawing import Survey, counted_mappings, draw_svg
     from labelforge.taxonomy import Taxonomy
 
     tree = Taxonomy.load(TAXONOMY)
     mappings, counts = counted_mappings(tree, demo.shards("train"))
-    return draw_svg(survey(tree, mappings, counts))
+    return draw_svg(Survey.of(tree, mappings, counts))
 
 
 def train_config(settings: Settings, head: str) -> TrainConfig:

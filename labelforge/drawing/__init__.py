@@ -2,24 +2,22 @@
 
     tree = Taxonomy.load("iv2018")
     mappings = [LabelMapping.load(tree, name) for name in LabelMapping.available(tree)]
-    Path("tree.svg").write_text(draw_svg(survey(tree, mappings)))
+    Path("tree.svg").write_text(draw_svg(Survey.of(tree, mappings)))
 
-`survey` gathers what a picture shows (``supervision``); each ``draw_...`` turns that into one format and nothing else.
-The same survey always gives the same bytes.
+A `Survey` is all that a picture shows; each ``draw_...`` turns it into one format and does nothing else. The same
+survey always gives the same bytes.
 """
 
+from labelforge.drawing.counts import counted_mappings
 from labelforge.drawing.dot import draw_dot
 from labelforge.drawing.html import draw_html
 from labelforge.drawing.mermaid import draw_mermaid
 from labelforge.drawing.png import draw_png
-from labelforge.drawing.survey import Dataset, Label, NodeFacts, Survey, counted_mappings, survey
+from labelforge.drawing.survey import Survey
 from labelforge.drawing.svg import draw_svg
 from labelforge.drawing.text import draw_text
 
 __all__ = [
-    "Dataset",
-    "Label",
-    "NodeFacts",
     "Survey",
     "counted_mappings",
     "draw_dot",
@@ -28,5 +26,4 @@ __all__ = [
     "draw_png",
     "draw_svg",
     "draw_text",
-    "survey",
 ]

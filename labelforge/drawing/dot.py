@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from labelforge.drawing.style import headline, hex_color, ink_on, node_caption, signals_in_words
+from labelforge.drawing.style import headline, ink_on, node_caption, signals_in_words
 from labelforge.drawing.survey import Survey
-
-__all__ = ["draw_dot"]
+from labelforge.palette import hex_color
 
 
 def draw_dot(survey: Survey) -> str:

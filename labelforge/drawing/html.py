@@ -15,12 +15,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from labelforge.drawing.style import LEGEND, WORDS, headline, hex_color, ink_on, short_count, signals_in_words
+from labelforge.drawing.style import LEGEND, WORDS, headline, ink_on, short_count, signals_in_words
 from labelforge.drawing.survey import Survey
+from labelforge.palette import hex_color
 from labelforge.report import environment
 from labelforge.taxonomy import Node
-
-__all__ = ["draw_html", "page_data"]
 
 _OPEN_ROWS = 64
 """Levels of the tree are open at first for as long as they have no more rows than this."""
@@ -75,7 +74,7 @@ def page_data(survey: Survey) -> dict[str, Any]:
 
 
 def _node(survey: Survey, node: Node) -> dict[str, Any]:
-    facts = survey.nodes[node.index]
+    summary = survey.nodes[node.index]
     return {
         "name": node.name,
         "path": node.path,
@@ -89,10 +88,10 @@ def _node(survey: Survey, node: Node) -> dict[str, Any]:
         "shape": node.shape,
         "mirror": node.mirror,
         "boxOnly": node.box_only,
-        "signals": [int(signal) for signal in facts.signals],
-        "landing": list(facts.landing),
-        "covering": list(facts.covering),
-        "pixels": list(facts.pixels),
+        "signals": [int(signal) for signal in summary.signals],
+        "labels": list(summary.labels),
+        "wider": list(summary.wider),
+        "pixels": list(summary.pixels),
     }
 
 
@@ -135,7 +134,7 @@ def _spoken(survey: Survey, node: Node) -> Iterator[str]:
     if total is not None:
         yield f"{total} pixels"
     if node.parent is not None and survey.datasets:
-        yield ", ".join(signals_in_words(survey, node)) or "supervised by nothing"
+        yield ", ".join(signals_in_words(survey, node)) or "not supervised"
 
 
 def _ignored(survey: Survey) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:

@@ -17,11 +17,9 @@ from typing import Literal
 
 from labelforge.drawing.style import LEGEND, headline, ink_on, short_count
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
 from labelforge.palette import Color
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
-
-__all__ = ["Box", "Drawing", "Fork", "Leader", "Mark", "Shape", "Words", "lay_out"]
 
 ROW = 14.0
 """Height of a leaf's row."""
@@ -245,14 +243,14 @@ def _inner(survey: Survey, node: Node, x: float, y: float) -> Iterator[Shape]:
 def _leaf(survey: Survey, node: Node, x: float, y: float, matrix: float) -> Iterator[Shape]:
     yield Box(x, y, _SWATCH, _SWATCH, node.color, 2)
     yield Words(x + _SWATCH + 5, y, node.name)
-    facts = survey.nodes[node.index]
+    summary = survey.nodes[node.index]
     end = x + _SWATCH + 5 + text_width(node.name) + 5
     stop = matrix - 6
-    if facts.total:
-        count = short_count(facts.total)
+    if summary.total:
+        count = short_count(summary.total)
         yield Words(stop, y, count, anchor="end")
         stop -= text_width(count) + 4
     if survey.datasets and stop > end:
         yield Leader(end, stop, y)
-    for i, signal in enumerate(facts.signals):
+    for i, signal in enumerate(summary.signals):
         yield Mark(matrix + (i + 0.5) * _PITCH, y, signal)

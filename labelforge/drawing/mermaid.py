@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 
-from labelforge.drawing.style import headline, hex_color, ink_on, node_caption
+from labelforge.drawing.style import headline, ink_on, node_caption
 from labelforge.drawing.survey import Survey
-
-__all__ = ["draw_mermaid"]
+from labelforge.palette import hex_color
 
 # Closer together than Mermaid's own spacing, which makes a tree of a hundred leaves ten screens high.
 _SETTINGS = '%%{init: {"flowchart": {"curve": "step", "nodeSpacing": 8, "rankSpacing": 60, "padding": 6}}}%%'

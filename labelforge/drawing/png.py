@@ -7,18 +7,16 @@ knows Latin letters only; for a tree in another script, make an SVG.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import itertools
 from typing import TYPE_CHECKING
 
-from labelforge.drawing.layout import Box, Drawing, Fork, Leader, Mark, Shape, Words, lay_out
+from labelforge.drawing.layout import Box, Fork, Leader, Mark, Shape, Words, lay_out
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
 from labelforge.palette import Color
+from labelforge.supervision import Signal
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
-
-__all__ = ["draw_png"]
 
 _SCALE = 2  # pixels of the picture per pixel of the layout: sharp in print
 _SMOOTH = 2  # and drawn this many times larger
@@ -38,18 +36,11 @@ def draw_png(survey: Survey) -> bytes:
     size = drawing.width * zoom, drawing.height * zoom
     picture = Image.new("RGB", size, (255, 255, 255))
     brush = _Brush(ImageDraw.Draw(picture), zoom)
-    for shape in _all_shapes(drawing):
+    for shape in (*drawing.head, *drawing.branches, *itertools.chain.from_iterable(drawing.nodes)):
         brush.draw(shape)
     buffer = io.BytesIO()
     picture.reduce(_SMOOTH).save(buffer, "PNG", dpi=(96 * _SCALE, 96 * _SCALE))
     return buffer.getvalue()
-
-
-def _all_shapes(drawing: Drawing) -> Iterator[Shape]:
-    yield from drawing.head
-    yield from drawing.branches
-    for shapes in drawing.nodes:
-        yield from shapes
 
 
 class _Brush:

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
 from labelforge.palette import Color
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
-
-__all__ = [
-    "LEGEND",
-    "WORDS",
-    "headline",
-    "hex_color",
-    "ink_on",
-    "node_caption",
-    "short_count",
-    "signals_in_words",
-]
 
 WORDS = {Signal.STRONG: "pixels", Signal.WEAK: "boxes", Signal.PARTIAL: "partial", Signal.NOTHING: "nothing"}
 """What a dataset gives to a node, in one word."""
@@ -28,11 +17,6 @@ LEGEND = {
     Signal.NOTHING: "nothing",
 }
 """The same in a legend."""
-
-
-def hex_color(color: Color) -> str:
-    """``#rrggbb``."""
-    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def ink_on(color: Color) -> str:
@@ -78,13 +62,13 @@ def signals_in_words(survey: Survey, node: Node) -> list[str]:
 
 def node_caption(survey: Survey, node: Node) -> list[str]:
     """A node in one or two short lines: name, classifier size and pixels; then datasets by what they give to it."""
-    facts = survey.nodes[node.index]
+    summary = survey.nodes[node.index]
     first = node.name + (f" ({len(node.children)})" if node.children else "")
-    if facts.total:
-        first += f" {short_count(facts.total)}"
+    if summary.total:
+        first += f" {short_count(summary.total)}"
     parts = []
     for wanted in (Signal.STRONG, Signal.WEAK, Signal.PARTIAL):
-        pairs = zip(survey.datasets, facts.signals, strict=True)
+        pairs = zip(survey.datasets, summary.signals, strict=True)
         codes = [dataset.code for dataset, signal in pairs if signal is wanted]
         parts += [f"{WORDS[wanted]} {' '.join(codes)}"] * bool(codes)
     second = ", ".join(parts)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from html import escape
 
 from labelforge.drawing.layout import Box, Drawing, Fork, Leader, Mark, Shape, Words, lay_out
-from labelforge.drawing.style import hex_color, signals_in_words
+from labelforge.drawing.style import signals_in_words
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
+from labelforge.palette import hex_color
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
-
-__all__ = ["draw_svg"]
 
 _FONTS = "Helvetica, Arial, 'Liberation Sans', 'Nimbus Sans', sans-serif"
 _CORNER = 4.0

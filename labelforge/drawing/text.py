@@ -7,15 +7,16 @@ colours only repeat it. Where the output is not UTF-8, plain ASCII stands in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from labelforge.drawing.style import LEGEND, headline, hex_color, short_count
+from labelforge.drawing.style import LEGEND, headline, short_count
 from labelforge.drawing.survey import Survey
-from labelforge.lint import Signal
-from labelforge.taxonomy import Node
-
-__all__ = ["draw_text"]
+from labelforge.palette import hex_color
+from labelforge.supervision import SIGNAL_STYLES, Signal
+from labelforge.taxonomy import Node, Taxonomy
 
 _MARKS = {
     Signal.STRONG: "\N{BLACK CIRCLE}",
@@ -23,7 +24,6 @@ _MARKS = {
     Signal.PARTIAL: "\N{CIRCLE WITH LEFT HALF BLACK}",
     Signal.NOTHING: "\N{MIDDLE DOT}",
 }
-_STYLES = {Signal.STRONG: "green", Signal.WEAK: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
 _SWATCH = "\N{BLACK SQUARE}"
 _ASCII = str.maketrans(
     {
@@ -39,6 +39,9 @@ _ASCII = str.maketrans(
         "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",
     }
 )
+_FORK = "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+_CORNER = "\N{BOX DRAWINGS LIGHT UP AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+_PASSING = "\N{BOX DRAWINGS LIGHT VERTICAL} "
 _COUNT_WIDTH = 6
 _ID_WIDTH = 4
 _LEAST_NAMES = 24
@@ -54,7 +57,8 @@ def draw_text(survey: Survey, width: int = 80, *, ascii_only: bool = False) -> T
     """
     width = max(width, _columns(survey) + _LEAST_NAMES)
     lines = [*_head(survey, width), Text(""), _titles(survey, width)]
-    lines += [_line(survey, node, width) for node in survey.tree.nodes]
+    lines += [_line(survey, survey.tree.root, "", width)]
+    lines += [_line(survey, node, guide, width) for node, guide in _branches(survey.tree, survey.tree.root)]
     if survey.datasets:
         # Once more at the end, where a long tree leaves the eye.
         lines.append(Text(_codes(survey).rjust(width), "bold"))
@@ -76,7 +80,7 @@ def _head(survey: Survey, width: int) -> list[Text]:
         lines.append(Text().append(f"{dataset.code:>2}  ", "bold").append(rest))
     legend = Text("")
     for signal, meaning in LEGEND.items():
-        legend.append(f"{_MARKS[signal]} ", _STYLES[signal]).append(f"{meaning}   ", "dim")
+        legend.append(f"{_MARKS[signal]} ", SIGNAL_STYLES[signal]).append(f"{meaning}   ", "dim")
     return [*lines, *([legend] if survey.datasets else [Text("No dataset is mapped to this tree.", "dim")])]
 
 
@@ -102,10 +106,9 @@ def _codes(survey: Survey) -> str:
     return "".join(f"{dataset.code:>{_pitch(survey)}}" for dataset in survey.datasets)
 
 
-def _line(survey: Survey, node: Node, width: int) -> Text:
-    facts = survey.nodes[node.index]
+def _line(survey: Survey, node: Node, guide: str, width: int) -> Text:
+    summary = survey.nodes[node.index]
     size = f" ({len(node.children)})" if node.children else ""
-    guide = _guide(survey, node)
     line = Text().append(guide, "dim")
     line.append(_SWATCH, hex_color(node.color)).append(" ")
     room = width - _columns(survey) - cell_len(guide) - 2 - len(size)
@@ -113,33 +116,21 @@ def _line(survey: Survey, node: Node, width: int) -> Text:
     line.append(" " * (width - _columns(survey) - cell_len(line.plain)))
     line.append(f"{'' if node.class_id is None else node.class_id:>{_ID_WIDTH}}", "dim")
     if survey.counted:
-        line.append(f"{short_count(facts.total) if facts.total else '':>{_COUNT_WIDTH}}")
+        line.append(f"{short_count(summary.total) if summary.total else '':>{_COUNT_WIDTH}}")
     line.append(" ")
-    for signal in facts.signals:
+    for signal in summary.signals:
         # The root is given: nobody has to choose it.
         mark = " " if node.parent is None else _MARKS[signal]
-        line.append(f"{mark:>{_pitch(survey)}}", _STYLES[signal])
+        line.append(f"{mark:>{_pitch(survey)}}", SIGNAL_STYLES[signal])
     return line
 
 
-def _guide(survey: Survey, node: Node) -> str:
-    """The branches that lead to a node: two columns per level."""
-    if node.parent is None:
-        return ""
-    parts = []
-    for at in (node, *survey.tree.ancestors(node)):
-        if at.parent is None:
-            break
-        last = survey.tree.nodes[at.parent].children[-1] == at.index
-        if at is node:
-            parts.append(
-                "\N{BOX DRAWINGS LIGHT UP AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
-                if last
-                else "\N{BOX DRAWINGS LIGHT VERTICAL AND RIGHT}\N{BOX DRAWINGS LIGHT HORIZONTAL}"
-            )
-        else:
-            parts.append("  " if last else "\N{BOX DRAWINGS LIGHT VERTICAL} ")
-    return "".join(reversed(parts))
+def _branches(tree: Taxonomy, node: Node, above: str = "") -> Iterator[tuple[Node, str]]:
+    """All nodes below one, depth first, each with the branches that lead to it: two columns per level."""
+    for index in node.children:
+        child, last = tree.nodes[index], index == node.children[-1]
+        yield child, above + (_CORNER if last else _FORK)
+        yield from _branches(tree, child, above + ("  " if last else _PASSING))
 
 
 def _cut(text: str, room: int) -> str:

@@ -1,4 +1,4 @@
-"""What all rules look at: the tree, the mappings, the compiled table, and how to speak of nodes and labels."""
+"""What all rules look at: the tree, the mappings, the compiled table, and how messages name nodes."""
 
 from __future__ import annotations
 
@@ -9,58 +9,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.errors import listed
-from labelforge.lint.places import Places
 from labelforge.mapping import LabelMapping
-from labelforge.supervision import SupervisionTable
+from labelforge.supervision import Signal, SupervisionTable
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Classifier, Node, Taxonomy
-
-__all__ = ["Case"]
+from labelforge.treefile import Boxes
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """The subject of a lint.
+    """A tree and its mappings, ready to be looked at.
 
     Attributes:
         tree: The tree.
         mappings: The label tables.
-        table: The targets that they compile to.
+        boxes: Which classifiers box labels train.
+        table: The targets that the label tables compile to.
         supervision: Who teaches what.
-        places: Where things stand in the files.
-        boxes: Which classifiers box labels train: ``own`` or ``path``.
     """
 
     tree: Taxonomy
     mappings: tuple[LabelMapping, ...]
+    boxes: Boxes
     table: TargetTable
     supervision: SupervisionTable
-    places: Places
-    boxes: str
+
+    @classmethod
+    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes) -> Case:
+        """Compile the targets of some label tables in one tree."""
+        table = TargetTable.compile(tree, mappings, boxes)
+        return cls(tree, tuple(mappings), boxes, table, SupervisionTable.of(table))
 
     @property
     def choices(self) -> list[Classifier]:
         """The classifiers that have something to choose from."""
         return [classifier for classifier in self.tree.classifiers if len(classifier.children) > 1]
 
-    def heard(self, classifier: Classifier, dataset: int | None = None) -> tuple[list[int], NDArray[np.bool_]]:
-        """The labels that a classifier listens to.
+    def allowed(self, dataset: int | None = None) -> NDArray[np.bool_]:
+        """(labels, logits) bool: the children that each label allows, classifier by classifier.
 
         Args:
-            classifier: The classifier.
-            dataset: Position of a dataset; default: all of them.
-
-        Returns:
-            Their rows, local to the dataset if one is given, and (rows, children) bool: the children each allows.
+            dataset: Position of a dataset, whose rows these are then; default: the labels of all of them.
         """
         if dataset is None:
-            start, stop = 0, sum(len(mapping.rows) for mapping in self.mappings)
-        else:
-            start = self.table.offsets[dataset]
-            stop = start + len(self.mappings[dataset].rows)
-        allowed = self.table.allowed[start:stop, classifier.slice]
-        rows = np.flatnonzero(allowed.any(1))
-        return rows.tolist(), allowed[rows]
+            return self.table.allowed[: sum(len(mapping.rows) for mapping in self.mappings)]
+        start = self.table.offsets[dataset]
+        return self.table.allowed[start : start + len(self.mappings[dataset].rows)]
+
+    def children_with(self, classifier: Classifier, signal: Signal) -> list[Node]:
+        """The children of a classifier whose best signal is this one."""
+        return [child for child in classifier.children if self.supervision.best(child.index) == signal]
 
     def name(self, node: Node) -> str:
         """The shortest text that means a node, quoted."""

@@ -1,19 +1,67 @@
-"""What lint has to say: findings, and the table of who teaches what."""
+"""What lint has to say: a rule's remarks, the findings that they become, and the report of all of them.
+
+A rule says what is wrong, how bad it is, what to do, and about what: a :class:`Remark` with its :class:`Subject`. Only
+the engine knows rule names and files, and makes a :class:`Finding` of it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import SupervisionTable
-
-__all__ = ["SEVERITIES", "Finding", "LintReport", "Severity"]
+from labelforge.taxonomy import Node
+from labelforge.treefile import Boxes
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """Errors always fail, warnings fail when asked to, infos never do."""
+
+Place = tuple[str | None, int | None]
+"""A file and a line in it; both None where there is no file."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a remark is about, and so where it stands: in a dataset's mapping if one is named, else in the tree.
+
+    Attributes:
+        node: The node concerned: the one whose classifier is meant, or the one that a fact belongs to.
+        children: The children of that node that are concerned.
+        dataset: Whose mapping is concerned; None where it is the tree.
+        labels: Native labels concerned; the remark stands at the first.
+        line_of: The node of the tree that the remark stands at; default: ``node``.
+        fact: The fact about that node that it stands at, if the file states it.
+        acceptance: Position of the entry of ``accepted`` that it stands at.
+    """
+
+    node: Node | None = None
+    children: Sequence[Node] = ()
+    dataset: str | None = None
+    labels: tuple[str, ...] = ()
+    line_of: Node | None = None
+    fact: str | None = None
+    acceptance: int | None = None
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a rule has to say.
+
+    Attributes:
+        severity: How bad it is.
+        what: The reason, as a clause without a full stop.
+        cure: What to do about it, as a sentence; empty where nothing needs to be done.
+        subject: What it is about.
+    """
+
+    severity: Severity
+    what: str
+    cure: str
+    subject: Subject
 
 
 @dataclass(frozen=True)
@@ -31,20 +79,29 @@ class Finding:
         labels: Native labels concerned.
         file: The YAML file to look at; None where tree or mapping did not come from a file.
         line: Line in it, from 1.
-        accepted: Why the author means it to be so; None where it was not acknowledged.
+        accepted: Why the author means it to be so; None where it is not accepted.
     """
 
     rule: str
     severity: Severity
     what: str
     cure: str
-    node: str | None = None
-    children: tuple[str, ...] = ()
-    dataset: str | None = None
-    labels: tuple[str, ...] = ()
-    file: str | None = None
-    line: int | None = None
+    node: str | None
+    children: tuple[str, ...]
+    dataset: str | None
+    labels: tuple[str, ...]
+    file: str | None
+    line: int | None
     accepted: str | None = None
+
+    @classmethod
+    def of(cls, rule: str, remark: Remark, place: Place) -> Finding:
+        """A remark with the name of its rule and its place in a file."""
+        subject = remark.subject
+        node = None if subject.node is None else subject.node.path
+        children = tuple(child.name for child in subject.children)
+        what = (rule, remark.severity, remark.what, remark.cure)
+        return cls(*what, node, children, subject.dataset, subject.labels, *place)
 
     @property
     def where(self) -> str | None:
@@ -65,13 +122,13 @@ class LintReport:
         findings: All findings, the worst first, accepted ones among them.
         supervision: Who teaches what.
         mappings: The label tables looked at.
-        boxes: Which classifiers box labels were taken to train: ``own`` or ``path``.
+        boxes: Which classifiers box labels were taken to train.
     """
 
     findings: tuple[Finding, ...]
     supervision: SupervisionTable
     mappings: tuple[LabelMapping, ...]
-    boxes: str
+    boxes: Boxes
 
     def count(self, severity: Severity) -> int:
         """How many findings of one severity are not accepted."""

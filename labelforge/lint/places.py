@@ -1,16 +1,12 @@
-"""Where in the YAML files the things stand that findings speak of."""
+"""Where in the YAML files the subjects of remarks stand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from labelforge.lint.findings import Place, Subject
 from labelforge.treefile import RawNode, read_tree
 from labelforge.yamlfile import KeyPath, YamlFile
-
-__all__ = ["Place", "Places"]
-
-Place = tuple[str | None, int | None]
-"""A file and a line in it; both None where there is no file."""
 
 
 class Places:
@@ -26,23 +22,17 @@ class Places:
         self._nodes: list[RawNode] = read_tree(tree)[1] if tree is not None else []
         self._mappings = dict(mappings or {})
 
-    def node(self, index: int) -> Place:
-        """Where a node stands in the tree."""
-        return _place(self._tree, self._nodes[index].at if self._tree else ())
+    def find(self, subject: Subject) -> Place:
+        """File and line of a subject: a label or an acceptance in a mapping, or else a node or a fact in the tree."""
+        file = self._tree if subject.dataset is None else self._mappings.get(subject.dataset)
+        return (None, None) if file is None else (file.path, file.line(self._key_path(subject)))
 
-    def fact(self, index: int, name: str) -> Place:
-        """Where a fact about a node stands; the node itself where it has none."""
-        at = self._nodes[index].facts_at if self._tree else None
-        return self.node(index) if at is None else _place(self._tree, (*at, name))
-
-    def label(self, dataset: str, name: str) -> Place:
-        """Where a native label is mapped."""
-        return _place(self._mappings.get(dataset), ("labels", name))
-
-    def accepted(self, dataset: str, number: int) -> Place:
-        """Where an acknowledgement stands."""
-        return _place(self._mappings.get(dataset), ("accepted", number))
-
-
-def _place(file: YamlFile | None, at: KeyPath) -> Place:
-    return (None, None) if file is None else (file.path, file.line(at))
+    def _key_path(self, subject: Subject) -> KeyPath:
+        if subject.acceptance is not None:
+            return ("accepted", subject.acceptance)
+        if subject.dataset is not None:
+            return ("labels", subject.labels[0])
+        node = subject.line_of or subject.node
+        assert node is not None, "what is not about a dataset is about a node"
+        raw = self._nodes[node.index]
+        return raw.at if subject.fact is None or raw.facts_at is None else (*raw.facts_at, subject.fact)

@@ -9,72 +9,47 @@ from numpy.typing import NDArray
 
 from labelforge.errors import listed
 from labelforge.lint.case import Case
-from labelforge.lint.findings import Finding, Severity
+from labelforge.lint.findings import Remark, Severity, Subject
 from labelforge.supervision import Signal
 from labelforge.taxonomy import Classifier, Node
-
-__all__ = ["inseparable", "no_signal", "one_child", "only_boxes"]
-
-
-def no_signal(case: Case) -> Iterator[Finding]:
-    """No label of any dataset allows a child where its classifier decides, so it is only ever a wrong answer."""
-    for classifier in case.choices:
-        owner = classifier.node
-        missing = _children_with(case, classifier, Signal.NOTHING)
-        if len(missing) == len(classifier.children):
-            file, line = case.places.node(owner.index)
-            yield Finding(
-                "no-signal",
-                "warning",
-                f"no dataset gives the classifier of {case.name(owner)} any signal: its {len(missing)} children are "
-                "chosen by chance",
-                _missing_cure(case, owner),
-                node=owner.path,
-                children=tuple(child.name for child in missing),
-                file=file,
-                line=line,
-            )
-            continue
-        for child in missing:
-            file, line = case.places.node(child.index)
-            yield Finding(
-                "no-signal",
-                "warning",
-                f"no dataset gives the classifier of {case.name(owner)} any signal for {case.name(child)}: it learns "
-                "never to choose it",
-                _missing_cure(case, child),
-                node=owner.path,
-                children=(child.name,),
-                file=file,
-                line=line,
-            )
-
-
-def _missing_cure(case: Case, node: Node) -> str:
-    return _PATH_CURE if _boxes_below(case, node) else "Map a label to it or below it, or remove the node."
-
 
 _PATH_CURE = "Write 'boxes: path' in tree.yaml: box labels below train only the classifier of their own class now."
 
 
-def _boxes_below(case: Case, node: Node) -> bool:
-    """Whether box labels would teach this node, were they to train their whole path."""
+def no_signal(case: Case) -> Iterator[Remark]:
+    """No label of any dataset allows a child where its classifier decides, so it is only ever a wrong answer."""
+    for classifier in case.choices:
+        owner = classifier.node
+        what = f"no dataset gives the classifier of {case.name(owner)} any signal"
+        missing = case.children_with(classifier, Signal.NOTHING)
+        if len(missing) == len(classifier.children):
+            what += f": its {len(missing)} children are chosen by chance"
+            yield Remark("warning", what, _missing_cure(case, owner), Subject(owner, missing))
+            continue
+        for child in missing:
+            subject = Subject(owner, [child], line_of=child)
+            learns = f"{what} for {case.name(child)}: it learns never to choose it"
+            yield Remark("warning", learns, _missing_cure(case, child), subject)
+
+
+def _missing_cure(case: Case, node: Node) -> str:
+    """What to do where nothing teaches a node: there may be box labels that would, if they trained their whole path."""
     below = set(node.leaves)
-    return case.boxes == "own" and any(
+    boxes = any(
         row.supervision == "box" and row.target.leaves and row.target.leaves <= below
         for mapping in case.mappings
         for row in mapping.rows
     )
+    return _PATH_CURE if boxes and case.boxes == "own" else "Map a label to it or below it, or remove the node."
 
 
-def inseparable(case: Case) -> Iterator[Finding]:
+def inseparable(case: Case) -> Iterator[Remark]:
     """A child is only named together with a sibling, so that choosing the sibling instead costs nothing."""
     for classifier in case.choices:
-        children = classifier.children
-        _, allowed = case.heard(classifier)
+        allowed = case.allowed()[:, classifier.slice]
         told: set[int] = set()
-        for child in _children_with(case, classifier, Signal.PARTIAL):
-            position = children.index(child)
+        for child in case.children_with(classifier, Signal.PARTIAL):
+            position = classifier.children.index(child)
             if position in told:
                 continue
             # Columns hold the labels that allow a child; a sibling in all labels of this child is never a worse answer.
@@ -83,36 +58,23 @@ def inseparable(case: Case) -> Iterator[Finding]:
             same = (allowed == column).all(0)
             told.update(np.flatnonzero(same).tolist())
             if fits.sum() > 1:
-                yield _inseparable(case, classifier, same, fits & ~same)
+                yield _inseparable(case, classifier.node, _picked(classifier, same), _picked(classifier, fits & ~same))
 
 
-def _inseparable(case: Case, classifier: Classifier, same: NDArray[np.bool_], better: NDArray[np.bool_]) -> Finding:
-    twins, others = _picked(classifier, same), _picked(classifier, better)
-    owner = case.name(classifier.node)
+def _inseparable(case: Case, owner: Node, twins: list[Node], others: list[Node]) -> Remark:
+    """The remark on children that the same labels allow, and on the siblings that these labels allow too."""
+    at = f"at the classifier of {case.name(owner)}"
+    names = case.names(twins)
     if others:
-        what = (
-            f"every label that allows {case.names(twins)} at the classifier of {owner} allows {case.names(others)} too"
-        )
-        what += ", which is never a worse answer"
-        cure = f"Map a label to {case.names(twins)} alone, or leave it out."
+        what = f"every label that allows {names} {at} allows {case.names(others)} too, which is never a worse answer"
+        cure = f"Map a label to {names} alone, or leave it out."
     else:
-        what = f"every label that allows one of {case.names(twins)} at the classifier of {owner} allows all of them: "
-        what += "nothing tells them apart"
+        what = f"every label that allows one of {names} {at} allows all of them: nothing tells them apart"
         cure = "Map a label to one of them alone, or make them one node."
-    file, line = case.places.node(twins[0].index)
-    return Finding(
-        "inseparable",
-        "warning",
-        what,
-        cure,
-        node=classifier.node.path,
-        children=tuple(child.name for child in twins),
-        file=file,
-        line=line,
-    )
+    return Remark("warning", what, cure, Subject(owner, twins, line_of=twins[0]))
 
 
-def one_child(case: Case) -> Iterator[Finding]:
+def one_child(case: Case) -> Iterator[Remark]:
     """One constant answer fits all labels that a dataset has for a classifier.
 
     Where the sets of children that a dataset's labels allow have some in common, always choosing one of these minimises
@@ -121,28 +83,22 @@ def one_child(case: Case) -> Iterator[Finding]:
     then only rules children out.
     """
     for classifier in case.choices:
-        _, everybody = case.heard(classifier)
-        constant = bool(len(everybody)) and bool(everybody.all(0).any())
+        constant = bool(_always(classifier, case.allowed()[:, classifier.slice]))
         for dataset, mapping in enumerate(case.mappings):
-            rows, allowed = case.heard(classifier, dataset)
-            always = _picked(classifier, np.logical_and.reduce(allowed)) if rows else []
+            allowed = case.allowed(dataset)[:, classifier.slice]
+            always = _always(classifier, allowed)
             if not always:
                 continue
-            labels = tuple(mapping.rows[row].native_name for row in rows)
-            file, line = case.places.label(mapping.dataset, labels[0])
+            labels = tuple(mapping.rows[row].native_name for row in np.flatnonzero(allowed.any(1)))
             severity, what, cure = _constant_answer(case, classifier, mapping.dataset, always, constant)
-            yield Finding(
-                "one-child",
-                severity,
-                f"{what} ({listed(map(repr, labels))})",
-                cure,
-                node=classifier.node.path,
-                children=tuple(child.name for child in always),
-                dataset=mapping.dataset,
-                labels=labels,
-                file=file,
-                line=line,
-            )
+            subject = Subject(classifier.node, always, mapping.dataset, labels)
+            yield Remark(severity, f"{what} ({listed(map(repr, labels))})", cure, subject)
+
+
+def _always(classifier: Classifier, allowed: NDArray[np.bool_]) -> list[Node]:
+    """The children that every label allows that teaches the classifier; none where no label does."""
+    teaching = allowed[allowed.any(1)]
+    return _picked(classifier, np.logical_and.reduce(teaching)) if len(teaching) else []
 
 
 def _constant_answer(
@@ -166,36 +122,29 @@ def _constant_answer(
     return "warning", what, f"{cure}; if it is right so: 'accepted: [{{rule: one-child, at: {at}, why: ...}}]'."
 
 
-def only_boxes(case: Case) -> Iterator[Finding]:
+def only_boxes(case: Case) -> Iterator[Remark]:
     """Children are named alone by box labels only, so their outlines are learnt from boxes alone."""
     for classifier in case.choices:
-        weak = [child for child in _children_with(case, classifier, Signal.WEAK) if not _meant(case, child)]
-        if not weak:
-            continue
         owner = classifier.node
-        columns = [classifier.slice.start + classifier.children.index(child) for child in weak]
-        signals = case.supervision.signals[:, columns]
-        datasets = listed(m.dataset for m, row in zip(case.mappings, signals, strict=True) if row.any())
-        file, line = case.places.node(weak[0].index)
-        yield Finding(
-            "only-boxes",
-            "warning",
-            f"only boxes ({datasets}) teach the classifier of {case.name(owner)} {case.names(weak)}",
-            f"Add a dataset with pixel labels; if it is meant so, write 'box_only: true' at {case.name(owner)} under "
-            "'nodes' in tree.yaml, or at those children.",
-            node=owner.path,
-            children=tuple(child.name for child in weak),
-            file=file,
-            line=line,
+        from_boxes = [child for child in case.children_with(classifier, Signal.WEAK) if not _is_meant(case, child)]
+        if not from_boxes:
+            continue
+        signals = case.supervision.of_node
+        datasets = listed(
+            mapping.dataset
+            for number, mapping in enumerate(case.mappings)
+            if any(signals[child.index][number] for child in from_boxes)
         )
+        what = f"only boxes ({datasets}) teach the classifier of {case.name(owner)} {case.names(from_boxes)}"
+        cure = (
+            f"Add a dataset with pixel labels; if that is intended, write 'box_only: true' at {case.name(owner)} under "
+            "'nodes' in tree.yaml, or at those children."
+        )
+        yield Remark("warning", what, cure, Subject(owner, from_boxes, line_of=from_boxes[0]))
 
 
-def _meant(case: Case, node: Node) -> bool:
-    return node.box_only or any(above.box_only for above in case.tree.ancestors(node))
-
-
-def _children_with(case: Case, classifier: Classifier, signal: Signal) -> list[Node]:
-    return _picked(classifier, case.supervision.best[classifier.slice] == signal)
+def _is_meant(case: Case, node: Node) -> bool:
+    return any(at.box_only for at in (node, *case.tree.ancestors(node)))
 
 
 def _picked(classifier: Classifier, mask: NDArray[np.bool_]) -> list[Node]:

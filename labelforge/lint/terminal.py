@@ -16,13 +16,19 @@ from rich.table import Table
 from rich.text import Text
 
 from labelforge.lint.findings import Finding, LintReport
-from labelforge.supervision import Signal, SupervisionTable
+from labelforge.supervision import SIGNAL_STYLES, Signal, SupervisionTable, dataset_letters
 from labelforge.taxonomy import Classifier
 
-__all__ = ["render"]
-
-_MARKS = {Signal.STRONG: "S", Signal.WEAK: "w", Signal.PARTIAL: "p", Signal.NOTHING: "."}
-_STYLES = {Signal.STRONG: "green", Signal.WEAK: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
+_MARKS = {
+    signal: Text(mark, SIGNAL_STYLES[signal])
+    for signal, mark in ((Signal.STRONG, "S"), (Signal.WEAK, "w"), (Signal.PARTIAL, "p"), (Signal.NOTHING, "."))
+}
+_LEGEND = {
+    Signal.STRONG: "strong: pixels",
+    Signal.WEAK: "weak: boxes",
+    Signal.PARTIAL: "partial: only in unions",
+    Signal.NOTHING: "nothing",
+}
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow"}
 _NAMES = 12  # names on one line of the table before they are cut short
 
@@ -49,19 +55,15 @@ def _legend(report: LintReport) -> RenderableType:
     names.add_column(style="bold")
     for number, mapping in enumerate(report.mappings):
         boxes = f" (boxes: {report.boxes})" if mapping.supervision == "box" else ""
-        names.add_row(_letter(number), mapping.dataset + boxes)
-    marks = Text()
-    words = {Signal.STRONG: "strong: pixels", Signal.WEAK: "weak: boxes", Signal.PARTIAL: "partial: only in unions"}
-    for signal, meaning in words.items():
-        marks.append(_MARKS[signal], style=_STYLES[signal]).append(f" {meaning}   ")
-    marks.append(_MARKS[Signal.NOTHING], style=_STYLES[Signal.NOTHING]).append(" nothing")
-    return Group(head, names, marks)
+        names.add_row(dataset_letters(number), mapping.dataset + boxes)
+    marks = (Text.assemble(_MARKS[signal], f" {meaning}") for signal, meaning in _LEGEND.items())
+    return Group(head, names, Text("   ").join(marks))
 
 
 def _signals(supervision: SupervisionTable) -> RenderableType:
     table = Table.grid(expand=True)
     table.add_column(ratio=1, overflow="fold")
-    letters = [_letter(number) for number in range(len(supervision.datasets))]
+    letters = [dataset_letters(number) for number in range(len(supervision.datasets))]
     for letter in letters:
         table.add_column(width=len(letter) + 1, no_wrap=True, justify="right")
     for classifier in supervision.tree.classifiers:
@@ -69,16 +71,15 @@ def _signals(supervision: SupervisionTable) -> RenderableType:
         table.add_row(title, *(Text(letter, style="dim bold") for letter in letters))
         for signals, names in _patterns(supervision, classifier):
             style = "" if any(signals) else "red"
-            marks = [Text(_MARKS[signal], style=_STYLES[signal]) for signal in signals]
-            table.add_row(Padding(Text(names, style=style), (0, 1, 0, 2)), *marks)
+            table.add_row(Padding(Text(names, style=style), (0, 1, 0, 2)), *(_MARKS[signal] for signal in signals))
     return table
 
 
 def _patterns(supervision: SupervisionTable, classifier: Classifier) -> list[tuple[tuple[Signal, ...], str]]:
     """The children of a classifier by what they get, in the order of the first of each kind."""
     groups: dict[tuple[Signal, ...], list[str]] = {}
-    for i, child in enumerate(classifier.children):
-        groups.setdefault(tuple(supervision.of_child(classifier, i).values()), []).append(child.name)
+    for child in classifier.children:
+        groups.setdefault(supervision.of_node[child.index], []).append(child.name)
     found = []
     for signals, names in groups.items():
         more = f", ... ({len(names)} in all)" if len(names) > _NAMES else ""
@@ -107,12 +108,6 @@ def _footer(report: LintReport, *, strict: bool) -> list[RenderableType]:
     verdict = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     lines.append(Text(verdict, style="bold red" if report.fails(strict=strict) else "bold green"))
     return lines
-
-
-def _letter(number: int) -> str:
-    """a, b, ... z, aa, ab, ..."""
-    letter = chr(ord("a") + number % 26)
-    return letter if number < 26 else _letter(number // 26 - 1) + letter
 
 
 def _short(file: str) -> str:

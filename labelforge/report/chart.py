@@ -16,8 +16,6 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["STYLES", "Chart", "Series", "line_chart", "ticks"]
-
 STYLES = 8
 """Number of distinct line styles (CSS classes ``s1`` ... ``s8``) before they repeat."""
 
@@ -31,8 +29,8 @@ class Series:
 
     Attributes:
         name: As the legend says it.
-        x: Abscissae, ascending, shape (N,).
-        y: Ordinates, shape (N,).
+        x: x values, ascending, shape (N,).
+        y: y values, shape (N,).
     """
 
     name: str
@@ -41,7 +39,7 @@ class Series:
 
     def __init__(self, name: str, x: Sequence[float], y: Sequence[float]) -> None:
         if len(x) != len(y):
-            raise ValueError(f"series {name!r}: {len(x)} abscissae for {len(y)} ordinates")
+            raise ValueError(f"series {name!r}: {len(x)} x values for {len(y)} y values")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "x", tuple(float(v) for v in x))
         object.__setattr__(self, "y", tuple(float(v) for v in y))
@@ -67,9 +65,9 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, log_y: b
 
     Args:
         series: The curves; an empty list gives empty axes.
-        x_label: What the abscissa is, with its unit.
-        y_label: What the ordinate is, with its unit.
-        log_y: Logarithmic ordinate; values at or below zero are left out.
+        x_label: What x is, with its unit.
+        y_label: What y is, with its unit.
+        log_y: Logarithmic y axis; values at or below zero are left out.
 
     Returns:
         The chart; the SVG fills its parent's width and is 18 em high.
@@ -125,7 +123,7 @@ _Vector = npt.NDArray[np.float64]
 
 
 def _usable(series: Series, log: bool) -> tuple[_Vector, _Vector]:
-    """Abscissae and ordinates, (N,) each; what cannot be drawn is NaN in the ordinates."""
+    """X and y values, (N,) each; of what cannot be drawn, y is NaN."""
     x, y = np.asarray(series.x, np.float64), np.asarray(series.y, np.float64)
     good = np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not log))
     return x, np.where(good, y, np.nan)

@@ -1,11 +1,4 @@
-"""Self-contained HTML pages: what a conversion, a training run or the demo has to show, in one file without network.
-
-A `Page` is a title and a list of sections; a section is a heading and a list of blocks: `Text`, `Facts`, `Table`,
-`Gallery`, `LineChart`, `Figure`. Everything is immutable, so a page can be built up by passing it on:
-
-    page = Page("Cityscapes, train", "2975 images in 12 shards")
-    page = page.add("Labels", Table((Column("label"), Column("pixels", numeric=True)), rows, "Pixels per native label"))
-    page.write("shards/cityscapes-train/report.html")
+"""A page: a title and sections of blocks, rendered as one HTML file.
 
 The templates (``templates/``, jinja2 with autoescape) hold all markup: landmarks, captions, header cells, one column on
 a phone, light and dark after the reader's setting. Pictures travel inside the file as data URIs. A page holds no date
@@ -14,286 +7,19 @@ and no random id: the same blocks give the same bytes. The page's own content se
 
 from __future__ import annotations
 
-import base64
 import functools
-import io
 import math
 import os
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from labelforge.files import write_atomically
-from labelforge.palette import Color
-from labelforge.report.chart import Chart, Series, line_chart
+from labelforge.palette import hex_color
+from labelforge.report.blocks import Block
 
 if TYPE_CHECKING:
     import jinja2
-    from PIL.Image import Image as PILImage
-
-__all__ = [
-    "Bar",
-    "Block",
-    "Cell",
-    "Column",
-    "Facts",
-    "Figure",
-    "Gallery",
-    "GalleryRow",
-    "LineChart",
-    "Page",
-    "Picture",
-    "Section",
-    "Series",
-    "Swatch",
-    "Table",
-    "Text",
-    "environment",
-    "format_number",
-]
-
-
-@dataclass(frozen=True)
-class Swatch:
-    """A table cell: a coloured square and a text.
-
-    Attributes:
-        text: What stands beside the square.
-        color: The square's colour, sRGB 0-255.
-    """
-
-    text: str
-    color: Color
-    kind: ClassVar[str] = "swatch"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A table cell: a number and a bar as long as its share of a maximum.
-
-    Attributes:
-        value: The number, or None for "not measured".
-        maximum: What a full bar stands for; 1.0 for a ratio.
-    """
-
-    value: float | None
-    maximum: float = 1.0
-    kind: ClassVar[str] = "bar"
-
-    @property
-    def percent(self) -> float:
-        """Length of the bar in percent of the cell, 0 to 100."""
-        if self.value is None or not self.maximum > 0:
-            return 0.0
-        return round(100 * min(max(self.value / self.maximum, 0.0), 1.0), 2)
-
-
-Cell = str | int | float | None | Swatch | Bar | tuple[Swatch, ...]
-"""What a table may hold; None shows as a dash."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A table column.
-
-    Attributes:
-        name: Its heading.
-        numeric: Right-aligned, with figures of equal width.
-        spec: Python format spec of its numbers (".1%", ".3f"); default: integers with thousands separators, floats with
-            four significant digits.
-    """
-
-    name: str
-    numeric: bool = False
-    spec: str | None = None
-
-
-@dataclass(frozen=True)
-class Text:
-    """Paragraphs of plain text.
-
-    Attributes:
-        paragraphs: One string each.
-    """
-
-    paragraphs: tuple[str, ...]
-    kind: ClassVar[str] = "text"
-
-    def __init__(self, *paragraphs: str) -> None:
-        object.__setattr__(self, "paragraphs", paragraphs)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Key facts: names and values, side by side where there is room.
-
-    Attributes:
-        items: (name, value) in the order shown; integers get thousands separators.
-    """
-
-    items: tuple[tuple[str, str | int | float], ...]
-    kind: ClassVar[str] = "facts"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table; on a narrow screen it scrolls sideways under a first column that stays.
-
-    Attributes:
-        columns: Headings and alignment.
-        rows: Cells, as many per row as there are columns. The first cell names the row.
-        caption: What the table shows.
-    """
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    caption: str
-    kind: ClassVar[str] = "table"
-
-    def __post_init__(self) -> None:
-        for row in self.rows:
-            if len(row) != len(self.columns):
-                raise ValueError(f"table {self.caption!r}: {len(row)} cells for {len(self.columns)} columns: {row!r}")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture, already encoded; make one with `Picture.encode`.
-
-    Attributes:
-        uri: ``data:`` URI.
-        width: In pixels, as encoded.
-        height: In pixels, as encoded.
-        alt: What it shows, for those who cannot see it.
-        caption: Words under it, beyond its column's heading.
-        crisp: A label map: enlarged without smoothing.
-    """
-
-    uri: str
-    width: int
-    height: int
-    alt: str
-    caption: str = ""
-    crisp: bool = False
-
-    @classmethod
-    def encode(cls, image: npt.NDArray[np.uint8], alt: str, caption: str = "", *, max_side: int = 640) -> Picture:
-        """Encode an image: label maps (at most 256 colours) exactly as PNG, photographs as JPEG of quality 85.
-
-        Args:
-            image: (H, W, 3) uint8, sRGB.
-            alt: What it shows, for those who cannot see it.
-            caption: Words under it.
-            max_side: A longer side is scaled down to this many pixels; label maps keep their exact colours.
-
-        Raises:
-            ValueError: The array is not (H, W, 3) uint8 or is empty.
-        """
-        from PIL import Image  # loaded only by pages that show pictures
-
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise ValueError(f"a picture is (H, W, 3) uint8, not {image.shape} {image.dtype}")
-        picture = Image.fromarray(np.ascontiguousarray(image), "RGB")
-        colours = picture.getcolors(256)
-        scale = max_side / max(picture.size)
-        if scale < 1:
-            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-            picture = picture.resize(size, Image.Resampling.NEAREST if colours else Image.Resampling.BOX)
-        buffer = io.BytesIO()
-        if colours:
-            _exact_palette(picture).save(buffer, "PNG", optimize=True)
-        else:
-            picture.save(buffer, "JPEG", quality=85, optimize=True)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        uri = f"data:image/{'png' if colours else 'jpeg'};base64,{data}"
-        return cls(uri, picture.width, picture.height, alt, caption, crisp=bool(colours))
-
-
-@dataclass(frozen=True)
-class GalleryRow:
-    """One row of pictures that belong together.
-
-    Attributes:
-        title: What they share (a file name, say).
-        pictures: As many as the gallery has columns, or fewer.
-    """
-
-    title: str
-    pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Rows of pictures under column headings ("image", "ground truth", "prediction"); stacked on a phone.
-
-    Attributes:
-        columns: Column headings.
-        rows: The rows, none with more pictures than columns.
-        caption: What the gallery shows.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[GalleryRow, ...]
-    caption: str
-    kind: ClassVar[str] = "gallery"
-
-    def __post_init__(self) -> None:
-        for row in self.rows:
-            if len(row.pictures) > len(self.columns):
-                raise ValueError(
-                    f"gallery row {row.title!r}: {len(row.pictures)} pictures for {len(self.columns)} columns"
-                )
-
-
-@dataclass(frozen=True)
-class LineChart:
-    """Curves over common axes.
-
-    Attributes:
-        series: The curves (`Series`: name, x, y).
-        x_label: Name and unit of the abscissa.
-        y_label: Name and unit of the ordinate.
-        caption: What the chart shows.
-        log_y: Logarithmic ordinate.
-    """
-
-    series: tuple[Series, ...]
-    x_label: str
-    y_label: str
-    caption: str
-    log_y: bool = False
-    kind: ClassVar[str] = "chart"
-
-    def draw(self) -> Chart:
-        """The chart's SVG, legend and summary."""
-        return line_chart(self.series, x_label=self.x_label, y_label=self.y_label, log_y=self.log_y)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing made elsewhere.
-
-    Attributes:
-        svg: A complete ``<svg>`` element from a trusted source; it goes into the page as it is.
-        caption: What it shows.
-    """
-
-    svg: str
-    caption: str
-    kind: ClassVar[str] = "figure"
-
-    @property
-    def markup(self) -> str:
-        """The SVG element without XML declaration and document type."""
-        return re.sub(r"^(\s*(<\?xml[^>]*\?>|<!DOCTYPE[^>]*>))*\s*", "", self.svg.removeprefix("\ufeff"))
-
-
-Block = Text | Facts | Table | Gallery | LineChart | Figure
-"""What a section may hold."""
 
 
 @dataclass(frozen=True)
@@ -321,7 +47,7 @@ class Page:
 
     title: str
     subtitle: str = ""
-    sections: tuple[Section, ...] = field(default=())
+    sections: tuple[Section, ...] = ()
 
     def add(self, title: str, *blocks: Block) -> Page:
         """A page with one more section at the end."""
@@ -356,7 +82,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters["hex"] = lambda color: "#{:02x}{:02x}{:02x}".format(*color)
+    env.filters["hex"] = hex_color
     env.filters["number"] = format_number
     return env
 
@@ -368,14 +94,3 @@ def format_number(value: float | None, spec: str | None = None) -> str:
     if spec is not None:
         return format(value, spec)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _exact_palette(picture: PILImage) -> PILImage:
-    """An RGB picture of at most 256 colours as a palette picture with exactly those colours."""
-    from PIL import Image
-
-    rgb = np.asarray(picture).reshape(-1, 3).astype(np.uint32)
-    colours, index = np.unique(rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2], return_inverse=True)
-    out = Image.fromarray(index.reshape(picture.height, picture.width).astype(np.uint8), "L")
-    out.putpalette([int(c >> shift & 255) for c in colours for shift in (16, 8, 0)])
-    return out

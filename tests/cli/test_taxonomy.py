@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
-from labelforge.schema import KINDS, Kind, schema
+from labelforge.schema import Kind, json_schema
 
 
 def run(*arguments: str | Path) -> Result:
@@ -17,11 +18,11 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, ["taxonomy", *map(str, arguments)], env={"COLUMNS": "90"})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_schema_is_printed_or_written(kind: Kind, tmp_path: Path) -> None:
     printed = run("schema", kind)
     assert printed.exit_code == 0
-    assert json.loads(printed.stdout) == schema(kind)
+    assert json.loads(printed.stdout) == json_schema(kind)
     assert run("schema", kind, "-o", tmp_path / "s.json").stdout == ""
     assert (tmp_path / "s.json").read_text() == printed.stdout
 
@@ -29,7 +30,7 @@ def test_a_schema_is_printed_or_written(kind: Kind, tmp_path: Path) -> None:
 def test_an_unknown_kind_names_the_known_ones() -> None:
     result = run("schema", "leaf")
     assert result.exit_code == 2
-    assert all(kind in result.stderr for kind in KINDS)
+    assert all(kind in result.stderr for kind in get_args(Kind))
 
 
 def test_two_shipped_trees_are_compared(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from labelforge.drawing import Survey, survey
+from labelforge.drawing import Survey
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 
@@ -67,7 +67,7 @@ def toy() -> Survey:
         "dense": {"(none)": 5, "street": 1000, "side": 200, "vehicle": 30, "board": 4, "junk": 9},
         "coarse": {"ground": 70_000},
     }
-    return survey(TOY, mappings, counts)
+    return Survey.of(TOY, mappings, counts)
 
 
 def hostile() -> Survey:
@@ -75,7 +75,7 @@ def hostile() -> Survey:
     nested = {"root": {HOSTILE[0]: dict.fromkeys(HOSTILE[1:]), "plain": None}}
     tree = Taxonomy.parse(yaml.safe_dump({"name": "hostile", "tree": nested}, sort_keys=False))
     meanings = {f"label {name}": name for name in HOSTILE} | {CLOSING: "plain", "junk": {"ignore": CLOSING}}
-    return survey(tree, [table(tree, CLOSING, meanings)], {CLOSING: {CLOSING: 10**12}})
+    return Survey.of(tree, [table(tree, CLOSING, meanings)], {CLOSING: {CLOSING: 10**12}})
 
 
 @cache
@@ -84,4 +84,4 @@ def shipped(name: str, *, counted: bool = False) -> Survey:
     tree = Taxonomy.load(name)
     mappings = [LabelMapping.load(tree, dataset) for dataset in LabelMapping.available(tree)]
     counts = {mapping.dataset: {row.native_name: 3 ** (row.row % 24) for row in mapping.rows} for mapping in mappings}
-    return survey(tree, mappings, counts if counted else None)
+    return Survey.of(tree, mappings, counts if counted else None)

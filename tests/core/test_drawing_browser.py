@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labelforge.drawing import Survey, draw_html, survey
+from labelforge.drawing import Survey, draw_html
 from tests.core.browser import chromium, complaints, emulate
 from tests.core.drawing_samples import HOSTILE, TOY, hostile, shipped, toy
 
@@ -143,7 +143,7 @@ def test_arcs_are_in_proportion_to_pixels_or_leaves(open_page: Any) -> None:
 
 
 def test_without_counts_leaves_decide(open_page: Any) -> None:
-    page = open_page(survey(TOY, []))
+    page = open_page(Survey.of(TOY, []))
     assert page.js("document.querySelector('[name=size]')") is None
     angles = {name: round(angle / 2 / math.pi * 5, 3) for name, (angle, _) in page.arcs().items()}
     assert angles == {

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from labelforge.drawing import Survey, draw_html, survey
-from labelforge.drawing.style import hex_color
+from labelforge.drawing import Survey, draw_html
+from labelforge.palette import hex_color
 from tests.core.drawing_samples import CLOSING, HOSTILE, TOY, hostile, shipped, toy
 from tests.core.html_reader import Reader
 
@@ -23,7 +23,7 @@ def page_data(page: Reader) -> dict[str, Any]:
     return data
 
 
-@pytest.mark.parametrize("drawn", [toy(), hostile(), shipped("streets"), survey(TOY, [])])
+@pytest.mark.parametrize("drawn", [toy(), hostile(), shipped("streets"), Survey.of(TOY, [])])
 def test_the_data_is_the_tree(drawn: Survey) -> None:
     data = page_data(Reader(draw_html(drawn)))
     tree = drawn.tree
@@ -31,7 +31,7 @@ def test_the_data_is_the_tree(drawn: Survey) -> None:
     assert [d["name"] for d in data["datasets"]] == [d.name for d in drawn.datasets]
     assert len(data["nodes"]) == len(tree.nodes)
     for node, found in zip(tree.nodes, data["nodes"], strict=True):
-        facts = drawn.nodes[node.index]
+        summary = drawn.nodes[node.index]
         expected = {
             "name": node.name,
             "path": node.path,
@@ -43,11 +43,11 @@ def test_the_data_is_the_tree(drawn: Survey) -> None:
             "color": hex_color(node.color),
             "shape": node.shape,
             "mirror": node.mirror,
-            "signals": list(facts.signals),
-            "pixels": list(facts.pixels),
+            "signals": list(summary.signals),
+            "pixels": list(summary.pixels),
         }
         assert expected.items() <= found.items()
-        for key, positions in (("landing", facts.landing), ("covering", facts.covering)):
+        for key, positions in (("labels", summary.labels), ("wider", summary.wider)):
             names = [data["labels"][i]["name"] for i in found[key]]
             assert names == [drawn.labels[i].name for i in positions]
 

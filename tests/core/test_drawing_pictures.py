@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelforge.drawing import Survey, draw_dot, draw_mermaid, draw_png, draw_svg, survey
+from labelforge.drawing import Survey, draw_dot, draw_mermaid, draw_png, draw_svg
 from labelforge.drawing.layout import Box, lay_out
-from labelforge.drawing.style import hex_color
-from labelforge.lint import Signal
+from labelforge.palette import hex_color
+from labelforge.supervision import Signal
 from tests.core.drawing_samples import CLOSING, HOSTILE, TOY, hostile, shipped, toy
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -189,7 +189,7 @@ def test_hostile_names_stay_text() -> None:
 
 
 def test_a_tree_without_datasets_has_no_matrix() -> None:
-    drawn = survey(TOY, [])
+    drawn = Survey.of(TOY, [])
     assert "circle" not in draw_svg(drawn) and "pixels" not in draw_dot(drawn)
     assert draw_mermaid(drawn).count('["') == len(TOY.nodes)
     assert draw_png(drawn)

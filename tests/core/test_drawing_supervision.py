@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelforge.drawing import Survey, counted_mappings, survey
+from labelforge.drawing import Survey, counted_mappings
 from labelforge.errors import ShardError
-from labelforge.lint import Signal
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Manifest
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Node, Taxonomy
 from tests.core import shard_folders
 from tests.core.drawing_samples import TOY, table, toy
@@ -26,22 +26,22 @@ def by_name(drawn: Survey, name: str) -> Node:
 
 @given(worlds(), st.lists(st.integers(0, 10**9), min_size=8, max_size=8))
 @settings(max_examples=60, deadline=None)
-def test_landing_covering_and_pixels_by_brute_force(world: World, sizes: list[int]) -> None:
+def test_labels_wider_labels_and_pixels_by_brute_force(world: World, sizes: list[int]) -> None:
     tree = world.tree
     counts = {row.native_name: sizes[i % 8] for i, row in enumerate(world.mapping.rows)}
-    drawn = survey(tree, [world.mapping], {"random": counts})
+    drawn = Survey.of(tree, [world.mapping], {"random": counts})
     meant = [(row.native_name, row.target.leaves) for row in world.mapping.rows if row.target.leaves]
     assert [(label.name, label.target.leaves) for label in drawn.labels] == meant
     for node in tree.nodes:
-        facts = drawn.nodes[node.index]
+        summary = drawn.nodes[node.index]
         own = set(node.leaves)
         below = [i for i, (_, leaves) in enumerate(meant) if leaves <= own]
-        assert facts.pixels == (sum(counts[meant[i][0]] for i in below),)
+        assert summary.pixels == (sum(counts[meant[i][0]] for i in below),)
         deeper = [set(child.leaves) for child in tree.nodes if child.parent == node.index]
-        landing = [i for i in below if not any(meant[i][1] <= leaves for leaves in deeper)]
-        assert list(facts.landing) == landing
+        placed = [i for i in below if not any(meant[i][1] <= leaves for leaves in deeper)]
+        assert list(summary.labels) == placed
         wider = [i for i, (_, leaves) in enumerate(meant) if i not in below and leaves & own]
-        assert list(facts.covering) == wider
+        assert list(summary.wider) == wider
     used = sum(counts[name] for name, _ in meant)
     assert drawn.datasets[0].pixels == used
     assert drawn.datasets[0].unused == sum(counts.values()) - used
@@ -51,7 +51,7 @@ def test_landing_covering_and_pixels_by_brute_force(world: World, sizes: list[in
 @settings(max_examples=60, deadline=None)
 def test_signals_of_pixels_by_brute_force(world: World) -> None:
     tree = world.tree
-    drawn = survey(tree, [world.mapping])
+    drawn = Survey.of(tree, [world.mapping])
     for node in tree.nodes[1:]:
         parent = tree.nodes[node.parent or 0]
         expected = Signal.NOTHING
@@ -68,29 +68,29 @@ def test_the_toy_by_hand() -> None:
     drawn = toy()
     assert [d.code for d in drawn.datasets] == ["a", "b", "c"]
     assert [(d.pixels, d.unused) for d in drawn.datasets] == [(1234, 14), (None, None), (70_000, 0)]
-    facts = {node.name: drawn.nodes[node.index] for node in drawn.tree.nodes}
+    summaries = {node.name: drawn.nodes[node.index] for node in drawn.tree.nodes}
     S, W, P, N = Signal.STRONG, Signal.WEAK, Signal.PARTIAL, Signal.NOTHING  # noqa: N806
-    assert facts["road"].signals == (S, N, N)  # "ground" reaches outside flat, so flat's classifier cannot use it
-    assert facts["flat"].signals == (S, N, S)  # "floor" is flat
-    assert facts["car"].signals == (S, N, P)
-    assert facts["stop"].signals == (N, W, N)
-    assert facts["sign"].signals == (S, N, N)  # boxes: own classifier only
-    assert facts["scene"].pixels == (1234, None, 70_000) and facts["scene"].total == 71_234
-    assert facts["flat"].pixels == (1200, None, 0)
-    assert facts["stop"].total == 0
-    assert [drawn.labels[i].name for i in facts["car"].covering] == ["ground"]
+    assert summaries["road"].signals == (S, N, N)  # "ground" reaches outside flat, so flat's classifier cannot use it
+    assert summaries["flat"].signals == (S, N, S)  # "floor" is flat
+    assert summaries["car"].signals == (S, N, P)
+    assert summaries["stop"].signals == (N, W, N)
+    assert summaries["sign"].signals == (S, N, N)  # boxes: own classifier only
+    assert summaries["scene"].pixels == (1234, None, 70_000) and summaries["scene"].total == 71_234
+    assert summaries["flat"].pixels == (1200, None, 0)
+    assert summaries["stop"].total == 0
+    assert [drawn.labels[i].name for i in summaries["car"].wider] == ["ground"]
     assert drawn.ignored == ((0, "junk", None),)
 
 
 def test_many_datasets_get_codes_of_two_letters() -> None:
     mappings = [table(TOY, f"d{i}", {"x": "road"}) for i in range(28)]
-    assert [d.code for d in survey(TOY, mappings).datasets][24:] == ["y", "z", "aa", "ab"]
+    assert [d.code for d in Survey.of(TOY, mappings).datasets][24:] == ["y", "z", "aa", "ab"]
 
 
 def test_a_tree_without_datasets() -> None:
-    drawn = survey(TOY, [])
+    drawn = Survey.of(TOY, [])
     assert drawn.datasets == () and not drawn.counted
-    assert all(facts.signals == () and facts.total is None for facts in drawn.nodes)
+    assert all(summary.signals == () and summary.total is None for summary in drawn.nodes)
 
 
 def shards(folder: Path, labels: list[list[int]], mapping: LabelMapping) -> Manifest:
@@ -108,7 +108,7 @@ def test_counts_of_two_splits_add_up(tmp_path: Path) -> None:
     mappings, counts = counted_mappings(shard_folders.TREE, [tmp_path / "train", tmp_path / "val"])
     assert mappings == (mapping,)
     assert counts == {"toy-labels": {"(no annotation)": 3, "label 0": 3, "label 1": 3, "label 2": 1}}
-    drawn = survey(shard_folders.TREE, mappings, counts)
+    drawn = Survey.of(shard_folders.TREE, mappings, counts)
     totals = {node.name: drawn.nodes[node.index].total for node in drawn.tree.nodes}
     assert totals == {"scene": 7, "flat": 6, "road": 3, "sidewalk": 3, "car": 1}
 
@@ -123,7 +123,7 @@ def test_splits_with_different_sets_are_joined(tmp_path: Path) -> None:
     mappings, counts = counted_mappings(shard_folders.TREE, [tmp_path / "train", tmp_path / "val"])
     assert [row.native_name for row in mappings[0].rows][-1] == "label 0 | label 1"
     assert counts["toy-labels"]["label 0 | label 1"] == 2
-    drawn = survey(shard_folders.TREE, mappings, counts)
+    drawn = Survey.of(shard_folders.TREE, mappings, counts)
     assert drawn.nodes[by_name(drawn, "flat").index].total == 5
     assert drawn.nodes[by_name(drawn, "road").index].total == 2
 
@@ -143,5 +143,5 @@ def test_splits_that_disagree_are_refused(tmp_path: Path) -> None:
         record | {"native_name": "(no annotation)"} if not record["row"] else record for record in other.to_records()
     ]
     shards(tmp_path / "b", [[1]], LabelMapping.from_records(shard_folders.TREE, "toy-labels", renamed))
-    with pytest.raises(ShardError, match=r"/b: means something else by 'label 0'"):
+    with pytest.raises(ShardError, match=r"/b: gives 'label 0' another meaning than the other shards of toy-labels do"):
         counted_mappings(shard_folders.TREE, [tmp_path / "a", tmp_path / "b"])

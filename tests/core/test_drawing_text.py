@@ -9,10 +9,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from labelforge.drawing import Survey, draw_text, survey
+from labelforge.drawing import Survey, draw_text
 from labelforge.drawing.style import ink_on, short_count
-from labelforge.lint import Signal
 from labelforge.mapping import LabelMapping
+from labelforge.supervision import Signal
 from labelforge.taxonomy import Taxonomy
 from tests.core.drawing_samples import HOSTILE, TOY, hostile, shipped, table, toy
 
@@ -72,7 +72,7 @@ def test_a_shipped_tree_fits_80_columns_and_is_complete(name: str, counted: bool
 def test_long_and_wide_names_are_cut_not_wrapped() -> None:
     long = "x" * 200
     tree = Taxonomy.parse(f"name: {long}\ntree:\n  root:\n    {'道' * 100}: [{long}]\n    b:\n")
-    drawn = survey(tree, [table(tree, long, {"l": "b"})])
+    drawn = Survey.of(tree, [table(tree, long, {"l": "b"})])
     lines = draw_text(drawn, 60).plain.split("\n")
     assert all(cell_len(line) <= 60 for line in lines)
     assert sum("…" in line for line in lines) == 4
@@ -81,7 +81,7 @@ def test_long_and_wide_names_are_cut_not_wrapped() -> None:
 
 def test_many_datasets_stay_within_the_width() -> None:
     for count, widest in ((26, 80), (40, 110)):  # from 27 on, codes have two letters
-        drawn = survey(TOY, [table(TOY, f"dataset {i}", {"x": "road"}) for i in range(count)])
+        drawn = Survey.of(TOY, [table(TOY, f"dataset {i}", {"x": "road"}) for i in range(count)])
         lines = draw_text(drawn, 80).plain.split("\n")
         assert max(map(len, lines)) <= widest
         (road,) = [line for line in lines if "road" in line]
@@ -113,7 +113,7 @@ def test_markup_in_names_is_text() -> None:
 
 
 def test_without_datasets_it_says_so() -> None:
-    text = draw_text(survey(TOY, [])).plain
+    text = draw_text(Survey.of(TOY, [])).plain
     assert "No dataset is mapped to this tree." in text
     assert not re.search("[●□◐·]", text)
 
@@ -147,6 +147,6 @@ def test_ink_has_the_better_contrast_of_the_two() -> None:
 
 def test_a_mapping_alone_is_enough() -> None:
     tree = Taxonomy.load("iv2018")
-    drawn = survey(tree, [LabelMapping.load(tree, "gtsdb")])
+    drawn = Survey.of(tree, [LabelMapping.load(tree, "gtsdb")])
     lines = draw_text(drawn).plain.split("\n")
     assert sum(line.endswith("□") for line in lines) == 43

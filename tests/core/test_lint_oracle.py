@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelforge.lint import LintReport, lint
+from labelforge.lint import LintReport, lint_mappings
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Node, Taxonomy
 from labelforge.treefile import Boxes
@@ -95,7 +95,7 @@ def heard(world: World) -> dict[str, list[tuple[Dataset, set[str]]]]:
 
 def run(world: World) -> LintReport:
     """What lint says."""
-    return lint(world.tree, world.mappings, world.boxes)
+    return lint_mappings(world.tree, world.mappings, world.boxes)
 
 
 def findings(report: LintReport, rule: str) -> set[tuple[Any, ...]]:

@@ -104,7 +104,7 @@ def test_styles_repeat_after_the_last() -> None:
 
 
 def test_series_of_unequal_lengths_are_a_mistake() -> None:
-    with pytest.raises(ValueError, match="'a': 2 abscissae for 1 ordinates"):
+    with pytest.raises(ValueError, match="'a': 2 x values for 1 y values"):
         Series("a", [1, 2], [1])
 
 

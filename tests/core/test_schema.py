@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 
 from labelforge.errors import TaxonomyError
-from labelforge.schema import KINDS, Kind, schema, schema_text
+from labelforge.schema import Kind, json_schema, schema_text
 from labelforge.taxonomy import Taxonomy, shipped_folder
 from labelforge.yamlfile import YamlFile
 from tests.core import test_mapping, test_taxonomy
@@ -30,19 +30,19 @@ def kind_of(path: Path) -> Kind:
 
 def accepts(kind: Kind, data: Any) -> bool:
     """Whether the schema has nothing to say against some data."""
-    return bool(jsonschema.Draft202012Validator(schema(kind)).is_valid(data))
+    return bool(jsonschema.Draft202012Validator(json_schema(kind)).is_valid(data))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_schema_is_one_and_every_key_says_what_it_is(kind: Kind) -> None:
-    made = schema(kind)
+    made = json_schema(kind)
     jsonschema.Draft202012Validator.check_schema(made)
     assert made["additionalProperties"] is False
     blocks = [made, *(d for d in made["$defs"].values() if "properties" in d)]
     assert all(field.get("description") for block in blocks for field in block["properties"].values())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_the_shipped_schema_is_the_generated_one(kind: Kind) -> None:
     shipped = shipped_folder() / "schema" / f"{kind}.schema.json"
     again = f"labelforge taxonomy schema {kind} -o {shipped.name}"
@@ -55,7 +55,7 @@ def test_shipped_files_name_their_schema_and_fulfil_it(path: Path) -> None:
     named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
     assert named, f"the first line does not name the schema: {first}"
     content = json.loads((path.parent / named[1]).read_text(encoding="utf-8"))
-    assert content == schema(kind_of(path))
+    assert content == json_schema(kind_of(path))
     jsonschema.Draft202012Validator(content).validate(YamlFile.load(path).data)
 
 
@@ -103,7 +103,7 @@ BROKEN: dict[Kind, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_broken_files_fail_the_schema_too(kind: Kind) -> None:
     passed = set()
     for fault, text in BROKEN[kind].items():

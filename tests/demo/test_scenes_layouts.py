@@ -211,7 +211,9 @@ def test_configurations_say_what_the_real_ones_say(tmp_path: Path, shared_data: 
 
 
 def name_of(space: str, what: str) -> str:
-    return LabelSpace.load(space).by_id[int(native_ids(space)[thing(what)])].name
+    labels = LabelSpace.load(space).labels
+    wanted = int(native_ids(space)[thing(what)])
+    return next(label.name for label in labels if label.id == wanted)
 
 
 def test_the_views_disagree_as_the_datasets_do() -> None:

@@ -127,7 +127,7 @@ function search() {
   const found = new Map();
   if (query) {
     nodes.forEach((node, i) => {
-      const label = node.landing.find((l) => labels[l].name.toLowerCase().includes(query));
+      const label = node.labels.find((l) => labels[l].name.toLowerCase().includes(query));
       const own = node.name.toLowerCase().includes(query) || (query.includes("/") && node.path.toLowerCase().includes(query));
       if (own || String(node.id) === query) found.set(i, "");
       else if (label !== undefined) found.set(i, `\u2190 ${labels[label].name} (${datasets[labels[label].dataset].name})`);
@@ -335,23 +335,23 @@ function labelList(positions) {
 
 function datasetTable(i) {
   const node = nodes[i];
-  const lands = node.landing.length > 0, covers = node.covering.length > 0;
+  const anyOwn = node.labels.length > 0, anyWider = node.wider.length > 0;
   const rows = datasets.flatMap((dataset, d) => {
     const of = (list) => list.filter((l) => labels[l].dataset === d);
-    const landing = of(node.landing), covering = of(node.covering);
+    const own = of(node.labels), wider = of(node.wider);
     const signal = node.signals[d];
-    if (!signal && !landing.length && !covering.length && !node.pixels[d]) return [];
+    if (!signal && !own.length && !wider.length && !node.pixels[d]) return [];
     const cells = [make("th", { scope: "row" }, dataset.name)];
     const given = node.parent === null ? "\u2013" : data.words[signal];
     const mark = make("span", { class: "marks", "aria-hidden": "true" }, make("i", { class: `m${signal}` }));
     cells.push(make("td", {}, make("span", { class: "given" }, ...(node.parent === null ? [given] : [mark, given]))));
     if (data.counted) cells.push(make("td", { class: "num" }, node.pixels[d] === null ? "\u2013" : full(node.pixels[d])));
-    if (lands) cells.push(make("td", {}, make("ul", {}, ...labelList(landing))));
-    if (covers) cells.push(make("td", {}, make("ul", {}, ...labelList(covering))));
+    if (anyOwn) cells.push(make("td", {}, make("ul", {}, ...labelList(own))));
+    if (anyWider) cells.push(make("td", {}, make("ul", {}, ...labelList(wider))));
     return [make("tr", {}, ...cells)];
   });
   if (!rows.length) return make("p", { class: "path" }, "No dataset says anything about this node.");
-  const heads = ["dataset", "gives", ...(data.counted ? ["pixels"] : []), ...(lands ? ["labels that land here"] : []), ...(covers ? ["wider labels that may mean it"] : [])];
+  const heads = ["dataset", "gives", ...(data.counted ? ["pixels"] : []), ...(anyOwn ? ["labels placed here"] : []), ...(anyWider ? ["wider labels that may mean it"] : [])];
   const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col", ...(text === "pixels" ? { class: "num" } : {}) }, text)));
   const caption = make("caption", {}, `What the datasets say about ${node.name}`);
   return make("div", { class: "scroll" }, make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...rows)));
