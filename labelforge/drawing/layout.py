@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from labelforge.drawing.style import LEGEND, headline, ink_on, short_count
+from labelforge.drawing.style import ANNOTATIONS, LEGEND, headline, ink_on, short_count
 from labelforge.drawing.survey import Survey
 from labelforge.palette import Color
 from labelforge.supervision import Signal
@@ -171,7 +171,7 @@ def _head(survey: Survey) -> tuple[list[Shape], float]:
     y += ROW * 1.6
     columns = 1 if len(survey.datasets) <= 5 else 2 if len(survey.datasets) <= 10 else 3
     per_column = -(-len(survey.datasets) // columns)
-    texts = [f"{d.name} ({LEGEND[Signal.WEAK if d.supervision == 'box' else Signal.STRONG]})" for d in survey.datasets]
+    texts = [f"{dataset.name} ({ANNOTATIONS[dataset.supervision]})" for dataset in survey.datasets]
     step = max(map(text_width, texts)) + 34
     for i, (dataset, text) in enumerate(zip(survey.datasets, texts, strict=True)):
         x, at = _MARGIN + i // per_column * step, y + i % per_column * ROW
