@@ -1,4 +1,4 @@
-"""What all drawings have in common: words for signals, colours as text, short numbers."""
+"""What all drawings have in common: words for signals, captions, short numbers, readable ink."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from labelforge.taxonomy import Node
 WORDS = {Signal.FROM_PIXELS: "pixels", Signal.FROM_BOX: "boxes", Signal.PARTIAL: "partial", Signal.NOTHING: "nothing"}
 """What a dataset gives to a node, in one word."""
 
-LEGEND = {
-    Signal.FROM_PIXELS: "pixels",
-    Signal.FROM_BOX: "boxes",
-    Signal.PARTIAL: "only within a set",
-    Signal.NOTHING: "nothing",
-}
+LEGEND = WORDS | {Signal.PARTIAL: "only within a set"}
 """The same in a legend."""
 
 ANNOTATIONS = {"pixel": "pixels", "box": "boxes"}
