@@ -2,8 +2,8 @@
 
 Read from the compiled target table, so it is by construction what training does. A dataset gives a child
 
-    strong    some pixel label means this child and no other of the classifier,
-    weak      some box label does (its pixels count only where the network agrees, see the loss's gate),
+    strong    from pixels: some pixel label means this child and no other of the classifier,
+    weak      from boxes: some box label does (its pixels count only where the network agrees, see the loss's gate),
     partial   only labels that mean several children include it,
     nothing   no label of the dataset that the classifier can use includes it.
 """
@@ -26,16 +26,16 @@ class Signal(IntEnum):
 
     NOTHING = 0
     PARTIAL = 1
-    WEAK = 2
-    STRONG = 3
+    FROM_BOX = 2
+    FROM_PIXELS = 3
 
     @property
     def word(self) -> str:
-        """The name in tables and JSON."""
-        return self.name.lower()
+        """The name in JSON."""
+        return ("nothing", "partial", "weak", "strong")[self]
 
 
-SIGNAL_STYLES = {Signal.STRONG: "green", Signal.WEAK: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
+SIGNAL_STYLES = {Signal.FROM_PIXELS: "green", Signal.FROM_BOX: "cyan", Signal.PARTIAL: "yellow", Signal.NOTHING: "dim"}
 """How a terminal colours the signals."""
 
 
@@ -71,7 +71,7 @@ class SupervisionTable:
                 alone = allowed.sum(1) == 1
                 signals[dataset, columns] = np.select(
                     [(allowed & pick[:, None]).any(0) for pick in (alone & ~box, alone & box)] + [allowed.any(0)],
-                    [Signal.STRONG, Signal.WEAK, Signal.PARTIAL],
+                    [Signal.FROM_PIXELS, Signal.FROM_BOX, Signal.PARTIAL],
                     Signal.NOTHING,
                 )
         return cls(table.taxonomy, table.datasets, signals)

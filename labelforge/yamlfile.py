@@ -2,7 +2,7 @@
 
 Taxonomies, mappings, label spaces and training configurations are written by people, so a fault in them must be
 reported where it stands. :class:`YamlFile` reads a file once into plain data plus a table *key path -> line*; the
-validators of the other modules speak of key paths only, and turn them into lines here.
+validators of the other modules know key paths only, and turn them into lines here.
 
 Two departures from stock PyYAML, both because class names are text: only ``true`` and ``false`` are booleans (YAML 1.1
 would read the names ``no``, ``on`` and ``yes`` as such), and mapping keys are always strings. Repeated keys are errors.

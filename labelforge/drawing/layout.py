@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from labelforge.drawing.style import LEGEND, headline, ink_on, short_count
+from labelforge.drawing.style import ANNOTATIONS, LEGEND, headline, ink_on, short_count
 from labelforge.drawing.survey import Survey
 from labelforge.palette import Color
 from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
 
-ROW = 14.0
+_ROW = 14.0
 """Height of a leaf's row."""
-FONT = 10.5
+_FONT = 10.5
 """Size of all text but the title."""
 _PILL = 15.0  # height of an inner node's box
 _SWATCH = 9.0
@@ -42,7 +42,7 @@ class Words:
     x: float
     y: float
     text: str
-    size: float = FONT
+    size: float = _FONT
     bold: bool = False
     ink: str | None = None
     anchor: Literal["start", "middle", "end"] = "start"
@@ -130,15 +130,15 @@ def lay_out(survey: Survey) -> Drawing:
             start = x + _pill_width(survey, node)
             branches.append(Fork(start, _anchor(survey, node, y), next_level - 13, next_level - 3, ends))
     codes = [
-        Words(matrix + (i + 0.5) * _PITCH, top - ROW * 0.6, dataset.code, bold=True, anchor="middle")
+        Words(matrix + (i + 0.5) * _PITCH, top - _ROW * 0.6, dataset.code, bold=True, anchor="middle")
         for i, dataset in enumerate(survey.datasets)
     ]
     if survey.counted:
-        codes.append(Words(matrix - 6, top - ROW * 0.6, "pixels", faint=True, anchor="end"))
+        codes.append(Words(matrix - 6, top - _ROW * 0.6, "pixels", faint=True, anchor="end"))
     right = matrix + _PITCH * len(survey.datasets)
     width = max(
         right,
-        *(shape.x + text_width(shape.text, shape.size, bold=shape.bold) for shape in head if isinstance(shape, Words)),
+        *(shape.x + _text_width(shape.text, shape.size, bold=shape.bold) for shape in head if isinstance(shape, Words)),
     )
     return Drawing(
         round(width + _MARGIN), round(bottom + _MARGIN), survey, (*head, *codes), tuple(branches), tuple(nodes)
@@ -146,17 +146,15 @@ def lay_out(survey: Survey) -> Drawing:
 
 
 @functools.lru_cache(maxsize=4096)
-def text_width(text: str, size: float = FONT, *, bold: bool = False) -> float:
+def _text_width(text: str, size: float = _FONT, *, bold: bool = False) -> float:
     """About how wide a text is, in pixels; rather too wide than too narrow."""
     from PIL import ImageFont
 
     return float(ImageFont.load_default(size).getlength(text)) * _ROOM * (1.06 if bold else 1.0)
 
 
-def node_text(survey: Survey, node: Node) -> str:
-    """The text of a node: its name; of an inner node also its classifier's size, and its pixels if they are known."""
-    if not node.children:
-        return node.name
+def _inner_text(survey: Survey, node: Node) -> str:
+    """The text of an inner node: its name, its classifier's size, and its pixels if they are known."""
     total = survey.nodes[node.index].total
     return f"{node.name} ({len(node.children)})" + (f" {short_count(total)}" if total else "")
 
@@ -167,21 +165,21 @@ def _head(survey: Survey) -> tuple[list[Shape], float]:
     shapes: list[Shape] = [Words(_MARGIN, y, survey.tree.name, 17, bold=True)]
     shapes.append(Words(_MARGIN, y := y + 19, headline(survey), faint=True))
     if not survey.datasets:
-        return shapes, y + 2 * ROW
-    y += ROW * 1.6
+        return shapes, y + 2 * _ROW
+    y += _ROW * 1.6
     columns = 1 if len(survey.datasets) <= 5 else 2 if len(survey.datasets) <= 10 else 3
     per_column = -(-len(survey.datasets) // columns)
-    texts = [f"{d.name} ({LEGEND[Signal.WEAK if d.supervision == 'box' else Signal.STRONG]})" for d in survey.datasets]
-    step = max(map(text_width, texts)) + 34
+    texts = [f"{dataset.name} ({ANNOTATIONS[dataset.supervision]})" for dataset in survey.datasets]
+    step = max(map(_text_width, texts)) + 34
     for i, (dataset, text) in enumerate(zip(survey.datasets, texts, strict=True)):
-        x, at = _MARGIN + i // per_column * step, y + i % per_column * ROW
+        x, at = _MARGIN + i // per_column * step, y + i % per_column * _ROW
         shapes += [Words(x, at, dataset.code, bold=True), Words(x + 16, at, text)]
-    y += per_column * ROW + ROW * 0.4
+    y += per_column * _ROW + _ROW * 0.4
     x = _MARGIN + 4
     for signal, meaning in LEGEND.items():
         shapes += [Mark(x, y, signal), Words(x + 9, y, meaning, faint=True)]
-        x += text_width(meaning) + 26
-    return shapes, y + ROW * 2.4
+        x += _text_width(meaning) + 26
+    return shapes, y + _ROW * 2.4
 
 
 def _columns(survey: Survey) -> list[float]:
@@ -203,27 +201,27 @@ def _rows(survey: Survey, top: float) -> tuple[list[float], float]:
 
     def place(node: Node, y: float) -> float:
         if not node.children:
-            middles[node.index] = y + ROW / 2
-            return y + ROW
+            middles[node.index] = y + _ROW / 2
+            return y + _ROW
         # An inner node takes two rows at least: its name, and its marks below that.
         lone = len(node.leaves) == 1
-        end = y + (ROW / 2 if lone else 0) + (_AIR if node.parent is not None else 0)
+        end = y + (_ROW / 2 if lone else 0) + (_AIR if node.parent is not None else 0)
         for child in node.children:
             end = place(tree.nodes[child], end)
         middles[node.index] = (middles[node.children[0]] + middles[node.children[-1]]) / 2
-        return end + (ROW / 2 if lone else 0) + (_AIR if node.parent is not None else 0)
+        return end + (_ROW / 2 if lone else 0) + (_AIR if node.parent is not None else 0)
 
     return middles, place(tree.root, top)
 
 
 def _matrix_start(survey: Survey, levels: list[float]) -> float:
     """Left edge of the matrix: right of the widest leaf, and of the counts."""
-    leaves = max(levels[leaf.depth] + _SWATCH + 5 + text_width(leaf.name) for leaf in survey.tree.leaves)
-    return leaves + 18 + (text_width("0.00M") + 6 if survey.counted else 0)
+    leaves = max(levels[leaf.depth] + _SWATCH + 5 + _text_width(leaf.name) for leaf in survey.tree.leaves)
+    return leaves + 18 + (_text_width("0.00M") + 6 if survey.counted else 0)
 
 
 def _pill_width(survey: Survey, node: Node) -> float:
-    return text_width(node_text(survey, node), bold=True) + 12 if node.children else 0.0
+    return _text_width(_inner_text(survey, node), bold=True) + 12 if node.children else 0.0
 
 
 def _anchor(survey: Survey, node: Node, y: float) -> float:
@@ -234,7 +232,7 @@ def _anchor(survey: Survey, node: Node, y: float) -> float:
 def _inner(survey: Survey, node: Node, x: float, y: float) -> Iterator[Shape]:
     at = _anchor(survey, node, y)
     yield Box(x, at, _pill_width(survey, node), _PILL, node.color, 4)
-    yield Words(x + 6, at, node_text(survey, node), bold=True, ink=ink_on(node.color))
+    yield Words(x + 6, at, _inner_text(survey, node), bold=True, ink=ink_on(node.color))
     if node.parent is not None:
         for i, signal in enumerate(survey.nodes[node.index].signals):
             yield Mark(x + 6 + i * _SMALL_PITCH, y + 8.5, signal)
@@ -244,12 +242,12 @@ def _leaf(survey: Survey, node: Node, x: float, y: float, matrix: float) -> Iter
     yield Box(x, y, _SWATCH, _SWATCH, node.color, 2)
     yield Words(x + _SWATCH + 5, y, node.name)
     summary = survey.nodes[node.index]
-    end = x + _SWATCH + 5 + text_width(node.name) + 5
+    end = x + _SWATCH + 5 + _text_width(node.name) + 5
     stop = matrix - 6
     if summary.total:
         count = short_count(summary.total)
         yield Words(stop, y, count, anchor="end")
-        stop -= text_width(count) + 4
+        stop -= _text_width(count) + 4
     if survey.datasets and stop > end:
         yield Leader(end, stop, y)
     for i, signal in enumerate(summary.signals):

@@ -89,9 +89,9 @@ class _Brush:
     def _mark(self, mark: Mark) -> None:
         x, y = mark.x, mark.y
         match mark.signal:
-            case Signal.STRONG:
+            case Signal.FROM_PIXELS:
                 self._disc(x, y, 3.2, _INK)
-            case Signal.WEAK:
+            case Signal.FROM_BOX:
                 corners = self._at(x - 3.2, y - 3.2, x + 3.2, y + 3.2)
                 self._canvas.rectangle(corners, outline=_INK, width=self._zoom)
             case Signal.PARTIAL:

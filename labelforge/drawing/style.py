@@ -1,4 +1,4 @@
-"""What all drawings have in common: words for signals, colours as text, short numbers."""
+"""What all drawings have in common: words for signals, captions, short numbers, readable ink."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from labelforge.palette import Color
 from labelforge.supervision import Signal
 from labelforge.taxonomy import Node
 
-WORDS = {Signal.STRONG: "pixels", Signal.WEAK: "boxes", Signal.PARTIAL: "partial", Signal.NOTHING: "nothing"}
+WORDS = {Signal.FROM_PIXELS: "pixels", Signal.FROM_BOX: "boxes", Signal.PARTIAL: "partial", Signal.NOTHING: "nothing"}
 """What a dataset gives to a node, in one word."""
 
-LEGEND = {
-    Signal.STRONG: "pixels",
-    Signal.WEAK: "boxes",
-    Signal.PARTIAL: "only within a set",
-    Signal.NOTHING: "nothing",
-}
+LEGEND = WORDS | {Signal.PARTIAL: "only within a set"}
 """The same in a legend."""
+
+ANNOTATIONS = {"pixel": "pixels", "box": "boxes"}
+"""What a dataset annotates, in one word."""
 
 
 def ink_on(color: Color) -> str:
@@ -67,7 +65,7 @@ def node_caption(survey: Survey, node: Node) -> list[str]:
     if summary.total:
         first += f" {short_count(summary.total)}"
     parts = []
-    for wanted in (Signal.STRONG, Signal.WEAK, Signal.PARTIAL):
+    for wanted in (Signal.FROM_PIXELS, Signal.FROM_BOX, Signal.PARTIAL):
         pairs = zip(survey.datasets, summary.signals, strict=True)
         codes = [dataset.code for dataset, signal in pairs if signal is wanted]
         parts += [f"{WORDS[wanted]} {' '.join(codes)}"] * bool(codes)

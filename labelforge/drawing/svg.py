@@ -79,9 +79,9 @@ def _mark(mark: Mark) -> str:
     x, y = mark.x, mark.y
     circle = f'<circle cx="{x:.1f}" cy="{y:.1f}"'
     match mark.signal:
-        case Signal.STRONG:
+        case Signal.FROM_PIXELS:
             return f'{circle} r="3.2"/>'
-        case Signal.WEAK:
+        case Signal.FROM_BOX:
             corner = f'x="{x - 2.8:.1f}" y="{y - 2.8:.1f}"'
             return f'<rect {corner} width="5.6" height="5.6" fill="none" stroke="currentColor"/>'
         case Signal.PARTIAL:

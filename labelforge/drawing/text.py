@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from labelforge.drawing.style import LEGEND, headline, short_count
+from labelforge.drawing.style import ANNOTATIONS, LEGEND, headline, short_count
 from labelforge.drawing.survey import Survey
 from labelforge.palette import hex_color
 from labelforge.supervision import SIGNAL_STYLES, Signal
 from labelforge.taxonomy import Node, Taxonomy
 
 _MARKS = {
-    Signal.STRONG: "\N{BLACK CIRCLE}",
-    Signal.WEAK: "\N{WHITE SQUARE}",
+    Signal.FROM_PIXELS: "\N{BLACK CIRCLE}",
+    Signal.FROM_BOX: "\N{WHITE SQUARE}",
     Signal.PARTIAL: "\N{CIRCLE WITH LEFT HALF BLACK}",
     Signal.NOTHING: "\N{MIDDLE DOT}",
 }
@@ -74,7 +74,7 @@ def _head(survey: Survey, width: int) -> list[Text]:
     name = Text(_cut(survey.tree.name, width), style="bold")
     lines = [name, Text(headline(survey), style="dim"), Text("")]
     for dataset in survey.datasets:
-        kind = {"pixel": "pixels", "box": "boxes"}[dataset.supervision]
+        kind = ANNOTATIONS[dataset.supervision]
         counted = "" if dataset.pixels is None else f", {short_count(dataset.pixels)} px used"
         rest = _cut(f"{dataset.name} ({kind}{counted})", width - 4)
         lines.append(Text().append(f"{dataset.code:>2}  ", "bold").append(rest))

@@ -45,7 +45,7 @@ def stale_acceptance(case: Case, findings: Sequence[Finding]) -> Iterator[Remark
                 yield Remark("warning", what, "Remove it.", Subject(dataset=mapping.dataset, acceptance=number))
     needed: set[int] = set()
     for classifier in case.choices:
-        for child in case.children_with(classifier, Signal.WEAK):
+        for child in case.children_with(classifier, Signal.FROM_BOX):
             needed |= {child.index, *(above.index for above in case.tree.ancestors(child))}
     for node in case.tree.nodes:
         if node.box_only and node.index not in needed:

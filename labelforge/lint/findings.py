@@ -116,7 +116,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class LintReport:
-    """The outcome of a lint.
+    """All that lint found.
 
     Attributes:
         findings: All findings, the worst first, accepted ones among them.

@@ -126,7 +126,7 @@ def only_boxes(case: Case) -> Iterator[Remark]:
     """Children are named alone by box labels only, so their outlines are learnt from boxes alone."""
     for classifier in case.choices:
         owner = classifier.node
-        from_boxes = [child for child in case.children_with(classifier, Signal.WEAK) if not _is_meant(case, child)]
+        from_boxes = [child for child in case.children_with(classifier, Signal.FROM_BOX) if not _is_meant(case, child)]
         if not from_boxes:
             continue
         signals = case.supervision.of_node

@@ -19,16 +19,13 @@ from labelforge.lint.findings import Finding, LintReport
 from labelforge.supervision import SIGNAL_STYLES, Signal, SupervisionTable, dataset_letters
 from labelforge.taxonomy import Classifier
 
-_MARKS = {
-    signal: Text(mark, SIGNAL_STYLES[signal])
-    for signal, mark in ((Signal.STRONG, "S"), (Signal.WEAK, "w"), (Signal.PARTIAL, "p"), (Signal.NOTHING, "."))
-}
 _LEGEND = {
-    Signal.STRONG: "strong: pixels",
-    Signal.WEAK: "weak: boxes",
-    Signal.PARTIAL: "partial: only in unions",
-    Signal.NOTHING: "nothing",
+    Signal.FROM_PIXELS: ("S", "strong: pixels"),
+    Signal.FROM_BOX: ("w", "weak: boxes"),
+    Signal.PARTIAL: ("p", "partial: only in unions"),
+    Signal.NOTHING: (".", "nothing"),
 }
+_MARKS = {signal: Text(mark, SIGNAL_STYLES[signal]) for signal, (mark, _) in _LEGEND.items()}
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow"}
 _NAMES = 12  # names on one line of the table before they are cut short
 
@@ -56,7 +53,7 @@ def _legend(report: LintReport) -> RenderableType:
     for number, mapping in enumerate(report.mappings):
         boxes = f" (boxes: {report.boxes})" if mapping.supervision == "box" else ""
         names.add_row(dataset_letters(number), mapping.dataset + boxes)
-    marks = (Text.assemble(_MARKS[signal], f" {meaning}") for signal, meaning in _LEGEND.items())
+    marks = (Text.assemble(_MARKS[signal], f" {meaning}") for signal, (_, meaning) in _LEGEND.items())
     return Group(head, names, Text("   ").join(marks))
 
 

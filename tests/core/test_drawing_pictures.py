@@ -21,8 +21,8 @@ from tests.core.drawing_samples import CLOSING, HOSTILE, TOY, hostile, shipped, 
 
 SVG = "{http://www.w3.org/2000/svg}"
 MARKS: dict[Signal, list[tuple[str, str | None]]] = {
-    Signal.STRONG: [("circle", "3.2")],
-    Signal.WEAK: [("rect", None)],
+    Signal.FROM_PIXELS: [("circle", "3.2")],
+    Signal.FROM_BOX: [("rect", None)],
     Signal.PARTIAL: [("circle", "2.8"), ("path", None)],
     Signal.NOTHING: [("circle", "0.9")],
 }

@@ -57,9 +57,9 @@ def test_signals_of_pixels_by_brute_force(world: World) -> None:
         expected = Signal.NOTHING
         for row in world.mapping.rows:
             leaves = row.target.leaves
-            met = [c for c in parent.children if leaves & set(tree.nodes[c].leaves)]
-            if leaves <= set(parent.leaves) and node.index in met and len(met) < len(parent.children):
-                expected = max(expected, Signal.STRONG if len(met) == 1 else Signal.PARTIAL)
+            touched = [c for c in parent.children if leaves & set(tree.nodes[c].leaves)]
+            if leaves <= set(parent.leaves) and node.index in touched and len(touched) < len(parent.children):
+                expected = max(expected, Signal.FROM_PIXELS if len(touched) == 1 else Signal.PARTIAL)
         assert drawn.nodes[node.index].signals == (expected,)
     assert drawn.nodes[0].signals == (Signal.NOTHING,)
 
@@ -69,7 +69,7 @@ def test_the_toy_by_hand() -> None:
     assert [d.code for d in drawn.datasets] == ["a", "b", "c"]
     assert [(d.pixels, d.unused) for d in drawn.datasets] == [(1234, 14), (None, None), (70_000, 0)]
     summaries = {node.name: drawn.nodes[node.index] for node in drawn.tree.nodes}
-    S, W, P, N = Signal.STRONG, Signal.WEAK, Signal.PARTIAL, Signal.NOTHING  # noqa: N806
+    S, W, P, N = Signal.FROM_PIXELS, Signal.FROM_BOX, Signal.PARTIAL, Signal.NOTHING  # noqa: N806
     assert summaries["road"].signals == (S, N, N)  # "ground" reaches outside flat, so flat's classifier cannot use it
     assert summaries["flat"].signals == (S, N, S)  # "floor" is flat
     assert summaries["car"].signals == (S, N, P)

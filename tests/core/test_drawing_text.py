@@ -57,7 +57,7 @@ def test_a_shipped_tree_fits_80_columns_and_is_complete(name: str, counted: bool
     assert max(map(cell_len, lines)) == 80
     rows = [line for line in lines if "■" in line]
     assert len(rows) == len(drawn.tree.nodes)
-    marks = {"●": Signal.STRONG, "□": Signal.WEAK, "◐": Signal.PARTIAL, "·": Signal.NOTHING}
+    marks = {"●": Signal.FROM_PIXELS, "□": Signal.FROM_BOX, "◐": Signal.PARTIAL, "·": Signal.NOTHING}
     for node, row in zip(drawn.tree.nodes, rows, strict=True):
         guide, rest = row.split("■")
         assert len(guide) == 2 * node.depth

@@ -44,7 +44,7 @@ def worlds(draw: st.DrawFn) -> World:
     datasets, mappings = [], []
     for number in range(draw(st.integers(0, 3))):
         box = draw(st.booleans())
-        # A node or an inner node often, so that all levels are met; a set of leaves sometimes.
+        # A node or an inner node often, so that all levels are used; a set of leaves sometimes.
         chosen = st.sets(st.sampled_from([n.name for n in tree.nodes]), min_size=1, max_size=3)
         expressions: list[Any] = [draw(st.none() | chosen) for _ in range(draw(st.integers(1, 5)))]
         targets = ["ignore" if e is None else {"any": sorted(e)} for e in expressions]
@@ -67,15 +67,15 @@ def names_below(tree: Taxonomy, node: Node) -> set[str]:
 
 
 def allowed(world: World, dataset: Dataset, meaning: set[str]) -> dict[str, set[str]]:
-    """Inner node -> names of the children that a label allows there, where it is heard."""
+    """Inner node -> names of the children that a label allows there, where it teaches."""
     tree = world.tree
     found: dict[str, set[str]] = {}
     for node in tree.nodes:  # depth first, so the last one found is the deepest: all lie on one path
         if node.children and meaning and meaning <= names_below(tree, node):
             children = [tree.nodes[c] for c in node.children]
-            met = {c.name for c in children if names_below(tree, c) & meaning}
-            if len(met) < len(children):
-                found[node.name] = met
+            allowed_here = {c.name for c in children if names_below(tree, c) & meaning}
+            if len(allowed_here) < len(children):
+                found[node.name] = allowed_here
     if dataset.box:
         deepest = list(found)[-1:]
         kept = deepest if world.boxes == "own" else list(found)
@@ -83,8 +83,8 @@ def allowed(world: World, dataset: Dataset, meaning: set[str]) -> dict[str, set[
     return found
 
 
-def heard(world: World) -> dict[str, list[tuple[Dataset, set[str]]]]:
-    """Inner node -> every label that it hears: its dataset and the children that it allows."""
+def teaching(world: World) -> dict[str, list[tuple[Dataset, set[str]]]]:
+    """Inner node -> every label that teaches it: its dataset and the children that it allows."""
     found = defaultdict(list)
     for dataset in world.datasets:
         for meaning in dataset.meanings:
@@ -117,14 +117,14 @@ def children_of(world: World) -> dict[str, list[str]]:
 @given(worlds())
 @settings(max_examples=100, deadline=None)
 def test_the_table_says_who_teaches_what(world: World) -> None:
-    listeners = heard(world)
+    lessons = teaching(world)
     for entry, node in zip(run(world).supervision.to_list(), [n for n in world.tree.nodes if n.children], strict=True):
         assert entry["classifier"] == node.path
         expected: dict[str, dict[str, str]] = {}
         for child in (world.tree.nodes[c].name for c in node.children):
             expected[child] = {}
             for dataset in world.datasets:
-                sets = [s for d, s in listeners[node.name] if d is dataset and child in s]
+                sets = [s for d, s in lessons[node.name] if d is dataset and child in s]
                 if {child} in sets:
                     expected[child][dataset.name] = "weak" if dataset.box else "strong"
                 elif sets:
@@ -135,33 +135,33 @@ def test_the_table_says_who_teaches_what(world: World) -> None:
 @given(worlds())
 @settings(max_examples=100, deadline=None)
 def test_children_that_nobody_teaches_are_found(world: World) -> None:
-    report, listeners = run(world), heard(world)
-    unheard, alike, boxed = set(), set(), set()
+    report, lessons = run(world), teaching(world)
+    untaught, alike, from_boxes = set(), set(), set()
     for node, children in children_of(world).items():
         for child in children:
-            sets = [s for _, s in listeners[node] if child in s]
-            exact = {d.box for d, s in listeners[node] if s == {child}}
+            sets = [s for _, s in lessons[node] if child in s]
+            exact = {d.box for d, s in lessons[node] if s == {child}}
             if not sets:
-                unheard.add((None, node, child))
+                untaught.add((None, node, child))
             elif not exact and any(all(other in s for s in sets) for other in children if other != child):
                 alike.add((None, node, child))
             elif exact == {True}:
-                boxed.add((None, node, child))
-    assert findings(report, "no-signal") == unheard
+                from_boxes.add((None, node, child))
+    assert findings(report, "no-signal") == untaught
     assert findings(report, "inseparable") == alike
-    assert findings(report, "only-boxes") == boxed
+    assert findings(report, "only-boxes") == from_boxes
 
 
 @given(worlds())
 @settings(max_examples=120, deadline=None)
 def test_a_constant_answer_that_costs_a_dataset_nothing_is_found(world: World) -> None:
-    report, listeners = run(world), heard(world)
+    report, lessons = run(world), teaching(world)
     expected = {}
     for node, children in children_of(world).items():
 
         def free(who: list[Dataset], node: str = node, children: list[str] = children) -> list[str]:
             """The constant answers that no label of some datasets contradicts."""
-            sets = [s for d, s in listeners[node] if d in who]
+            sets = [s for d, s in lessons[node] if d in who]
             return [c for c in children if sets and all(c in s for s in sets)]
 
         for dataset in world.datasets:
