@@ -10,7 +10,7 @@ from labelforge.files import json_text, write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn, Task
 
 _WIDEST = 100  # columns: longer lines are harder to read than wrapped ones
 
@@ -21,6 +21,8 @@ json_option = click.option(
 
 output_option = click.option("-o", "--output", metavar="FILE", help="Write to FILE; -, the default: print it.")
 """The option ``-o FILE`` of a command whose result is one text or picture; None where it is not given."""
+
+SHORT_SIDE_HELP = "Scale images for the network until their shorter side has this many pixels; default: as in training."
 
 
 def narrow_console() -> Console:
@@ -33,35 +35,44 @@ def narrow_console() -> Console:
 
 
 def progress_bar(console: Console | None = None, *, indent: int = 0, transient: bool = False) -> Progress:
-    """The one look of a progress bar: what, bar, done of all, time so far, time left, and a note.
-
-    Each of its tasks may carry a field ``note``: a few words at the end of the line.
+    """The one look of progress bars (:func:`bar_columns`).
 
     Args:
         console: Where to; default standard error, so that standard output stays clean.
         indent: Columns to leave free on the left.
-        transient: Whether the bar goes away when it is done.
+        transient: Whether the bar goes away when it is done, and is not shown at all where there is no terminal.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Left
+    from rich.progress import Progress
 
-    columns = (
+    screen = console or Console(stderr=True)
+    hidden = transient and not screen.is_terminal
+    return Progress(*bar_columns(indent), console=screen, transient=transient, disable=hidden)
+
+
+def bar_columns(indent: int = 0) -> list[ProgressColumn]:
+    """Columns of a progress bar: what, bar, done of all, time so far, time left, and the field ``note``, if any.
+
+    Args:
+        indent: Columns to leave free on the left.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as TimeLeftColumn
+    from rich.text import Text
+
+    class NoteColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(str(task.fields.get("note", "")))
+
+    return [
         TextColumn(" " * indent + "{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
-        Left(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    screen = console or Console(stderr=True)
-
-    class Bars(Progress):
-        def add_task(self, description: str, *args: Any, note: str = "", **kwargs: Any) -> Any:
-            return super().add_task(description, *args, note=note, **kwargs)
-
-    return Bars(*columns, console=screen, transient=transient, disable=transient and not screen.is_terminal)
+        TimeLeftColumn(),
+        NoteColumn(),
+    ]
 
 
 def print_or_write(target: str, content: str | bytes) -> None:

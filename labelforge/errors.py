@@ -17,20 +17,16 @@ import difflib
 import os
 from collections.abc import Iterable
 
-__all__ = [
-    "CheckpointError",
-    "ConfigError",
-    "DatasetError",
-    "LabelforgeError",
-    "ShardError",
-    "TaxonomyError",
-    "did_you_mean",
-    "listed",
-]
-
 
 class LabelforgeError(Exception):
     """Something the user can put right.
+
+        >>> import labelforge as lf
+        >>> try:
+        ...     lf.Taxonomy.load("iv2018").node("parkin")
+        ... except lf.LabelforgeError as error:
+        ...     print(error)
+        tree 'iv2018': unknown node 'parkin'. Did you mean 'parking'?
 
     Args:
         what: The fault, as a clause without a full stop ("unknown node 'parkin'").

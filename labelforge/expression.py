@@ -6,8 +6,8 @@
     {ignore: "no street concept"}            the same, with the reason that reports show
 
 Every expression compiles to a set of leaf numbers; two labels mean the same if and only if their sets are equal. This
-is equivalent to the set of nodes that the method speaks of: a classifier is silent on a node above or beside its
-children exactly when all of its children meet the node's leaves, or some of those leaves lie outside.
+is equivalent to the method's set of nodes: a classifier is silent on a node above or beside its children exactly when
+the node has leaves below each of its children, or leaves that lie outside.
 """
 
 from __future__ import annotations

@@ -10,8 +10,6 @@ from typing import Any
 
 from labelforge.errors import ConfigError
 
-__all__ = ["json_digest", "json_text", "write_atomically", "write_output"]
-
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
     """Write a local file so that its final name never holds half of it: temporary name beside it, fsync, rename.
@@ -38,6 +36,19 @@ def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
         partial.unlink(missing_ok=True)
         raise
     return target
+
+
+def check_output(target: str | os.PathLike[str]) -> None:
+    """Refuse a file that :func:`write_output` could not write, before the work that is to fill it; ``-`` is fine.
+
+    Raises:
+        ConfigError: Its folder does not exist, or it is a folder itself.
+    """
+    path = Path(target)
+    if str(target) != "-" and not path.parent.is_dir():
+        raise ConfigError("its folder does not exist", where=path, cure="Make the folder first.")
+    if path.is_dir():
+        raise ConfigError("is a folder", where=path, cure="Name a file in it.")
 
 
 def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:

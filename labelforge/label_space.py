@@ -66,6 +66,10 @@ class NativeLabel:
 class LabelSpace:
     """The native labels of one dataset release.
 
+        >>> import labelforge as lf
+        >>> lf.LabelSpace.load("cityscapes").by_name["road"]
+        NativeLabel(id=7, name='road', color=(128, 64, 128))
+
     Attributes:
         name: Name of the release, such as ``mapillary-vistas-1.2``.
         source: Where the table is published.

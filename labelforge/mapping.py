@@ -97,6 +97,11 @@ class LabelRow:
 class LabelMapping:
     """The label table of one dataset in one tree.
 
+        >>> import labelforge as lf
+        >>> mapping = lf.LabelMapping.load(lf.Taxonomy.load("iv2018"), "cityscapes")
+        >>> mapping.rows[mapping.row_of[7]].native_name, mapping.rows[mapping.row_of[7]].target.text
+        ('road', 'driveable except parking')
+
     Attributes:
         dataset: Name of the label space.
         supervision: What the dataset annotates.

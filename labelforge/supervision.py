@@ -62,11 +62,11 @@ class SupervisionTable:
     @classmethod
     def of(cls, table: TargetTable) -> SupervisionTable:
         """Read the signals from a hierarchical target table (:meth:`TargetTable.compile`)."""
-        signals = np.zeros((len(table.datasets), table.taxonomy.num_logits), np.uint8)
+        signals = np.zeros((len(table.datasets), table.layout.taxonomy.num_logits), np.uint8)
         for dataset, mapping in enumerate(table.mappings):
             rows = slice(table.offsets[dataset], table.offsets[dataset] + len(mapping.rows))
-            box = table.weak[rows]
-            for columns in table.slices:
+            box = table.from_box[rows]
+            for columns in table.layout.slices:
                 allowed = table.allowed[rows, columns]
                 alone = allowed.sum(1) == 1
                 signals[dataset, columns] = np.select(
@@ -74,7 +74,7 @@ class SupervisionTable:
                     [Signal.FROM_PIXELS, Signal.FROM_BOX, Signal.PARTIAL],
                     Signal.NOTHING,
                 )
-        return cls(table.taxonomy, table.datasets, signals)
+        return cls(table.layout.taxonomy, table.datasets, signals)
 
     @cached_property
     def of_node(self) -> tuple[tuple[Signal, ...], ...]:

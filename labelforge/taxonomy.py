@@ -90,6 +90,11 @@ class Classifier:
 class Taxonomy:
     """An immutable semantic tree.
 
+        >>> import labelforge as lf
+        >>> tree = lf.Taxonomy.load("iv2018")
+        >>> [child.name for child in tree.classifiers[2].children]
+        ['bicyclist', 'motorcyclist', 'other rider']
+
     Attributes:
         name: The tree's name.
         nodes: All nodes, depth first.
@@ -278,6 +283,11 @@ class Taxonomy:
         """Hex SHA-256 of all that decides targets and class ids: names, nesting, ids, mirrors, boxes; not colours."""
         content = [self.name, self.boxes, [[n.name, n.parent, n.class_id, n.mirror] for n in self.nodes]]
         return json_digest(content)
+
+    @property
+    def tag(self) -> str:
+        """The name with enough of the digest to tell two states of the tree apart."""
+        return f"{self.name} ({self.digest[:12]})"
 
 
 def shipped_folder() -> Path:

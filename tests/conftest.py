@@ -1,4 +1,4 @@
-"""Fixtures that every room of the test suite shares."""
+"""Fixtures that all parts of the test suite share."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,13 @@ import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
+from torch import nn
 
-from labelforge.errors import CheckpointError, TaxonomyError
+from labelforge.errors import CheckpointError, ConfigError, TaxonomyError
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
-from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
-from labelforge.trainer.data.datasets import compile_table
-
-__all__ = ["CHECKPOINTS", "Checkpoint", "find_checkpoint", "list_checkpoints", "save_checkpoint"]
 
 CHECKPOINTS = "checkpoints"
 """Folder of a run that holds them."""
@@ -81,6 +79,11 @@ class CheckpointFile(_Record):
 @dataclass(frozen=True)
 class Checkpoint:
     """An opened checkpoint; tensors are read when asked for.
+
+        >>> from labelforge.trainer import Checkpoint
+        >>> checkpoint = Checkpoint.open("runs/first/checkpoints/step-0000001")
+        >>> checkpoint.step, checkpoint.taxonomy.name, [mapping.dataset for mapping in checkpoint.mappings]
+        (1, 'iv2018', ['cityscapes', 'gtsdb'])
 
     Attributes:
         folder: Where it lies.
@@ -139,7 +142,7 @@ class Checkpoint:
         except TaxonomyError as fault:
             raise CheckpointError(f"its taxonomy: {fault.what}", where=self.folder / _ABOUT, cure=_LOST) from None
         if tree.digest != self.about.taxonomy_digest:
-            raise CheckpointError("its taxonomy was altered", where=self.folder / _ABOUT, cure=_LOST)
+            raise CheckpointError("its taxonomy was changed by hand", where=self.folder / _ABOUT, cure=_LOST)
         return tree
 
     @cached_property
@@ -148,16 +151,57 @@ class Checkpoint:
         return tuple(LabelMapping.from_records(self.taxonomy, d.dataset, d.labels) for d in self.about.datasets)
 
     @cached_property
-    def table(self) -> TargetTable:
-        """The target table it was trained with."""
-        return compile_table(self.config.model.head, self.taxonomy, self.mappings, self.config.loss.boxes)
+    def layout(self) -> LogitLayout:
+        """The layout of the network's logits."""
+        return LogitLayout.compile(self.taxonomy, self.mappings, self.config.model.head)
 
-    def table_for(self, mapping: LabelMapping) -> TargetTable:
-        """The network's final classes beside the label table of one dataset, which need not be one of the training's.
+    def check_same_run(self, config: TrainConfig, taxonomy: Taxonomy, mappings: Sequence[LabelMapping]) -> None:
+        """A run goes on with the network, the seed, the tree and the label tables that it was started with.
 
-        Only what relates final classes to native labels may be asked of it; its targets are those of the training.
+        Raises:
+            ConfigError: The network or the seed is another.
+            CheckpointError: The tree or the label tables are others.
         """
-        return replace(self.table, datasets=(mapping.dataset,), offsets=(0,), mappings=(mapping,))
+        for key in ("model", "seed"):
+            before, now = getattr(self.config, key), getattr(config, key)
+            if before != now:
+                raise ConfigError(
+                    f"the run was started with {key} {_short(before)}, not {_short(now)}",
+                    where=self.folder,
+                    cure=f"Leave {key} as it was, or start a new run.",
+                )
+        if self.taxonomy.digest != taxonomy.digest:
+            raise CheckpointError(
+                f"the run was started with taxonomy {self.taxonomy.tag}, the shards are of {taxonomy.tag}",
+                where=self.folder,
+                cure=f"Retarget the shards to {self.taxonomy.name} as it was, or start a new run.",
+            )
+        if [m.digest for m in self.mappings] != [m.digest for m in mappings]:
+            before = ", ".join(m.dataset for m in self.mappings)
+            raise CheckpointError(
+                f"the run was started with other datasets or label tables (datasets then: {before})",
+                where=self.folder,
+                cure="Give the same shards as before, or start a new run.",
+            )
+
+    def load_into(self, network: nn.Module, *, average: bool) -> None:
+        """Put the weights into a network.
+
+        Args:
+            network: The network that the configuration describes.
+            average: The moving average instead of the trained weights.
+
+        Raises:
+            CheckpointError: The file is garbled, or of another network.
+        """
+        try:
+            network.load_state_dict(self.weights(average=average))
+        except RuntimeError as fault:
+            raise CheckpointError(
+                f"its weights are of another network ({str(fault).splitlines()[-1].strip()})",
+                where=self.folder,
+                cure="Use the labelforge version that wrote it, and do not edit its checkpoint.json.",
+            ) from None
 
     def weights(self, *, average: bool) -> dict[str, torch.Tensor]:
         """Parameters and buffers of the network, on the CPU.
@@ -199,6 +243,10 @@ def list_checkpoints(run: str | os.PathLike[str]) -> list[Path]:
 def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
     """The checkpoint that a path means: a checkpoint's own folder, or the latest of a run.
 
+        >>> from labelforge.trainer import find_checkpoint
+        >>> find_checkpoint("runs/first").folder.name
+        'step-0000001'
+
     Raises:
         CheckpointError: There is none, or it is broken.
     """
@@ -217,7 +265,8 @@ def save_checkpoint(
     *,
     step: int,
     config: TrainConfig,
-    table: TargetTable,
+    taxonomy: Taxonomy,
+    mappings: Sequence[LabelMapping],
     samples: Sequence[int],
     weights: Tensors,
     average: Tensors,
@@ -230,8 +279,9 @@ def save_checkpoint(
         run: Folder of the run.
         step: Steps done.
         config: Configuration of the run.
-        table: Its target table.
-        samples: Number of samples of each dataset of the table.
+        taxonomy: Its tree.
+        mappings: Label tables of its datasets, in the order of the target table.
+        samples: Number of samples of each dataset.
         weights: Parameters and buffers of the network.
         average: Their moving average.
         state: Whatever else resuming needs.
@@ -253,11 +303,11 @@ def save_checkpoint(
             version=VERSION,
             step=step,
             config=config,
-            taxonomy=table.taxonomy.to_dict(),
-            taxonomy_digest=table.taxonomy.digest,
+            taxonomy=taxonomy.to_dict(),
+            taxonomy_digest=taxonomy.digest,
             datasets=tuple(
                 DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
-                for m, n in zip(table.mappings, samples, strict=True)
+                for m, n in zip(mappings, samples, strict=True)
             ),
             files=files,
         )
@@ -296,6 +346,12 @@ def _remove(folders: Iterable[Path]) -> None:
         doomed = folder.with_name(f".{folder.name}.doomed")  # no step-* folder is ever incomplete
         folder.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{key}={item}" for key, item in value.model_dump(exclude_defaults=True).items()) or "defaults"
+    return str(value)
 
 
 def _digest(file: Path) -> str:

@@ -17,19 +17,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from labelforge.errors import ConfigError
+from labelforge.logits import Head
 from labelforge.treefile import Boxes
 from labelforge.yamlfile import YamlFile
 
-__all__ = [
-    "DataConfig",
-    "EmaConfig",
-    "LossConfig",
-    "ModelConfig",
-    "OptimConfig",
-    "TrainConfig",
-    "describe_fields",
-    "load_config",
-]
+Gate = Literal["parent", "path", "none"]
+"""When a box trains a classifier: where its parent decides for it, where all classifiers above do, or always."""
+
+Normalisation = Literal["symmetric", "imagenet"]
+"""``symmetric``: to [-1, 1], as the paper does. ``imagenet``: by ImageNet's mean and deviation, as torchvision's
+ImageNet weights expect."""
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Arithmetic of a network; auto: bfloat16 on CUDA, else float32."""
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -40,7 +40,12 @@ class _Part(BaseModel):
 
 
 class ModelConfig(_Part):
-    """The network."""
+    """The network.
+
+    >>> from labelforge.trainer import ModelConfig
+    >>> ModelConfig(backbone="resnet18", output_stride=16).features
+    256
+    """
 
     backbone: str = Field(
         default="resnet50", description="resnet18, resnet34, resnet50, or one that another package adds."
@@ -48,7 +53,7 @@ class ModelConfig(_Part):
     output_stride: Literal[8, 16, 32] = Field(
         default=8, description="Input pixels per feature cell; 8 and 16 dilate instead."
     )
-    head: Literal["hierarchical", "flat-union", "flat-marginal"] = Field(
+    head: Head = Field(
         default="hierarchical",
         description="hierarchical: one classifier per inner node. flat-union: one softmax over every distinct meaning "
         "that a label names. flat-marginal: one softmax over the leaves, coarse labels as sums of probabilities.",
@@ -63,7 +68,7 @@ class ModelConfig(_Part):
         default=None,
         description="Backbone weights to start from: a file with torchvision's parameter names (.pth, .safetensors).",
     )
-    normalisation: Literal["auto", "symmetric", "imagenet"] = Field(
+    normalisation: Literal["auto", Normalisation] = Field(
         default="auto",
         description="symmetric: images to [-1, 1], as the paper does. imagenet: by ImageNet's mean and deviation. "
         "auto: imagenet where weights are given.",
@@ -136,13 +141,13 @@ class OptimConfig(_Part):
 class LossConfig(_Part):
     """The loss of the paper, one term per classifier."""
 
-    root: NonNegative = Field(default=1.0, description="Weight (lambda) of the root classifier.")
-    others: NonNegative = Field(default=0.1, description="Weight of every other classifier.")
+    root: NonNegative = Field(default=1.0, description="Weight of the root classifier's loss (the paper's lambda).")
+    others: NonNegative = Field(default=0.1, description="Weight of every other classifier's loss.")
     nodes: dict[str, NonNegative] = Field(
         default_factory=dict,
         description="Weights by node, e.g. {traffic sign/front: 0.2}; these win over the two above.",
     )
-    gate: Literal["parent", "path", "none"] = Field(
+    gate: Gate = Field(
         default="parent",
         description="Which box pixels count: those that the parent classifier (parent), or every classifier above "
         "(path), decides for the box's branch, or all (none).",
@@ -163,14 +168,19 @@ class EmaConfig(_Part):
 
 
 class TrainConfig(_Part):
-    """Everything that decides a run, besides the shards."""
+    """Everything that decides a run, besides the shards.
+
+    >>> from labelforge.trainer import TrainConfig
+    >>> TrainConfig(steps=1000, optim={"lr": 0.02}).model.backbone
+    'resnet50'
+    """
 
     seed: int = Field(
         default=0, ge=0, description="Seed of the initial weights, the order of samples and the augmentation."
     )
     steps: Positive = Field(default=150_000, description="Steps of the whole run.")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         default="auto", description="Arithmetic of the network: bfloat16 on CUDA, else float32."
     )
     taxonomy: str | None = Field(
@@ -189,11 +199,17 @@ class TrainConfig(_Part):
     ema: EmaConfig = Field(default_factory=EmaConfig, description="Average of the weights.")
 
 
-def load_config(path: str | os.PathLike[str] | None = None, settings: Sequence[str] = ()) -> TrainConfig:
+def load_config(
+    source: TrainConfig | str | os.PathLike[str] | None = None, settings: Sequence[str] = ()
+) -> TrainConfig:
     """Read a configuration file and lay single settings over it.
 
+        >>> from labelforge.trainer import load_config
+        >>> load_config(settings=["optim.lr=0.02", "data.crop=[256, 512]"]).data.crop
+        (256, 512)
+
     Args:
-        path: YAML file with any part of :class:`TrainConfig`, or None for the defaults.
+        source: YAML file with any part of :class:`TrainConfig`, or a configuration, or None for the defaults.
         settings: ``key=value`` texts with dotted keys (``optim.lr=0.02``); the value is YAML
             (``data.crop=[256, 512]``). A mapping as value is laid over what is there, key by key.
 
@@ -201,8 +217,10 @@ def load_config(path: str | os.PathLike[str] | None = None, settings: Sequence[s
         ConfigError: A fault in the file (with its line) or in a setting (with the setting).
     """
     base: dict[str, Any] = {}
-    if path is not None:
-        file = YamlFile.load(path, ConfigError)
+    if isinstance(source, TrainConfig):
+        base = source.model_dump(mode="json")
+    elif source is not None:
+        file = YamlFile.load(source, ConfigError)
         file = file if file.data is not None else replace(file, data={})
         file.validate(TrainConfig)
         base = file.data

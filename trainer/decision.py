@@ -12,75 +12,82 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from labelforge.trainer.tables import TableTensors
-
-__all__ = ["Decision", "decide", "decide_with_confidence", "winning_child"]
+from labelforge.logits import LogitLayout
+from labelforge.trainer.tables import LayoutTensors
 
 
 class Decision(NamedTuple):
     """What :func:`decide_with_confidence` returns."""
 
-    outcome: Tensor
-    """(N, H, W) int64: final class per pixel."""
+    classes: Tensor
+    """(N, H, W) int64: class per pixel."""
     confidence: Tensor
     """(N, H, W) float32 in (0, 1]: product of the softmax probabilities of the winners on the way down."""
 
 
-def winning_child(logits_nchw: Tensor, table: TableTensors, classifier: int) -> Tensor:
-    """Argmax of one classifier; of equal logits the first child wins.
+def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
+    """Decide each pixel for one class.
+
+        >>> import torch, labelforge as lf
+        >>> from labelforge.trainer import TableTensors, decide
+        >>> table = lf.TargetTable.compile(lf.Taxonomy.load("iv2018"), [])
+        >>> classes = decide(torch.randn(1, 111, 20, 30), TableTensors.of(table))
+        >>> classes.shape, table.layout.class_names[int(classes[0, 0, 0])] in table.layout.class_names
+        (torch.Size([1, 20, 30]), True)
 
     Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers.
-        table: The table the logits are laid out by.
-        classifier: Which one.
+        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype; of equal logits the first child wins.
+        tensors: Their layout, or the target table of the training, on the same device.
 
     Returns:
-        (N, H, W) int64: child index within the classifier.
+        (N, H, W) int64: index into ``LogitLayout.classes``.
     """
-    # Not argmax: max().indices is the same and several times faster on the CPU.
-    return logits_nchw[:, table.slices[classifier]].max(dim=1).indices
+    layout = tensors.layout
+    column = _winner(logits_nchw, layout, 0)
+    for j in range(1, layout.num_classifiers):
+        column = torch.where(column == _owning_column(layout, j), _winner(logits_nchw, layout, j), column)
+    return tensors.class_of[column]
 
 
-def decide(logits_nchw: Tensor, table: TableTensors) -> Tensor:
-    """Decide each pixel for one final class.
-
-    Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
-        table: The table the logits are laid out by, on the same device.
-
-    Returns:
-        (N, H, W) int64: index into ``TargetTable.outcomes``.
-    """
-    column = winning_child(logits_nchw, table, 0)
-    for j in range(1, table.num_classifiers):
-        winner = winning_child(logits_nchw, table, j) + table.slices[j].start
-        column = torch.where(column == _owning_column(table, j), winner, column)
-    return table.outcome[column]
-
-
-def decide_with_confidence(logits_nchw: Tensor, table: TableTensors) -> Decision:
+def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors) -> Decision:
     """Decide as :func:`decide` does, and say how sure the classifiers on the way were.
 
+        >>> import torch, labelforge as lf
+        >>> from labelforge.trainer import TableTensors, decide_with_confidence
+        >>> table = lf.TargetTable.compile(lf.Taxonomy.load("iv2018"), [])
+        >>> decision = decide_with_confidence(torch.zeros(1, 111, 1, 1), TableTensors.of(table))
+        >>> table.layout.class_names[int(decision.classes)], round(1 / float(decision.confidence))
+        ('bird', 53)
+
     Args:
         logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
-        table: The table the logits are laid out by, on the same device.
+        tensors: Their layout, or the target table of the training, on the same device.
     """
-    column, confidence = _winner_and_probability(logits_nchw, table, 0)
-    for j in range(1, table.num_classifiers):
-        here = column == _owning_column(table, j)
-        winner, probability = _winner_and_probability(logits_nchw, table, j)
+    layout = tensors.layout
+    column, confidence = _winner_and_probability(logits_nchw, layout, 0)
+    for j in range(1, layout.num_classifiers):
+        here = column == _owning_column(layout, j)
+        winner, probability = _winner_and_probability(logits_nchw, layout, j)
         column = torch.where(here, winner, column)
         confidence = torch.where(here, confidence * probability, confidence)
-    return Decision(table.outcome[column], confidence)
+    return Decision(tensors.class_of[column], confidence)
 
 
-def _owning_column(table: TableTensors, classifier: int) -> int:
-    above: slice[int, int, None] = table.slices[table.parent[classifier]]
-    return above.start + table.branch[classifier]
+def _owning_column(layout: LogitLayout, classifier: int) -> int:
+    """The column of the child that owns a classifier."""
+    first: int = layout.slices[layout.parent[classifier]].start
+    return first + layout.branch[classifier]
 
 
-def _winner_and_probability(logits_nchw: Tensor, table: TableTensors, classifier: int) -> tuple[Tensor, Tensor]:
-    part = table.slices[classifier]
-    logits = logits_nchw[:, part].float()
+def _winner(logits_nchw: Tensor, layout: LogitLayout, classifier: int) -> Tensor:
+    """(N, H, W) int64: column of the classifier's highest logit."""
+    columns: slice[int, int, None] = layout.slices[classifier]
+    # Not argmax: max().indices is the same and several times faster on the CPU.
+    return logits_nchw[:, columns].max(dim=1).indices + columns.start
+
+
+def _winner_and_probability(logits_nchw: Tensor, layout: LogitLayout, classifier: int) -> tuple[Tensor, Tensor]:
+    columns = layout.slices[classifier]
+    logits = logits_nchw[:, columns].float()
     best, winner = logits.max(dim=1)
-    return winner + part.start, (best - logits.logsumexp(dim=1)).exp()
+    return winner + columns.start, (best - logits.logsumexp(dim=1)).exp()

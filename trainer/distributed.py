@@ -3,21 +3,27 @@
 Every process builds the same network and draws its own samples; gradients are averaged by DistributedDataParallel, and
 the loss takes its means over the pixels of all processes. Only the first process writes. Without torchrun's environment
 variables there is one process, and nothing here does anything.
+
+A run is stopped from outside by a signal: a scheduler that takes a machine back sends SIGTERM, a person presses Ctrl-C
+(SIGINT). The first one asks the training loop to save and return, the second one kills.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import torch
 import torch.distributed as dist
 
-from labelforge.errors import ConfigError
+from labelforge.trainer.devices import resolve_device
 
-__all__ = ["Processes", "join_processes", "resolve_device"]
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -78,23 +84,36 @@ def join_processes(device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device that a name means; ``auto`` is CUDA where there is one.
+@dataclass
+class StopRequest:
+    """Whether, and by which signal, the run was asked to stop."""
 
-    Raises:
-        ConfigError: It is unknown or not on this machine.
+    signal: signal.Signals | None = None
+
+
+@contextmanager
+def listen_for_stop() -> Iterator[StopRequest]:
+    """Take note of SIGTERM and SIGINT instead of dying of them; outside the main thread this does nothing.
+
+    After the first signal the handlers from before are back in place, so a second one acts as ever.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        request.signal = signal.Signals(number)
+        restore()
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, note)
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device: unknown device {name!r}", cure="Use auto, cpu, cuda or cuda:N.") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise ConfigError(
-            f"device: {name} is not on this machine ({found} CUDA devices found)", cure="Use auto or cpu."
-        )
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device: {name!r} is not supported", cure="Use auto, cpu, cuda or cuda:N.")
-    return device
+        yield request
+    finally:
+        restore()

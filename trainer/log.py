@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +25,6 @@ from labelforge.trainer.loss import LossOutput
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["LogLine", "LossWindow", "MetricsLog", "WindowMeans", "read_log"]
-
 LOG_NAME = "metrics.jsonl"
 
 
@@ -35,7 +35,7 @@ class LogLine:
     Attributes:
         step: Steps done.
         loss: Total loss.
-        losses: Loss per classifier, before its lambda.
+        losses: Loss per classifier, before its weight.
         gate: Per classifier that boxes train, the share of box pixels that passed the gate.
         lr: Learning rate of the last step.
         images_per_s: Crops per second.
@@ -62,6 +62,15 @@ class WindowMeans:
     gate: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Speed over a window of steps; the last three attributes of a :class:`LogLine`."""
+
+    images_per_s: float
+    data_wait: float
+    seconds: float
+
+
 class LossWindow:
     """Losses of the steps since the last look, kept on the device.
 
@@ -75,9 +84,6 @@ class LossWindow:
         self._keys: list[tuple[int, tuple[str, ...]]] = []
         self._finished: list[torch.Tensor] = []
 
-    def __len__(self) -> int:
-        return len(self._rows) + len(self._finished)
-
     def add(self, step: int, loss: LossOutput, keys: tuple[str, ...]) -> None:
         """Take down one step; nothing waits for the device.
 
@@ -86,7 +92,7 @@ class LossWindow:
             loss: Its loss.
             keys: Samples of its batch.
         """
-        parts = (loss.total.detach()[None], loss.per_classifier, loss.weak_pixels, loss.box_pixels)
+        parts = (loss.total.detach()[None], loss.per_classifier, loss.passed_pixels, loss.box_pixels)
         self._rows.append(torch.cat([part.double() for part in parts]))
         self._keys.append((step, keys))
 
@@ -120,10 +126,46 @@ class LossWindow:
         losses, passed, boxes = rows[:, 1:].view(len(rows), 3, len(self._names)).unbind(1)
         shares = zip(self._names, passed.sum(0).tolist(), boxes.sum(0).tolist(), strict=True)
         return WindowMeans(
-            float(rows[:, 0].mean()),
-            dict(zip(self._names, losses.mean(0).tolist(), strict=True)),
-            {name: weak / total for name, weak, total in shares if total},
+            loss=float(rows[:, 0].mean()),
+            losses=dict(zip(self._names, losses.mean(0).tolist(), strict=True)),
+            gate={name: part / total for name, part, total in shares if total},
         )
+
+
+class Clock:
+    """Speed and waiting between two lines of the log.
+
+    Args:
+        images: Images per step, over all processes.
+        seconds: Training time before this process started.
+    """
+
+    def __init__(self, images: int, seconds: float) -> None:
+        self._images = images
+        self._seconds = seconds
+        self._steps = 0
+        self._waited = 0.0
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time inside counts as waiting for data."""
+        start = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - start
+
+    def step(self) -> None:
+        """A step is done."""
+        self._steps += 1
+
+    def take(self) -> Speed:
+        """What was measured since the last take."""
+        now = time.perf_counter()
+        span = now - self._since
+        self._seconds += span
+        speed = Speed(self._steps * self._images / span, self._waited / span, self._seconds)
+        self._steps, self._waited, self._since = 0, 0.0, now
+        return speed
 
 
 class MetricsLog:
@@ -132,13 +174,20 @@ class MetricsLog:
     Args:
         run: Folder of the run.
         step: Step that the run goes on from; later lines, of a run that stopped without a checkpoint, are dropped.
+        write: Whether to write at all; of several processes one does.
+
+    Attributes:
+        seconds: Training time of the run before ``step``.
     """
 
-    def __init__(self, run: Path, step: int) -> None:
+    def __init__(self, run: Path, step: int, *, write: bool = True) -> None:
         self._path = run / LOG_NAME
+        self._write = write
         self._board: SummaryWriter | None = None
         kept = [line for line in read_log(run) if line.step <= step]
         self.seconds = kept[-1].seconds if kept else 0.0
+        if not write:
+            return
         write_atomically(self._path, "".join(_dump(line) for line in kept))
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
@@ -147,6 +196,8 @@ class MetricsLog:
 
     def write(self, line: LogLine) -> None:
         """Append a line."""
+        if not self._write:
+            return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_dump(line))
         if self._board is not None:

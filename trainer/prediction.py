@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import glob
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,15 +20,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from labelforge.errors import ConfigError, DatasetError
-from labelforge.files import write_atomically
+from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
+from labelforge.files import json_text, write_atomically
+from labelforge.label_space import LabelSpace
+from labelforge.mapping import LabelMapping
 from labelforge.report import Column, Page, Swatch, Table, Text
-from labelforge.trainer.id_maps import IdLegend, legend_for
+from labelforge.taxonomy import Taxonomy
+from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.id_maps import TREE, IdLegend
+from labelforge.trainer.images import read_image
 from labelforge.trainer.segmenter import Segmenter
-
-__all__ = ["IMAGE_SUFFIXES", "Prediction", "find_images", "output_names", "predict", "read_image"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Files that are taken for images when a folder is given."""
@@ -60,12 +62,17 @@ def predict(
     images: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
-    label_space: str = "tree",
+    label_space: str = TREE,
     device: str = "auto",
     short_side: int | None = None,
     progress: PredictProgress | None = None,
 ) -> list[Prediction]:
     """Segment images and write id maps, overlays and a legend.
+
+        >>> from labelforge.trainer import predict
+        >>> [prediction] = predict("runs/first", ["photos/street.png"], "predictions", label_space="cityscapes")
+        >>> prediction.ids.name
+        'street.ids.png'
 
     Args:
         run: Folder of a run (its latest checkpoint), of one checkpoint, or a loaded network.
@@ -86,7 +93,7 @@ def predict(
     """
     files = find_images(images)
     segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run, device, short_side)
-    legend = legend_for(segmenter.checkpoint, label_space)
+    legend = find_legend(segmenter, label_space)
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,14 +104,53 @@ def predict(
     written = []
     for file, name in zip(files, output_names(files), strict=True):
         image = read_image(file)
-        outcome = segmenter.decide(image).cpu().numpy()
+        classes = segmenter.decide(image).cpu().numpy()
         prediction = Prediction(file, folder / f"{name}.ids.png", folder / f"{name}.overlay.png")
-        _write_png(prediction.ids, legend.id_of[outcome])
-        _write_png(prediction.overlay, overlay(image, outcome, legend))
+        _write_png(prediction.ids, legend.id_of[classes])
+        _write_png(prediction.overlay, overlay(image, classes, legend))
         written.append(prediction)
         if progress is not None:
             progress(len(written), len(files))
     return written
+
+
+def find_legend(segmenter: Segmenter, label_space: str) -> IdLegend:
+    """The ids and colours of predictions in a label space.
+
+    Args:
+        segmenter: The network.
+        label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
+
+    Raises:
+        ConfigError: The network's checkpoint does not know the label space.
+    """
+    if label_space == TREE:
+        return IdLegend.of_tree(segmenter.layout)
+    mapping = _find_mapping(segmenter.checkpoint, label_space)
+    try:
+        colors = {label.id: label.color for label in LabelSpace.load(mapping.dataset).labels if label.color}
+    except TaxonomyError:  # a label space of the user's own, known from the training's label table alone
+        colors = {}
+    return IdLegend.of_labels(segmenter.layout, mapping, colors)
+
+
+def _find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:
+    known = {mapping.dataset: mapping for mapping in checkpoint.mappings}
+    if label_space in known:
+        return known[label_space]
+    tree = checkpoint.taxonomy
+    names = {TREE, *known}
+    if tree.name in Taxonomy.shipped():
+        shipped = Taxonomy.load(tree.name)
+        if shipped.digest == tree.digest:
+            names |= set(LabelMapping.available(shipped))
+            if label_space in names:
+                return LabelMapping.load(shipped, label_space)
+    raise ConfigError(
+        f"the checkpoint knows no label space {label_space!r}",
+        where=checkpoint.folder,
+        cure=did_you_mean(label_space, names),
+    )
 
 
 def find_images(images: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -153,41 +199,19 @@ def output_names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def read_image(file: Path) -> npt.NDArray[np.uint8]:
-    """Read an image as RGB.
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Raises:
-        DatasetError: It is missing, broken, or holds more than 8 bits per channel.
-    """
-    try:
-        with Image.open(file) as picture:
-            if picture.mode.startswith(("I", "F")):
-                raise DatasetError(
-                    f"an image of mode {picture.mode}", where=file, cure="Save it with 8 bits per channel."
-                )
-            return np.asarray(picture.convert("RGB"))
-    except UnidentifiedImageError:
-        raise DatasetError("not an image", where=file, cure="Leave the file out.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
-        raise DatasetError(f"cannot be read ({fault})", where=file, cure="Copy it again, or leave it out.") from None
-
-
-def overlay(image: npt.NDArray[np.uint8], outcome: npt.NDArray[np.int64], legend: IdLegend) -> npt.NDArray[np.uint8]:
+def overlay(image: npt.NDArray[np.uint8], classes: npt.NDArray[np.int64], legend: IdLegend) -> npt.NDArray[np.uint8]:
     """The image under the colours of its ids; pixels without a fitting label stay as they are.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        outcome: (H, W) final classes.
+        classes: (H, W) int64, as the network decided.
         legend: Their ids and colours.
 
     Returns:
         (H, W, 3) uint8.
     """
-    mixed = (image * (1 - _OPACITY) + legend.color_of[outcome] * _OPACITY).round().astype(np.uint8)
-    fits = legend.id_of[outcome] != legend.none
+    mixed = (image * (1 - _OPACITY) + legend.color_of[classes] * _OPACITY).round().astype(np.uint8)
+    fits = legend.id_of[classes] != legend.none
     return np.where(fits[..., None], mixed, image)
 
 
@@ -207,7 +231,7 @@ def _write_legend(folder: Path, legend: IdLegend, segmenter: Segmenter) -> None:
         "none": legend.none,
         "classes": [asdict(entry) for entry in legend.entries],
     }
-    write_atomically(folder / "classes.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / "classes.json", json_text(content))
     rows = tuple((entry.id, Swatch(entry.name, entry.color)) for entry in legend.entries)
     table = Table((Column("id", numeric=True), Column("class")), rows, "Values of the *.ids.png files")
     note = Text(f"The value {legend.none} stands where no label of {legend.label_space} fits the decided class.")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.text import Text
 
+from labelforge.console import bar_columns
 from labelforge.trainer.log import LogLine
-
-__all__ = ["ConsoleProgress", "TrainProgress", "clock"]
 
 
 class TrainProgress(Protocol):
     """What :func:`labelforge.trainer.train` tells about a run."""
 
-    def begin(self, first: int, steps: int) -> None:
-        """The run starts after step ``first`` of ``steps``."""
+    def following(self, first: int, steps: int) -> AbstractContextManager[None]:
+        """Follow a run that starts after step ``first`` of ``steps``, until it ends for whatever reason."""
 
     def advance(self, step: int) -> None:
         """A step is done."""
@@ -25,15 +26,27 @@ class TrainProgress(Protocol):
     def log(self, line: LogLine) -> None:
         """A line was written to the log."""
 
-    def say(self, text: str) -> None:
-        """Something a person should know, as a sentence."""
 
-    def end(self) -> None:
-        """The run is over, whatever the reason."""
+class NoProgress:
+    """Tells nobody."""
+
+    def following(self, first: int, steps: int) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def advance(self, step: int) -> None:
+        """Do nothing."""
+
+    def log(self, line: LogLine) -> None:
+        """Do nothing."""
 
 
 class ConsoleProgress:
     """Progress on a rich console.
+
+        >>> from labelforge.trainer import ConsoleProgress, train
+        >>> progress = ConsoleProgress("first")
+        >>> result = train(["shards/gtsdb-train"], "runs/first", resume=True, progress=progress)  # doctest: +SKIP
 
     Args:
         title: Names the run where several follow each other.
@@ -46,33 +59,35 @@ class ConsoleProgress:
         self._steps = 0
         self._bar = _Bar(self._console) if self._console.is_terminal else None
 
-    def begin(self, first: int, steps: int) -> None:
-        """See :class:`TrainProgress`."""
+    @contextmanager
+    def following(self, first: int, steps: int) -> Iterator[None]:
+        """Show the bar while the run goes on; say it where the run was there before."""
         self._steps = steps
-        if self._bar is not None:
-            self._bar.start_at(self._title, first, steps)
+        if first:
+            self._say(f"{self._title}: going on from step {first}")
+        if self._bar is None:
+            yield
+            return
+        self._bar.start_at(self._title, first, steps)
+        try:
+            yield
+        finally:
+            self._bar.stop()
 
     def advance(self, step: int) -> None:
-        """See :class:`TrainProgress`."""
+        """Move the bar."""
         if self._bar is not None:
             self._bar.move(step)
 
     def log(self, line: LogLine) -> None:
-        """See :class:`TrainProgress`."""
+        """Show the losses under the bar, or print them where there is none."""
         if self._bar is not None:
             self._bar.show(line)
         else:
-            text = f"{self._title} {_plain(line, self._steps)}"
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._say(f"{self._title} {_plain(line, self._steps)}")
 
-    def say(self, text: str) -> None:
-        """See :class:`TrainProgress`."""
-        self._console.print(f"{self._title}: {text}", highlight=False, markup=False, soft_wrap=True)
-
-    def end(self) -> None:
-        """See :class:`TrainProgress`."""
-        if self._bar is not None:
-            self._bar.stop()
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class _Bar(Progress):
@@ -80,18 +95,11 @@ class _Bar(Progress):
 
     def __init__(self, console: Console) -> None:
         self._details = Text()  # before Progress starts, which renders at once
-        super().__init__(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=console,
-        )
-        self._task = self.add_task("", speed="")
+        super().__init__(*bar_columns(), console=console)
+        self._task = self.add_task("")
 
     def start_at(self, title: str, first: int, steps: int) -> None:
-        self.reset(self._task, description=title, total=steps, completed=first, speed="")
+        self.reset(self._task, description=title, total=steps, completed=first)
         self.start()
 
     def move(self, step: int) -> None:
@@ -99,7 +107,7 @@ class _Bar(Progress):
 
     def show(self, line: LogLine) -> None:
         waiting = f", {line.data_wait:.0%} waiting for data" if line.data_wait >= 0.1 else ""
-        self.update(self._task, speed=f"{line.images_per_s:.1f} images/s{waiting}")
+        self.update(self._task, note=f"{line.images_per_s:.1f} images/s{waiting}")
         self._details = Text(_losses(line), style="dim")
 
     def get_renderables(self) -> list[RenderableType]:

@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from labelforge.logits import LogitLayout
 from labelforge.report import Column, Facts, LineChart, Page, Series, Table
-from labelforge.targets import TargetTable
 from labelforge.trainer.config import TrainConfig, describe_fields
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
 
-__all__ = ["write_report"]
 
-
-def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Sequence[LogLine], step: int) -> None:
+def write_report(
+    path: Path, config: TrainConfig, datasets: Sequence[str], layout: LogitLayout, log: Sequence[LogLine], step: int
+) -> None:
     """Write the page.
 
     Args:
         path: The file.
         config: Configuration of the run.
-        table: Its target table.
+        datasets: Names of its datasets.
+        layout: Its classifiers and classes.
         log: Its log.
         step: Steps done.
     """
     state = "finished" if step == config.steps else f"stopped after {step:,} of {config.steps:,} steps"
-    page = Page("Training run", f"{config.model.head} head on {', '.join(table.datasets)}; {state}")
-    page = page.add("Run", Facts(_facts(config, table, log, step)))
+    page = Page("Training run", f"{config.model.head} head on {', '.join(datasets)}; {state}")
+    page = page.add("Run", Facts(_facts(config, datasets, layout, log, step)))
     if log:
         page = page.add("Loss", *_loss_charts(log))
         page = page.add("Schedule and speed", *_speed_charts(log))
@@ -34,15 +35,15 @@ def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Seque
 
 
 def _facts(
-    config: TrainConfig, table: TargetTable, log: Sequence[LogLine], step: int
+    config: TrainConfig, datasets: Sequence[str], layout: LogitLayout, log: Sequence[LogLine], step: int
 ) -> tuple[tuple[str, str | int | float], ...]:
     return (
         ("Steps", step),
-        ("Taxonomy", table.taxonomy.name),
-        ("Datasets", ", ".join(table.datasets)),
+        ("Taxonomy", layout.taxonomy.name),
+        ("Datasets", ", ".join(datasets)),
         ("Network", f"{config.model.backbone}, output stride {config.model.output_stride}"),
-        ("Classifiers", len(table.slices)),
-        ("Final classes", len(table.outcomes)),
+        ("Classifiers", layout.num_classifiers),
+        ("Classes", len(layout.classes)),
         ("Last loss", round(log[-1].loss, 4) if log else "none"),
         ("Training time", clock(log[-1].seconds if log else 0)),
     )

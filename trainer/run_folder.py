@@ -9,9 +9,9 @@ RUN/report.html         curves, written when the run ends or is stopped
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,45 @@ import yaml
 
 import labelforge
 from labelforge.errors import ConfigError
-from labelforge.files import write_atomically
-from labelforge.trainer.checkpoint import CHECKPOINTS
+from labelforge.files import json_text, write_atomically
+from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
-
-__all__ = ["CONFIG_NAME", "check_folder", "describe_environment", "write_description"]
 
 CONFIG_NAME = "config.yaml"
 
 _PACKAGES = ("torch", "numpy", "pillow", "pydantic", "safetensors", "tensorboard")
 
 
-def check_folder(out: str | os.PathLike[str], *, resume: bool) -> Path:
-    """The folder of a run, if it may be used so.
+@dataclass(frozen=True)
+class RunStart:
+    """Where a run begins.
+
+    Attributes:
+        folder: Its folder.
+        config_file: The configuration of the run that goes on; None for a new one.
+        checkpoint: What it goes on from; None for a run that starts from its first step.
+    """
+
+    folder: Path
+    config_file: Path | None = None
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def step(self) -> int:
+        """Steps done before."""
+        return 0 if self.checkpoint is None else self.checkpoint.step
+
+
+def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
+    """Decide where a run begins. Nothing is written.
+
+    Args:
+        out: Folder of the run.
+        resume: Go on with the run in it, from its latest checkpoint (from the start if it has none).
 
     Raises:
         ConfigError: A new run is to go where one is, or none is where one is to be resumed.
+        CheckpointError: The latest checkpoint is broken.
     """
     folder = Path(out)
     holds_run = (folder / CONFIG_NAME).is_file() or (folder / CHECKPOINTS).is_dir()
@@ -45,9 +68,12 @@ def check_folder(out: str | os.PathLike[str], *, resume: bool) -> Path:
     if holds_run and not resume:
         cure = "Add --resume to go on with it, or name another folder."
         raise ConfigError("this folder holds a run already", where=folder, cure=cure)
-    if resume and not holds_run:
+    if not resume:
+        return RunStart(folder)
+    if not holds_run:
         raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or leave --resume out.")
-    return folder
+    checkpoint = find_checkpoint(folder) if list_checkpoints(folder) else None
+    return RunStart(folder, folder / CONFIG_NAME, checkpoint)
 
 
 def write_description(folder: Path, config: TrainConfig, device: torch.device) -> None:
@@ -56,11 +82,10 @@ def write_description(folder: Path, config: TrainConfig, device: torch.device) -
     Raises:
         ConfigError: The folder cannot be written to.
     """
-    environment = json.dumps(describe_environment(device), indent=1) + "\n"
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "environment.json", environment)
+        write_atomically(folder / "environment.json", json_text(describe_environment(device)))
         write_atomically(folder / CONFIG_NAME, text)
     except OSError as fault:
         cure = "Name a folder that you may write to."

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
-from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data.augment import fit_scale, resize
 from labelforge.trainer.decision import decide
-from labelforge.trainer.distributed import resolve_device
-from labelforge.trainer.learner import load_weights, network_for, wants_bfloat16
-from labelforge.trainer.tables import TableTensors
-
-__all__ = ["Segmenter", "decide_upsampled", "network_size"]
+from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
+from labelforge.trainer.images import Pixels, network_size, resize
+from labelforge.trainer.models.network import build_network
+from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
 """Upsampled logits held at a time: 64 MiB in float32."""
@@ -31,6 +26,13 @@ _BAND_VALUES = 1 << 24
 class Segmenter:
     """A network with the weights of a checkpoint, in evaluation mode.
 
+        >>> import numpy as np
+        >>> from labelforge.trainer import Segmenter
+        >>> segmenter = Segmenter.load("runs/first", device="cpu")
+        >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
+        >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names
+        (torch.Size([48, 64]), True)
+
     Args:
         checkpoint: The checkpoint; its moving average is used.
         device: auto, cpu, cuda or cuda:N.
@@ -38,6 +40,7 @@ class Segmenter:
 
     Attributes:
         checkpoint: The checkpoint.
+        layout: What the decisions mean.
         device: Where it computes.
 
     Raises:
@@ -47,13 +50,14 @@ class Segmenter:
 
     def __init__(self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None) -> None:
         self.checkpoint = checkpoint
+        self.layout = checkpoint.layout
         self.device = resolve_device(device)
         self._short_side = short_side
-        network = network_for(checkpoint.table, checkpoint.config.model, pretrained=False)
-        load_weights(network, checkpoint.weights(average=True), checkpoint)
+        network = build_network(self.layout.sizes, checkpoint.config.model, pretrained=False)
+        checkpoint.load_into(network, average=True)
         self._network = network.to(self.device).eval()
-        self._table = TableTensors.of(checkpoint.table, self.device)
-        self._half = wants_bfloat16(checkpoint.config, self.device)
+        self._tensors = LayoutTensors.of_layout(self.layout, self.device)
+        self._dtype = resolve_precision(checkpoint.config.precision, self.device)
 
     @classmethod
     def load(cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None) -> Segmenter:
@@ -61,50 +65,35 @@ class Segmenter:
         return cls(find_checkpoint(run), device, short_side)
 
     @torch.inference_mode()
-    def decide(self, image: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def decide(self, image: Pixels) -> torch.Tensor:
         """Decide every pixel of an image.
 
         Args:
             image: (H, W, 3) uint8 RGB.
 
         Returns:
-            (H, W) int64 index into ``checkpoint.table.outcomes``, on the segmenter's device.
+            (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
         size = (image.shape[0], image.shape[1])
         scaled = resize(image, network_size(size, self.checkpoint.config.data, self._short_side))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+        with autocast(self.device, self._dtype):
             logits = self._network(pixels)
-        return decide_upsampled(logits.float(), self._table, size)[0]
+        return decide_upsampled(logits.float(), self._tensors, size)[0]
 
 
-def network_size(size: tuple[int, int], config: DataConfig, short_side: int | None = None) -> tuple[int, int]:
-    """Height and width at which the network sees an image of a given size.
-
-    Args:
-        size: Height and width of the image.
-        config: How images were scaled in training.
-        short_side: Wanted length of the shorter side; None: as in training, at random scale 1.
-    """
-    if short_side is not None:
-        scale = short_side / min(size)
-    else:
-        scale = fit_scale(size, config.crop) if config.resize == "fit" else 1.0
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def decide_upsampled(logits_nchw: torch.Tensor, table: TableTensors, size: tuple[int, int]) -> torch.Tensor:
+def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> torch.Tensor:
     """Upsample logits bilinearly and decide, a band of rows at a time.
 
-    The same decisions as ``decide(upsample(logits, size), table)``, up to rounding.
+    The same decisions as ``decide(upsample(logits, size), tensors)``, up to rounding.
 
     Args:
         logits_nchw: (N, C, h, w) float32 logits at the network's stride.
-        table: The table they are laid out by.
+        tensors: Their layout, on the same device.
         size: Height H and width W of the decision.
 
     Returns:
-        (N, H, W) int64 final classes.
+        (N, H, W) int64 index into ``LogitLayout.classes``.
     """
     batch, channels, low_height, _ = logits_nchw.shape
     height, width = size
@@ -121,5 +110,5 @@ def decide_upsampled(logits_nchw: torch.Tensor, table: TableTensors, size: tuple
         rows = slice(top, min(top + band, height))
         stretched = torch.lerp(logits_nchw[:, :, above[rows]], logits_nchw[:, :, below[rows]], weight[:, :, rows])
         fine = F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
-        decided.append(decide(fine, table))
+        decided.append(decide(fine, tensors))
     return torch.cat(decided, dim=1)

@@ -1,46 +1,40 @@
-"""The training loop.
+"""Training: from shards to a checkpoint, in one place and from top to bottom.
 
-:func:`train` checks everything that can be wrong before it writes anything, then repeats: fetch a batch, learn from it,
-and at the appointed steps write a line of the log or a checkpoint. It ends after the last step, or after the step in
-which SIGTERM or SIGINT arrived; either way with a checkpoint from which ``resume`` goes on exactly.
+:func:`train` checks everything that can be wrong before it writes anything. A :class:`Trainer` then repeats, step by
+step: load a batch, learn from it, and at the appointed steps write a line of the log or a checkpoint. It ends after the
+last step, or after the step in which SIGTERM or SIGINT arrived; either way with a checkpoint from which ``resume`` goes
+on exactly. Validation during training belongs between the log and the checkpoint, in :meth:`Trainer.fit`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from labelforge.errors import CheckpointError, ConfigError
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints, save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from labelforge.trainer.config import TrainConfig, load_config
-from labelforge.trainer.data.batches import BatchPlan, iterate_batches
-from labelforge.trainer.data.datasets import (
-    Source,
-    batch_counts,
-    check_taxonomy,
-    compile_table,
-    group_sources,
-    open_shards,
-    tag,
-)
-from labelforge.trainer.distributed import Processes, join_processes
-from labelforge.trainer.learner import Learner
-from labelforge.trainer.log import LogLine, LossWindow, MetricsLog, read_log
-from labelforge.trainer.progress import TrainProgress
+from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
+from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
+from labelforge.trainer.devices import autocast, resolve_precision
+from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
+from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
+from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
+from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
+from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.report import write_report
-from labelforge.trainer.run_folder import CONFIG_NAME, check_folder, write_description
-from labelforge.trainer.stopping import listen_for_stop
-
-__all__ = ["RunResult", "train"]
+from labelforge.trainer.run_folder import RunStart, open_run, write_description
+from labelforge.trainer.tables import TableTensors
 
 
 @dataclass(frozen=True)
@@ -65,17 +59,25 @@ class RunResult:
 def train(
     shards: Sequence[str | os.PathLike[str] | ShardReader],
     out: str | os.PathLike[str],
-    config: TrainConfig | None = None,
+    config: TrainConfig | str | os.PathLike[str] | None = None,
     *,
+    settings: Sequence[str] = (),
     resume: bool = False,
     progress: TrainProgress | None = None,
 ) -> RunResult:
     """Train a network on shards of one or more datasets.
 
+        >>> from labelforge.trainer import train
+        >>> small = ["steps=1", "model.backbone=resnet18", "data.crop=[64,96]", "data.workers=0"]
+        >>> result = train(["shards/cityscapes-train", "shards/gtsdb-train"], "runs/first", settings=small)
+        >>> result.step, result.checkpoint.name
+        (1, 'step-0000001')
+
     Args:
         shards: Shard sets, all made for one taxonomy.
         out: Folder of the run; new, unless it is resumed.
-        config: Configuration; default that of the run when resuming, else the paper's.
+        config: Configuration, or its YAML file; default that of the run when resuming, else the paper's.
+        settings: ``key=value`` texts that are laid over it (:func:`load_config`).
         resume: Go on with the run in ``out`` from its latest checkpoint (from the start if it has none).
         progress: Is told how it goes.
 
@@ -85,181 +87,174 @@ def train(
         CheckpointError: The checkpoint to resume from is broken or of another run.
         LabelforgeError: The loss became infinite or not a number.
     """
-    folder = check_folder(out, resume=resume)
-    if config is None:
-        config = load_config(folder / CONFIG_NAME) if resume else TrainConfig()
+    start = open_run(out, resume=resume)
+    config = load_config(start.config_file if config is None else config, settings)
     readers = open_shards(shards)
-    tree = check_taxonomy(readers, config.taxonomy)
-    sources = group_sources(readers)
-    table = compile_table(config.model.head, tree, [source.mapping for source in sources], config.loss.boxes)
-    counts = batch_counts(sources, config.data.batch)
-    checkpoint = find_checkpoint(folder) if resume and list_checkpoints(folder) else None
-    if checkpoint is not None:
-        _check_same_run(checkpoint, config, table)
+    taxonomy = check_taxonomy(readers, config.taxonomy)
+    training_sets = group_training_sets(readers)
+    table = TargetTable.compile(
+        taxonomy, [item.mapping for item in training_sets], config.loss.boxes, config.model.head
+    )
+    counts = batch_counts(training_sets, config.data.batch)
+    if start.checkpoint is not None:
+        start.checkpoint.check_same_run(config, taxonomy, table.mappings)
     with join_processes(config.device) as processes:
-        learner = Learner(table, config, processes, pretrained=checkpoint is None)
-        if checkpoint is not None:
-            learner.restore(checkpoint)
         plan = BatchPlan(
-            sources, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
+            training_sets, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
         )
-        first = 0 if checkpoint is None else checkpoint.step
-        run = _Run(folder, config, table, sources, learner, plan, processes, progress if processes.main else None)
-        return run.go(first)
+        trainer = Trainer(config, table, processes, start.checkpoint)
+        stopped_by = trainer.fit(start, plan, progress if progress and processes.main else NoProgress())
+        processes.wait()  # the last checkpoint is there for every process
+        checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
+        if processes.main:
+            write_report(start.folder / "report.html", config, table.datasets, table.layout, log, checkpoint.step)
+        return RunResult(start.folder, checkpoint.step, checkpoint.folder, log, stopped_by)
 
 
-@dataclass
-class _Run:
-    """A run that is checked and ready to start."""
+class Trainer:
+    """One network in training, and everything that a step changes: weights, average, momentum, random state.
 
-    folder: Path
-    config: TrainConfig
-    table: TargetTable
-    sources: tuple[Source, ...]
-    learner: Learner
-    plan: BatchPlan
-    processes: Processes
-    progress: TrainProgress | None
+    Args:
+        config: Configuration of the run.
+        table: Its target table.
+        processes: Where to compute, and with whom.
+        checkpoint: Go on exactly where this was saved.
 
-    def go(self, first: int) -> RunResult:
-        """Run from step ``first`` (steps done before) to the end, or until asked to stop."""
-        self.processes.wait()  # nobody still checks the folder when the first process writes into it
-        log = None
-        if self.processes.main:
-            write_description(self.folder, self.config, self.processes.device)
-            log = MetricsLog(self.folder, first)
-        if self.progress is not None:
-            self.progress.begin(first, self.config.steps)
-            if first:
-                self.progress.say(f"going on from step {first}")
-        try:
-            step, stopped_by = self._loop(first, log)
-        finally:
-            if self.progress is not None:
-                self.progress.end()
-            if log is not None:
-                log.close()
-        self.processes.wait()  # the checkpoint is there for every process
-        result = RunResult(
-            self.folder, step, list_checkpoints(self.folder)[-1], tuple(read_log(self.folder)), stopped_by
-        )
-        if self.processes.main:
-            write_report(self.folder / "report.html", self.config, self.table, result.log, step)
-        return result
+    Attributes:
+        network: The network, in training mode.
+        average: Its moving average.
+        rate: Learning rate of the latest step.
 
-    def _loop(self, first: int, log: MetricsLog | None) -> tuple[int, int | None]:
-        config = self.config
-        window = LossWindow(self.table.names)
-        clock = _Clock(sum(self.plan.counts) * self.processes.world, 0.0 if log is None else log.seconds)
-        pin = self.processes.device.type == "cuda"
-        batches = iterate_batches(self.plan, first, config.steps, config.data.workers, pin)
-        step, asked = first, None
-        with listen_for_stop() as stop, closing(batches):
-            while step < config.steps and asked is None:
+    Raises:
+        ConfigError: The configuration and the table do not fit.
+        CheckpointError: The checkpoint, or a file with the backbone's weights, is broken or of another network.
+    """
+
+    def __init__(
+        self, config: TrainConfig, table: TargetTable, processes: Processes, checkpoint: Checkpoint | None = None
+    ) -> None:
+        torch.manual_seed(config.seed)
+        device = processes.device
+        self.config = config
+        self.table = table
+        self.processes = processes
+        self.network = build_network(table.layout.sizes, config.model, pretrained=checkpoint is None)
+        self.network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = ExponentialMovingAverage(self.network, config.ema.decay)
+        self.rate = config.optim.lr
+        self._optimizer = make_optimizer(self.network, config.optim)
+        self._tensors = TableTensors.of(table, device)
+        weights = config.loss
+        self._loss_weights = loss_weights(table.layout, weights.root, weights.others, weights.nodes).to(device)
+        self._dtype = resolve_precision(config.precision, device)
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        self._forward: nn.Module = self.network
+        if processes.world > 1:
+            self._forward = DistributedDataParallel(self.network)
+
+    def fit(self, start: RunStart, plan: BatchPlan, progress: TrainProgress) -> signal.Signals | None:
+        """Train from where a run begins to its last step, or until a signal asks to stop.
+
+        Args:
+            start: Folder and first step.
+            plan: The batches.
+            progress: Is told how it goes.
+
+        Returns:
+            The signal that ended it before the last step, or None.
+        """
+        config, processes = self.config, self.processes
+        processes.wait()  # nobody still looks at the folder when the first process writes into it
+        if processes.main:
+            write_description(start.folder, config, processes.device)
+        log = MetricsLog(start.folder, start.step, write=processes.main)
+        window = LossWindow(self.table.layout.names)
+        clock = Clock(sum(plan.counts) * processes.world, log.seconds)
+        pin = processes.device.type == "cuda"
+        batches = iterate_batches(plan, start.step, config.steps, config.data.workers, pin)
+        step, stopped_by = start.step, None
+        with closing(log), closing(batches), listen_for_stop() as stop, progress.following(step, config.steps):
+            while step < config.steps and stopped_by is None:
                 with clock.waiting():
                     batch = next(batches)
-                loss = self.learner.step(step, batch)
+                loss = self.step(step, batch)
                 step += 1
                 clock.step()
                 window.add(step, loss, batch.keys)
-                if self.progress is not None:
-                    self.progress.advance(step)
-                if self.processes.any(stop.signal is not None):
-                    asked = stop.signal or signal.SIGTERM
-                last = step == config.steps or asked is not None
+                progress.advance(step)
+                if processes.any(stop.signal is not None):
+                    stopped_by = stop.signal or signal.SIGTERM
+                last = step == config.steps or stopped_by is not None
                 if step % config.log_every == 0 or last:
-                    self._write_line(step, window, clock, log)
+                    line = LogLine(step=step, lr=self.rate, **asdict(window.take()), **asdict(clock.take()))
+                    log.write(line)
+                    progress.log(line)
                 if step % config.checkpoint_every == 0 or last:
-                    self._save(step, window)
-        return step, None if step == config.steps else asked
+                    window.check()
+                    self._save(start.folder, step, plan)
+        return None if step == config.steps else stopped_by
 
-    def _write_line(self, step: int, window: LossWindow, clock: _Clock, log: MetricsLog | None) -> None:
-        means = window.take()
-        speed, wait, seconds = clock.take()
-        line = LogLine(step, means.loss, means.losses, means.gate, self.learner.rate, speed, wait, seconds)
-        if log is not None:
-            log.write(line)
-        if self.progress is not None:
-            self.progress.log(line)
+    def step(self, number: int, batch: Batch) -> LossOutput:
+        """Learn from one batch.
 
-    def _save(self, step: int, window: LossWindow) -> None:
-        window.check()
-        if self.processes.main:
-            save_checkpoint(
-                self.folder,
-                step=step,
-                config=self.config,
-                table=self.table,
-                samples=[len(source) for source in self.sources],
-                weights=self.learner.network.state_dict(),
-                average=self.learner.average.module.state_dict(),
-                state=self.learner.state(),
-                keep=self.config.keep_checkpoints,
-            )
+        Args:
+            number: Number of the step, from 0.
+            batch: Images and rows, on the CPU.
+        """
+        config, device = self.config, self.processes.device
+        self.rate = learning_rate(number, config.steps, config.optim)
+        set_learning_rate(self._optimizer, self.rate)
+        images = batch.images.to(device, non_blocking=True)
+        rows = batch.rows.to(device, non_blocking=True).long()
+        with autocast(device, self._dtype):
+            logits = self._forward(images)
+        logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
+        loss = hierarchical_loss(logits, rows, self._tensors, self._loss_weights, config.loss.gate)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.average.update(self.network)
+        return loss
 
-
-class _Clock:
-    """Speed and waiting between two lines of the log.
-
-    Args:
-        images: Images per step, over all processes.
-        seconds: Training time before this process started.
-    """
-
-    def __init__(self, images: int, seconds: float) -> None:
-        self._images = images
-        self._seconds = seconds
-        self._steps = 0
-        self._waited = 0.0
-        self._since = time.perf_counter()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Time inside counts as waiting for data."""
-        start = time.perf_counter()
-        yield
-        self._waited += time.perf_counter() - start
-
-    def step(self) -> None:
-        """A step is done."""
-        self._steps += 1
-
-    def take(self) -> tuple[float, float, float]:
-        """Images per second and share of waiting since the last take; training time so far in seconds."""
-        now = time.perf_counter()
-        span = now - self._since
-        self._seconds += span
-        speed, wait = self._steps * self._images / span, self._waited / span
-        self._steps, self._waited, self._since = 0, 0.0, now
-        return speed, wait, self._seconds
-
-
-def _check_same_run(checkpoint: Checkpoint, config: TrainConfig, table: TargetTable) -> None:
-    """A run goes on with the network, the seed, the tree and the label tables that it was started with."""
-    for key in ("model", "seed"):
-        before, now = getattr(checkpoint.config, key), getattr(config, key)
-        if before != now:
-            raise ConfigError(
-                f"the run was started with {key} {_short(before)}, not {_short(now)}",
-                where=checkpoint.folder,
-                cure=f"Leave {key} as it was, or start a new run.",
-            )
-    if checkpoint.taxonomy.digest != table.taxonomy.digest:
-        raise CheckpointError(
-            f"the run was started with taxonomy {tag(checkpoint.taxonomy)}, the shards are of {tag(table.taxonomy)}",
-            where=checkpoint.folder,
-            cure=f"Retarget the shards to {checkpoint.taxonomy.name} as it was, or start a new run.",
-        )
-    if [m.digest for m in checkpoint.mappings] != [m.digest for m in table.mappings]:
-        before = ", ".join(m.dataset for m in checkpoint.mappings)
-        raise CheckpointError(
-            f"the run was started with other datasets or label tables (datasets then: {before})",
-            where=checkpoint.folder,
-            cure="Give the same shards as before, or start a new run.",
+    def _save(self, folder: Path, step: int, plan: BatchPlan) -> None:
+        if not self.processes.main:
+            return
+        save_checkpoint(
+            folder,
+            step=step,
+            config=self.config,
+            taxonomy=self.table.layout.taxonomy,
+            mappings=self.table.mappings,
+            samples=[len(item) for item in plan.training_sets],
+            weights=self.network.state_dict(),
+            average=self.average.module.state_dict(),
+            state=self._state(),
+            keep=self.config.keep_checkpoints,
         )
 
+    def _state(self) -> dict[str, torch.Tensor]:
+        """What resuming needs besides the weights."""
+        device = self.processes.device
+        found = {"updates": torch.tensor(self.average.updates), "rng/cpu": torch.get_rng_state()}
+        if device.type == "cuda":
+            found["rng/cuda"] = torch.cuda.get_rng_state(device)
+        for name, parameter in self.network.named_parameters():
+            momentum = self._optimizer.state.get(parameter, {}).get("momentum_buffer")
+            if momentum is not None:
+                found[f"momentum/{name}"] = momentum
+        return found
 
-def _short(value: object) -> str:
-    if isinstance(value, BaseModel):
-        return ", ".join(f"{key}={item}" for key, item in value.model_dump(exclude_defaults=True).items()) or "defaults"
-    return str(value)
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        device = self.processes.device
+        checkpoint.load_into(self.network, average=False)
+        checkpoint.load_into(self.average.module, average=True)
+        state = checkpoint.state()
+        self.average.updates = int(state["updates"])
+        torch.set_rng_state(state["rng/cpu"])
+        if device.type == "cuda" and "rng/cuda" in state:
+            torch.cuda.set_rng_state(state["rng/cuda"], device)
+        for name, parameter in self.network.named_parameters():
+            momentum = state.get(f"momentum/{name}")
+            if momentum is not None:
+                self._optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from labelforge.console import SHORT_SIDE_HELP, json_option, print_json, print_or_write, progress_bar
+from labelforge.errors import ConfigError
+from labelforge.files import check_output
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from labelforge.trainer.evaluation.scoring import Evaluation
 
-__all__ = ["command"]
-
 
 @click.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the per-class table as CSV.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all scores as JSON.")
-@click.option(
-    "--short-side", type=click.IntRange(min=1), help="Scale images so for the network; default: as in training."
-)
+@click.option("--csv", "csv_file", metavar="FILE", help="Write the per-class table as CSV; -: print only that.")
+@json_option
+@click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--summary", is_flag=True, help="Print one line per dataset, without the classes.")
 def command(
     run: Path,
     shards: tuple[str, ...],
-    csv_file: Path | None,
-    json_file: Path | None,
+    csv_file: str | None,
+    json_file: str | None,
     short_side: int | None,
     device: str,
     summary: bool,
@@ -42,37 +41,32 @@ def command(
     trained on. Images are evaluated whole, at their stored size.
     """
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from labelforge.errors import ConfigError
-    from labelforge.files import write_atomically
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
-    for file in (csv_file, json_file):
-        if file is not None and not file.parent.is_dir():  # said now, not after an hour of evaluation
-            raise ConfigError("its folder does not exist", where=file, cure="Make the folder first.")
-        if file is not None and file.is_dir():
-            raise ConfigError("is a folder", where=file, cure="Name a file in it.")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    targets = [target for target in (csv_file, json_file) if target is not None]
+    for target in targets:
+        check_output(target)  # now, not after an hour of evaluation
+    if len(targets) == 2 and set(targets) == {"-"}:
+        raise ConfigError("--csv - and --json - print to the same place", cure="Give one of them a file.")
+    with progress_bar(transient=True) as bar:
         tasks = {}
 
         def advance(url: str, done: int, total: int) -> None:
             if url not in tasks:
-                tasks[url] = bar.add_task(escape(url), total=total)
+                tasks[url] = bar.add_task(url, total=total)
             bar.update(tasks[url], completed=done)
 
         found = evaluate(run, shards, device=device, short_side=short_side, progress=advance)
-    console = Console()
-    for evaluation in found if not summary else ():
-        console.print(_class_table(evaluation))
-    console.print(_summary_table(found))
+    if "-" not in targets:
+        console = Console()
+        for evaluation in found if not summary else ():
+            console.print(_class_table(evaluation))
+        console.print(_summary_table(found))
     if csv_file is not None:
-        write_atomically(csv_file, scores_frame(found).to_csv(index=False))
+        print_or_write(csv_file, scores_frame(found).to_csv(index=False))
     if json_file is not None:
-        write_atomically(json_file, json.dumps([evaluation.to_dict() for evaluation in found], indent=1) + "\n")
+        print_json(json_file, [evaluation.to_dict() for evaluation in found])
 
 
 def _class_table(evaluation: Evaluation) -> Table:

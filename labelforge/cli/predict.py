@@ -6,22 +6,20 @@ from pathlib import Path
 
 import click
 
-__all__ = ["command"]
+from labelforge.console import SHORT_SIDE_HELP, progress_bar
 
 
 @click.command("predict")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option(
     "--label-space",
     default="tree",
     show_default=True,
     help="Whose ids to write: the tree's class ids, or a dataset's native ids, e.g. cityscapes.",
 )
-@click.option(
-    "--short-side", type=click.IntRange(min=1), help="Scale images so for the network; default: as in training."
-)
+@click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def command(
     run: Path, images: tuple[str, ...], out: Path, label_space: str, short_side: int | None, device: str
@@ -33,14 +31,9 @@ def command(
     NAME.overlay.png; classes.json and legend.html explain ids and colours. In a dataset's label space, pixels that fit
     none of its labels get the id 255 (65535 in 16 bit maps).
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from labelforge.trainer.prediction import predict
 
-    columns = (TextColumn("predict"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with progress_bar(transient=True) as bar:
         task = bar.add_task("predict", total=None)
         written = predict(
             run,

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import click
 
-__all__ = ["command"]
-
 
 class _TrainCommand(click.Command):
     """A command whose help ends with every setting of the configuration."""
@@ -23,7 +21,9 @@ class _TrainCommand(click.Command):
 
 @click.command("train", cls=_TrainCommand)
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run; new, unless resumed.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the run; new, unless resumed."
+)
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with any of the settings below.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. optim.lr=0.02; repeatable."
@@ -41,15 +41,11 @@ def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: t
 
     Starts under torchrun too, one process per GPU; a batch is then as many times larger.
     """
-    from labelforge.trainer.config import load_config
     from labelforge.trainer.progress import ConsoleProgress
-    from labelforge.trainer.run_folder import CONFIG_NAME, check_folder
     from labelforge.trainer.training import train
 
-    if resume and config is None:
-        config = check_folder(out, resume=True) / CONFIG_NAME
-    result = train(shards, out, load_config(config, settings), resume=resume, progress=ConsoleProgress())
-    main = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks for all
+    result = train(shards, out, config, settings=settings, resume=resume, progress=ConsoleProgress())
+    main = os.environ.get("RANK", "0") == "0"  # under torchrun one process prints for all
     if result.stopped_by is not None:
         name = signal.Signals(result.stopped_by).name
         if main:

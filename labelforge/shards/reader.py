@@ -65,6 +65,12 @@ def _stored(shard: int, record: SampleRecord) -> _Stored:
 class ShardReader:
     """The samples of one converted split, by number.
 
+        >>> import labelforge as lf
+        >>> reader = lf.ShardReader("shards/cityscapes-train")
+        >>> sample = reader[0]
+        >>> sample.image.shape[:2] == sample.label.shape, reader.mapping.dataset
+        (True, 'cityscapes')
+
     A reader can be pickled: a data loader's worker opens the files again when it first needs them.
 
     Args:

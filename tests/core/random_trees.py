@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from labelforge.label_space import LabelSpace, NativeLabel
 from labelforge.mapping import LabelMapping
-from labelforge.taxonomy import Taxonomy
+from labelforge.taxonomy import Node, Taxonomy
 
 
 @dataclass
@@ -80,3 +80,20 @@ def worlds(draw: st.DrawFn, supervision: str | None = None) -> World:
         ),
     ]
     return World(tree, LabelMapping.from_records(tree, "random", records), expressions)
+
+
+def leaf_names(tree: Taxonomy, node: Node) -> set[str]:
+    """Names of the leaves at or below a node, by walking down."""
+    if not node.children:
+        return {node.name}
+    return set().union(*(leaf_names(tree, tree.nodes[c]) for c in node.children))
+
+
+def meaning(tree: Taxonomy, expression: Any) -> set[str]:
+    """Leaf names that an expression means."""
+    if expression == "ignore":
+        return set()
+    if isinstance(expression, str):
+        return leaf_names(tree, tree.node(expression))
+    union = set().union(*(leaf_names(tree, tree.node(n)) for n in expression["any"]))
+    return union - set().union(*(leaf_names(tree, tree.node(n)) for n in expression.get("except", [])), set())

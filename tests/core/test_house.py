@@ -1,4 +1,4 @@
-"""The house itself: which room may know which, what a wheel holds, what the command line costs."""
+"""The architecture: which folder may know which, what a wheel holds, what the command line costs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = {
+FOLDERS = {
     "labelforge": ROOT / "labelforge",
     "labelforge.converters": ROOT / "converters",
     "labelforge.trainer": ROOT / "trainer",
 }
-ROOF = ("labelforge.cli", "labelforge.demo", "labelforge.bench")
-"""The rooms that may import everything."""
+APPLICATIONS = ("labelforge.cli", "labelforge.demo", "labelforge.bench")
+"""The folders that may import everything."""
 
 
 def modules() -> dict[str, Path]:
     """Every module of the product by its import name, each file once (the links inside labelforge are left out)."""
     found = {}
-    for package, folder in ROOMS.items():
+    for package, folder in FOLDERS.items():
         for file in folder.rglob("*.py"):
             parts = file.relative_to(folder).with_suffix("").parts
             if package == "labelforge" and parts[0] in ("converters", "trainer", "taxonomies"):
@@ -50,11 +50,11 @@ def test_arrows_run_one_way(name: str) -> None:
     known = imports(modules()[name])
     forbidden: tuple[str, ...] = ()
     if name.startswith("labelforge.converters"):
-        forbidden = ("labelforge.trainer", *ROOF, "torch")
+        forbidden = ("labelforge.trainer", *APPLICATIONS, "torch")
     elif name.startswith("labelforge.trainer"):
-        forbidden = ("labelforge.converters", *ROOF, "shapely", "pycocotools", "skimage")
-    elif not name.startswith(ROOF) and name != "labelforge.__main__":
-        forbidden = ("labelforge.converters", "labelforge.trainer", *ROOF, "torch")
+        forbidden = ("labelforge.converters", *APPLICATIONS, "shapely", "pycocotools", "skimage")
+    elif not name.startswith(APPLICATIONS) and name != "labelforge.__main__":
+        forbidden = ("labelforge.converters", "labelforge.trainer", *APPLICATIONS, "torch")
     assert not [m for m in known if any(m == f or m.startswith(f + ".") for f in forbidden)]
 
 

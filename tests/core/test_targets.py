@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from labelforge.errors import ConfigError
+from labelforge.logits import HEADS, Head
 from labelforge.mapping import LabelMapping
 from labelforge.targets import SET, SILENT, TargetTable
-from labelforge.taxonomy import Node, Taxonomy
-from tests.core.random_trees import World, worlds
+from labelforge.taxonomy import Taxonomy
+from tests.core.random_trees import World, leaf_names, meaning, worlds
 
-
-def leaf_names(tree: Taxonomy, node: Node) -> set[str]:
-    """Names of the leaves at or below a node, by walking down."""
-    if not node.children:
-        return {node.name}
-    return set().union(*(leaf_names(tree, tree.nodes[c]) for c in node.children))
-
-
-def meaning(tree: Taxonomy, expression: Any) -> set[str]:
-    """Leaf names that an expression means."""
-    if expression == "ignore":
-        return set()
-    if isinstance(expression, str):
-        return leaf_names(tree, tree.node(expression))
-    union = set().union(*(leaf_names(tree, tree.node(n)) for n in expression["any"]))
-    return union - set().union(*(leaf_names(tree, tree.node(n)) for n in expression.get("except", [])), set())
+FLAT: tuple[Head, ...] = ("flat-union", "flat-marginal")
 
 
 def expected_allowed(tree: Taxonomy, leaves: set[str]) -> dict[str, set[str]]:
@@ -39,17 +23,17 @@ def expected_allowed(tree: Taxonomy, leaves: set[str]) -> dict[str, set[str]]:
         if not node.children or not leaves or not leaves <= leaf_names(tree, node):
             continue
         children = [tree.nodes[c] for c in node.children]
-        met = {c.name for c in children if leaf_names(tree, c) & leaves}
-        if len(met) < len(children):
-            found[node.name] = met
+        included = {c.name for c in children if leaf_names(tree, c) & leaves}
+        if len(included) < len(children):
+            found[node.name] = included
     return found
 
 
 def compiled_allowed(table: TargetTable, row: int) -> dict[str, set[str]]:
     """The same, read from the table."""
     found = {}
-    for classifier in table.taxonomy.classifiers:
-        part = table.allowed[row, table.slices[classifier.index]]
+    for classifier in table.layout.taxonomy.classifiers:
+        part = table.allowed[row, classifier.slice]
         target = table.target[row, classifier.index]
         if part.any():
             found[classifier.node.name] = {c.name for c, on in zip(classifier.children, part, strict=True) if on}
@@ -66,7 +50,7 @@ def test_pixel_labels_compile_to_the_definition(world: World) -> None:
     assert not table.allowed[0].any(), "row 0 says nothing"
     for row, expression in enumerate(world.expressions, 1):
         assert compiled_allowed(table, row) == expected_allowed(world.tree, meaning(world.tree, expression))
-        assert not table.weak[row]
+        assert not table.from_box[row]
 
 
 @given(worlds(supervision="box"))
@@ -79,14 +63,14 @@ def test_box_labels_never_reach_the_root(world: World) -> None:
         deepest = max(full, key=lambda n: world.tree.node(n).depth, default=None)
         assert compiled_allowed(path, row) == {n: c for n, c in full.items() if n != "root"}
         assert compiled_allowed(own, row) == {n: c for n, c in full.items() if n == deepest and n != "root"}
-        assert own.weak[row]
+        assert own.from_box[row]
 
 
 @given(worlds())
 @settings(max_examples=100, deadline=None)
 def test_flipped_rows_mean_the_mirrored_leaves(world: World) -> None:
     tree = world.tree
-    table = TargetTable.flat_marginal(tree, [world.mapping])
+    table = TargetTable.compile(tree, [world.mapping], head="flat-marginal")
     for row, expression in enumerate(world.expressions, 1):
         want: set[str] = set()
         for name in meaning(tree, expression):
@@ -98,9 +82,9 @@ def test_flipped_rows_mean_the_mirrored_leaves(world: World) -> None:
                 want |= leaf_names(tree, tree.nodes[leaf.parent])
             else:
                 want.add(tree.nodes[leaf.mirror].name)
-        got = table.labels[table.mirror[row]]
+        got = table.meanings[table.mirror[row]]
         assert {leaf.name for leaf, on in zip(tree.leaves, got, strict=True) if on} == want
-    assert table.mirror.max() < len(table.labels)
+    assert table.mirror.max() < len(table.meanings)
 
 
 @given(worlds())
@@ -110,28 +94,10 @@ def test_a_flipped_box_teaches_no_further_classifier(world: World) -> None:
     originals = len(world.mapping.rows)
     for row in range(originals):
         flipped = table.mirror[row]
-        if table.weak[row] and flipped >= originals:
+        if table.from_box[row] and flipped >= originals:
             sources = np.flatnonzero(table.mirror[:originals] == flipped)
             active = set().union(*(compiled_allowed(table, int(s)) for s in sources))
             assert set(compiled_allowed(table, int(flipped))) <= active
-
-
-@given(worlds())
-@settings(max_examples=100, deadline=None)
-def test_decisions_are_credited_to_the_native_label_that_holds_them(world: World) -> None:
-    tree = world.tree
-    for table in (TargetTable.compile(tree, [world.mapping]), TargetTable.flat_union(tree, [world.mapping])):
-        if not table.outcomes:
-            continue
-        native, credited = table.native_rows(0), table.credited_rows(0)
-        sets = [meaning(tree, e) for e in world.expressions]
-        for o, outcome in enumerate(table.outcomes):
-            names = {tree.leaves[i].name for i in outcome}
-            holders = [i for i, s in enumerate(sets, 1) if s and names <= s]
-            best = min((len(sets[i - 1]) for i in holders), default=0)
-            assert native[o] == next((i for i in holders if len(sets[i - 1]) == best), 0)
-            for row in range(1, len(sets) + 1):
-                assert credited[row, o] == (row if row in holders else native[o])
 
 
 def shipped(*datasets: str) -> tuple[Taxonomy, list[LabelMapping]]:
@@ -155,9 +121,6 @@ def test_signs_of_gtsdb_train_the_front_classifier_alone() -> None:
     table = TargetTable.compile(tree, mappings)
     stop = table.offsets[1] + mappings[1].row_of[14]
     assert compiled_allowed(table, stop) == {"front": {"stop"}}
-    front = table.names.index("traffic sign/front")
-    assert table.names[table.parent[front]] == "traffic sign"
-    assert tree.classifiers[table.parent[front]].children[table.branch[front]].name == "front"
 
 
 @pytest.mark.parametrize("boxes", ["own", "path"])
@@ -178,31 +141,50 @@ def test_a_flip_swaps_or_silences_signs() -> None:
     assert compiled_allowed(table, int(table.mirror[rows["speed limit 30"]])) == {}
 
 
-def test_flat_union_sets_inner_nodes_beside_their_descendants() -> None:
-    tree, mappings = shipped("cityscapes", "mapillary-vistas-1.2", "gtsdb")
-    table = TargetTable.flat_union(tree, mappings)
-    front = frozenset(tree.node("traffic sign/front").leaves)
-    assert front in table.outcomes
-    assert all(frozenset({leaf}) in table.outcomes for leaf in front)
-    named = {row.target.leaves for m in mappings for row in m.rows} - {frozenset()}
-    assert set(table.outcomes) == named
-    assert not table.weak.any()
+def test_flat_heads_take_boxes_for_pixels() -> None:
+    tree, mappings = shipped("cityscapes", "gtsdb")
+    stop = len(mappings[0].rows) + mappings[1].row_of[14]
+    for head in FLAT:
+        table = TargetTable.compile(tree, mappings, head=head)
+        assert not table.from_box.any()
+        assert table.layout.class_names[table.target[stop, 0]].endswith("stop")
 
 
-def test_the_largest_shipped_tree_compiles_at_once() -> None:
-    tree = Taxonomy.load("streets")
-    mappings = [LabelMapping.load(tree, d) for d in LabelMapping.available(tree)]
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        TargetTable.compile(tree, mappings)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.2, "seconds; the least of five, since others may use the machine"
-
-
-@pytest.mark.parametrize("build", [TargetTable.flat_union, TargetTable.flat_marginal, TargetTable.compile])
-def test_offsets_place_the_datasets_one_after_the_other(build: Any) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_offsets_place_the_datasets_one_after_the_other(head: Head) -> None:
     tree, mappings = shipped("cityscapes", "gtsdb", "mapillary-vistas-1.2")
-    table = build(tree, mappings)
+    table = TargetTable.compile(tree, mappings, head=head)
     assert table.offsets == (0, 36, 36 + 44)
+    assert [table.rows_of(i) for i in range(3)] == [slice(0, 36), slice(36, 80), slice(80, 147)]
     assert len(table.target) >= 36 + 44 + 67
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int64])
+def test_global_rows_go_on_where_the_dataset_before_ends(dtype: type[np.integer]) -> None:
+    """Also for the small integers that label maps hold: 8 bits would wrap at the rows above 255."""
+    tree = Taxonomy.load("streets")
+    mappings = [LabelMapping.load(tree, dataset) for dataset in LabelMapping.available(tree)]
+    table = TargetTable.compile(tree, mappings)
+    every = [(mapping.dataset, row.row) for mapping in mappings for row in mapping.rows]
+    assert every.index((mappings[-1].dataset, 0)) > 255
+    for mapping in mappings:
+        count = len(mapping.rows)
+        local = np.resize(np.arange(count), (3, count)).astype(dtype)
+        rows = table.global_rows(mapping.dataset, local)
+        assert rows.shape == local.shape
+        assert rows.dtype == np.int64
+        assert [every[row] for row in rows.ravel()] == [(mapping.dataset, row) for row in local.ravel().tolist()]
+    assert table.global_rows("gtsdb", np.zeros((0, 4), dtype)).shape == (0, 4)
+
+
+def test_global_rows_are_of_a_dataset_of_the_table_and_within_it() -> None:
+    tree, mappings = shipped("cityscapes", "gtsdb")
+    table = TargetTable.compile(tree, mappings)
+    with pytest.raises(ConfigError, match=r"no dataset 'cityscape' in this table\. Did you mean 'cityscapes'\?"):
+        table.global_rows("cityscape", np.array([0]))
+    with pytest.raises(ConfigError, match="cityscapes has 36 rows, and rows 3 to 36 were given"):
+        table.global_rows("cityscapes", np.array([3, 36], np.uint8))  # row 36 exists: it is the first of gtsdb
+    with pytest.raises(ConfigError, match="gtsdb has 44 rows, and rows -1 to 5 were given"):
+        table.global_rows("gtsdb", np.array([5, -1]))
+    with pytest.raises(ConfigError, match="gtsdb has 44 rows"):
+        table.global_rows("gtsdb", np.arange(len(table.target) - 36))  # no image holds the rows of mirrored signs

@@ -14,9 +14,7 @@ from labelforge.trainer.data.augment import (
     crop_image,
     crop_rows,
     draw_view,
-    fit_scale,
     jitter_colors,
-    resize,
 )
 
 RNG = np.random.default_rng(5)
@@ -68,9 +66,10 @@ def test_image_and_labels_stay_aligned_at_any_scale() -> None:
     label = np.kron(RNG.integers(0, 2, (6, 8)), np.ones((32, 32), int)).astype(np.uint8)
     image = np.repeat(label[..., None] * 255, 3, axis=2)
     config = DataConfig(crop=(64, 96), scale=(0.5, 2.0), resize="fit")
+    same = np.arange(3, dtype=np.int16)
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        pixels, rows = augment(rng, image, label + 1, config, mirror=np.arange(3), offset=0)
+        pixels, rows = augment(rng, image, label + 1, config, global_rows=same, mirrored_rows=same)
         sure = (pixels.max(axis=2) <= 10) | (pixels.min(axis=2) >= 245)
         sure &= rows > 0
         assert sure.mean() > 0.3
@@ -110,28 +109,26 @@ def test_without_fitting_the_scale_is_of_stored_pixels() -> None:
     np.testing.assert_array_equal(crop_image(IMAGE, view), IMAGE[top : top + 16, left : left + 16])
 
 
-@pytest.mark.parametrize(("size", "scale"), [((1024, 2048), 0.5), ((600, 706), 1.0), ((256, 353), 2.0)])
-def test_fit_scale(size: tuple[int, int], scale: float) -> None:
-    assert fit_scale(size, (512, 706)) == pytest.approx(scale)
-
-
-def test_a_mirrored_crop_sends_rows_through_the_mirror_table() -> None:
-    """By brute force: dataset B starts at global row 4; "left" and "right" swap, "thirty" falls silent."""
-    mirror = np.array([0, 1, 2, 3, 4, 6, 5, 9, 8, 9])  # 5 <-> 6; 7 -> 9, a row appended for silence
-    rows = RNG.integers(0, 5, (37, 61)).astype(np.uint8)  # local rows of B: 0..4 = global 4..8
+def test_rows_become_global_rows_and_in_a_mirrored_crop_their_mirror_images() -> None:
+    """By brute force: rows 0..4 are global rows 304..308; "left" and "right" swap, "thirty" falls silent."""
+    global_rows = np.array([304, 305, 306, 307, 308], np.int16)
+    mirrored_rows = np.array([304, 306, 305, 309, 308], np.int16)  # 309 is a row appended for silence
+    rows = RNG.integers(0, 5, (37, 61)).astype(np.uint8)
     config = DataConfig(crop=(30, 50), resize="none", scale=(1.0, 1.0))
     seen = set()
     for seed in range(30):
         view = draw_view(np.random.default_rng(seed), (37, 61), config)
-        _, got = augment(np.random.default_rng(seed), IMAGE, rows, config, mirror=mirror, offset=4)
+        _, got = augment(
+            np.random.default_rng(seed), IMAGE, rows, config, global_rows=global_rows, mirrored_rows=mirrored_rows
+        )
         top, left, h, w = view.window
         for y in range(h):
             for x in range(w):
                 if view.flip:
                     local = int(rows[top + y, left + w - 1 - x])
-                    expected = {0: 4, 1: 6, 2: 5, 3: 9, 4: 8}[local]
+                    expected = {0: 304, 1: 306, 2: 305, 3: 309, 4: 308}[local]
                 else:
-                    expected = 4 + int(rows[top + y, left + x])
+                    expected = 304 + int(rows[top + y, left + x])
                 assert got[y, x] == expected
         assert got.dtype == np.int16
         seen.add(view.flip)
@@ -140,23 +137,10 @@ def test_a_mirrored_crop_sends_rows_through_the_mirror_table() -> None:
 
 def test_padding_is_no_annotation_of_the_own_dataset() -> None:
     config = DataConfig(crop=(64, 64), resize="none", scale=(0.5, 0.5))
-    _, got = augment(np.random.default_rng(1), IMAGE, ROWS, config, mirror=np.arange(30), offset=20)
+    own = np.arange(20, 29, dtype=np.int16)
+    _, got = augment(np.random.default_rng(1), IMAGE, ROWS, config, global_rows=own, mirrored_rows=own)
     assert (got == 20).sum() == 64 * 64 - round(37 / 2) * round(61 / 2)
     assert set(np.unique(got)) <= {20, *range(21, 29)}
-
-
-def test_a_part_of_a_resize_is_that_part_of_the_whole() -> None:
-    whole = resize(IMAGE, (90, 77))
-    assert whole.shape == (90, 77, 3)
-    part = resize(IMAGE, (90, 77), (13, 20, 61, 77))
-    assert np.abs(part.astype(int) - whole[13:61, 20:77]).max() <= 1
-
-
-def test_shrinking_averages_over_the_covered_area() -> None:
-    stripes = np.zeros((64, 64, 3), np.uint8)
-    stripes[:, ::2] = 255
-    small = resize(stripes, (16, 16))
-    assert np.abs(small[2:-2, 2:-2].astype(int) - 127).max() <= 4  # point sampling would give 0 or 255
 
 
 def test_jitter_changes_colours_within_its_strength_and_nothing_else() -> None:

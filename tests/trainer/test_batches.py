@@ -11,9 +11,10 @@ import torch
 
 from labelforge.errors import ShardError
 from labelforge.shards import ShardReader
+from labelforge.targets import TargetTable
 from labelforge.trainer.config import DataConfig
 from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
-from labelforge.trainer.data.datasets import compile_table, group_sources
+from labelforge.trainer.data.datasets import group_training_sets
 from tests.trainer.tiny import TREE, draw, make_shards, write_shards
 
 CONFIG = DataConfig(crop=(24, 32), jitter=0.2)
@@ -29,9 +30,9 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
 
 
 def plan(readers: list[ShardReader], counts: tuple[int, ...] = (1, 2), rank: int = 0, world: int = 1) -> BatchPlan:
-    sources = group_sources(readers)  # sorted by name: boxes, dense
-    table = compile_table("hierarchical", TREE, [source.mapping for source in sources])
-    return BatchPlan(sources, counts, table, CONFIG, seed=3, rank=rank, world=world)
+    training_sets = group_training_sets(readers)  # sorted by name: boxes, dense
+    table = TargetTable.compile(TREE, [item.mapping for item in training_sets])
+    return BatchPlan(training_sets, counts, table, CONFIG, seed=3, rank=rank, world=world)
 
 
 def assert_same(first: list[Batch], second: list[Batch]) -> None:
@@ -82,7 +83,7 @@ def test_one_sample_gives_a_new_crop_at_every_draw(readers: list[ShardReader]) -
 
 def test_rows_are_global_rows_of_their_dataset_or_their_mirror_images(readers: list[ShardReader]) -> None:
     job = plan(readers)
-    table = compile_table("hierarchical", TREE, [source.mapping for source in job.sources])
+    table = TargetTable.compile(TREE, [item.mapping for item in job.training_sets])
     boxes = set(range(table.offsets[0], table.offsets[1]))
     dense = set(range(table.offsets[1], table.offsets[1] + 6))
     for batch in iterate_batches(job, 0, 20, workers=0):

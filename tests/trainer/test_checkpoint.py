@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from labelforge.errors import CheckpointError
-from labelforge.trainer import checkpoint as module
+from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints, save_checkpoint
-from labelforge.trainer.data.datasets import compile_table
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
-CONFIG = tiny_config(loss={"nodes": {"sign/front": 0.5}})
-TABLE = compile_table("hierarchical", TREE, [mapping("boxes"), mapping("dense")])
+CONFIG = tiny_config(loss={"nodes": {"sign/front": 0.5}}, model={"head": "flat-union"})
+MAPPINGS = [mapping("boxes"), mapping("dense")]
 
 
 def save(run: Path, step: int, keep: int = 2) -> Path:
@@ -32,7 +32,8 @@ def save(run: Path, step: int, keep: int = 2) -> Path:
         run,
         step=step,
         config=CONFIG,
-        table=TABLE,
+        taxonomy=TREE,
+        mappings=MAPPINGS,
         samples=[2, 3],
         weights=weights,
         average=average,
@@ -55,8 +56,9 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert found.taxonomy.node("car").color == TREE.node("car").color
     assert [m.digest for m in found.mappings] == [mapping("boxes").digest, mapping("dense").digest]
     assert [d.samples for d in found.about.datasets] == [2, 3]
-    assert (found.table.allowed == TABLE.allowed).all()
-    assert (found.table.target == TABLE.target).all()
+    trained = TargetTable.compile(TREE, MAPPINGS, head="flat-union").layout
+    assert found.layout.classes == trained.classes
+    assert (found.layout.class_names, found.layout.slices) == (trained.class_names, trained.slices)
 
 
 def test_the_latest_is_found_and_the_oldest_go(tmp_path: Path) -> None:
@@ -73,9 +75,13 @@ def test_the_latest_is_found_and_the_oldest_go(tmp_path: Path) -> None:
 
 
 def test_a_save_that_breaks_off_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half(_: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
     save(tmp_path, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_digest", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr(safetensors.torch, "save_file", write_half)
         with pytest.raises(CheckpointError, match=r"step-0000002: cannot be written \(disk full\)\. Make room"):
             save(tmp_path, 2)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-0000001"]
@@ -119,7 +125,7 @@ def edit(key: str, value: object) -> Callable[[Path], None]:
         ("checkpoint.json", cut, "not readable"),
         ("checkpoint.json", Path.unlink, "no such file"),
         ("checkpoint.json", edit("version", 99), "format version 99"),
-        ("checkpoint.json", edit("taxonomy_digest", "0" * 64), "its taxonomy was altered"),
+        ("checkpoint.json", edit("taxonomy_digest", "0" * 64), "its taxonomy was changed by hand"),
         ("checkpoint.json", edit("taxonomy", {"name": "x"}), "its taxonomy: "),
         ("checkpoint.json", edit("surprise", 1), "not readable"),
     ],
@@ -131,7 +137,7 @@ def test_a_broken_checkpoint_is_one_line_naming_the_file(
     damage(folder / name)
     with pytest.raises(CheckpointError) as caught:
         opened = find_checkpoint(tmp_path)
-        assert opened.table is not None
+        assert opened.layout is not None
         opened.weights(average=True)
     message = str(caught.value)
     assert message.startswith(f"{folder / name}: ")

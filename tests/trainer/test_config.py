@@ -35,6 +35,21 @@ def test_a_file_may_hold_any_part(tmp_path: Path) -> None:
     assert config.model.output_stride == TrainConfig().model.output_stride
 
 
+def test_settings_lie_over_a_configuration_too() -> None:
+    base = TrainConfig(steps=7, data={"batch": {"mapillary-vistas-1.2": 3}}, optim={"cuts": ()})
+    config = load_config(base, ["optim.lr=0.25", "data.batch.gtsdb=2"])
+    assert config == base.model_copy(
+        update={
+            "optim": base.optim.model_copy(update={"lr": 0.25}),
+            "data": base.data.model_copy(update={"batch": {"mapillary-vistas-1.2": 3, "gtsdb": 2}}),
+        }
+    )
+    assert (base.optim.lr, base.data.batch) == (TrainConfig().optim.lr, {"mapillary-vistas-1.2": 3})
+    assert load_config(base) == base
+    with pytest.raises(ConfigError, match=r"^--set optim\.lrr=1: unknown key 'lrr'\. Did you mean 'lr'\?"):
+        load_config(base, ["optim.lrr=1"])
+
+
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "# nothing yet\n")) == TrainConfig()
 

@@ -1,4 +1,4 @@
-"""Shard sets grouped into the sources of a run."""
+"""Shard sets grouped into the training sets of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from labelforge.errors import ConfigError, ShardError
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_sources, open_shards
+from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
 from tests.trainer import tiny
 from tests.trainer.tiny import DEFINITION, TREE, make_shards
 
@@ -18,7 +18,7 @@ OTHER = Taxonomy.from_dict({**DEFINITION, "name": "other"})
 
 
 def named(name: str) -> Any:
-    """A source of which only the name matters."""
+    """A training set of which only the name matters."""
 
     class Named:
         dataset = name
@@ -26,13 +26,13 @@ def named(name: str) -> Any:
     return Named()
 
 
-def test_shard_sets_of_one_dataset_are_one_source(tmp_path: Path) -> None:
+def test_shard_sets_of_one_dataset_are_one_training_set(tmp_path: Path) -> None:
     readers = [
         ShardReader(make_shards(tmp_path / "b", "dense", 3)),
         ShardReader(make_shards(tmp_path / "x", "boxes", 1)),
         ShardReader(make_shards(tmp_path / "a", "dense", 2, first=3)),
     ]
-    boxes, dense = group_sources(readers)
+    boxes, dense = group_training_sets(readers)
     assert (boxes.dataset, dense.dataset) == ("boxes", "dense")
     assert [dense[i].key for i in range(len(dense))] == [f"dense_{i:03d}" for i in range(5)]
     with pytest.raises(IndexError):
@@ -44,13 +44,13 @@ def test_label_tables_of_one_dataset_must_agree(tmp_path: Path, monkeypatch: pyt
     changed = [*tiny.LABELS["dense"][:-1], (9, "void", "car")]
     monkeypatch.setitem(tiny.LABELS, "dense", changed)
     second = make_shards(tmp_path / "b", "dense", 1)
-    with pytest.raises(ShardError, match=r"mean something else than those of .*Run labelforge retarget"):
-        group_sources([ShardReader(first), ShardReader(second)])
+    with pytest.raises(ShardError, match=r"do not mean what those of .* mean\. Run labelforge retarget"):
+        group_training_sets([ShardReader(first), ShardReader(second)])
 
 
 def test_an_empty_shard_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="holds no sample"):
-        group_sources([ShardReader(make_shards(tmp_path / "none", "dense", 0))])
+        group_training_sets([ShardReader(make_shards(tmp_path / "none", "dense", 0))])
 
 
 def test_all_shards_must_be_of_one_tree(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_a_wanted_tree_is_held_against_the_shards(tmp_path: Path) -> None:
     ],
 )
 def test_crops_per_batch(wanted: dict[str, int], counts: tuple[int, ...]) -> None:
-    sources = [named("cityscapes"), named("gtsdb"), named("mapillary-vistas-1.2")]
-    assert batch_counts(sources, wanted) == counts
+    training_sets = [named("cityscapes"), named("gtsdb"), named("mapillary-vistas-1.2")]
+    assert batch_counts(training_sets, wanted) == counts
 
 
 def test_a_count_for_an_unknown_dataset_names_the_nearest() -> None:

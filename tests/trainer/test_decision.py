@@ -12,12 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelforge import LabelMapping, TargetTable, Taxonomy
+from labelforge import LabelMapping, LogitLayout, TargetTable, Taxonomy
 from labelforge.trainer import TableTensors, decide, decide_with_confidence
-from labelforge.trainer.decision import winning_child
+from labelforge.trainer.tables import LayoutTensors
 
 Nested = dict[str, Any]
-NO_LABELS = [{"row": 0, "native_id": None, "native_name": "-", "target": "ignore", "supervision": "pixel"}]
 
 
 def walk(tree: Nested, logits: list[float]) -> tuple[str, float]:
@@ -49,45 +48,36 @@ def test_random_trees(grow_tree: Callable[[random.Random], Nested], seed: int, t
     rng = random.Random(seed)
     definition = grow_tree(rng)
     tree = Taxonomy.from_dict(definition)
-    compiled = TargetTable.compile(tree, [LabelMapping.from_records(tree, "none", NO_LABELS)])
-    table = TableTensors.of(compiled)
+    layout = LogitLayout.compile(tree)
+    tensors = LayoutTensors.of_layout(layout)
     values = [rng.randint(-1, 1) if ties else rng.gauss(0, 2) for _ in range(2 * tree.num_logits * 12)]
     logits = torch.tensor(values, dtype=torch.float32).view(2, tree.num_logits, 3, 4)
-    outcomes = decide(logits, table)
-    decision = decide_with_confidence(logits, table)
-    assert outcomes.dtype == torch.int64 and decision.confidence.dtype == torch.float32
-    assert torch.equal(decision.outcome, outcomes)
+    classes = decide(logits, tensors)
+    decision = decide_with_confidence(logits, tensors)
+    assert classes.dtype == torch.int64 and decision.confidence.dtype == torch.float32
+    assert torch.equal(decision.classes, classes)
     for n, y, x in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(4)).tolist():
         name, confidence = walk(definition["tree"]["root"], logits[n, :, y, x].tolist())
-        assert compiled.outcome_names[outcomes[n, y, x]].split("/")[-1] == name
+        assert layout.class_names[classes[n, y, x]].split("/")[-1] == name
         assert decision.confidence[n, y, x].item() == pytest.approx(confidence, rel=1e-5)
 
 
 def test_the_paper_tree_descends_to_a_sign() -> None:
     tree = Taxonomy.load("iv2018")
-    compiled = TargetTable.compile(tree, [LabelMapping.load(tree, "gtsdb")])
-    table = TableTensors.of(compiled)
+    layout = LogitLayout.compile(tree)
     logits = torch.zeros(1, 111, 1, 3)
     logits[0, [38, 67, 68 + 14], 0, 0] = 1.0  # traffic sign, front, the 15th GTSDB class
     logits[0, [38, 66, 68 + 14], 0, 1] = 1.0  # traffic sign, back
     logits[0, [19, 67, 68 + 14], 0, 2] = 1.0  # sky
-    outcomes = decide(logits, table)[0, 0].tolist()
-    assert [compiled.outcome_names[i] for i in outcomes] == ["traffic sign/front/stop", "traffic sign/back", "sky"]
+    classes = decide(logits, LayoutTensors.of_layout(layout))[0, 0].tolist()
+    assert [layout.class_names[i] for i in classes] == ["traffic sign/front/stop", "traffic sign/back", "sky"]
 
 
 def test_flat_table_is_argmax() -> None:
     tree = Taxonomy.load("iv2018")
-    compiled = TargetTable.flat_marginal(tree, [LabelMapping.load(tree, "gtsdb")])
+    table = TargetTable.compile(tree, [LabelMapping.load(tree, "gtsdb")], head="flat-marginal")
     logits = torch.randn(2, 107, 5, 6, generator=torch.Generator().manual_seed(0)).bfloat16()
-    table = TableTensors.of(compiled)
-    assert torch.equal(decide(logits, table), logits.argmax(dim=1))
-    confidence = decide_with_confidence(logits, table).confidence
+    tensors = TableTensors.of(table)
+    assert torch.equal(decide(logits, tensors), logits.argmax(dim=1))
+    confidence = decide_with_confidence(logits, tensors).confidence
     torch.testing.assert_close(confidence, logits.float().softmax(dim=1).amax(dim=1))
-
-
-def test_winning_child_counts_within_the_classifier() -> None:
-    tree = Taxonomy.load("iv2018")
-    table = TableTensors.of(TargetTable.compile(tree, [LabelMapping.load(tree, "gtsdb")]))
-    logits = torch.zeros(1, 111, 1, 1)
-    logits[0, 53 + 7] = 1.0
-    assert [winning_child(logits, table, j).item() for j in range(5)] == [0, 7, 0, 0, 0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +13,18 @@ import torch
 from torch import nn
 
 from labelforge.errors import CheckpointError, ShardError
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import segmenter as inference
-from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data.datasets import compile_table
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from labelforge.trainer.decision import decide
 from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
-from labelforge.trainer.models.network import upsample
-from labelforge.trainer.segmenter import Segmenter, decide_upsampled, network_size
-from labelforge.trainer.tables import TableTensors
+from labelforge.trainer.models.heads import HierarchicalHead
+from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.segmenter import Segmenter, decide_upsampled
+from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.training import train
 from tests.trainer.tiny import (
     DEFINITION,
@@ -51,19 +53,48 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(open_both(folder), folder / "run", tiny_config(steps=1, data={"resize": "none"})).out
 
 
-def stub(run: Path, seed: int = 0) -> Segmenter:
-    """A segmenter whose network is one random convolution of stride 4: wrong nearly everywhere, in every way."""
-    segmenter = Segmenter.load(run, device="cpu")
-    torch.manual_seed(seed)
-    network = nn.Conv2d(3, segmenter.checkpoint.table.slices[-1].stop, 5, stride=4, padding=2)
+def load_scrambled(run: Path, folder: Path, seed: int = 0) -> Segmenter:
+    """The network of a run with random classifiers, in both sets of weights: wrong nearly everywhere, in every way."""
+    found = find_checkpoint(run)
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.from_numpy(draw("dense", 0, (64, 80))[0]).permute(2, 0, 1)[None]
 
-    class Floating(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = network(images.float() / 255 - 0.4)
-            return found
+    @torch.no_grad()
+    def scramble(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        network = build_network(found.layout.sizes, found.config.model)
+        network.load_state_dict(weights)
+        classifiers = cast("Sequence[nn.Conv2d]", cast("HierarchicalHead", network.head).classifiers)
+        for classifier in classifiers:
+            classifier.weight.normal_(generator=generator)
+        means = network.eval()(image).mean(dim=(0, 2, 3)).split(found.layout.sizes)
+        for classifier, mean in zip(classifiers, means, strict=True):
+            assert classifier.bias is not None
+            classifier.bias.sub_(mean)  # so that each child wins somewhere
+        return network.state_dict()
 
-    segmenter._network = Floating()  # type: ignore[assignment]
-    return segmenter
+    saved = save_checkpoint(
+        folder,
+        step=1,
+        config=found.config,
+        taxonomy=found.taxonomy,
+        mappings=found.mappings,
+        samples=[1, 1],
+        weights=scramble(found.weights(average=False)),
+        average=scramble(found.weights(average=True)),
+        state=found.state(),
+        keep=1,
+    )
+    return Segmenter.load(saved, device="cpu")
+
+
+def logits_of(checkpoint: Checkpoint, image: npt.NDArray[np.uint8], average: bool = True) -> npt.NDArray[np.float32]:
+    """(H, W, C) logits at an image's own size, from the checkpoint's files."""
+    network = build_network(checkpoint.layout.sizes, checkpoint.config.model)
+    network.load_state_dict(checkpoint.weights(average=average))
+    with torch.no_grad():
+        logits = network.eval()(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])
+        found: npt.NDArray[np.float32] = upsample(logits, image.shape[:2])[0].movedim(0, -1).numpy()
+    return found
 
 
 def leaf_decided(logits: npt.NDArray[np.float32]) -> str:
@@ -91,15 +122,12 @@ def brute_force(segmenter: Segmenter, reader: ShardReader) -> tuple[dict[int, fl
     rows_of = MEANING[reader.dataset]
     hit, true, said = np.zeros(9, int), np.zeros(9, int), np.zeros(9, int)
     for sample in reader:
-        with torch.no_grad():
-            pixels = torch.from_numpy(sample.image.copy()).permute(2, 0, 1)[None]
-            logits = segmenter._network(pixels)
-            fine = upsample(logits, sample.label.shape)[0].numpy()
+        logits = logits_of(segmenter.checkpoint, sample.image)
         for y, x in np.ndindex(sample.label.shape):
             row = int(sample.label[y, x])
             if not rows_of[row]:
                 continue
-            leaf = leaf_decided(fine[:, y, x])
+            leaf = leaf_decided(logits[y, x])
             containing = [i for i, leaves in enumerate(rows_of) if leaf in leaves]
             counted = row if row in containing else min(containing, key=lambda i: len(rows_of[i]), default=0)
             true[row] += 1
@@ -119,7 +147,7 @@ def test_scores_are_those_counted_pixel_by_pixel(run: Path, tmp_path: Path, seed
         ShardReader(make_shards(tmp_path / "dense", "dense", 3, (30, 41), first=10)),
         ShardReader(make_shards(tmp_path / "boxes", "boxes", 2, (33, 28), first=20)),
     ]
-    segmenter = stub(run, seed)
+    segmenter = load_scrambled(run, tmp_path, seed)
     for reader, found in zip(readers, evaluate(segmenter, readers), strict=True):
         iou, accuracy = brute_force(segmenter, reader)
         assert {entry.row: entry.iou for entry in found.scores.classes} == pytest.approx(iou)
@@ -137,7 +165,7 @@ def test_a_dataset_that_was_not_trained_on_is_scored(
     image, rows = draw("dense", 5, (30, 40))
     reader = ShardReader(write_shards(tmp_path / "other", "dense", [("one", image, (rows % 3).astype(np.uint8))]))
     monkeypatch.setitem(MEANING, "dense", [set(), {"road", "grass", "car"}, {"sky", "back", "left", "right", "thirty"}])
-    segmenter = stub(run)
+    segmenter = load_scrambled(run, tmp_path)
     assert reader.mapping.digest not in {m.digest for m in segmenter.checkpoint.mappings}
     iou, accuracy = brute_force(segmenter, reader)
     scores = evaluate(segmenter, [reader])[0].scores
@@ -145,13 +173,14 @@ def test_a_dataset_that_was_not_trained_on_is_scored(
     assert scores.pixel_accuracy == pytest.approx(accuracy)
 
 
-def test_the_averaged_weights_are_the_ones_in_use(run: Path) -> None:
-    segmenter = Segmenter.load(run, device="cpu")
-    average, trained = (segmenter.checkpoint.weights(average=flag) for flag in (True, False))
-    used = segmenter._network.state_dict()
-    assert all(torch.equal(value, average[key]) for key, value in used.items())
-    assert any(not torch.equal(value, trained[key]) for key, value in used.items())
-    assert not segmenter._network.training
+def test_decisions_are_those_of_the_averaged_weights(run: Path, tmp_path: Path) -> None:
+    segmenter = load_scrambled(run, tmp_path)
+    image, _ = draw("dense", 3, (30, 41))
+    names = [segmenter.layout.class_names[i].split("/")[-1] for i in segmenter.decide(image).flatten().tolist()]
+    averaged, trained = (logits_of(segmenter.checkpoint, image, average).reshape(-1, 11) for average in (True, False))
+    assert names == [leaf_decided(pixel) for pixel in averaged]
+    assert names != [leaf_decided(pixel) for pixel in trained]
+    assert len(set(names)) >= 5
 
 
 def test_shards_of_another_tree_are_refused_with_the_cure(run: Path, tmp_path: Path) -> None:
@@ -188,21 +217,12 @@ def test_progress_and_frame(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(8, 12), (37, 23), (5, 60), (1, 1), (64, 64)])
 def test_deciding_in_bands_is_deciding_at_once(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "_BAND_VALUES", 2 * 11 * 3 * size[1])  # bands of three rows
-    table = TableTensors.of(compile_table("hierarchical", TREE, [mapping("boxes"), mapping("dense")]))
+    tensors = LayoutTensors.of_layout(LogitLayout.compile(TREE))
     logits = torch.randn(2, 11, 6, 9, generator=torch.Generator().manual_seed(1))
-    banded = decide_upsampled(logits, table, size)
-    whole = decide(upsample(logits, size), table)
+    banded = decide_upsampled(logits, tensors, size)
+    whole = decide(upsample(logits, size), tensors)
     assert banded.shape == whole.shape
     assert (banded == whole).float().mean() > 0.999  # ties within rounding may fall differently
-
-
-@pytest.mark.parametrize(
-    ("resize", "short_side", "expected"),
-    [("fit", None, (512, 1024)), ("none", None, (1024, 2048)), ("fit", 256, (256, 512)), ("none", 2048, (2048, 4096))],
-)
-def test_the_size_that_the_network_sees(resize: str, short_side: int | None, expected: tuple[int, int]) -> None:
-    config = DataConfig.model_validate({"crop": (512, 706), "resize": resize})
-    assert network_size((1024, 2048), config, short_side) == expected
 
 
 def test_labels_of_the_mapping_are_as_the_oracle_says() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.trainer import TableTensors, hierarchical_loss
-from labelforge.trainer.loss import Gate
+from labelforge.trainer.config import Gate
 
 Nested = dict[str, Any]
 Leaves = frozenset[str]
@@ -47,8 +47,8 @@ class Label:
 class Expected:
     total: float
     per_classifier: list[float]
-    strong: list[int]
-    weak: list[int]
+    labelled: list[int]
+    passed: list[int]
     boxes: list[int]
     gradient: list[list[float]]  # pixel x logit
 
@@ -73,12 +73,12 @@ def softmaxes_of(tree: Nested) -> list[Softmax]:
 
 
 def active_children(softmaxes: Sequence[Softmax], label: Label, boxes: str) -> dict[int, list[int]]:
-    """Classifier -> allowed children, for the classifiers that the label speaks to."""
+    """Classifier -> allowed children, for the classifiers that the label trains."""
     active = {}
     for j, softmax in enumerate(softmaxes):
-        met = [i for i, child in enumerate(softmax.children) if child & label.leaves]
-        if label.leaves and label.leaves <= softmax.below and len(met) < len(softmax.children):
-            active[j] = met
+        included = [i for i, child in enumerate(softmax.children) if child & label.leaves]
+        if label.leaves and label.leaves <= softmax.below and len(included) < len(softmax.children):
+            active[j] = included
     if label.box:
         active.pop(0, None)
         if boxes == "own" and active:
@@ -96,7 +96,7 @@ def expected_loss(
     softmaxes: Sequence[Softmax],
     labels: Sequence[Label],
     pixels: Sequence[tuple[int, list[float]]],
-    lambdas: Sequence[float],
+    weights: Sequence[float],
     gate: str,
     boxes: str = "own",
 ) -> Expected:
@@ -112,31 +112,31 @@ def expected_loss(
 
     result = Expected(0, [], [], [], [], [[0.0] * sum(len(s.children) for s in softmaxes) for _ in pixels])
     for j in range(len(softmaxes)):
-        strong, weak, boxed = [], [], 0
+        labelled, passed, in_boxes = [], [], 0
         for p, (number, logits) in enumerate(pixels):
             allowed = active_children(softmaxes, labels[number], boxes).get(j)
             if allowed is None:
                 continue
             if not labels[number].box:
-                strong.append((p, allowed))
+                labelled.append((p, allowed))
                 continue
-            boxed += 1
+            in_boxes += 1
             if is_open(logits, j):
-                weak.append((p, allowed))
+                passed.append((p, allowed))
         mean = 0.0
-        for group in (strong, weak):
+        for group in (labelled, passed):
             for p, allowed in group:
                 z = part(pixels[p][1], j)
                 everything, inside = log_sum_exp(z), log_sum_exp([z[i] for i in allowed])
                 mean += (everything - inside) / len(group)
                 for i, value in enumerate(z):
                     slope = math.exp(value - everything) - (math.exp(value - inside) if i in allowed else 0)
-                    result.gradient[p][starts[j] + i] += lambdas[j] * slope / len(group)
+                    result.gradient[p][starts[j] + i] += weights[j] * slope / len(group)
         result.per_classifier.append(mean)
-        result.total += lambdas[j] * mean
-        result.strong.append(len(strong))
-        result.weak.append(len(weak))
-        result.boxes.append(boxed)
+        result.total += weights[j] * mean
+        result.labelled.append(len(labelled))
+        result.passed.append(len(passed))
+        result.boxes.append(in_boxes)
     return result
 
 
@@ -194,13 +194,13 @@ def pixels_of(logits: Tensor, labels: Tensor) -> list[tuple[int, list[float]]]:
 
 
 def assert_equal_to(
-    expected: Expected, logits: Tensor, labels: Tensor, table: TargetTable, gate: Gate, lam: Any
+    expected: Expected, logits: Tensor, labels: Tensor, table: TargetTable, gate: Gate, weights: list[float]
 ) -> None:
     logits = logits.clone().requires_grad_()
-    output = hierarchical_loss(logits, labels, TableTensors.of(table), torch.tensor(lam, dtype=torch.float64), gate)
+    output = hierarchical_loss(logits, labels, TableTensors.of(table), torch.tensor(weights, dtype=torch.float64), gate)
     (gradient,) = torch.autograd.grad(output.total, logits)
-    assert output.strong_pixels.tolist() == expected.strong
-    assert output.weak_pixels.tolist() == expected.weak
+    assert output.labelled_pixels.tolist() == expected.labelled
+    assert output.passed_pixels.tolist() == expected.passed
     assert output.box_pixels.tolist() == expected.boxes
     assert output.per_classifier.tolist() == pytest.approx(expected.per_classifier, rel=1e-8, abs=1e-12)
     assert output.total.item() == pytest.approx(expected.total, rel=1e-8, abs=1e-12)
@@ -222,10 +222,10 @@ def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, 
     shape = (rng.randint(1, 2), rng.randint(1, 4), rng.randint(1, 5))
     rows = torch.tensor([rng.randrange(len(labels)) for _ in range(math.prod(shape))]).view(shape)
     logits = random_logits(rng, (shape[0], taxonomy.num_logits, *shape[1:]))
-    lambdas = [rng.uniform(0, 2) for _ in softmaxes]
+    weights = [rng.uniform(0, 2) for _ in softmaxes]
     boxes = "own" if own else "path"
-    expected = expected_loss(softmaxes, labels, pixels_of(logits, rows), lambdas, gate, boxes)
-    assert_equal_to(expected, logits, rows, table, gate, lambdas)
+    expected = expected_loss(softmaxes, labels, pixels_of(logits, rows), weights, gate, boxes)
+    assert_equal_to(expected, logits, rows, table, gate, weights)
 
 
 @settings(max_examples=30, deadline=None)
@@ -237,10 +237,10 @@ def test_flat_tables(grow_tree: Callable[[random.Random], Nested], seed: int, un
     records, labels = random_labels(rng, tree)
     taxonomy = Taxonomy.from_dict(definition)
     mapping = LabelMapping.from_records(taxonomy, "random", records)
-    table = (TargetTable.flat_union if union else TargetTable.flat_marginal)(taxonomy, [mapping])
+    table = TargetTable.compile(taxonomy, [mapping], head="flat-union" if union else "flat-marginal")
     # In a flat union, a column is a meaning and allows exactly itself; so each meaning is one made-up leaf.
     names = [leaf.name for leaf in taxonomy.leaves]
-    meanings = [frozenset(names[i] for i in outcome) for outcome in table.outcomes]
+    meanings = [frozenset(names[i] for i in leaves) for leaves in table.layout.classes]
     softmax = Softmax([frozenset({str(m)}) for m in map(sorted, meanings)] if union else meanings, [])
     flat = [
         Label(frozenset({str(sorted(label.leaves))}) if union and label.leaves else label.leaves, box=False)

@@ -34,8 +34,8 @@ part = slice(0, 1) if rank == 0 else slice(1, 4)
 net = DistributedDataParallel(layer)
 output = hierarchical_loss(net(given["images"][part]), given["labels"][part], TableTensors.of(compiled))
 output.total.backward()
-matrix = ConfusionMatrix(compiled, 0)
-matrix.update(given["native"][part], given["outcomes"][part])
+matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
+matrix.update(given["native"][part], given["classes"][part])
 matrix.all_reduce()
 torch.save(
     {"loss": list(output), "weight": layer.weight.grad, "bias": layer.bias.grad, "counts": matrix.counts},
@@ -60,8 +60,8 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         layer.weight.normal_(generator=generator)
         layer.bias[tree.classifiers[3].slice.start + 1] += 0.3
     native = torch.randint(0, compiled.offsets[1], (4, 6, 7), generator=generator)
-    outcomes = torch.randint(0, len(compiled.outcomes), (4, 6, 7), generator=generator)
-    given = {"layer": layer.state_dict(), "images": images, "labels": labels, "native": native, "outcomes": outcomes}
+    classes = torch.randint(0, len(compiled.layout.classes), (4, 6, 7), generator=generator)
+    given = {"layer": layer.state_dict(), "images": images, "labels": labels, "native": native, "classes": classes}
     torch.save(given, tmp_path / "given.pt")
 
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
@@ -81,9 +81,9 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
 
     output = hierarchical_loss(layer(images), labels, TableTensors.of(compiled))
     torch.autograd.backward(output.total)
-    matrix = ConfusionMatrix(compiled, 0)
-    matrix.update(native, outcomes)
-    assert 0 < output.weak_pixels[4] < output.box_pixels[4]
+    matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
+    matrix.update(native, classes)
+    assert 0 < output.passed_pixels[4] < output.box_pixels[4]
     for rank in range(2):
         got = torch.load(tmp_path / f"got-{rank}.pt", weights_only=True)
         assert layer.weight.grad is not None and layer.bias.grad is not None

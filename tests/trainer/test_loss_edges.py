@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
-from labelforge.trainer import TableTensors, classifier_weights, hierarchical_loss
-from labelforge.trainer.loss import Gate
+from labelforge.errors import ConfigError
+from labelforge.trainer import TableTensors, hierarchical_loss, loss_weights
+from labelforge.trainer.config import Gate
 
 # Children: root: 0 sky, 1 thing. thing: 0 car, 1 sign. sign: 0 back, 1 front. front: 0 stop, 1 yield, 2 go.
 TREE = {
@@ -67,7 +68,7 @@ def test_gate(table: TableTensors, gate: Gate, passed: list[bool]) -> None:
     output = hierarchical_loss(logits, torch.full((1, 1, 3), STOP_BOX), table, gate=gate)
     torch.autograd.backward(output.total)
     assert output.box_pixels.tolist() == [0, 0, 0, 3]
-    assert output.weak_pixels.tolist() == [0, 0, 0, sum(passed)]
+    assert output.passed_pixels.tolist() == [0, 0, 0, sum(passed)]
     assert output.per_classifier.tolist() == pytest.approx([0, 0, 0, math.log(3)])
     assert output.total.item() == pytest.approx(0.1 * math.log(3))
     assert logits.grad is not None
@@ -78,12 +79,12 @@ def test_gate(table: TableTensors, gate: Gate, passed: list[bool]) -> None:
 def test_boxes_on_the_path_train_every_classifier_below_the_root() -> None:
     table = TableTensors.of(make_table("path"))
     output = hierarchical_loss(logits_for(OPEN, SHUT), torch.full((1, 1, 2), STOP_BOX), table, gate="path")
-    assert output.weak_pixels.tolist() == [0, 2, 2, 1]
+    assert output.passed_pixels.tolist() == [0, 2, 2, 1]
     right, wrong = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
     assert output.per_classifier.tolist() == pytest.approx([0, right, (right + wrong) / 2, math.log(3)])
 
 
-def test_strong_and_weak_means_are_separate(table: TableTensors) -> None:
+def test_the_means_over_pixel_labels_and_over_boxes_are_separate(table: TableTensors) -> None:
     labels = torch.tensor([[[NOT_GO, NOT_GO, NOT_GO, STOP_BOX]]])
     output = hierarchical_loss(logits_for({}, {}, {}, SHUT | {SIGN: 1, FRONT: 0}), labels, table)
     box = math.log(1 + 2 * math.exp(-2))
@@ -102,7 +103,7 @@ def test_nothing_active_is_zero_with_zero_gradient(table: TableTensors, label: i
 
 def test_coarse_label_is_silent_below_itself(table: TableTensors) -> None:
     output = hierarchical_loss(logits_for({}), torch.full((1, 1, 1), THING), table)
-    assert output.strong_pixels.tolist() == [1, 0, 0, 0]
+    assert output.labelled_pixels.tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -166,17 +167,28 @@ def test_gradcheck(table: TableTensors) -> None:
     generator = torch.Generator().manual_seed(3)
     logits = torch.randn(1, 9, 3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(0, 5, (1, 3, 4), generator=generator)
-    assert hierarchical_loss(logits, labels, table).weak_pixels[FRONT] > 0
+    assert hierarchical_loss(logits, labels, table).passed_pixels[FRONT] > 0
     assert torch.autograd.gradcheck(lambda z: hierarchical_loss(z, labels, table).total, logits)
 
 
 def test_default_weights_are_the_papers(table: TableTensors) -> None:
-    assert classifier_weights(table).tolist() == pytest.approx([1.0, 0.1, 0.1, 0.1])
-    assert classifier_weights(table, root=2.0, others=3.0).tolist() == [2.0, 3.0, 3.0, 3.0]
+    assert loss_weights(table.layout).tolist() == pytest.approx([1.0, 0.1, 0.1, 0.1])
+    assert loss_weights(table.layout, root=2.0, others=3.0).tolist() == [2.0, 3.0, 3.0, 3.0]
+
+
+def test_weights_by_node_win(table: TableTensors) -> None:
+    weights = loss_weights(table.layout, nodes={"front": 0.5, "root": 4.0})
+    assert weights.tolist() == pytest.approx([4.0, 0.1, 0.1, 0.5])
+    with pytest.raises(
+        ConfigError, match=r"loss\.nodes: 'stop' has no classifier\. Nodes with a classifier: root, thing"
+    ):
+        loss_weights(table.layout, nodes={"stop": 1.0})
+    with pytest.raises(ConfigError, match=r"loss\.nodes: .*'fornt'.* Did you mean 'front'"):
+        loss_weights(table.layout, nodes={"fornt": 1.0})
 
 
 @pytest.mark.parametrize(
-    ("logits", "labels", "lambdas", "what"),
+    ("logits", "labels", "classifiers", "what"),
     [
         ((1, 8, 4, 4), (1, 4, 4), None, "the table needs"),
         ((1, 9, 2, 2), (1, 4, 4), None, "upsample the logits first"),
@@ -184,9 +196,9 @@ def test_default_weights_are_the_papers(table: TableTensors) -> None:
     ],
 )
 def test_shapes_that_do_not_fit(
-    table: TableTensors, logits: tuple[int, ...], labels: tuple[int, ...], lambdas: int | None, what: str
+    table: TableTensors, logits: tuple[int, ...], labels: tuple[int, ...], classifiers: int | None, what: str
 ) -> None:
-    weights = None if lambdas is None else torch.ones(lambdas)
+    weights = None if classifiers is None else torch.ones(classifiers)
     with pytest.raises(ValueError, match=what):
         hierarchical_loss(torch.zeros(logits), torch.zeros(labels, dtype=torch.int64), table, weights)
 
@@ -215,5 +227,5 @@ def test_iv2018_against_cross_entropies() -> None:
         pixels.append(int((target >= 0).sum()))
         wanted.append(F.cross_entropy(part, target).item() if pixels[-1] else 0.0)
     assert output.per_classifier.tolist() == pytest.approx(wanted, rel=1e-5)
-    assert output.strong_pixels.tolist() == pixels
+    assert output.labelled_pixels.tolist() == pixels
     assert pixels[0] > pixels[1] > pixels[2] > 0 == pixels[4]

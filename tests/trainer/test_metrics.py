@@ -14,12 +14,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelforge import LabelMapping, TargetTable, Taxonomy
+from labelforge import LabelMapping, LogitLayout, Taxonomy
 from labelforge.trainer import ConfusionMatrix
 
 Nested = dict[str, Any]
 #  bike 0, car 1, truck 2, sky 3, water 4
-TREE = {"name": "t", "tree": {"root": {"bike": None, "vehicle": ["car", "truck"], "sky": None, "water": None}}}
+TREE = Taxonomy.from_dict(
+    {"name": "t", "tree": {"root": {"bike": None, "vehicle": ["car", "truck"], "sky": None, "water": None}}}
+)
+LAYOUT = LogitLayout.compile(TREE)
 
 
 def records(*labels: tuple[str, Any, str]) -> list[dict[str, Any]]:
@@ -31,20 +34,26 @@ def records(*labels: tuple[str, Any, str]) -> list[dict[str, Any]]:
     ]
 
 
-def count(table: TargetTable, labels: list[int], outcomes: list[int], dataset: int = 0) -> ConfusionMatrix:
-    matrix = ConfusionMatrix(table, dataset)
-    matrix.update(torch.tensor(labels), torch.tensor(outcomes))
+def mapped(tree: Taxonomy, *labels: tuple[str, Any, str]) -> LabelMapping:
+    return LabelMapping.from_records(tree, "set", records(*labels))
+
+
+def count(layout: LogitLayout, mapping: LabelMapping, labels: list[int], classes: list[int]) -> ConfusionMatrix:
+    matrix = ConfusionMatrix(layout, mapping)
+    matrix.update(torch.tensor(labels), torch.tensor(classes))
     return matrix
 
 
 def test_by_hand() -> None:
     """Bikes: 3 of 4 right. Vehicles: 2 of 3, and one bike taken for one. Sky: predicted once, never true. Void: out."""
-    tree = Taxonomy.from_dict(TREE)
-    rows = records(
-        ("bike", "bike", "pixel"), ("vehicle", "vehicle", "pixel"), ("sky", "sky", "pixel"), ("void", "ignore", "pixel")
+    mapping = mapped(
+        TREE,
+        ("bike", "bike", "pixel"),
+        ("vehicle", "vehicle", "pixel"),
+        ("sky", "sky", "pixel"),
+        ("void", "ignore", "pixel"),
     )
-    table = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", rows)])
-    scores = count(table, [1, 1, 1, 1, 2, 2, 2, 0, 4, 4], [0, 0, 0, 1, 1, 2, 3, 0, 0, 4]).scores()
+    scores = count(LAYOUT, mapping, [1, 1, 1, 1, 2, 2, 2, 0, 4, 4], [0, 0, 0, 1, 1, 2, 3, 0, 0, 4]).scores()
     assert [(c.native_id, c.name, c.pixels, c.predicted, c.iou, c.accuracy) for c in scores.classes] == [
         (100, "bike", 4, 3, 3 / 4, 3 / 4),
         (101, "vehicle", 3, 3, 2 / 4, 2 / 3),
@@ -57,49 +66,41 @@ def test_by_hand() -> None:
 
 
 def test_a_decision_without_native_label_is_wrong() -> None:
-    tree = Taxonomy.from_dict(TREE)
-    rows = records(("car", "car", "pixel"), ("void", "ignore", "pixel"))
-    table = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", rows)])
-    scores = count(table, [1, 1, 1, 1, 2], [1, 1, 3, 4, 4]).scores()
+    mapping = mapped(TREE, ("car", "car", "pixel"), ("void", "ignore", "pixel"))
+    scores = count(LAYOUT, mapping, [1, 1, 1, 1, 2], [1, 1, 3, 4, 4]).scores()
     assert (scores.pixels, scores.uncovered, scores.pixel_accuracy) == (4, 2, 0.5)
     assert scores.classes[0].iou == 0.5
 
 
 def test_only_the_inside_of_boxes_is_scored() -> None:
-    tree = Taxonomy.from_dict(TREE)
-    table = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records(("car", "car", "box")))])
-    scores = count(table, [0, 0, 0, 1, 1], [1, 1, 1, 1, 2]).scores()
+    scores = count(LAYOUT, mapped(TREE, ("car", "car", "box")), [0, 0, 0, 1, 1], [1, 1, 1, 1, 2]).scores()
     assert (scores.pixels, scores.classes[0].iou) == (2, 0.5)
 
 
 def test_labels_of_one_meaning_do_not_rob_each_other() -> None:
     """Two native labels that the tree cannot tell apart are both right for their node."""
-    tree = Taxonomy.from_dict(TREE)
-    rows = records(("car", "car", "pixel"), ("parked car", "car", "pixel"), ("bike", "bike", "pixel"))
-    table = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", rows)])
-    scores = count(table, [1, 2, 2, 3], [1, 1, 1, 0]).scores()
+    mapping = mapped(TREE, ("car", "car", "pixel"), ("parked car", "car", "pixel"), ("bike", "bike", "pixel"))
+    scores = count(LAYOUT, mapping, [1, 2, 2, 3], [1, 1, 1, 0]).scores()
     assert scores.mean_accuracy == scores.mean_iou == 1
 
 
-def test_the_second_dataset_is_scored_in_its_own_rows() -> None:
-    tree = Taxonomy.from_dict(TREE)
-    coarse = LabelMapping.from_records(tree, "coarse", records(("vehicle", "vehicle", "pixel")))
-    fine = LabelMapping.from_records(tree, "fine", records(("car", "car", "pixel"), ("truck", "truck", "pixel")))
-    table = TargetTable.compile(tree, [coarse, fine])
-    assert count(table, [1, 1], [1, 2], dataset=0).scores().pixel_accuracy == 1
-    assert count(table, [1, 1], [1, 2], dataset=1).scores().pixel_accuracy == 0.5
+def test_each_dataset_is_scored_in_its_own_labels() -> None:
+    coarse = mapped(TREE, ("vehicle", "vehicle", "pixel"))
+    fine = mapped(TREE, ("car", "car", "pixel"), ("truck", "truck", "pixel"))
+    assert count(LAYOUT, coarse, [1, 1], [1, 2]).scores().pixel_accuracy == 1
+    assert count(LAYOUT, fine, [1, 1], [1, 2]).scores().pixel_accuracy == 0.5
 
 
 def test_updates_add_up_and_take_any_shape() -> None:
     tree = Taxonomy.load("iv2018")
-    table = TargetTable.compile(tree, [LabelMapping.load(tree, "cityscapes")])
+    layout, mapping = LogitLayout.compile(tree), LabelMapping.load(tree, "cityscapes")
     generator = torch.Generator().manual_seed(0)
-    labels = torch.randint(0, len(table.mappings[0].rows), (3, 8, 9), generator=generator)
-    outcomes = torch.randint(0, len(table.outcomes), (3, 8, 9), generator=generator)
-    once, parts = ConfusionMatrix(table, 0), ConfusionMatrix(table, 0)
-    once.update(labels, outcomes)
-    for label, outcome in zip(labels, outcomes, strict=True):
-        parts.update(label.to(torch.uint8), outcome)
+    labels = torch.randint(0, len(mapping.rows), (3, 8, 9), generator=generator)
+    classes = torch.randint(0, len(layout.classes), (3, 8, 9), generator=generator)
+    once, parts = ConfusionMatrix(layout, mapping), ConfusionMatrix(layout, mapping)
+    once.update(labels, classes)
+    for some_labels, some_classes in zip(labels, classes, strict=True):
+        parts.update(some_labels.to(torch.uint8), some_classes)
     parts.all_reduce()  # nothing to add up in a single process
     assert torch.equal(once.counts, parts.counts)
     assert once.counts.sum() == labels.numel()
@@ -107,18 +108,15 @@ def test_updates_add_up_and_take_any_shape() -> None:
 
 
 def test_no_pixels_no_scores() -> None:
-    tree = Taxonomy.from_dict(TREE)
-    table = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records(("car", "car", "pixel")))])
-    scores = count(table, [0, 0], [1, 2]).scores()
+    scores = count(LAYOUT, mapped(TREE, ("car", "car", "pixel")), [0, 0], [1, 2]).scores()
     assert scores.mean_iou is scores.mean_accuracy is scores.pixel_accuracy is None
     assert scores.pixels == 0
 
 
 def test_shapes_must_agree() -> None:
-    tree = Taxonomy.from_dict(TREE)
-    table = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records(("car", "car", "pixel")))])
-    with pytest.raises(ValueError, match="outcomes"):
-        ConfusionMatrix(table, 0).update(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
+    matrix = ConfusionMatrix(LAYOUT, mapped(TREE, ("car", "car", "pixel")))
+    with pytest.raises(ValueError, match=r"labels are \(2, 3\), classes \(3,\)"):
+        matrix.update(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
 
 
 @settings(max_examples=30, deadline=None)
@@ -129,20 +127,19 @@ def test_random_labels(grow_tree: Callable[[random.Random], Nested], seed: int, 
     tree = Taxonomy.from_dict(grow_tree(rng))
     below = {node.name: frozenset(tree.leaves[i].name for i in node.leaves) for node in tree.nodes}
     targets = [rng.choice(["ignore", *below, *below]) for _ in range(6)]
-    rows = records(*((f"label {i}", target, "pixel") for i, target in enumerate(targets)))
-    mapping = LabelMapping.from_records(tree, "set", rows)
-    table = (TargetTable.flat_marginal if flat else TargetTable.compile)(tree, [mapping])
+    mapping = mapped(tree, *((f"label {i}", target, "pixel") for i, target in enumerate(targets)))
+    layout = LogitLayout.compile(tree, [mapping], "flat-marginal" if flat else "hierarchical")
     leaves = [leaf.name for leaf in tree.leaves]
     labels = [rng.randrange(7) for _ in range(40)]
-    outcomes = [rng.randrange(len(leaves)) for _ in range(40)]
+    classes = [rng.randrange(len(leaves)) for _ in range(40)]
     meaning = {i: below[t] for i, t in enumerate(targets, start=1) if t != "ignore"}
 
     truly, decided, right, uncovered = Counter[int](), Counter[int](), Counter[int](), 0
-    for label, outcome in zip(labels, outcomes, strict=True):
+    for label, decided_for in zip(labels, classes, strict=True):
         if label not in meaning:
             continue
         truly[label] += 1
-        fitting = [i for i in meaning if leaves[outcome] in meaning[i]]
+        fitting = [i for i in meaning if leaves[decided_for] in meaning[i]]
         uncovered += not fitting
         if label in fitting:
             right[label] += 1
@@ -152,7 +149,7 @@ def test_random_labels(grow_tree: Callable[[random.Random], Nested], seed: int, 
     ious = [Fraction(right[i], truly[i] + decided[i] - right[i]) for i in meaning if truly[i] + decided[i]]
     accuracies = [Fraction(right[i], truly[i]) for i in meaning if truly[i]]
 
-    scores = count(table, labels, outcomes).scores()
+    scores = count(layout, mapping, labels, classes).scores()
     assert [(c.row, c.pixels, c.predicted) for c in scores.classes] == [(i, truly[i], decided[i]) for i in meaning]
     assert (scores.pixels, scores.uncovered) == (truly.total(), uncovered)
     assert scores.mean_iou == (pytest.approx(float(sum(ious) / len(ious))) if ious else None)

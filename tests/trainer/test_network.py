@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from labelforge.trainer import SegmentationNet, build_network, upsample
+from labelforge.trainer import ModelConfig, SegmentationNet, build_network, upsample
 from labelforge.trainer.models.backbones import Backbone
 
 
@@ -36,7 +36,7 @@ def test_imagenet_normalisation() -> None:
 
 
 def test_logits_at_the_backbones_stride() -> None:
-    net = build_network((5, 3), backbone="resnet18", output_stride=8, features=16)
+    net = build_network((5, 3), ModelConfig(backbone="resnet18", output_stride=8, features=16))
     logits = net(torch.randint(0, 256, (2, 3, 65, 90), dtype=torch.uint8))
     assert logits.shape == (2, 8, 9, 12)
     assert upsample(logits, (65, 90)).shape == (2, 8, 65, 90)
@@ -45,7 +45,8 @@ def test_logits_at_the_backbones_stride() -> None:
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_frozen_batch_norm(frozen: bool) -> None:
-    net = build_network((2,), backbone="resnet18", output_stride=32, features=16, freeze_batch_norm=frozen).train()
+    config = ModelConfig(backbone="resnet18", output_stride=32, features=16, freeze_batch_norm=frozen)
+    net = build_network((2,), config).train()
     before = {k: v.clone() for k, v in net.state_dict().items() if k.endswith("running_mean")}
     net(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)).sum().backward()
     moved = {k for k, v in before.items() if not torch.equal(net.state_dict()[k], v)}

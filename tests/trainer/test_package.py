@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
-import labelforge.trainer
-
 
 def test_public_names_are_sorted_and_there() -> None:
-    names = labelforge.trainer.__all__
+    package = importlib.import_module("labelforge.trainer")
+    names = package.__all__
     assert names == sorted(names)
     for name in names:
-        found = getattr(labelforge.trainer, name)
+        found = getattr(package, name)
         assert name.isupper() or found.__module__.startswith("labelforge.trainer.")
-    assert dir(labelforge.trainer) == names
+    assert dir(package) == names
 
 
 def test_importing_the_package_does_not_import_torch() -> None:
     code = "import sys, labelforge.trainer; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_trained_network_is_used_without_what_trains_it() -> None:
+    code = "import sys, labelforge.trainer.segmenter; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "labelforge.trainer.models.network" in loaded
+    trains = ("training", "loss", "optim", "data", "log", "progress", "run_folder", "report", "distributed")
+    assert not {f"labelforge.trainer.{name}" for name in trains} & loaded
 
 
 def test_every_module_imports_on_a_bare_gpu_machine() -> None:

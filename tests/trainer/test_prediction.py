@@ -15,8 +15,12 @@ import torch
 from PIL import Image
 
 from labelforge.errors import ConfigError, DatasetError
-from labelforge.trainer.id_maps import legend_for
-from labelforge.trainer.prediction import find_images, output_names, predict, read_image
+from labelforge.logits import LogitLayout
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Taxonomy
+from labelforge.trainer.checkpoint import save_checkpoint
+from labelforge.trainer.models.network import build_network
+from labelforge.trainer.prediction import find_images, find_legend, output_names, predict
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.training import train
 from tests.trainer import tiny
@@ -85,12 +89,32 @@ def test_id_maps_and_overlays_pixel_by_pixel(
     assert sorted(colors) == sorted(set(ids.values()))
 
 
-def test_the_legend_names_native_labels_and_tree_nodes(run: Path) -> None:
-    checkpoint = Segmenter.load(run, device="cpu").checkpoint
-    tree = {entry.id: (entry.name, entry.color) for entry in legend_for(checkpoint).entries}
-    assert tree[6] == ("sign/front/thirty", tiny.TREE.node("thirty").color)
-    dense = {entry.id: entry.name for entry in legend_for(checkpoint, "dense").entries}
+def test_label_spaces_are_those_of_the_training(segmenter: Segmenter) -> None:
+    assert find_legend(segmenter, "tree").label_space == "tree"
+    dense = {entry.id: entry.name for entry in find_legend(segmenter, "dense").entries}
     assert dense == {7: "sky", 0: "floor", 20: "sign", 21: "auto"}
+
+
+def test_a_network_for_a_shipped_tree_writes_the_ids_of_every_dataset_mapped_to_it(tmp_path: Path) -> None:
+    tree = Taxonomy.load("iv2018")
+    layout, config = LogitLayout.compile(tree), tiny_config()
+    weights = build_network(layout.sizes, config.model).state_dict()
+    folder = save_checkpoint(
+        tmp_path,
+        step=1,
+        config=config,
+        taxonomy=tree,
+        mappings=[LabelMapping.load(tree, "gtsdb")],
+        samples=[1],
+        weights=weights,
+        average=weights,
+        state={},
+        keep=1,
+    )
+    legend = find_legend(Segmenter.load(folder, device="cpu"), "cityscapes")
+    road = next(entry for entry in legend.entries if entry.name == "road")
+    assert (road.id, road.color) == (7, (128, 64, 128))  # as Cityscapes publishes them
+    assert legend.id_of[layout.class_names.index("driveable/road")] == 7
 
 
 def test_large_native_ids_need_16_bits_and_negative_ones_cannot_be_written(
@@ -114,16 +138,6 @@ def test_large_native_ids_need_16_bits_and_negative_ones_cannot_be_written(
     legend = json.loads((tmp_path / "out" / "classes.json").read_text())
     assert (legend["none"], legend["bits"]) == (65535, 16)
     assert [entry["id"] for entry in legend["classes"]] == [255, 300]
-
-
-def test_final_classes_that_are_no_class_of_the_tree_get_free_ids(tmp_path: Path) -> None:
-    train(open_both(tmp_path), tmp_path / "run", tiny_config(steps=1, model={"head": "flat-union"}))
-    legend = legend_for(Segmenter.load(tmp_path / "run", device="cpu").checkpoint)
-    by_name = {entry.name: entry.id for entry in legend.entries}
-    assert by_name["sky"] == 0
-    assert by_name["sign/front/thirty"] == 6
-    assert {by_name["ground"], by_name["sign/front"]} == {8, 9}  # inner nodes, as rivals of their own leaves
-    assert len({entry.id for entry in legend.entries}) == len(legend.entries) == 7
 
 
 def test_an_unknown_label_space_names_the_known(run: Path, picture: Path, tmp_path: Path) -> None:
@@ -191,16 +205,6 @@ def test_unreadable_images_are_one_line_and_leave_nothing_partial(run: Path, pic
         assert "\n" not in str(caught.value)
         files = sorted(path.name for path in out.iterdir())
         assert files == ["classes.json", "legend.html", "street.ids.png", "street.overlay.png"]
-
-
-def test_only_eight_bit_images_are_read(tmp_path: Path) -> None:
-    Image.fromarray(np.full((4, 5), 40_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(DatasetError, match="Save it with 8 bits per channel"):
-        read_image(tmp_path / "deep.png")
-    Image.new("L", (5, 4), 77).save(tmp_path / "grey.png")
-    assert (read_image(tmp_path / "grey.png") == np.full((4, 5, 3), 77)).all()
-    Image.new("RGBA", (5, 4), (1, 2, 3, 4)).save(tmp_path / "alpha.png")
-    assert (read_image(tmp_path / "alpha.png") == np.array([1, 2, 3])).all()
 
 
 def test_the_output_folder_must_be_one(run: Path, picture: Path) -> None:

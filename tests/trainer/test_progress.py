@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from labelforge.trainer.log import LogLine
@@ -22,31 +23,40 @@ LINE = LogLine(
 )
 
 
-def shown(terminal: bool) -> str:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=110, color_system=None, legacy_windows=False)
+class Paper(Console):
+    """A console that keeps what it is told."""
+
+    def __init__(self, terminal: bool) -> None:
+        self.page = io.StringIO()
+        super().__init__(file=self.page, force_terminal=terminal, width=110, color_system=None, legacy_windows=False)
+
+
+def shown(terminal: bool, first: int = 0) -> str:
+    console = Paper(terminal)
     progress = ConsoleProgress("demo", console)
-    progress.begin(0, 1000)
-    progress.say("going on")
-    progress.advance(40)
-    progress.log(LINE)
-    progress.end()
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    with progress.following(first, 1000):
+        progress.advance(40)
+        progress.log(LINE)
+    return console.page.getvalue()
 
 
 def test_a_log_file_gets_one_plain_line_per_log_line() -> None:
     assert shown(terminal=False) == (
-        "demo: going on\n"
         "demo 40/1000  loss 1.500: scene 1.250, traffic sign/front 2.500  lr 0.01  12.3 images/s  data wait 25%  "
         "left 0:32:00\n"
     )
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_resumed_run_says_where_it_goes_on(terminal: bool) -> None:
+    assert "demo: going on from step 30" in shown(terminal, first=30)
+    assert "going on" not in shown(terminal)
+
+
 def test_brackets_in_names_are_shown() -> None:
-    console = Console(file=io.StringIO(), width=110, color_system=None)
+    console = Paper(terminal=False)
     ConsoleProgress("demo", console).log(replace(LINE, losses={"scene": 1.25, "[/void]": 2.5}))
-    assert isinstance(console.file, io.StringIO)
-    assert "scene 1.250, [/void] 2.500" in console.file.getvalue()
+    assert "scene 1.250, [/void] 2.500" in console.page.getvalue()
 
 
 def test_a_terminal_gets_a_bar_with_the_loss_of_every_classifier() -> None:
@@ -55,14 +65,20 @@ def test_a_terminal_gets_a_bar_with_the_loss_of_every_classifier() -> None:
     assert "40/1000" in last
     assert "12.3 images/s, 25% waiting for data" in last
     assert "loss 1.500: scene 1.250, traffic sign/front 2.500" in last
-    assert "going on" in text
 
 
-def test_a_run_that_never_began_ends_quietly() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True)
-    ConsoleProgress("demo", console).end()
-    assert isinstance(console.file, io.StringIO)
-    assert "demo" not in console.file.getvalue()
+def test_a_terminal_stays_blank_until_the_run_begins() -> None:
+    console = Paper(terminal=True)
+    ConsoleProgress("demo", console)
+    assert console.page.getvalue() == ""
+
+
+def test_a_run_that_breaks_off_gives_the_terminal_back() -> None:
+    console = Paper(terminal=True)
+    with pytest.raises(KeyboardInterrupt), ConsoleProgress("demo", console).following(0, 10):
+        raise KeyboardInterrupt
+    hide, show = "\x1b[?25l", "\x1b[?25h"  # the cursor
+    assert -1 < console.page.getvalue().rfind(hide) < console.page.getvalue().rfind(show)
 
 
 def test_clock() -> None:

@@ -1,3 +1,1 @@
 """Data of a run: datasets, batches, augmentation."""
-
-__all__: list[str] = []

@@ -12,26 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from labelforge.trainer.config import DataConfig
-
-__all__ = [
-    "PAD_COLOR",
-    "View",
-    "augment",
-    "crop_image",
-    "crop_rows",
-    "draw_view",
-    "fit_scale",
-    "jitter_colors",
-    "resize",
-]
+from labelforge.trainer.images import Pixels, fit_scale, resize
 
 PAD_COLOR = (124, 116, 104)
 """RGB outside the image: the mean colour of ImageNet, near 0 once a network has normalised its input."""
 
-Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.integer]
 
 
@@ -56,11 +43,6 @@ class View:
         """Top, left, bottom, right of the part of the window that lies on the image, in scaled pixels."""
         top, left, height, width = self.window
         return max(top, 0), max(left, 0), min(top + height, self.scaled[0]), min(left + width, self.scaled[1])
-
-
-def fit_scale(size: tuple[int, int], crop: tuple[int, int]) -> float:
-    """Scale at which the crop just fits into an image: one side equal, the other at least as long."""
-    return max(crop[0] / size[0], crop[1] / size[1])
 
 
 def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfig) -> View:
@@ -127,26 +109,6 @@ def crop_rows(rows: Rows, view: View, fill: int) -> Rows:
     return out[:, ::-1] if view.flip else out
 
 
-def resize(image: Pixels, scaled: tuple[int, int], part: tuple[int, int, int, int] | None = None) -> Pixels:
-    """Resize an image, or only a part of the result, bilinearly with antialiasing.
-
-    Args:
-        image: (H, W, 3) uint8.
-        scaled: Height and width of the whole result.
-        part: Top, left, bottom, right of the wanted part of the result; None for all of it.
-
-    Returns:
-        (bottom - top, right - left, 3) uint8.
-    """
-    top, left, bottom, right = part or (0, 0, *scaled)
-    if image.shape[:2] == scaled:
-        return image[top:bottom, left:right]
-    step_y, step_x = image.shape[0] / scaled[0], image.shape[1] / scaled[1]
-    box = (left * step_x, top * step_y, min(right * step_x, image.shape[1]), min(bottom * step_y, image.shape[0]))
-    size = (right - left, bottom - top)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box))
-
-
 def jitter_colors(rng: np.random.Generator, image: Pixels, strength: float) -> Pixels:
     """Scale brightness, contrast and saturation by factors drawn from ``1 - strength .. 1 + strength``.
 
@@ -170,8 +132,8 @@ def augment(
     rows: Rows,
     config: DataConfig,
     *,
-    mirror: npt.NDArray[np.int64],
-    offset: int,
+    global_rows: npt.NDArray[np.int16],
+    mirrored_rows: npt.NDArray[np.int16],
 ) -> tuple[Pixels, npt.NDArray[np.int16]]:
     """One training crop of a sample.
 
@@ -180,8 +142,8 @@ def augment(
         image: (H, W, 3) uint8 RGB.
         rows: (H, W) rows of the sample's own dataset; its row 0 is "no annotation".
         config: What to do.
-        mirror: (L,) global row -> global row in a mirrored image (``TargetTable.mirror``).
-        offset: First global row of the dataset.
+        global_rows: (R,) row of the dataset -> global row of the target table.
+        mirrored_rows: (R,) row of the dataset -> global row of what it becomes in a mirrored image.
 
     Returns:
         (h, w, 3) uint8 and (h, w) int16 of global rows.
@@ -190,9 +152,8 @@ def augment(
     pixels = crop_image(image, view)
     if config.jitter:
         pixels = jitter_colors(rng, pixels, config.jitter)
-    table = mirror if view.flip else np.arange(len(mirror))
     crop = crop_rows(rows, view, fill=0)
-    return np.ascontiguousarray(pixels), table[offset:].astype(np.int16)[crop]
+    return np.ascontiguousarray(pixels), (mirrored_rows if view.flip else global_rows)[crop]
 
 
 def _place(draw: float, slack: int) -> int:

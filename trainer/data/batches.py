@@ -1,9 +1,9 @@
 """Batches with a fixed number of crops per dataset, the same for any number of worker processes.
 
-The order of samples has no state: draw number ``k`` of a source is position ``k mod n`` in the permutation of its epoch
-``k div n``, and everything random about it comes from the generator seeded with (seed, source, ``k``). Batch ``s`` is
-thus a function of the seed and ``s`` alone: a run resumes by starting at another step, workers may be added or taken
-away, and a dataset of one image stands beside one of twenty thousand.
+The order of samples has no state: draw number ``k`` of a dataset is position ``k mod n`` in the permutation of its
+epoch ``k div n``, and everything random about it comes from the generator seeded with (seed, dataset, ``k``). Batch
+``s`` is thus a function of the seed and ``s`` alone: a run resumes by starting at another step, workers may be added or
+taken away, and a dataset of one image stands beside one of twenty thousand.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from labelforge.errors import LabelforgeError
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import DataConfig
 from labelforge.trainer.data.augment import augment
-from labelforge.trainer.data.datasets import Source, check_rows
-
-__all__ = ["Batch", "BatchPlan", "iterate_batches"]
+from labelforge.trainer.data.datasets import TrainingSet, check_rows
 
 
 class Batch(NamedTuple):
@@ -46,9 +44,9 @@ class BatchPlan(Dataset[Batch | LabelforgeError]):
     """Batch ``s`` of a run, for any ``s``.
 
     Args:
-        sources: The datasets.
+        training_sets: The datasets.
         counts: Crops per batch of each.
-        table: Target table over the sources' mappings, in their order.
+        table: Target table over the training sets' mappings, in their order.
         config: Crop and augmentation.
         seed: Seed of order and augmentation.
         rank: This process among ``world`` that train together; each draws its own samples.
@@ -57,7 +55,7 @@ class BatchPlan(Dataset[Batch | LabelforgeError]):
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        training_sets: Sequence[TrainingSet],
         counts: Sequence[int],
         table: TargetTable,
         config: DataConfig,
@@ -66,10 +64,11 @@ class BatchPlan(Dataset[Batch | LabelforgeError]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.sources = tuple(sources)
+        self.training_sets = tuple(training_sets)
         self.counts = tuple(counts)
-        self.offsets = table.offsets
-        self.mirror = np.asarray(table.mirror)
+        rows = [table.global_rows(item.dataset, np.arange(len(item.mapping.rows))) for item in self.training_sets]
+        self._global_rows = [part.astype(np.int16) for part in rows]
+        self._mirrored_rows = [table.mirror[part].astype(np.int16) for part in rows]
         self.config = config
         self.seed = seed
         self.rank = rank
@@ -78,27 +77,32 @@ class BatchPlan(Dataset[Batch | LabelforgeError]):
     def __getitem__(self, step: int) -> Batch | LabelforgeError:
         """Batch of a step. An error is returned, not raised: the loader would wrap one in a traceback."""
         try:
-            crops = [self._crop(s, k) for s in range(len(self.sources)) for k in self._draws(s, step)]
+            crops = [self._crop(i, draw) for i in range(len(self.training_sets)) for draw in self._draws(i, step)]
         except LabelforgeError as fault:
             return fault
         images = torch.from_numpy(np.stack([image for image, _, _ in crops])).permute(0, 3, 1, 2)
         rows = torch.from_numpy(np.stack([label for _, label, _ in crops]))
         return Batch(images, rows, tuple(key for _, _, key in crops))
 
-    def _draws(self, source: int, step: int) -> range:
-        count = self.counts[source]
+    def _draws(self, index: int, step: int) -> range:
+        count = self.counts[index]
         first = (step * self.world + self.rank) * count
         return range(first, first + count)
 
     def _crop(self, index: int, draw: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16], str]:
-        source = self.sources[index]
-        epoch, position = divmod(draw, len(source))
-        sample = source[int(_permutation(self.seed, index, epoch, len(source))[position])]
-        check_rows(sample, source.mapping)
-        rng = np.random.default_rng((_AUGMENT, self.seed, index, draw))
-        offset = self.offsets[index]
-        image, rows = augment(rng, sample.image, sample.label, self.config, mirror=self.mirror, offset=offset)
-        return image, rows, f"{source.dataset}/{sample.key}"
+        training_set = self.training_sets[index]
+        epoch, position = divmod(draw, len(training_set))
+        sample = training_set[int(_permutation(self.seed, index, epoch, len(training_set))[position])]
+        check_rows(sample, training_set.mapping)
+        image, rows = augment(
+            np.random.default_rng((_AUGMENT, self.seed, index, draw)),
+            sample.image,
+            sample.label,
+            self.config,
+            global_rows=self._global_rows[index],
+            mirrored_rows=self._mirrored_rows[index],
+        )
+        return image, rows, f"{training_set.dataset}/{sample.key}"
 
 
 def iterate_batches(plan: BatchPlan, start: int, stop: int, workers: int, pin: bool = False) -> Generator[Batch]:
@@ -143,11 +147,12 @@ _ORDER, _AUGMENT = 1, 2
 
 
 @functools.lru_cache(maxsize=64)
-def _permutation(seed: int, source: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng((_ORDER, seed, source, epoch)).permutation(size)
+def _permutation(seed: int, dataset: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((_ORDER, seed, dataset, epoch)).permutation(size)
 
 
 def _as_is(item: Any) -> Any:
+    """Not ``None`` for the loader's ``collate_fn``: it would then turn texts and numbers into tensors."""
     return item
 
 

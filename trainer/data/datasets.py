@@ -1,7 +1,7 @@
-"""What a run reads: shard sets grouped into datasets, checked against one taxonomy, compiled into one target table.
+"""What a run reads: shard sets of one taxonomy, grouped into one training set per dataset.
 
-A *source* is one dataset (one label space) with all its shard sets: `cityscapes` train and val given together are one
-source. Sources are sorted by name, so the order of the shard sets on the command line changes nothing.
+A :class:`TrainingSet` is one dataset (one label space) with all its shard sets: Cityscapes' train and val given
+together are one. They are sorted by name, so the order of the shard sets on the command line changes nothing.
 """
 
 from __future__ import annotations
@@ -11,35 +11,18 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
 
 from labelforge.errors import ConfigError, ShardError, did_you_mean
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Sample, ShardReader
-from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
-from labelforge.treefile import Boxes
-
-__all__ = [
-    "Head",
-    "Source",
-    "batch_counts",
-    "check_rows",
-    "check_taxonomy",
-    "compile_table",
-    "group_sources",
-    "open_shards",
-    "tag",
-]
-
-Head = Literal["hierarchical", "flat-union", "flat-marginal"]
 
 _TWICE = ("mapillary-vistas",)
 """Datasets that the paper puts into a batch twice; every other one once."""
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSet:
     """One dataset of a run, as a sequence of samples.
 
     Attributes:
@@ -90,15 +73,15 @@ def check_taxonomy(readers: Sequence[ShardReader], wanted: str | None = None) ->
     for reader in readers:
         if reader.taxonomy.digest != tree.digest:
             raise ShardError(
-                f"made for taxonomy {tag(reader.taxonomy)}, {other} {tag(tree)}",
+                f"made for taxonomy {reader.taxonomy.tag}, {other} {tree.tag}",
                 where=reader.url,
                 cure=f"Run: labelforge retarget {reader.url} --taxonomy {wanted or tree.name}",
             )
     return tree
 
 
-def group_sources(readers: Sequence[ShardReader]) -> tuple[Source, ...]:
-    """Sources by name, from shard sets in any order.
+def group_training_sets(readers: Sequence[ShardReader]) -> tuple[TrainingSet, ...]:
+    """Training sets by name, from shard sets in any order.
 
     Raises:
         ShardError: A shard set is empty, or two of one dataset carry different label tables.
@@ -110,12 +93,12 @@ def group_sources(readers: Sequence[ShardReader]) -> tuple[Source, ...]:
         group = groups.setdefault(reader.dataset, [])
         if group and group[0].mapping.to_records() != reader.mapping.to_records():
             raise ShardError(
-                f"its labels of {reader.dataset} mean something else than those of {group[0].url}",
+                f"its labels of {reader.dataset} do not mean what those of {group[0].url} mean",
                 where=reader.url,
                 cure=f"Run labelforge retarget --taxonomy {reader.taxonomy.name} on both.",
             )
         group.append(reader)
-    return tuple(Source(name, tuple(groups[name]), groups[name][0].mapping) for name in sorted(groups))
+    return tuple(TrainingSet(name, tuple(groups[name]), groups[name][0].mapping) for name in sorted(groups))
 
 
 def check_rows(sample: Sample, mapping: LabelMapping) -> None:
@@ -133,37 +116,21 @@ def check_rows(sample: Sample, mapping: LabelMapping) -> None:
         )
 
 
-def batch_counts(sources: Sequence[Source], wanted: Mapping[str, int]) -> tuple[int, ...]:
-    """Crops per batch of every source.
+def batch_counts(training_sets: Sequence[TrainingSet], wanted: Mapping[str, int]) -> tuple[int, ...]:
+    """Crops per batch of every training set.
 
     Args:
-        sources: The datasets of the run.
+        training_sets: The datasets of the run.
         wanted: ``data.batch`` of the configuration; a key is a dataset, or the part of its name before a release.
 
     Raises:
         ConfigError: A key names no dataset of the run.
     """
-    names = [source.dataset for source in sources]
+    names = [training_set.dataset for training_set in training_sets]
     for key in wanted:
         if not any(_names(key, name) for name in names):
             raise ConfigError(f"data.batch: no dataset {key!r} in this run", cure=did_you_mean(key, names))
     return tuple(_count(name, wanted) for name in names)
-
-
-def compile_table(
-    head: Head, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None
-) -> TargetTable:
-    """The target table that a head learns from."""
-    if head == "flat-union":
-        return TargetTable.flat_union(tree, mappings)
-    if head == "flat-marginal":
-        return TargetTable.flat_marginal(tree, mappings)
-    return TargetTable.compile(tree, mappings, boxes=boxes)
-
-
-def tag(tree: Taxonomy) -> str:
-    """A taxonomy's name with enough of its digest to tell two states of it apart."""
-    return f"{tree.name} ({tree.digest[:12]})"
 
 
 def _names(key: str, dataset: str) -> bool:

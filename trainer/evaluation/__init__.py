@@ -1,3 +1,1 @@
 """Scores of a network on shards."""
-
-__all__: list[str] = []

@@ -1,7 +1,7 @@
 """Scores of a network on one dataset, in the dataset's own labels.
 
 Counted is one confusion matrix: rows are the true native labels, columns the native labels that the decisions count
-as (:meth:`labelforge.targets.TargetTable.credited_rows`): a decision is right for every native label whose meaning
+as (:meth:`labelforge.logits.LogitLayout.credited_rows`): a decision is right for every native label whose meaning
 contains it, and otherwise counts as the most specific native label that contains it. Column 0 takes the decisions
 that no native label of the dataset contains: they are wrong wherever they occur.
 
@@ -22,9 +22,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from labelforge.targets import TargetTable
-
-__all__ = ["ClassScore", "ConfusionMatrix", "Scores"]
+from labelforge.logits import LogitLayout
+from labelforge.mapping import LabelMapping
 
 
 @dataclass(frozen=True)
@@ -80,38 +79,48 @@ class Scores:
 class ConfusionMatrix:
     """Counts pixels by true and decided native label.
 
+        >>> import torch, labelforge as lf
+        >>> from labelforge.trainer import ConfusionMatrix
+        >>> tree = lf.Taxonomy.load("iv2018")
+        >>> layout, mapping = lf.LogitLayout.compile(tree), lf.LabelMapping.load(tree, "cityscapes")
+        >>> confusion = ConfusionMatrix(layout, mapping)
+        >>> sky = layout.class_names.index("sky")
+        >>> confusion.update(torch.full((4, 4), mapping.row_of[23]), torch.full((4, 4), sky))
+        >>> confusion.scores().pixel_accuracy
+        1.0
+
     Attributes:
         counts: (R, R) int64: true row x decided row; rows that are not scored are counted, but enter no score.
 
     Args:
-        table: The table that the decisions refer to; it holds the dataset's mapping.
-        dataset: Position of the dataset in ``table.datasets``.
+        layout: The classes that the decisions refer to.
+        mapping: Label table of the dataset.
         device: Where counting happens.
     """
 
-    def __init__(self, table: TargetTable, dataset: int, device: torch.device | str = "cpu") -> None:
-        self.dataset = table.datasets[dataset]
-        self.rows = table.mappings[dataset].rows
+    def __init__(self, layout: LogitLayout, mapping: LabelMapping, device: torch.device | str = "cpu") -> None:
+        self.dataset = mapping.dataset
+        self.rows = mapping.rows
         scored = np.array([row.native_id is not None and not row.target.ignored for row in self.rows])
-        # Flat position in the matrix of each (true row, final class): one look-up per pixel.
-        cell = np.arange(len(self.rows))[:, None] * len(self.rows) + table.credited_rows(dataset)
+        # Flat position in the matrix of each (true row, class): one look-up per pixel.
+        cell = np.arange(len(self.rows))[:, None] * len(self.rows) + layout.credited_rows(mapping)
         self._scored = scored
         self._cell = torch.tensor(cell, dtype=torch.int64, device=device)
         self.counts = torch.zeros(len(self.rows), len(self.rows), dtype=torch.int64, device=device)
 
-    def update(self, labels: Tensor, outcomes: Tensor) -> None:
+    def update(self, labels: Tensor, classes: Tensor) -> None:
         """Count some pixels.
 
         Args:
             labels: (...) local rows of the dataset (as its shards hold them), any integer dtype.
-            outcomes: (...) final classes, as :func:`labelforge.trainer.decide` returns them, int64.
+            classes: (...) classes, as :func:`labelforge.trainer.decide` returns them, int64.
 
         Raises:
             ValueError: The two differ in shape.
         """
-        if labels.shape != outcomes.shape:
-            raise ValueError(f"labels are {tuple(labels.shape)}, outcomes {tuple(outcomes.shape)}")
-        cells = self._cell[labels.long(), outcomes]
+        if labels.shape != classes.shape:
+            raise ValueError(f"labels are {tuple(labels.shape)}, classes {tuple(classes.shape)}")
+        cells = self._cell[labels.long(), classes]
         self.counts += torch.bincount(cells.flatten(), minlength=self.counts.numel()).view_as(self.counts)
 
     def all_reduce(self) -> None:

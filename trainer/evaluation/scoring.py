@@ -1,7 +1,7 @@
 """Scores of a trained network on shards, each dataset in its own native labels.
 
-A dataset need not have been in the training: its label table comes with its shards, and a final class of the network
-counts as the native labels that contain it. Only the tree must be the one that the network was trained for.
+A dataset need not have been in the training: its label table comes with its shards, and a class of the network counts
+as the native labels that contain it. Only the tree must be the one that the network was trained for.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ import torch
 from labelforge.errors import CheckpointError
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
-from labelforge.trainer.data.datasets import check_rows, open_shards, tag
+from labelforge.trainer.data.datasets import check_rows, open_shards
 from labelforge.trainer.evaluation.metrics import ConfusionMatrix, Scores
 from labelforge.trainer.segmenter import Segmenter
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["Evaluation", "check_same_taxonomy", "evaluate", "scores_frame"]
 
 EvaluateProgress = Callable[[str, int, int], None]
 """Called with the shards' URL, samples done and samples in all."""
@@ -61,6 +59,11 @@ def evaluate(
 ) -> list[Evaluation]:
     """Evaluate a run on shard sets, full images at their stored size.
 
+        >>> from labelforge.trainer import evaluate
+        >>> (evaluation,) = evaluate("runs/first", ["shards/cityscapes-train"])
+        >>> 0 <= evaluation.scores.mean_iou <= 1
+        True
+
     Args:
         run: Folder of a run (its latest checkpoint), of one checkpoint, or a loaded network.
         shards: Shard sets made for the taxonomy that the network was trained for.
@@ -92,7 +95,7 @@ def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
     ours, theirs = checkpoint.taxonomy, reader.taxonomy
     if ours.digest != theirs.digest:
         raise CheckpointError(
-            f"trained for taxonomy {tag(ours)}, but the shards {reader.url} are of {tag(theirs)}",
+            f"trained for taxonomy {ours.tag}, but the shards {reader.url} are of {theirs.tag}",
             where=checkpoint.folder,
             cure=f"Run: labelforge retarget {reader.url} --taxonomy {ours.name}",
         )
@@ -111,7 +114,7 @@ def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 
 
 def _evaluate_one(segmenter: Segmenter, reader: ShardReader, progress: EvaluateProgress | None) -> Evaluation:
-    confusion = ConfusionMatrix(segmenter.checkpoint.table_for(reader.mapping), 0, segmenter.device)
+    confusion = ConfusionMatrix(segmenter.layout, reader.mapping, segmenter.device)
     for done, sample in enumerate(_read_ahead(reader), start=1):
         check_rows(sample, reader.mapping)
         rows = torch.from_numpy(sample.label.astype(np.int64)).to(segmenter.device)

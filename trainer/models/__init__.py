@@ -1,3 +1,1 @@
 """Networks: backbones, heads, and the two put together."""
-
-__all__: list[str] = []

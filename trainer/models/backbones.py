@@ -23,19 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from labelforge.errors import CheckpointError, ConfigError, did_you_mean
-
-__all__ = [
-    "BACKBONES",
-    "Backbone",
-    "BasicBlock",
-    "Bottleneck",
-    "ResNet",
-    "backbone_names",
-    "build_backbone",
-    "initialise",
-    "load_backbone_weights",
-]
+from labelforge.errors import CheckpointError, ConfigError, did_you_mean, listed
 
 ENTRY_POINT_GROUP = "labelforge.backbones"
 OUTPUT_STRIDES = (8, 16, 32)
@@ -92,7 +80,7 @@ class Bottleneck(nn.Module):
         in_channels: Channels in.
         width: Channels of the 3x3 convolution; four times as many come out.
         stride: Stride of the 3x3 convolution.
-        dilations: Dilation of the 3x3 convolution; the second entry, for what follows the stride, meets only a 1x1.
+        dilations: Dilation of the 3x3 convolution; the second entry, for what follows the stride, has a 1x1 alone.
     """
 
     expansion = 4
@@ -176,6 +164,11 @@ def backbone_names() -> list[str]:
 def build_backbone(name: str, output_stride: int = 8, weights: str | Path | None = None) -> Backbone:
     """Make a backbone by name.
 
+        >>> from labelforge.trainer import build_backbone
+        >>> backbone = build_backbone("resnet18", output_stride=16)
+        >>> backbone.out_channels, backbone.stride
+        (512, 16)
+
     Args:
         name: A key of ``BACKBONES`` or the name of an installed entry point.
         output_stride: Input pixels per feature position.
@@ -219,9 +212,8 @@ def load_backbone_weights(backbone: nn.Module, path: str | Path) -> None:
         elif tensor.shape != wanted[name].shape:
             problems.append(f"{name} is {_shape(tensor)} instead of {_shape(wanted[name])}")
     if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(
-            f"the weights do not fit the backbone: {', '.join(problems[:3])}{more}",
+            f"the weights do not fit the backbone: {listed(problems, 3)}",
             where=path,
             cure="Give a checkpoint of the same architecture.",
         )

@@ -18,15 +18,18 @@ from torch import Tensor, nn
 
 from labelforge.trainer.models.backbones import Bottleneck, initialise
 
-__all__ = ["HierarchicalHead"]
-
 
 class HierarchicalHead(nn.Module):
     """Logits of all classifiers from one feature map.
 
+        >>> import torch
+        >>> from labelforge.trainer import HierarchicalHead
+        >>> HierarchicalHead(512, (53, 10, 3, 2, 43))(torch.zeros(2, 512, 8, 12)).shape
+        torch.Size([2, 111, 8, 12])
+
     Args:
         in_channels: Channels of the backbone's feature map.
-        sizes: Children per classifier, in table order (``TableTensors.sizes``).
+        sizes: Children per classifier, in table order (``LogitLayout.sizes``).
         features: Channels after the reduction; a multiple of 4.
         context_dilation: Dilation of a 3x3 convolution after the reduction that widens the view; 0 leaves it out.
     """

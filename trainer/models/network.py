@@ -7,21 +7,16 @@ upsampling to the image's size is a separate step, because the loss and the deci
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal, Self, cast
+from collections.abc import Sequence
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labelforge.trainer.config import ModelConfig, Normalisation
 from labelforge.trainer.models.backbones import Backbone, build_backbone
 from labelforge.trainer.models.heads import HierarchicalHead
-
-__all__ = ["Normalisation", "SegmentationNet", "build_network", "upsample"]
-
-Normalisation = Literal["symmetric", "imagenet"]
-"""``symmetric``: to [-1, 1], as the paper does. ``imagenet``: by ImageNet's mean and deviation, as torchvision's
-ImageNet weights expect."""
 
 _MEAN_AND_SCALE: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
@@ -32,6 +27,12 @@ _MEAN_AND_SCALE: dict[str, tuple[tuple[float, float, float], tuple[float, float,
 
 class SegmentationNet(nn.Module):
     """Images to the logits of all classifiers, at the backbone's stride.
+
+        >>> import torch
+        >>> from labelforge.trainer import HierarchicalHead, SegmentationNet, build_backbone
+        >>> network = SegmentationNet(build_backbone("resnet18", 32), HierarchicalHead(512, (19,)))
+        >>> network(torch.zeros(2, 3, 64, 96, dtype=torch.uint8)).shape
+        torch.Size([2, 19, 2, 3])
 
     Args:
         backbone: A module giving (N, C, h, w), with ``out_channels`` and ``stride``.
@@ -85,40 +86,40 @@ class SegmentationNet(nn.Module):
         return self
 
 
-def build_network(
-    sizes: tuple[int, ...],
-    *,
-    backbone: str = "resnet50",
-    output_stride: int = 8,
-    weights: str | Path | None = None,
-    features: int = 256,
-    context_dilation: int = 0,
-    normalisation: Normalisation = "symmetric",
-    freeze_batch_norm: bool = False,
-) -> SegmentationNet:
-    """Make the network for a target table.
+def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool = True) -> SegmentationNet:
+    """Make the network that a configuration describes.
+
+        >>> from labelforge.trainer import ModelConfig, build_network
+        >>> network = build_network((53, 10, 3, 2, 43), ModelConfig(backbone="resnet18"))
+        >>> network.backbone.stride
+        8
 
     Args:
-        sizes: Children per classifier, in table order (``TableTensors.sizes``).
-        backbone: Name of a backbone.
-        output_stride: 8, 16 or 32.
-        weights: File with the backbone's weights; default random.
-        features: Channels after the head's reduction.
-        context_dilation: Dilation of the head's 3x3 that widens the view; 0 leaves it out.
-        normalisation: How images are scaled.
-        freeze_batch_norm: Keep the backbone's batch statistics.
+        sizes: Children per classifier (``LogitLayout.sizes``).
+        config: The configuration.
+        pretrained: Load the backbone's weights, if the configuration names any.
 
     Raises:
         ConfigError: Unknown backbone or impossible output stride.
-        CheckpointError: The weights do not fit.
+        CheckpointError: The backbone's weights are missing or do not fit.
     """
-    body = build_backbone(backbone, output_stride, weights)
-    head = HierarchicalHead(body.out_channels, sizes, features=features, context_dilation=context_dilation)
-    return SegmentationNet(body, head, normalisation=normalisation, freeze_batch_norm=freeze_batch_norm)
+    backbone = build_backbone(config.backbone, config.output_stride, config.weights if pretrained else None)
+    head = HierarchicalHead(
+        backbone.out_channels, sizes, features=config.features, context_dilation=config.context_dilation
+    )
+    normalisation = config.normalisation
+    if normalisation == "auto":
+        normalisation = "symmetric" if config.weights is None else "imagenet"
+    return SegmentationNet(backbone, head, normalisation=normalisation, freeze_batch_norm=config.freeze_batch_norm)
 
 
 def upsample(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear upsampling of logits to the image's size, pixel centres aligned (``align_corners=False``).
+
+        >>> import torch
+        >>> from labelforge.trainer import upsample
+        >>> upsample(torch.zeros(1, 111, 8, 12), (64, 90)).shape
+        torch.Size([1, 111, 64, 90])
 
     Args:
         logits_nchw: (N, C, h, w).

@@ -1,0 +1,120 @@
+"""What the documents say is so: examples run, commands exist, and the README's Python does what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from PIL import Image
+
+from labelforge.cli import cli
+from labelforge.converters import convert
+from tests.converters.layouts import picture, write_cityscapes, write_gtsdb
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("labelforge", "labelforge.converters", "labelforge.trainer")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/*.md")]
+NO_EXAMPLE = {
+    "BACKBONES",  # data, not code
+    "CONVERTERS",
+    "NO_ANNOTATION",
+    *("CheckpointError", "ConfigError", "DatasetError", "ShardError", "TaxonomyError"),  # see their base's
+}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the examples name: native datasets, shards made of them, and a photograph."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name, write in (("cityscapes", write_cityscapes), ("gtsdb", write_gtsdb)):
+        write(folder / "data" / name)
+        convert(name, folder / "data" / name, folder / "shards" / f"{name}-train", split="train")
+    (folder / "photos").mkdir()
+    Image.fromarray(picture(3, 48, 64)).save(folder / "photos" / "street.png")
+    return folder
+
+
+@pytest.fixture
+def at_desk(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(desk)
+    return desk
+
+
+def public() -> list[tuple[str, str]]:
+    """Package and name of everything public; what needs a trained run comes after what trains it."""
+    found = [(package, name) for package in PACKAGES for name in importlib.import_module(package).__all__]
+    return sorted(found, key=lambda item: item[1] != "train")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_has_an_example(package: str) -> None:
+    for name in importlib.import_module(package).__all__:
+        if name not in NO_EXAMPLE:
+            assert ">>> " in (getattr(importlib.import_module(package), name).__doc__ or ""), name
+
+
+def test_the_examples_of_the_public_names_run(at_desk: Path) -> None:
+    shutil.rmtree(at_desk / "runs", ignore_errors=True)
+    finder = doctest.DocTestFinder(recurse=False)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL)
+    for package, name in public():
+        if name in NO_EXAMPLE:
+            continue
+        for test in finder.find(getattr(importlib.import_module(package), name), name, globs={}):
+            runner.run(test)
+    assert runner.tries > len(PACKAGES)
+    assert runner.failures == 0
+
+
+def code_blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def test_the_python_of_the_readme_runs_and_teaches_the_right_classes(at_desk: Path) -> None:
+    scope: dict[str, object] = {}
+    for block in code_blocks(ROOT / "README.md", "python"):
+        exec(compile(block, "README.md", "exec"), scope)
+    table, reader, rows, sample = (scope[name] for name in ("table", "reader", "rows", "sample"))
+    native = [row.native_name for mapping in table.mappings for row in mapping.rows]  # type: ignore[attr-defined]
+    own = [row.native_name for row in reader.mapping.rows]  # type: ignore[attr-defined]
+    assert [native[row] for row in rows.ravel()] == [own[row] for row in sample.label.ravel()]  # type: ignore[attr-defined]
+    assert scope["classes"].shape == (1, *rows.shape)  # type: ignore[attr-defined]
+
+
+def commands(document: Path) -> Iterator[str]:
+    """Every labelforge command line that a document names, in a block of shell or in the text."""
+    text = document.read_text(encoding="utf-8")
+    for block in re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("labelforge "):
+                yield line
+    yield from re.findall(r"`(labelforge [^`\n]+)`", text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_that_a_document_names_exist(document: Path) -> None:
+    for line in commands(document):
+        words = shlex.split(line.split(" | ")[0].split(" > ")[0], comments=True)[1:]
+        command: click.Command = cli
+        context = click.Context(cli, info_name="labelforge")
+        while isinstance(command, click.Group) and words:
+            found = command.get_command(context, words[0])
+            assert found is not None, f"{document.name}: {line}"
+            command, words = found, words[1:]
+            context = click.Context(command, parent=context, info_name=command.name)
+        if not words:
+            continue  # a command named as a thing: "`labelforge train`"
+        words = [word for word in words if word not in ("...", "…")]
+        try:
+            command.parse_args(context, words)
+        except click.exceptions.Exit:
+            continue  # --help
+        except click.UsageError as fault:
+            pytest.fail(f"{document.name}: {line}: {fault.format_message()}")

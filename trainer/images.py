@@ -1,0 +1,76 @@
+"""Images on their way to a network: reading them from files, and the size at which the network sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from labelforge.errors import DatasetError
+from labelforge.trainer.config import DataConfig
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def read_image(file: Path) -> npt.NDArray[np.uint8]:
+    """Read an image as RGB.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        DatasetError: It is missing, broken, or holds more than 8 bits per channel.
+    """
+    try:
+        with Image.open(file) as picture:
+            if picture.mode.startswith(("I", "F")):
+                raise DatasetError(
+                    f"an image of mode {picture.mode}", where=file, cure="Save it with 8 bits per channel."
+                )
+            return np.asarray(picture.convert("RGB"))
+    except UnidentifiedImageError:
+        raise DatasetError("not an image", where=file, cure="Leave the file out.") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
+        raise DatasetError(f"cannot be read ({fault})", where=file, cure="Copy it again, or leave it out.") from None
+
+
+def fit_scale(size: tuple[int, int], crop: tuple[int, int]) -> float:
+    """Scale at which the crop just fits into an image: one side equal, the other at least as long."""
+    return max(crop[0] / size[0], crop[1] / size[1])
+
+
+def network_size(size: tuple[int, int], config: DataConfig, short_side: int | None = None) -> tuple[int, int]:
+    """Height and width at which the network sees an image of a given size.
+
+    Args:
+        size: Height and width of the image.
+        config: How images were scaled in training.
+        short_side: Wanted length of the shorter side; None: as in training, at random scale 1.
+    """
+    if short_side is not None:
+        scale = short_side / min(size)
+    else:
+        scale = fit_scale(size, config.crop) if config.resize == "fit" else 1.0
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def resize(image: Pixels, scaled: tuple[int, int], part: tuple[int, int, int, int] | None = None) -> Pixels:
+    """Resize an image, or only a part of the result, bilinearly with antialiasing.
+
+    Args:
+        image: (H, W, 3) uint8.
+        scaled: Height and width of the whole result.
+        part: Top, left, bottom, right of the wanted part of the result; None for all of it.
+
+    Returns:
+        (bottom - top, right - left, 3) uint8.
+    """
+    top, left, bottom, right = part or (0, 0, *scaled)
+    if image.shape[:2] == scaled:
+        return image[top:bottom, left:right]
+    step_y, step_x = image.shape[0] / scaled[0], image.shape[1] / scaled[1]
+    box = (left * step_x, top * step_y, min(right * step_x, image.shape[1]), min(bottom * step_y, image.shape[0]))
+    size = (right - left, bottom - top)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box))
