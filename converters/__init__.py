@@ -3,35 +3,10 @@
 `convert` is the way in. A new dataset is a subclass of `Converter` and a line in `labelforge.converters.registry`, or
 an entry point of the group ``labelforge.converters`` in another package; `check_root`, `list_files` and
 `read_label_map` are there for it.
+
+The public names stand in ``__init__.pyi``, once; each is imported when it is first used.
 """
 
-from labelforge.converters.base import (
-    NO_ANNOTATION,
-    Converter,
-    NativeLabels,
-    PixelLabels,
-    Source,
-    Unannotated,
-    check_root,
-    list_files,
-)
-from labelforge.converters.engine.pipeline import convert
-from labelforge.converters.engine.result import Conversion
-from labelforge.converters.images import read_label_map
-from labelforge.converters.registry import available, find_converter
+import lazy_loader
 
-__all__ = [
-    "NO_ANNOTATION",
-    "Conversion",
-    "Converter",
-    "NativeLabels",
-    "PixelLabels",
-    "Source",
-    "Unannotated",
-    "available",
-    "check_root",
-    "convert",
-    "find_converter",
-    "list_files",
-    "read_label_map",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -36,6 +36,10 @@ RowLookup = Callable[[Ids], Ids]
 class Source:
     """One sample as it lies in the dataset.
 
+        >>> from labelforge.converters import Source
+        >>> Source("one", "photos/one.png", "labels/one.png", meta={"camera": "left"}).key
+        'one'
+
     Attributes:
         key: The sample's own name within the split, unique, without suffix; may hold ``/`` and dots (the shard writer
             escapes them).
@@ -51,7 +55,14 @@ class Source:
 
 
 class NativeLabels(Protocol):
-    """The labels of one sample, able to draw themselves at any size."""
+    """The labels of one sample, able to draw themselves at any size: `PixelLabels`, `Unannotated`, boxes, your own.
+
+    >>> import numpy as np
+    >>> from labelforge.converters import NativeLabels, PixelLabels
+    >>> labels: NativeLabels = PixelLabels(np.array([[7, 7], [23, 23]]))
+    >>> labels.size
+    (2, 2)
+    """
 
     @property
     def size(self) -> Size | None:
@@ -78,6 +89,12 @@ class NativeLabels(Protocol):
 class PixelLabels:
     """A label map as stored by a dataset: one native id per pixel.
 
+        >>> import numpy as np
+        >>> from labelforge.converters import PixelLabels
+        >>> labels = PixelLabels(np.array([[7, 7], [23, 23]]))
+        >>> labels.draw((2, 2), (1, 1), rows_of=lambda ids: ids)
+        array([[23]])
+
     Attributes:
         ids: (H, W) integer array.
     """
@@ -96,7 +113,12 @@ class PixelLabels:
 
 @dataclass(frozen=True)
 class Unannotated:
-    """The labels of a sample that has none (a benchmark's test split)."""
+    """The labels of a sample that has none (a benchmark's test split).
+
+    >>> from labelforge.converters import NO_ANNOTATION, Unannotated
+    >>> (Unannotated().draw((2, 2), (1, 1), rows_of=lambda ids: ids) == NO_ANNOTATION).all()
+    np.True_
+    """
 
     size: Size | None = None
 
@@ -133,7 +155,7 @@ class Converter(ABC):
         ...
         ...     def labels(self, source):
         ...         return PixelLabels(read_label_map(self.label_path(source)))
-        >>> [source.key for source in Photos("mine").sources("all")]
+        >>> [source.key for source in Photos("data/mine").sources("all")]
         ['one', 'two']
     """
 
@@ -241,6 +263,10 @@ def read_file(path: Path, cure: str) -> bytes:
 def check_root(root: Path, expected: Sequence[str], title: str) -> None:
     """Make sure that a folder is a dataset's root; if not, say where the root seems to be.
 
+        >>> from pathlib import Path
+        >>> from labelforge.converters import check_root
+        >>> check_root(Path("data/cityscapes"), ["leftImg8bit", "gtFine"], "Cityscapes")
+
     Args:
         root: What the user gave.
         expected: Folders or files that a root holds, relative to it; glob patterns.
@@ -270,6 +296,11 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
 
 def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: bool = False) -> list[Path]:
     """The files of a folder that end in one of some suffixes, sorted by path, hidden ones left out.
+
+        >>> from pathlib import Path
+        >>> from labelforge.converters import list_files
+        >>> [file.name for file in list_files(Path("data/mine/photos"), [".png"], what="photos")]
+        ['one.png', 'two.png']
 
     Args:
         folder: Where to look.

@@ -181,6 +181,11 @@ class SourceImage:
 def read_label_map(path: Path) -> Ids:
     """Read the values of a label map: palette indices or grey values of 1 to 16 bits, never colours.
 
+        >>> from pathlib import Path
+        >>> from labelforge.converters import read_label_map
+        >>> read_label_map(Path("data/mine/labels/one.png")).dtype
+        dtype('uint8')
+
     Returns:
         (H, W) uint8 or uint16 (int32 for 32 bit grey).
 

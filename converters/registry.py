@@ -23,7 +23,12 @@ CONVERTERS: Final[Mapping[str, str]] = {
 
 
 def available() -> dict[str, EntryPoint]:
-    """All converters by name; labelforge's own come first and win where a name is taken twice."""
+    """All converters by name; labelforge's own come first and win where a name is taken twice.
+
+    >>> from labelforge.converters import available
+    >>> "cityscapes" in available()
+    True
+    """
     found = {name: EntryPoint(name, value, ENTRY_POINTS) for name, value in CONVERTERS.items()}
     for entry in entry_points(group=ENTRY_POINTS):
         found.setdefault(entry.name, entry)
@@ -32,6 +37,10 @@ def available() -> dict[str, EntryPoint]:
 
 def find_converter(name: str) -> type[Converter]:
     """The converter of a name.
+
+        >>> from labelforge.converters import find_converter
+        >>> find_converter("gtsdb").splits
+        ('train', 'test', 'all')
 
     Raises:
         ConfigError: There is none.

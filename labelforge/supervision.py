@@ -63,8 +63,8 @@ class SupervisionTable:
     def of(cls, table: TargetTable) -> SupervisionTable:
         """Read the signals from a hierarchical target table (:meth:`TargetTable.compile`)."""
         signals = np.zeros((len(table.datasets), table.layout.taxonomy.num_logits), np.uint8)
-        for dataset, mapping in enumerate(table.mappings):
-            rows = slice(table.offsets[dataset], table.offsets[dataset] + len(mapping.rows))
+        for dataset in range(len(table.datasets)):
+            rows = table.rows_of(dataset)
             box = table.from_box[rows]
             for columns in table.layout.slices:
                 allowed = table.allowed[rows, columns]

@@ -16,14 +16,13 @@ from PIL import Image
 
 from labelforge.cli import cli
 from labelforge.converters import convert
-from tests.converters.layouts import picture, write_cityscapes, write_gtsdb
+from tests.converters.layouts import label_blocks, picture, save, write_cityscapes, write_gtsdb
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("labelforge", "labelforge.converters", "labelforge.trainer")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/*.md")]
 NO_EXAMPLE = {
     "BACKBONES",  # data, not code
-    "CONVERTERS",
     "NO_ANNOTATION",
     *("CheckpointError", "ConfigError", "DatasetError", "ShardError", "TaxonomyError"),  # see their base's
 }
@@ -36,6 +35,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, write in (("cityscapes", write_cityscapes), ("gtsdb", write_gtsdb)):
         write(folder / "data" / name)
         convert(name, folder / "data" / name, folder / "shards" / f"{name}-train", split="train")
+    for name in ("one", "two"):
+        save(folder / "data" / "mine" / "photos" / f"{name}.png", picture(0))
+        save(folder / "data" / "mine" / "labels" / f"{name}.png", label_blocks(0, range(34)))
     (folder / "photos").mkdir()
     Image.fromarray(picture(3, 48, 64)).save(folder / "photos" / "street.png")
     return folder

@@ -49,6 +49,11 @@ def convert(
 ) -> Conversion:
     """Convert one split of a dataset to shards.
 
+        >>> from labelforge.converters import convert
+        >>> conversion = convert("cityscapes", "data/cityscapes", "converted", split="train", short_side=512)
+        >>> conversion.manifest.totals.samples
+        5
+
     A folder that holds part of the same conversion is completed; finished shards stay as they are.
 
     Args:
@@ -78,14 +83,6 @@ def convert(
         DatasetError: The dataset, or with ``stop`` a sample of it, is broken. Finished shards are kept then.
         ShardError: ``out`` holds something else or cannot be written.
         TaxonomyError: The tree or its mapping is wrong.
-
-    Example:
-        With Cityscapes in the folder ``cityscapes``:
-
-        >>> from labelforge.converters import convert
-        >>> done = convert("cityscapes", "cityscapes", "shards", split="train", short_side=512)
-        >>> done.manifest.totals.samples
-        5
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     tree = Taxonomy.load(taxonomy)

@@ -19,7 +19,7 @@ from labelforge.bench.results import BenchReport, SuiteReport
 from labelforge.bench.train import bench_train
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
-from labelforge.trainer.distributed import resolve_device
+from labelforge.trainer.devices import resolve_device, resolve_precision
 from labelforge.trainer.models.backbones import build_backbone
 
 _SUITES: dict[SuiteName, Callable[[Scale, Meter], SuiteReport]] = {
@@ -45,8 +45,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
     """
     device = resolve_device(config.device)
     _check(config)
-    automatic: Precision = "bfloat16" if device.type == "cuda" else "float32"
-    precision = automatic if config.precision == "auto" else config.precision
+    precision: Precision = "bfloat16" if resolve_precision(config.precision, device) == torch.bfloat16 else "float32"
     plan = Plan() if config.repeats is None else Plan(turns=config.repeats, least=config.repeats)
 
     def run(suite: SuiteName) -> SuiteReport:

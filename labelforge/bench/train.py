@@ -19,10 +19,9 @@ from labelforge.bench.workload import PaperProblem, random_images
 from labelforge.trainer.config import ModelConfig, TrainConfig
 from labelforge.trainer.data.batches import Batch
 from labelforge.trainer.distributed import Processes
-from labelforge.trainer.ema import ExponentialMovingAverage
-from labelforge.trainer.learner import Learner
 from labelforge.trainer.models.network import upsample
-from labelforge.trainer.optim import make_optimizer
+from labelforge.trainer.optim import ExponentialMovingAverage, make_optimizer
+from labelforge.trainer.training import Trainer
 
 _TREE, _FLAT = "hierarchical step", "flat step"
 
@@ -39,8 +38,8 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
     classes = problem.class_maps(rows)
     if meter.device.type == "cuda":  # as the data loader of a run hands them over
         images, rows, classes = images.pin_memory(), rows.pin_memory(), classes.pin_memory()
-    tree = Learner(problem.table, config, Processes(0, 1, meter.device))
-    flat = _FlatLearner(problem, config, meter)
+    tree = Trainer(config, problem.table, Processes(0, 1, meter.device))
+    flat = _FlatTrainer(problem, config, meter)
     contestants: Contestants = {
         _TREE: partial(tree.step, 0, Batch(images, rows, ("",) * scale.batch)),
         _FLAT: partial(flat.step, images, classes),
@@ -55,7 +54,7 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
     )
 
 
-class _FlatLearner:
+class _FlatTrainer:
     """Trains a network with one classifier over all classes."""
 
     def __init__(self, problem: PaperProblem, config: TrainConfig, meter: Meter) -> None:
@@ -74,7 +73,7 @@ class _FlatLearner:
             logits = self._network(images)
         loss = F.cross_entropy(upsample(logits.float(), (classes.shape[1], classes.shape[2])), classes)
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._average.update(self._network)
         return loss.detach()

@@ -17,8 +17,9 @@ from torch import Tensor
 from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
+from labelforge.trainer.config import ModelConfig
 from labelforge.trainer.decision import decide
-from labelforge.trainer.loss import classifier_weights, hierarchical_loss
+from labelforge.trainer.loss import hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import SegmentationNet, build_network
 from labelforge.trainer.segmenter import decide_upsampled
 from labelforge.trainer.tables import TableTensors
@@ -50,7 +51,7 @@ class PaperProblem:
         self._device = device
         self._tensors = TableTensors.of(self.table, device)
         self.sizes = self._tensors.sizes
-        self.weights = classifier_weights(self._tensors)
+        self.weights = loss_weights(self.table.layout).to(device)
 
     def label_rows(self, batch: int, size: tuple[int, int]) -> Tensor:
         """(N, H, W) int16 rows of the table, in main memory: N label maps, the datasets mixed as in the paper."""
@@ -60,7 +61,7 @@ class PaperProblem:
             mapping = self.table.mappings[dataset]
             draw = _draw_boxes if mapping.supervision == "box" else draw_rows
             rows = draw(np.random.default_rng(number), len(mapping.rows), size)
-            maps.append(rows.astype(np.int16) + np.int16(self.table.offsets[dataset]))
+            maps.append(self.table.global_rows(mapping.dataset, rows).astype(np.int16))
         return torch.from_numpy(np.stack(maps))
 
     def class_maps(self, rows: Tensor) -> Tensor:
@@ -71,8 +72,8 @@ class PaperProblem:
         Returns:
             (N, H, W) int16: class number, or ``IGNORED`` where the row is ignored.
         """
-        number = np.arange(len(self.table.labels)) % self.classes
-        lookup = np.where(self.table.labels.any(axis=1), number, IGNORED).astype(np.int16)
+        number = np.arange(len(self.table.meanings)) % self.classes
+        lookup = np.where(self.table.meanings.any(axis=1), number, IGNORED).astype(np.int16)
         return torch.from_numpy(lookup)[rows.long()]
 
     def stored_targets(self, rows: Tensor) -> Tensor:
@@ -86,7 +87,8 @@ class PaperProblem:
 
     def network(self, backbone: str, *, flat: bool) -> SegmentationNet:
         """A new network on the device, with all classifiers, or flat: with one over all classes."""
-        return build_network((self.classes,) if flat else self.sizes, backbone=backbone).to(self._device)
+        sizes = (self.classes,) if flat else self.sizes
+        return build_network(sizes, ModelConfig(backbone=backbone)).to(self._device)
 
     def loss(self, logits_nchw: Tensor, rows_nhw: Tensor) -> Tensor:
         """The hierarchical loss, a scalar."""

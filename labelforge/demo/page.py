@@ -184,11 +184,11 @@ def _curves(demo: Demo) -> list[LineChart]:
 def _gallery(demo: Demo) -> Gallery:
     """Validation images of every dataset: image, ground truth, and what each network decides."""
     from labelforge.shards import ShardReader
-    from labelforge.trainer.id_maps import legend_for
+    from labelforge.trainer.id_maps import IdLegend
     from labelforge.trainer.segmenter import Segmenter
 
     segmenters = {head: Segmenter.load(demo.runs[head].out, "cpu") for head in HEADS}
-    legends = {head: legend_for(segmenters[head].checkpoint, "tree") for head in HEADS}
+    legends = {head: IdLegend.of_tree(segmenters[head].layout) for head in HEADS}
     rows = []
     for shards in demo.shards("val"):
         reader = ShardReader(shards)

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,20 +92,15 @@ class _Teller:
         self._name, self._steps, self._queue = name, steps, queue
         self._text = ""
 
-    def begin(self, first: int, steps: int) -> None:
+    def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         self._queue.put((self._name, first, steps, self._text))
+        return nullcontext()
 
     def advance(self, step: int) -> None:
         self._queue.put((self._name, step, self._steps, self._text))
 
     def log(self, line: LogLine) -> None:
         self._text = f"loss {line.loss:.2f}"
-
-    def say(self, text: str) -> None:
-        self._text = text
-
-    def end(self) -> None:
-        return
 
 
 class _Bars:

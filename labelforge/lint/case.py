@@ -53,8 +53,7 @@ class Case:
         """
         if dataset is None:
             return self.table.allowed[: sum(len(mapping.rows) for mapping in self.mappings)]
-        start = self.table.offsets[dataset]
-        return self.table.allowed[start : start + len(self.mappings[dataset].rows)]
+        return self.table.allowed[self.table.rows_of(dataset)]
 
     def children_with(self, classifier: Classifier, signal: Signal) -> list[Node]:
         """The children of a classifier whose best signal is this one."""

@@ -113,7 +113,7 @@ def test_the_workload_is_the_papers() -> None:
     owner = np.searchsorted(table.offsets, rows.numpy(), side="right") - 1
     names = [{table.datasets[i] for i in np.unique(image)} for image in owner]
     assert names == [{"cityscapes"}, {"mapillary-vistas-1.2"}, {"mapillary-vistas-1.2"}, {"gtsdb"}]
-    from_box = table.weak[rows[3].numpy()] & table.labels[rows[3].numpy()].any(axis=-1)
+    from_box = table.from_box[rows[3].numpy()] & table.meanings[rows[3].numpy()].any(axis=-1)
     assert 0 < from_box.mean() < 0.1
 
 
@@ -121,7 +121,7 @@ def test_the_flat_rival_counts_the_same_pixels() -> None:
     problem = PaperProblem(CPU)
     rows = problem.label_rows(4, (64, 96))
     classes = problem.class_maps(rows).numpy()
-    assert np.array_equal(classes != IGNORED, problem.table.labels[rows.numpy()].any(axis=-1))
+    assert np.array_equal(classes != IGNORED, problem.table.meanings[rows.numpy()].any(axis=-1))
     assert classes.max() < 108
 
 

@@ -15,6 +15,7 @@ from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.trainer import ConfusionMatrix, TableTensors, hierarchical_loss
 
 WORKER = """
+import os
 import sys
 import torch
 import torch.distributed as dist
@@ -42,6 +43,9 @@ torch.save(
     f"{folder}/got-{rank}.pt",
 )
 dist.destroy_process_group()
+# DistributedDataParallel keeps the group's threads alive, and one that still lets go of a tensor when the interpreter
+# shuts down aborts the process: end without a shutdown.
+os._exit(0)
 """
 
 
