@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -58,6 +59,19 @@ def test_arrows_run_one_way(name: str) -> None:
     assert not [m for m in known if any(m == f or m.startswith(f + ".") for f in forbidden)]
 
 
+def test_no_import_runs_in_a_circle() -> None:
+    known = modules()
+    arrows = {name: {m for m in imports(file) if m in known and m != name} for name, file in known.items()}
+    order = list(graphlib.TopologicalSorter(arrows).static_order())
+    assert len(order) == len(known)
+
+
+@pytest.mark.parametrize("package", sorted(name for name, file in modules().items() if file.name == "__init__.py"))
+def test_no_module_is_hidden_by_a_name_that_its_package_exports(package: str) -> None:
+    inside = {name.removeprefix(f"{package}.") for name in modules() if name.startswith(f"{package}.")}
+    assert not inside & set(getattr(importlib.import_module(package), "__all__", ()))
+
+
 @pytest.mark.parametrize("package", ["labelforge", "labelforge.converters", "labelforge.trainer", "labelforge.cli"])
 def test_every_package_says_what_is_public(package: str) -> None:
     module = importlib.import_module(package)
@@ -100,6 +114,8 @@ def test_the_wheel_holds_every_module_and_tree_under_one_name(tmp_path: Path) ->
         for suffix in ("yaml", "json")
         for p in (ROOT / "taxonomies").rglob(f"*.{suffix}")
     }
+    want |= {f"{package.replace('.', '/')}/__init__.pyi" for package in FOLDERS} | {"labelforge/py.typed"}
+    want |= {f"labelforge/report/templates/{p.name}" for p in (ROOT / "labelforge/report/templates").iterdir()}
     assert want <= held
 
 
