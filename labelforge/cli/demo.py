@@ -25,11 +25,11 @@ def command(out: Path, steps: int, seed: int) -> None:
     from rich.console import Console
 
     from labelforge.demo.page import score_table, verdict
-    from labelforge.demo.stages import Settings, run_demo
+    from labelforge.demo.run import run_demo
+    from labelforge.demo.settings import Settings
 
     console = Console(stderr=True)
     demo = run_demo(Settings(out, steps, seed), console)
     Console().print(score_table(demo))
-    for paragraph in verdict(demo):
-        click.echo(click.wrap_text(paragraph, 80))
+    click.echo(click.wrap_text(verdict(demo), 80))
     click.echo(f"{out / 'report.html'}  (open it in a browser)")

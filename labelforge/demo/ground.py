@@ -1,272 +1,123 @@
-"""The ground: strips of asphalt, paving and grass, a side street, markings, crosswalks, and lids let into the road."""
+"""The ground: strips of asphalt, paving and grass, with markings, crosswalks and manholes."""
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
-from labelforge.demo.canvas import HERE, Point, mark, mix, shade
-from labelforge.demo.stage import Stage, pick
-from labelforge.demo.street import FAR, Side, Strip
-from labelforge.palette import Color
+import numpy as np
 
-__all__ = ["paint_ground"]
+from labelforge.demo.canvas import Point, mark, mix, shade
+from labelforge.demo.shapes import draw
+from labelforge.demo.stage import Range, Stage, pick
+from labelforge.demo.street import FAR, Strip
+from labelforge.palette import Color
 
 _GRASS: tuple[Color, ...] = ((96, 122, 58), (112, 132, 66), (124, 132, 78), (86, 114, 52))
 _PAVING: tuple[Color, ...] = ((190, 176, 154), (198, 182, 162), (182, 164, 146), (196, 172, 152))
-_BIKE: tuple[Color, ...] = ((136, 76, 66), (128, 70, 62), (108, 104, 104))
-_WHITE: Color = (222, 222, 218)
+_ARROWS = (
+    "box white -.1,0 .1,2.4 poly white -.35,2.2 .35,2.2 0,4",
+    "poly white -.1,0 .1,0 .1,1.8 .4,2.1 .4,2.7 -.1,2.4 poly white .36,1.5 .36,3.3 .95,2.4",
+    "poly white .1,0 -.1,0 -.1,1.8 -.4,2.1 -.4,2.7 .1,2.4 poly white -.36,1.5 -.36,3.3 -.95,2.4",
+)
+_BICYCLE = """both limb white .08 ~.36,0,.26,0,360,1.9 limb white .08 -.36,0 -.12,1 .3,1 0,0 -.2,1.3
+    limb white .08 .36,0 .26,1.5 .4,1.5"""
+_MANHOLE = "disc iron 0,0 .4 disc iron*1.35 0,0 .31"
 
 
 class _Ground:
+    """The stage, and what its ground looks like."""
+
     def __init__(self, stage: Stage) -> None:
-        rng = stage.rng
-        self.stage, self.camera, self.canvas, self.street = stage, stage.camera, stage.canvas, stage.street
+        self.stage, rng = stage, stage.rng
         grey = int(rng.integers(84, 112))
-        self.asphalt: Color = (grey, grey, grey + int(rng.integers(-2, 5)))
-        self.white = shade(_WHITE, rng.uniform(0.88, 1.0))
-        grass, paving = pick(rng, _GRASS), pick(rng, _PAVING)
+        asphalt, paving = (grey, grey, grey + int(rng.integers(-2, 5))), pick(rng, _PAVING)
         self.colors: dict[str, Color] = {
-            "road": self.asphalt,
-            "terrain": grass,
+            "road": asphalt,
+            "lane marking": shade((206, 206, 202), rng.uniform(0.95, 1.08)),
+            "terrain": pick(rng, _GRASS),
             "sidewalk": paving,
             "pedestrian area": mix(pick(rng, _PAVING), (170, 128, 104), 0.45),
             "curb": shade(mix(paving, (190, 190, 188), 0.7), 1.06),
-            "curb cut": shade(paving, 0.9),
-            "parking": mix(shade(self.asphalt, 1.16), (150, 132, 120), 0.35),
-            "service lane": shade(self.asphalt, 0.86),
-            "bike lane": pick(rng, _BIKE),
-            "rail track": mix(self.asphalt, (120, 108, 96), 0.7),
+            "parking": mix(shade(asphalt, 1.16), (150, 132, 120), 0.35),
+            "service lane": shade(asphalt, 0.86),
+            "bike lane": pick(rng, ((136, 76, 66), (128, 70, 62), (108, 104, 104))),
+            "rail track": mix(asphalt, (120, 108, 96), 0.7),
+            "crosswalk plain": shade(mix(asphalt, (156, 116, 104), 0.75), 1.12),
         }
 
-    def lay(
-        self, name: str, x0: float, x1: float, z0: float = 0.0, z1: float = FAR, color: Color | None = None
-    ) -> None:
-        """A rectangle of ground."""
-        if points := self.camera.strip(x0, x1, z0, z1):
-            self.canvas.polygon(points, color or self.colors[name], mark(name))
+    def lay(self, name: str, x: Range, z: Range = (0, FAR), light: float = 1.0, value: int | None = None) -> None:
+        """A rectangle of ground; its annotation is ``value``, or that of the thing that gives it its color."""
+        if points := self.stage.camera.strip(x, z):
+            self.stage.canvas.polygon(points, shade(self.colors[name], light), mark(name) if value is None else value)
 
-    def flat(self, value: int, points: list[Point], color: Color) -> None:
-        """A polygon on the ground, of points (x, z)."""
-        if all(z > self.camera.near for _, z in points):
-            self.canvas.polygon([self.camera.at(x, z) for x, z in points], color, value)
+    def put(self, drawing: str, value: int, x: float, z: float) -> None:
+        """A drawing that lies on the ground."""
+        camera = self.stage.camera
+        inks: dict[str, Color] = {"white": self.colors["lane marking"], "iron": (64, 62, 62)}
+
+        def at(right: float, ahead: float) -> Point:
+            return camera.at(x + right, max(camera.near, z + ahead))
+
+        draw(self.stage.canvas, drawing, at, camera.focal / z, inks, {"": value})
 
 
 def paint_ground(stage: Stage) -> None:
     """Paint everything level, from the horizon to the camera."""
-    ground = _Ground(stage)
-    street = stage.street
-    ground.lay("terrain", -400, 400, z1=4 * FAR)
-    left, right = street.sides
-    ground.lay("road", left.kerb, right.kerb)
-    if street.median:
-        _median(ground, street.median)
-    for side in street.sides:
-        for strip in side.strips:
-            ground.lay(strip.name, strip.x0, strip.x1)
-            _joints(ground, strip)
-    if street.crossing:
-        _side_street(ground, *street.crossing)
-    _lines(ground)
-    if street.crosswalk:
-        _crosswalk(ground, *street.crosswalk)
-    _arrows(ground)
-    _lids(ground)
-    _shadows(ground)
-
-
-def _median(ground: _Ground, median: Strip) -> None:
-    ground.lay(median.name, median.x0, median.x1)
-    if median.name != "rail track":
-        for x in (median.x0, median.x1):
-            ground.lay("curb", x - 0.15, x + 0.15)
-        return
-    middle = (median.x0 + median.x1) / 2
-    for z in _steps(ground.camera.near, 30, 0.75):
-        ground.lay("rail track", middle - 1.2, middle + 1.2, z, z + 0.25, shade(ground.colors["rail track"], 0.8))
-    for x in (middle - 0.72, middle + 0.72):
-        ground.lay("rail track", x - 0.06, x + 0.06, color=(168, 168, 172))
-
-
-def _joints(ground: _Ground, strip: Strip) -> None:
-    """Lines between the slabs of a paving, the marks of parking bays, the top of a kerb."""
-    stage = ground.stage
-    if strip.name in ("sidewalk", "pedestrian area"):
-        slab = 0.9 if strip.name == "sidewalk" else 1.6
-        dark = shade(ground.colors[strip.name], 0.86)
-        for z in _steps(ground.camera.near, 22, slab):
-            ground.lay(strip.name, strip.x0, strip.x1, z, z + 0.06, dark)
-        for share in (0.33, 0.66):
-            x = strip.x0 + (strip.x1 - strip.x0) * share
-            ground.lay(strip.name, x, x + 0.05, z1=30, color=dark)
-    elif strip.name == "curb":
-        inner = strip.x0
-        ground.lay("curb", inner, inner + math.copysign(0.09, inner), color=shade(ground.colors["curb"], 0.72))
-    elif strip.name == "parking":
-        for z in _steps(ground.camera.near + stage.rng.uniform(0, 4), 45, 5.6):
-            ground.lay("parking", strip.x0, strip.x1, z, z + 0.1, shade(ground.colors["parking"], 1.2))
-
-
-def _steps(first: float, last: float, step: float) -> list[float]:
-    return [first + step * i for i in range(max(0, math.ceil((last - first) / step)))]
-
-
-def _side_street(ground: _Ground, z0: float, z1: float) -> None:
-    wide = 120.0
-    for side in ground.street.sides:
-        outer = side.way * wide
-        paving = next(s.name for s in side.strips if s.name in ("sidewalk", "pedestrian area"))
-        for a, b in ((z0 - 3, z0), (z1, z1 + 3)):
-            ground.lay(paving, side.border, outer, a, b)
-        ground.lay("road", side.edge, outer, z0, z1)
-        for a, b in ((z0 - 0.3, z0), (z1, z1 + 0.3)):
-            ground.lay("curb", side.kerb, outer, a, b)
-
-
-def _lines(ground: _Ground) -> None:
-    """Lengthwise lines: dashed between lanes of one direction, dashed or solid between the two, solid at edges."""
-    street, rng = ground.street, ground.stage.rng
-    middle = ground.camera.near + rng.uniform(0, 5) - 5
-    edges = sorted({round(lane.x, 3) for lane in street.lanes})
-    for x0, x1 in pairwise(edges):
-        if street.median is None or not x0 < street.median.x0 < x1:
-            dashed = rng.random() < 0.75
-            for z in _steps(middle, 70, 6.0) if dashed else [0.0]:
-                _line(ground, "dashed line" if dashed else "solid line", (x0 + x1) / 2, z, z + 3 if dashed else FAR)
-    for side in street.sides:
-        beside = side.strips[0].name
-        if beside == "bike lane" and rng.random() < 0.5:
-            for z in _steps(middle, 60, 1.8):
-                _line(ground, "dashed line", side.edge, z, z + 0.9)
-        elif beside in ("bike lane", "service lane", "terrain") or rng.random() < 0.3:
-            _line(ground, "solid line", side.edge - side.way * 0.12, 0.0, FAR)
-        if beside == "bike lane":
-            x = (side.strips[0].x0 + side.strips[0].x1) / 2
-            _bicycle_symbol(ground, x, rng.uniform(5.5, 10))
-
-
-def _line(ground: _Ground, name: str, x: float, z0: float, z1: float) -> None:
-    """A line along the street, interrupted by the side street and by the crosswalk."""
-    pieces = [(z0, z1)]
-    for gap in (ground.street.crossing, ground.street.crosswalk):
-        if gap:
-            pieces = [
-                p for a, b in pieces for p in ((a, min(b, gap[0] - 0.8)), (max(a, gap[1] + 0.8), b)) if p[1] > p[0]
-            ]
-    for a, b in pieces:
-        ground.lay(name, x - 0.08, x + 0.08, a, b, ground.white)
-
-
-def _bicycle_symbol(ground: _Ground, x: float, z: float) -> None:
-    def loop(cx: float, cz: float) -> list[Point]:
-        return [(cx + 0.26 * math.cos(a), cz + 0.5 * math.sin(a)) for a in (math.pi * i / 6 for i in range(13))]
-
-    frame = [(-0.36, 0.0), (-0.12, 1.0), (0.3, 1.0), (0.0, 0.0), (-0.2, 1.3)]
-    paths = [loop(-0.36, 0.0), loop(0.36, 0.0), frame, [(0.36, 0.0), (0.26, 1.5), (0.4, 1.5)]]
-    for path in paths:
-        pixels = [ground.camera.at(x + px, z + pz) for px, pz in path]
-        ground.canvas.line(pixels, 0.09 * ground.camera.focal / z, ground.white, mark("bicycle symbol"))
-
-
-def _crosswalk(ground: _Ground, z0: float, z1: float, zebra: bool) -> None:
-    street, stage = ground.street, ground.stage
-    left, right = street.sides
-    if zebra:
+    ground, rng, (left, right), crosswalk = _Ground(stage), stage.rng, stage.street.sides, stage.street.crosswalk
+    ground.lay("terrain", (-400, 400), (0, 4 * FAR))
+    ground.lay("road", (left.kerb, right.kerb))
+    for strip in (*left.strips, *right.strips):
+        _paint_strip(ground, strip)
+    _paint_lines(ground)
+    if crosswalk and rng.random() < 0.65:
         value = stage.count("zebra crossing")
-        island = street.median
-        stripes = [
-            x
-            for x in _steps(left.kerb + 0.3, right.kerb - 0.4, 1.0)
-            if island is None or x + 0.52 < island.x0 or x > island.x1
-        ]
-        for x in stripes:
-            ground.canvas.polygon(ground.camera.strip(x, x + 0.52, z0, z1), ground.white, value)
-    else:
-        paint = shade(mix(ground.asphalt, (156, 116, 104), 0.75), 1.12)
-        value = stage.count("crosswalk plain")
-        ground.canvas.polygon(ground.camera.strip(left.kerb, right.kerb, z0, z1), paint, value)
+        for x in np.arange(left.kerb + 0.3, right.kerb - 0.4, 1.0).tolist():
+            ground.lay("lane marking", (x, x + 0.52), crosswalk, value=value)
+    elif crosswalk:
+        ground.lay("crosswalk plain", (left.kerb, right.kerb), crosswalk, value=stage.count("crosswalk plain"))
+    if crosswalk and rng.random() < 0.6:
+        stop = (max(-1.55, left.strips[0].x0 + 0.15), right.strips[0].x0 - 0.15)
+        ground.lay("lane marking", stop, (crosswalk[0] - 1.1, crosswalk[0] - 0.7))
+    if rng.random() < 0.35 and (not crosswalk or crosswalk[0] > 15):
+        ground.put(_ARROWS[int(rng.integers(3))], mark("lane marking"), 0, rng.uniform(6, 10))
+    for middle, _ in stage.street.lanes:
+        if rng.random() < 0.45:
+            x, z = middle + rng.uniform(-1, 1), rng.uniform(stage.camera.near + 0.6, 14)
+            ground.put(_MANHOLE, stage.count("manhole"), x, z)
+
+
+def _paint_strip(ground: _Ground, strip: Strip) -> None:
+    """A strip, with the joints of its slabs or the marks of its bays, the face of its kerb or its rails."""
+    (name, x0, x1), near = strip, ground.stage.camera.near
+    ground.lay(name, (x0, x1))
+    joints = {"sidewalk": (14, 1.2, 0.86), "pedestrian area": (14, 1.2, 0.86), "parking": (45, 5.6, 1.25)}
+    last, step, light = joints.get(name, (0, 1, 1))
+    for z in np.arange(near + ground.stage.rng.uniform(0, step), last, step).tolist():
+        ground.lay(name, (x0, x1), (z, z + 0.08), light)
+    if name == "curb":
+        ground.lay(name, (x0, x0 * 0.7 + x1 * 0.3), light=0.72)
+    elif name == "rail track":
+        for x in ((x0 + x1) / 2 - 0.72, (x0 + x1) / 2 + 0.72):
+            ground.lay(name, (x - 0.08, x + 0.08), light=1.5)
+
+
+def _paint_lines(ground: _Ground) -> None:
+    """Lengthwise lines: dashed or solid between lanes, solid at edges, dashed beside bike lanes."""
+    street, rng = ground.stage.street, ground.stage.rng
+    for x0, x1 in pairwise(sorted(x for x, _ in street.lanes)):
+        _paint_line(ground, (x0 + x1) / 2, *((6.0, 3.0) if rng.random() < 0.75 else (FAR, FAR)))
     for side in street.sides:
-        if any(strip.name == "curb" for strip in side.strips):
-            ground.lay("curb cut", side.kerb, side.kerb + side.way * 0.3, z0, z1)
-    if stage.rng.random() < 0.6:
-        inner = street.median.x1 if street.median else max(-1.7, left.edge)
-        ground.lay("stop line", inner + 0.15, right.edge - 0.15, z0 - 1.1, z0 - 0.7, ground.white)
+        name, x0, x1 = side.strips[0]
+        if name == "bike lane":
+            _paint_line(ground, x0, *((1.8, 0.9) if rng.random() < 0.5 else (FAR, FAR)))
+            ground.put(_BICYCLE, mark("lane marking"), (x0 + x1) / 2, rng.uniform(5.5, 10))
+        elif name in ("service lane", "terrain") or rng.random() < 0.3:
+            _paint_line(ground, x0 - side.way * 0.12, FAR, FAR)
 
 
-def _arrows(ground: _Ground) -> None:
-    rng = ground.stage.rng
-    if rng.random() > 0.35:
-        return
-    kind = ("straight", "left", "right")[int(rng.integers(3))]
-    z = float(rng.uniform(6, 11))
-    barred = ground.street.crosswalk
-    if barred and z + 4 > barred[0] - 1.5:
-        return
-    value = mark(f"arrow {kind}")
-    if kind == "straight":
-        ground.flat(value, [(-0.1, z), (0.1, z), (0.1, z + 2.4), (-0.1, z + 2.4)], ground.white)
-        ground.flat(value, [(-0.35, z + 2.2), (0.35, z + 2.2), (0.0, z + 4)], ground.white)
-        return
-    way = 1 if kind == "right" else -1
-    bar = [(-0.1, z), (0.1, z), (0.1, z + 1.8), (way * 0.4, z + 2.1), (way * 0.4, z + 2.7), (-way * 0.1, z + 2.4)]
-    ground.flat(value, bar, ground.white)
-    ground.flat(value, [(way * 0.36, z + 1.5), (way * 0.36, z + 3.3), (way * 0.95, z + 2.4)], ground.white)
-
-
-def _lids(ground: _Ground) -> None:
-    """Manholes in the lanes, catch basins at kerbs, patches and potholes in the asphalt."""
-    stage, camera = ground.stage, ground.camera
-    rng = stage.rng
-    for lane in ground.street.lanes:
-        if rng.random() < 0.35:
-            _patch(ground, HERE, lane.x + rng.uniform(-1, 1), rng.uniform(6, 20), (1.0, rng.uniform(1, 4)), 0.86)
-        if rng.random() < 0.4:
-            x, z = lane.x + rng.uniform(-0.9, 0.9), rng.uniform(max(4.0, camera.near + 0.6), 14)
-            value = stage.count("manhole")
-            for radius, color in ((0.4, (64, 62, 62)), (0.31, (88, 84, 82))):
-                ground.flat(value, _round(x, z, radius), color)
-        if rng.random() < 0.15:
-            x, z = lane.x + rng.uniform(-1, 1), rng.uniform(max(4.5, camera.near + 0.8), 11)
-            ground.flat(mark("pothole"), _round(x, z, 0.5, rng.uniform(0.7, 1.2)), (60, 57, 55))
-            ground.flat(HERE, _round(x, z - 0.1, 0.32), (48, 46, 45))
-    for side in ground.street.sides:
-        if not side.country and rng.random() < 0.45:
-            x, z = side.kerb - side.way * 0.3, rng.uniform(max(4.0, camera.near + 0.4), 13)
-            value = stage.count("catch basin")
-            ground.flat(value, _rectangle(x, z, 0.26, 0.26), (58, 58, 60))
-            for dz in (-0.12, 0.08):
-                ground.flat(HERE, _rectangle(x, z + dz, 0.2, 0.05), (30, 30, 32))
-        if not side.country and rng.random() < 0.12:
-            x = side.way * (side.walkway[0] + 0.9)
-            ground.flat(mark("some ground"), _rectangle(x, rng.uniform(8, 14), 0.7, 0.9), (104, 78, 58))
-
-
-def _patch(ground: _Ground, value: int, x: float, z: float, size: tuple[float, float], factor: float) -> None:
-    ground.flat(value, _rectangle(x, z, size[0] / 2, size[1] / 2), shade(ground.asphalt, factor))
-
-
-def _rectangle(x: float, z: float, across: float, along: float) -> list[Point]:
-    return [(x - across, z - along), (x + across, z - along), (x + across, z + along), (x - across, z + along)]
-
-
-def _round(x: float, z: float, radius: float, squash: float = 1.0) -> list[Point]:
-    return [
-        (x + radius * math.cos(a), z + radius * squash * math.sin(a)) for a in (math.pi * i / 10 for i in range(20))
-    ]
-
-
-def _shadows(ground: _Ground) -> None:
-    """What the houses on the sunny side throw over the street."""
-    stage = ground.stage
-    side: Side = ground.street.sides[0 if stage.sun < 0 else 1]
-    if side.country or stage.rng.random() < 0.45:
-        return
-    reach = stage.rng.uniform(0.5, 5.5)
-    z = ground.camera.near
-    while z < 70:
-        deep = stage.rng.uniform(6, 18)
-        if stage.street.built(z, z + deep):
-            tip = side.border - side.way * reach * stage.rng.uniform(0.8, 1.1)
-            if points := ground.camera.strip(side.border, tip, z, z + deep):
-                ground.canvas.glaze(points, (12, 16, 30), 0.3)
-        z += deep
+def _paint_line(ground: _Ground, x: float, step: float, dash: float) -> None:
+    """A line along the street, interrupted by the crosswalk."""
+    gap = ground.stage.street.crosswalk or (FAR, FAR)
+    for z in np.arange(ground.stage.camera.near - 2, 80, step).tolist():
+        ground.lay("lane marking", (x - 0.08, x + 0.08), (z, min(z + dash, gap[0] - 0.8)))
+        ground.lay("lane marking", (x - 0.08, x + 0.08), (max(z, gap[1] + 0.8), z + dash))

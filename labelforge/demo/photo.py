@@ -1,140 +1,85 @@
-"""From a painted canvas to a photograph: textures of surfaces, haze over the ground, lens, exposure and noise."""
+"""From a painted canvas to a photograph: textures, haze over the ground, exposure, lens and noise."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
 
 from labelforge.demo.stage import Stage
 from labelforge.demo.vocabulary import THINGS
 
-__all__ = ["Exposure", "develop"]
+Range = tuple[float, float]
+
+
+class Style(NamedTuple):
+    """A way of taking pictures. Pairs are ranges that scenes vary in; of signs, how many face the camera."""
+
+    view: Range = (58, 66)  # horizontal angle, degrees
+    above: Range = (1.25, 1.7)  # height of the camera, metres
+    horizon: Range = (0.4, 0.48)  # its row, as a share of the height
+    clouds: Range = (0.0, 1.0)  # 0 clear, 1 overcast
+    light: Range = (0.88, 1.08)  # factor on all colors
+    saturation: Range = (0.8, 1.05)  # 0 grey, 1 as painted
+    noise: Range = (1.0, 4.0)  # of the sensor, in grey levels
+    blur: float = 0.45  # most that the lens blurs, in pixels
+    signs: tuple[int, int] = (4, 7)
+    bare: int = 0  # every how manieth scene has no sign; 0: each has some
+    hood: float = 0.2  # share of the scenes that show the own car
+    framed: bool = False  # the rim is marked as out of the region of interest
+
 
 _TILE = 256
 _GROUND = frozenset(
-    ("road", "service lane", "bike lane", "parking", "rail track", "sidewalk", "pedestrian area", "curb", "curb cut",
-     "terrain", "crosswalk plain", "zebra crossing", "dashed line", "solid line", "stop line", "arrow straight",
-     "arrow left", "arrow right", "bicycle symbol", "manhole", "catch basin", "pothole", "some ground")
+    ("road", "service lane", "bike lane", "parking", "rail track", "sidewalk", "pedestrian area", "curb", "terrain",
+     "crosswalk plain", "zebra crossing", "lane marking", "manhole")
 )  # fmt: skip
-_ROUGHNESS = {  # relative unevenness of brightness: (on the ground or upright, fine; coarse)
+_ROUGHNESS = {  # relative unevenness of brightness: fine; coarse
     "terrain": (0.15, 0.1), "vegetation": (0.2, 0.14), "road": (0.07, 0.07), "parking": (0.08, 0.06),
     "bike lane": (0.06, 0.05), "service lane": (0.07, 0.06), "rail track": (0.16, 0.06), "sidewalk": (0.06, 0.05),
     "pedestrian area": (0.07, 0.05), "building": (0.03, 0.04), "wall": (0.09, 0.08), "mountain": (0.05, 0.08),
-    "sky": (0.0, 0.0), "zebra crossing": (0.1, 0.06), "dashed line": (0.1, 0.06), "solid line": (0.1, 0.06),
+    "sky": (0.0, 0.0), "zebra crossing": (0.1, 0.06), "lane marking": (0.1, 0.06),
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """How a picture comes out.
-
-    Attributes:
-        gain: Factor on red, green and blue.
-        contrast: Steepness around the middle grey; 1 = as painted.
-        saturation: 0 = grey, 1 = as painted.
-        blur: Radius of the lens blur, in pixels.
-        noise: Standard deviation of the sensor noise, in grey levels.
-        vignette: Loss of light in the corners, 0-1.
-    """
-
-    gain: tuple[float, float, float]
-    contrast: float
-    saturation: float
-    blur: float
-    noise: float
-    vignette: float
+_FINE, _COARSE = np.array([_ROUGHNESS.get(name, (0.03, 0.02)) for name in THINGS], np.float32).T
+_LEVEL = np.array([name in _GROUND for name in THINGS])
 
 
 @lru_cache(maxsize=1)
-def _tile() -> NDArray[np.float32]:
-    """(256, 256) float32 noise of several octaves, about 0 +- 1, that repeats without a seam."""
-    rng = np.random.default_rng(0)
-    total = np.zeros((_TILE, _TILE), np.float32)
-    for octave, weight in ((8, 1.0), (32, 0.8), (128, 0.8), (256, 0.7)):
-        grid = rng.standard_normal((octave, octave)).astype(np.float32)
-        wrapped = np.pad(grid, 2, mode="wrap")
-        scale = _TILE // octave
-        large = np.asarray(Image.fromarray(wrapped).resize((_TILE + 4 * scale,) * 2, Image.Resampling.BILINEAR))
-        total += weight * large[2 * scale : 2 * scale + _TILE, 2 * scale : 2 * scale + _TILE]
-    normal: NDArray[np.float32] = (total - total.mean()) / total.std()
-    return normal
+def _tile() -> NDArray[np.float64]:
+    """(256, 256) noise of several grains, about 0 +- 1, that repeats without a seam."""
+    noise = np.random.default_rng(0).standard_normal((5, _TILE, _TILE))
+    grains = [
+        gaussian_filter(layer, sigma, mode="wrap") for layer, sigma in zip(noise, (0.5, 1, 4, 8, 16), strict=True)
+    ]
+    total = np.sum([grain / grain.std() for grain in grains], axis=0)
+    return np.asarray(total / total.std())
 
 
-def _by_thing(values: dict[str, float], other: float) -> NDArray[np.float32]:
-    return np.array([values.get(entry.name, other) for entry in THINGS], np.float32)
-
-
-_FINE = _by_thing({name: pair[0] for name, pair in _ROUGHNESS.items()}, 0.03)
-_COARSE = _by_thing({name: pair[1] for name, pair in _ROUGHNESS.items()}, 0.02)
-_LEVEL = np.array([entry.name in _GROUND for entry in THINGS])
-
-
-def develop(
-    stage: Stage, image: NDArray[np.float32], things: NDArray[np.uint8], exposure: Exposure
-) -> NDArray[np.uint8]:
-    """Make a photograph.
-
-    Args:
-        stage: The scene that was painted.
-        image: (H, W, 3) float32 colours, 0-255, as painted.
-        things: (H, W) uint8, what is where.
-        exposure: How it comes out.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    height, width = things.shape
-    level = _LEVEL[things]
-    depth, fine, coarse = _relief(stage, level)
-    image = image * (1 + fine * _FINE[things] + coarse * _COARSE[things])[..., None]
-    haze = (level * (1 - np.exp(-depth / np.float32(stage.visibility))))[..., None]
-    image += (np.array(stage.canvas.haze, np.float32) - image) * haze
-    grey = (image @ np.full(3, 1 / 3, np.float32))[..., None]
-    # Saturation, contrast around a middle grey of 110, light and white balance, in one go per channel.
-    rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] ** 2
-    columns = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None] ** 2
-    light = (1 - np.float32(exposure.vignette / 2) * (rows + columns)) * np.array(exposure.gain, np.float32)
-    image -= grey
-    image *= np.float32(exposure.saturation * exposure.contrast)
-    image += (grey - 110) * np.float32(exposure.contrast) + 110
-    image *= light
-    picture = Image.fromarray(np.clip(image, 0, 255, out=image).astype(np.uint8))
-    if exposure.blur > 0.2:  # less cannot be seen
-        picture = picture.filter(ImageFilter.GaussianBlur(exposure.blur))
-    grain = np.asarray(picture) + stage.rng.standard_normal((height, width, 1), dtype=np.float32) * np.float32(
-        exposure.noise
-    )
-    finished: NDArray[np.uint8] = np.clip(np.rint(grain), 0, 255).astype(np.uint8)
-    return finished
-
-
-def _relief(
-    stage: Stage, level: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Distance of the ground in each row (H, 1), and a fine and a coarse texture (H, W).
-
-    On the ground the textures lie in perspective; on everything else they are flat.
-    """
-    camera, tile = stage.camera, _tile()
-    height, width = level.shape
-    shift = stage.rng.integers(0, _TILE, 2).astype(np.float32)
-    rows = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)
-    columns = np.arange(width, dtype=np.float32)[None] + np.float32(0.5)
-    depth = np.float32(camera.focal * camera.above) / np.maximum(rows - np.float32(camera.horizon), np.float32(0.3))
-    across = (columns - np.float32(camera.center)) / np.float32(camera.focal) * depth
-    textures = []
-    for cells, upright in (
-        (14, 5.0),
-        (1.1, 0.85),
-    ):  # cells of the tile per metre of ground; per pixel at a width of 320
-        step = np.float32(upright * 320 / width)
-        x = np.where(level, across * np.float32(cells), columns * step) + shift[0]
-        y = np.where(level, depth * np.float32(cells), rows * step) + shift[1]
-        textures.append(tile[y.astype(np.int32) & (_TILE - 1), x.astype(np.int32) & (_TILE - 1)])
-    # Far away, many grains share a pixel and level each other out.
-    textures[0] *= np.where(level, np.minimum(np.float32(1), 9 / depth), np.float32(1))
-    return depth, textures[0], textures[1]
+def develop(stage: Stage, image: NDArray[np.float32], things: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    """Make a photograph, (H, W, 3) uint8, of the (H, W, 3) colors (0-255) and (H, W) things that were painted."""
+    rng, camera, level, (height, width) = stage.rng, stage.camera, _LEVEL[things], things.shape
+    rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width)[None] + 0.5
+    depth = camera.focal * camera.above / np.maximum(rows - camera.horizon, 0.3)  # of the ground in each row, in metres
+    across, shift = (columns - camera.center) / camera.focal * depth, rng.integers(0, _TILE, 2)
+    # Far away, many fine grains share a pixel and level each other out.
+    fine, coarse = np.where(level, np.minimum(1, 9 / depth), 1) * _FINE[things], _COARSE[things]
+    relief = np.ones(things.shape)
+    for weight, cells, upright in ((fine, 14, 5.0), (coarse, 1.1, 0.85)):  # per metre of ground; per pixel of 320
+        x = np.where(level, across * cells, columns * upright * 320 / width) + shift[0]
+        y = np.where(level, depth * cells, rows * upright * 320 / width) + shift[1]
+        relief += weight * _tile()[y.astype(np.int32) % _TILE, x.astype(np.int32) % _TILE]
+    haze = (level * (1 - np.exp(-depth / stage.visibility)))[..., None]
+    picture = image * relief[..., None] * (1 - haze) + np.array(stage.canvas.haze) * haze
+    contrast, warmth, vignette = rng.uniform(0.9, 1.14), rng.uniform(-0.05, 0.05), rng.uniform(0.01, 0.1)
+    grey = picture.mean(axis=2, keepdims=True)
+    picture = ((picture - grey) * rng.uniform(*style.saturation) + grey - 110) * contrast + 110  # 110: middle grey
+    corners = (2 * columns / width - 1) ** 2 + (2 * rows / height - 1) ** 2
+    light = rng.uniform(*style.light) * np.array([1 + warmth, 1, 1 - warmth])
+    sharp = Image.fromarray(np.clip(picture * (1 - vignette * corners[..., None]) * light, 0, 255).astype(np.uint8))
+    blurred = np.asarray(sharp.filter(ImageFilter.GaussianBlur(rng.uniform(0, style.blur))))
+    grain = rng.standard_normal((height, width, 1)) * rng.uniform(*style.noise)
+    return np.asarray(np.clip(np.rint(blurred + grain), 0, 255), np.uint8)

@@ -1,229 +1,151 @@
-"""German traffic signs, drawn from polygons and strokes: all 43 classes of GTSDB.
+"""German traffic signs: all 43 classes of GTSDB, one row of a table each.
 
-A sign is drawn once, large, and scaled to the size that is asked for. No font is used, so that the pictures are the
-same on every machine.
+A sign is a plate, rings inside of it, and a symbol. Symbols are drawings (see :mod:`labelforge.demo.shapes`) on a plate
+of width 1, y downwards, simplified to what is legible at 16 pixels; those of danger signs fill the inner triangle.
 
-Source of shapes, colours and symbols: the German road traffic regulations (StVO, annexes 1-3), as seen in GTSDB.
+Source of shapes, colors and symbols: the German road traffic regulations (StVO, annexes 1-3), as seen in GTSDB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-
-from labelforge.demo import symbols as s
-from labelforge.demo.pen import Pen, Point, arc
-from labelforge.demo.symbols import BLACK, BLUE, GREY, RED, WHITE, YELLOW, Symbol
+from labelforge.demo.canvas import HERE, Canvas, Point, shade
+from labelforge.demo.shapes import Placing, arc, draw
 from labelforge.palette import Color
 
-__all__ = ["NUM_SIGNS", "Shape", "draw_sign", "sign_outline", "sign_picture", "sign_shape"]
-
-NUM_SIGNS = 43
-"""Classes of GTSDB, numbered from 0 as in its ``gt.txt``."""
-
-Shape = Literal["circle", "triangle up", "triangle down", "diamond", "octagon"]
-
-_WIDTH = 288
-"""Width in pixels of the large picture."""
-_TRIANGLE = 0.88
-"""Height of a triangular plate with its rounded corners, in widths."""
-
-
-@dataclass(frozen=True)
-class _Design:
-    shape: Shape
-    symbol: Symbol
-    layers: tuple[tuple[float, Color], ...]  # from the outside: inset as a share of the width, colour
-    ended: bool = False  # crossed out by diagonal lines
-
-
-def _prohibition(symbol: Symbol) -> _Design:
-    return _Design("circle", symbol, ((0, RED), (0.115, WHITE)))
-
-
-def _end(symbol: Symbol) -> _Design:
-    return _Design("circle", symbol, ((0, WHITE), (0.02, BLACK), (0.045, WHITE)), ended=True)
-
-
-def _danger(symbol: Symbol) -> _Design:
-    return _Design("triangle up", symbol, ((0, RED), (0.078, WHITE)))
+_INKS: dict[str, Color] = {
+    "red": (200, 22, 30), "blue": (8, 82, 166), "yellow": (250, 192, 0), "green": (16, 146, 74),
+    "white": (247, 247, 245), "black": (20, 20, 22), "grey": (132, 134, 136),
+}  # fmt: skip
+_TALL = 3**0.5 / 2  # height of a triangle of width 1
+_CUT = 0.5**0.5 / (1 + 2**0.5)  # what is cut off of a side at an octagon's corner
+_OUTLINES: dict[str, tuple[list[Point], float, float]] = {  # corners, row of the center, distance of the sides from it
+    "circle": (arc(0.5, 0.5, 0.5, 0, 350), 0.5, 0.5),
+    "triangle up": ([(0.5, 0), (1, _TALL), (0, _TALL)], _TALL * 2 / 3, _TALL / 3),
+    "triangle down": ([(0.5, _TALL), (1, 0), (0, 0)], _TALL / 3, _TALL / 3),
+    "diamond": ([(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)], 0.5, 0.5**1.5),
+    "octagon": (
+        [(_CUT, 0), (1 - _CUT, 0), (1, _CUT), (1, 1 - _CUT), (1 - _CUT, 1), (_CUT, 1), (0, 1 - _CUT), (0, _CUT)],
+        0.5, 0.5,
+    ),
+}  # fmt: skip
+_PLATES: dict[str, tuple[str, tuple[tuple[float, str], ...]]] = {  # outline; rings from the outside: inset, ink
+    "prohibition": ("circle", ((0, "red"), (0.115, "white"))),
+    "end": ("circle", ((0, "white"), (0.02, "black"), (0.045, "white"))),
+    "danger": ("triangle up", ((0, "red"), (0.078, "white"))),
+    "mandatory": ("circle", ((0, "white"), (0.022, "blue"))),
+    "priority": ("diamond", ((0, "black"), (0.02, "white"), (0.125, "yellow"))),
+    "yield": ("triangle down", ((0, "red"), (0.085, "white"))),
+    "stop": ("octagon", ((0, "white"), (0.03, "red"))),
+    "no entry": ("circle", ((0, "white"), (0.02, "red"))),
+}
 
 
-def _mandatory(*paths: Sequence[Point]) -> _Design:
-    return _Design("circle", s.arrows(*paths), ((0, WHITE), (0.022, BLUE)))
+def _placed(drawing: str, x: float = 0, y: float = 0, size: float = 1, way: int = 1, ink: str = "black") -> str:
+    """A drawing without arcs, moved to (x, y), resized, and looking the other way if ``way`` is -1."""
+    words = drawing.replace("INK", ink).split()
+    for i, word in enumerate(words):
+        if "," in word:
+            right, down = map(float, word.split(","))
+            words[i] = f"{x + way * size * right},{y + size * down}"
+        elif not word.isalpha():
+            words[i] = str(size * float(word))
+    return " ".join(words)
 
 
-def _stop(pen: Pen) -> None:
-    pen.text("STOP", WHITE, (0.5, 0.5), 0.78, 0.32, 0.068)
+def _speed(number: int, ink: str = "black") -> str:
+    return f"text {ink} .088 .2,.33 .8,.67 {number}" if number < 100 else f"text {ink} .072 .16,.35 .84,.65 {number}"
 
 
-_SIGNS: tuple[_Design, ...] = (
-    *(_prohibition(s.number(n)) for n in ("20", "30", "50", "60", "70", "80")),
-    _end(s.number("80", GREY)),
-    *(_prohibition(s.number(n)) for n in ("100", "120")),
-    _prohibition(s.overtaking(False, RED, BLACK)),
-    _prohibition(s.overtaking(True, RED, BLACK)),
-    _danger(s.priority_next),
-    _Design("diamond", s.nothing, ((0, BLACK), (0.02, WHITE), (0.125, YELLOW))),
-    _Design("triangle down", s.nothing, ((0, RED), (0.085, WHITE))),
-    _Design("octagon", _stop, ((0, WHITE), (0.03, RED))),
-    _prohibition(s.nothing),
-    _prohibition(s.truck_side),
-    _Design("circle", lambda pen: pen.box(0.13, 0.405, 0.87, 0.595, WHITE), ((0, WHITE), (0.02, RED))),
-    _danger(s.exclamation),
-    _danger(s.bend(-1)),
-    _danger(s.bend(1)),
-    _danger(s.double_bend),
-    _danger(s.uneven),
-    _danger(s.slippery),
-    _danger(s.narrows),
-    _danger(s.construction),
-    _danger(s.traffic_signal),
-    _danger(s.pedestrian_crossing),
-    _danger(s.school_crossing),
-    _danger(s.bicycle),
-    _danger(s.snowflake),
-    _danger(s.deer),
-    _end(s.nothing),
-    _mandatory(s.TURN),
-    _mandatory(s.mirrored(s.TURN)),
-    _mandatory(s.STRAIGHT),
-    _mandatory(s.FORK_STRAIGHT, s.FORK_TURN),
-    _mandatory(s.mirrored(s.FORK_STRAIGHT), s.mirrored(s.FORK_TURN)),
-    _mandatory(s.KEEP),
-    _mandatory(s.mirrored(s.KEEP)),
-    _Design("circle", s.roundabout, ((0, WHITE), (0.022, BLUE))),
-    _end(s.overtaking(False, GREY, GREY)),
-    _end(s.overtaking(True, GREY, GREY)),
-)
+_CAR = """poly INK -.14,.59 -.14,.5 -.09,.4 .09,.4 .14,.5 .14,.59 box INK -.135,.58 -.065,.64 box INK .065,.58 .135,.64
+    poly white -.09,.49 -.06,.43 .06,.43 .09,.49"""
+_LORRY = """box INK -.14,.3 .14,.58 box white -.1,.335 -.012,.52 box white .012,.335 .1,.52
+    box INK -.135,.57 -.065,.65 box INK .065,.57 .135,.65"""
+_WALKER = """limb INK .19 .02,-.7 -.02,-.44 limb INK .11 0,-.42 .17,-.24 .17,-.04
+    limb INK .11 -.02,-.42 -.08,-.22 -.24,-.05 limb INK .08 .04,-.74 .17,-.56 .29,-.56
+    limb INK .08 0,-.74 -.16,-.58 -.2,-.46 limb INK .19 .04,-.9 .045,-.91"""
+_STRIPES = "limb black .024 .2,.84 .84,.2 limb black .024 .14,.77 .77,.14 limb black .024 .23,.89 .89,.23"
+_TURN = "arrow white .125 .33,.84 .33,.58 .36,.5 .43,.46 .87,.45"
+_FORK = "arrow white .125 .41,.86 .41,.08 arrow white .125 .41,.74 .43,.6 .5,.54 .9,.54"
+_KEEP = "arrow white .125 .24,.24 .8,.8"
+_BEND = "arrow black .085 .4,.77 .4,.64 .43,.56 .5,.48 .61,.39"
+
+_SIGNS: tuple[tuple[str, str], ...] = (
+    *(("prohibition", _speed(number)) for number in (20, 30, 50, 60, 70, 80)),
+    ("end", f"{_speed(80, 'grey')} {_STRIPES}"),
+    *(("prohibition", _speed(number)) for number in (100, 120)),
+    ("prohibition", f"{_placed(_CAR, 0.335, ink='red')} {_placed(_CAR, 0.665, ink='black')}"),
+    ("prohibition", f"{_placed(_LORRY, 0.335, ink='red')} {_placed(_CAR, 0.665, ink='black')}"),
+    ("danger", "box black .31,.59 .69,.65 arrow black .1 .5,.76 .5,.27"),
+    ("priority", ""),
+    ("yield", ""),
+    ("stop", "text white .068 .08,.38 .92,.62 STOP"),
+    ("prohibition", ""),
+    ("prohibition", """box black .2,.36 .55,.6 poly black .57,.6 .57,.41 .7,.41 .79,.51 .79,.6
+        poly white .63,.44 .685,.44 .74,.51 .63,.51 disc white .31,.61 .072 disc black .31,.61 .054
+        disc white .68,.61 .072 disc black .68,.61 .054"""),
+    ("no entry", "box white .13,.405 .87,.595"),
+    ("danger", "poly black .452,.34 .548,.34 .532,.61 .468,.61 disc black .5,.34 .048 disc black .5,.7 .05"),
+    ("danger", _placed(_BEND, x=1, way=-1)),
+    ("danger", _BEND),
+    ("danger", "arrow black .08 .6,.77 .6,.69 .4,.58 .4,.5 .54,.37"),
+    ("danger", "box black .22,.7 .78,.76 poly black ~.38,.71,.12,-90,90,1.1 poly black ~.62,.71,.12,-90,90,1.1"),
+    ("danger", """poly black .4,.5 .43,.38 .58,.36 .64,.46 .65,.55 .41,.59
+        poly white .455,.47 .47,.415 .56,.405 .59,.455 limb black .045 .4,.6 .45,.65 .38,.7 .43,.76
+        limb black .045 .58,.6 .63,.65 .56,.7 .61,.76"""),
+    ("danger", "limb black .07 .38,.74 .38,.43 limb black .07 .66,.74 .66,.66 .55,.55 .55,.43"),
+    ("danger", """disc black .47,.37 .05 limb black .1 .44,.46 .4,.56 limb black .055 .41,.56 .48,.65 .46,.75
+        limb black .055 .39,.56 .35,.66 .29,.75 limb black .045 .46,.45 .54,.54 .6,.54 limb black .03 .46,.5 .66,.68
+        poly black .55,.77 .62,.67 .68,.64 .8,.77"""),
+    ("danger", "box black .425,.3 .575,.765 disc red*1.2 .5,.378 .062 disc yellow .5,.53 .062 disc green .5,.685 .062"),
+    ("danger", f"""{_placed(_WALKER, 0.5, 0.7, 0.44, -1)} poly black .26,.7 .315,.7 .295,.77 .22,.77
+        poly black .39,.7 .445,.7 .425,.77 .35,.77 poly black .52,.7 .575,.7 .555,.77 .48,.77
+        poly black .65,.7 .705,.7 .685,.77 .61,.77 poly black .78,.7 .835,.7 .815,.77 .74,.77"""),
+    ("danger", f"{_placed(_WALKER, 0.39, 0.77, 0.45)} {_placed(_WALKER, 0.61, 0.77, 0.36)}"),
+    ("danger", """limb black .036 ~.345,.66,.095,0,360 limb black .036 ~.655,.66,.095,0,360
+        limb black .034 .345,.66 .43,.52 .595,.52 .49,.66 .345,.66 limb black .034 .49,.66 .42,.47
+        limb black .034 .655,.66 .585,.44 .65,.43 limb black .04 .37,.465 .46,.465"""),
+    ("danger", """limb black .042 .5,.385 .5,.765 limb black .042 .335,.48 .665,.67 limb black .042 .335,.67 .665,.48
+        limb black .03 .445,.41 .5,.465 .555,.41 limb black .03 .445,.74 .5,.685 .555,.74
+        limb black .03 .33,.54 .405,.52 .385,.445 limb black .03 .67,.54 .595,.52 .615,.445
+        limb black .03 .33,.61 .405,.63 .385,.705 limb black .03 .67,.61 .595,.63 .615,.705"""),
+    ("danger", """poly black .31,.56 .42,.5 .57,.5 .6,.56 .55,.62 .4,.62 .34,.66 limb black .055 .57,.54 .63,.42 .71,.44
+        limb black .025 .62,.42 .56,.36 .56,.31 limb black .038 .56,.58 .67,.61 .64,.69
+        limb black .038 .54,.59 .61,.68 .57,.75 limb black .042 .35,.6 .31,.68 .23,.72
+        limb black .038 .38,.61 .38,.69 .3,.75"""),
+    ("end", f"{_STRIPES} limb black .024 .1,.69 .69,.1 limb black .024 .31,.9 .9,.31"),
+    ("mandatory", _TURN),
+    ("mandatory", _placed(_TURN, x=1, way=-1)),
+    ("mandatory", "arrow white .125 .5,.86 .5,.1"),
+    ("mandatory", _FORK),
+    ("mandatory", _placed(_FORK, x=1, way=-1)),
+    ("mandatory", _KEEP),
+    ("mandatory", _placed(_KEEP, x=1, way=-1)),
+    ("mandatory", "arrow white .1 ~.5,.5,.27,9,-95 arrow white .1 ~.5,.5,.27,129,25 arrow white .1 ~.5,.5,.27,249,145"),
+    ("end", f"{_placed(_CAR, 0.335, ink='grey')} {_placed(_CAR, 0.665, ink='grey')} {_STRIPES}"),
+    ("end", f"{_placed(_LORRY, 0.335, ink='grey')} {_placed(_CAR, 0.665, ink='grey')} {_STRIPES}"),
+)  # fmt: skip
+"""Plate and symbol of each class, numbered from 0 as in GTSDB's ``gt.txt``."""
+
+NUM_SIGNS = len(_SIGNS)
 
 
-def sign_shape(class_id: int) -> Shape:
-    """The shape of a sign's plate.
-
-    Args:
-        class_id: Class of GTSDB, 0-42.
-
-    Raises:
-        ValueError: No such class.
-    """
-    if not 0 <= class_id < NUM_SIGNS:
-        raise ValueError(f"GTSDB has classes 0-{NUM_SIGNS - 1}, not {class_id}")
-    return _SIGNS[class_id].shape
+def sign_shape(class_id: int) -> str:
+    """The shape of a sign's plate: circle, triangle up, triangle down, diamond or octagon."""
+    return _PLATES[_SIGNS[class_id][0]][0]
 
 
-def sign_outline(shape: Shape, inset: float = 0.0) -> list[Point]:
-    """The edge of a plate of width 1, as a polygon around (0.5, 0.5), or, of a triangle, (0.5, 0.44).
-
-    Args:
-        shape: Shape of the plate.
-        inset: How far inside of the plate's edge, in widths.
-    """
-    if shape == "circle":
-        return arc((0.5, 0.5), 0.5 - inset, 0, 360)[:-1]
-    if shape == "octagon":
-        return [(0.5 + (0.5 - inset) * x, 0.5 + (0.5 - inset) * y) for x, y in _OCTAGON]
-    if shape == "diamond":
-        reach = 0.5 - inset * 2**0.5
-        return _rounded([(0.5, 0.5 - reach), (0.5 + reach, 0.5), (0.5, 0.5 + reach), (0.5 - reach, 0.5)], 0.02)
-    # An equilateral triangle shrinks towards its centre, two thirds down.
-    size = 1 - inset / (_TRIANGLE / 3)
-    corner = 0.022 if inset == 0 else 0.014
-    points = _rounded([(0.5, 0.0), (1.0, 1.0), (0.0, 1.0)], corner)
-    placed = [(0.5 + (x - 0.5) * size, _TRIANGLE * (2 / 3 + (y - 2 / 3) * size)) for x, y in points]
-    return placed if shape == "triangle up" else [(x, _TRIANGLE - y) for x, y in placed]
+def sign_height(class_id: int) -> float:
+    """Height of a sign's plate in its widths."""
+    return _TALL if sign_shape(class_id).startswith("triangle") else 1.0
 
 
-_HALF = 2**0.5 - 1
-_OCTAGON = [(_HALF, -1), (1, -_HALF), (1, _HALF), (_HALF, 1), (-_HALF, 1), (-1, _HALF), (-1, -_HALF), (-_HALF, -1)]
-
-
-def _rounded(corners: Sequence[Point], share: float) -> list[Point]:
-    """A polygon with rounded corners, stretched back to the corners' bounding box."""
-    points: list[Point] = []
-    for i, (x, y) in enumerate(corners):
-        before, after = corners[i - 1], corners[(i + 1) % len(corners)]
-        first = (x + (before[0] - x) * share * 2, y + (before[1] - y) * share * 2)
-        last = (x + (after[0] - x) * share * 2, y + (after[1] - y) * share * 2)
-        for t in (0.0, 0.25, 0.5, 0.75, 1.0):  # a quadratic Bezier curve around the corner
-            a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t**2
-            points.append((a * first[0] + b * x + c * last[0], a * first[1] + b * y + c * last[1]))
-    for axis in (0, 1):
-        low, high = min(p[axis] for p in points), max(p[axis] for p in points)
-        lowest, highest = min(p[axis] for p in corners), max(p[axis] for p in corners)
-        scale = (highest - lowest) / (high - low)
-        moved = [lowest + (p[axis] - low) * scale for p in points]
-        points = [(m, p[1]) if axis == 0 else (p[0], m) for m, p in zip(moved, points, strict=True)]
-    return points
-
-
-def _polygon(outline: Sequence[Point]) -> list[Point]:
-    return [(x * _WIDTH, y * _WIDTH) for x, y in outline]
-
-
-@lru_cache(maxsize=NUM_SIGNS)
-def sign_picture(class_id: int) -> Image.Image:
-    """The large picture of a sign: RGBA, cut to its plate.
-
-    Args:
-        class_id: Class of GTSDB, 0-42.
-
-    Raises:
-        ValueError: No such class.
-    """
-    shape, design = sign_shape(class_id), _SIGNS[class_id]
-    base = Image.new("RGB", (_WIDTH, _WIDTH), design.layers[0][1])
-    pen = Pen(base)
-    for inset, color in design.layers[1:]:
-        pen.polygon(sign_outline(shape, inset), color)
-    if design.ended:
-        _cross_out(base, design)
-    else:
-        design.symbol(pen)
-    alpha = Image.new("L", base.size, 0)
-    ImageDraw.Draw(alpha).polygon(_polygon(sign_outline(shape)), fill=255)
-    base.putalpha(alpha)
-    tall = round(_WIDTH * _TRIANGLE) if shape.startswith("triangle") else _WIDTH
-    return base.crop((0, 0, _WIDTH, tall))
-
-
-def _cross_out(base: Image.Image, design: _Design) -> None:
-    """A symbol below diagonal lines, both cut off at the plate's rim."""
-    inner = Image.new("RGB", base.size, design.layers[-1][1])
-    pen = Pen(inner)
-    design.symbol(pen)
-    # Fewer lines than on the road where there is a symbol below, or nothing of it would be left at 20 pixels.
-    for shift in (-0.13, -0.065, 0.0, 0.065, 0.13) if design.symbol is s.nothing else (-0.06, 0.0, 0.06):
-        pen.stroke([(0.1 + shift, 0.9 + shift), (0.9 + shift, 0.1 + shift)], 0.024, BLACK)
-    inside = Image.new("L", base.size, 0)
-    ImageDraw.Draw(inside).polygon(_polygon(sign_outline(design.shape, design.layers[-1][0])), fill=255)
-    base.paste(inner, (0, 0), inside)
-
-
-@lru_cache(maxsize=1024)
-def draw_sign(class_id: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Draw a sign.
-
-    Args:
-        class_id: Class of GTSDB, 0-42.
-        size: Width in pixels, at least 1; a triangle is less tall than wide.
-
-    Returns:
-        (height, size, 3) uint8 RGB and (height, size) bool, where the plate is; read-only.
-
-    Raises:
-        ValueError: No such class.
-    """
-    picture = sign_picture(class_id)
-    height = max(1, round(size * picture.height / picture.width))
-    scaled = np.asarray(picture.resize((size, height), Image.Resampling.BOX))
-    rgb, mask = scaled[..., :3].copy(), scaled[..., 3] >= 128
-    rgb.setflags(write=False)
-    mask.setflags(write=False)
-    return rgb, mask
+def paint_sign(canvas: Canvas, class_id: int, at: Placing, scale: float, value: int, light: float = 1.0) -> None:
+    """Paint a sign (``class_id`` 0-42) on a plate that is 1 wide, which is ``scale`` pixels, and begins at (0, 0)."""
+    plate, symbol = _SIGNS[class_id]
+    corners, center, reach = _OUTLINES[sign_shape(class_id)]
+    inks = {ink: shade(color, light) for ink, color in _INKS.items()}
+    for inset, ink in _PLATES[plate][1]:
+        size = 1 - inset / reach
+        outline = [at(0.5 + (x - 0.5) * size, center + (y - center) * size) for x, y in corners]
+        canvas.polygon(outline, inks[ink], HERE if inset else value)
+    draw(canvas, symbol, at, scale, inks, {"": HERE})

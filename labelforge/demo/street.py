@@ -6,19 +6,14 @@ x runs to the right, z ahead, in metres from the foot of the camera, which drive
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FAR", "Lane", "Side", "Street", "Strip", "plan_street"]
-
-FAR = 120.0
-"""Where the street ends."""
-
-Rng = np.random.Generator
+FAR = 120.0  # where the street ends
 
 
-@dataclass(frozen=True)
-class Strip:
+class Strip(NamedTuple):
     """A lengthwise strip of ground, ``name`` being the thing that it is."""
 
     name: str
@@ -27,36 +22,21 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Lane:
-    """A driving lane: its middle, and whether its traffic comes towards the camera."""
-
-    x: float
-    oncoming: bool
-
-
-@dataclass(frozen=True)
 class Side:
-    """One side of the street, from the lanes outwards.
+    """One side of the street, left (``way`` -1) or right (1): strips from the lanes outwards.
 
-    Attributes:
-        way: -1 on the left, 1 on the right.
-        edge: Where the driving lanes end.
-        kerb: Where the carriageway ends.
-        border: Where buildings and fences may begin.
-        strips: The strips between edge and border.
-        country: No kerb and no sidewalk: a rural road.
+    The carriageway ends at ``kerb``; houses begin at ``border``. A rural road (``country``) has no sidewalk.
     """
 
     way: int
-    edge: float
+    strips: tuple[Strip, ...]
     kerb: float
     border: float
-    strips: tuple[Strip, ...]
     country: bool
 
     def middle(self, name: str) -> float | None:
         """The middle of the strip of that name, if there is one."""
-        return next(((s.x0 + s.x1) / 2 for s in self.strips if s.name == name), None)
+        return next(((strip.x0 + strip.x1) / 2 for strip in self.strips if strip.name == name), None)
 
     @property
     def walkway(self) -> tuple[float, float]:
@@ -66,81 +46,29 @@ class Side:
 
 @dataclass(frozen=True)
 class Street:
-    """The whole street.
+    """Driving lanes (the middle of each, and whether its traffic is oncoming), both sides, and a crosswalk perhaps."""
 
-    Attributes:
-        lanes: The driving lanes.
-        median: The strip between the directions, if they are apart.
-        sides: Left and right.
-        crossing: From where to where a side street crosses, if one does.
-        crosswalk: From where to where a crosswalk lies, if there is one, and whether it is a zebra crossing.
-    """
-
-    lanes: tuple[Lane, ...]
-    median: Strip | None
+    lanes: tuple[tuple[float, bool], ...]
     sides: tuple[Side, Side]
-    crossing: tuple[float, float] | None
-    crosswalk: tuple[float, float, bool] | None
-
-    def built(self, z0: float, z1: float) -> bool:
-        """Whether something may be built between two distances: not on the side street."""
-        return self.crossing is None or z1 <= self.crossing[0] - 3 or z0 >= self.crossing[1] + 3
+    crosswalk: tuple[float, float] | None
 
 
-def plan_street(rng: Rng) -> Street:
+def plan_street(rng: np.random.Generator) -> Street:
     """Lay out a street at random."""
-    right_edge, left_edge = rng.uniform(1.6, 1.95), -rng.uniform(1.5, 1.75)
-    lanes = [Lane(0.0, oncoming=False)]
-    if rng.random() < 0.15:
-        lanes.append(Lane(right_edge + 1.6, oncoming=False))
-        right_edge += 3.2
-    median = None
-    if rng.random() < 0.2:
-        tram = rng.random() < 0.5
-        wide = rng.uniform(3.0, 3.6) if tram else rng.uniform(1.6, 3.0)
-        median = Strip("rail track" if tram else "terrain", left_edge - wide, left_edge)
-        left_edge -= wide
-    for _ in range(int(rng.choice([0, 1, 1, 1, 2]))):
-        lanes.append(Lane(left_edge - 1.6, oncoming=True))
-        left_edge -= 3.2
-    country = bool(rng.random() < 0.14)
-    sides = (_plan_side(rng, -1, left_edge, country), _plan_side(rng, 1, right_edge, country))
-    crossing = crosswalk = None
-    if not country and median is None and rng.random() < 0.3:
-        start = rng.uniform(12, 32)
-        crossing = (start, start + rng.uniform(6, 10))
-    if not country and rng.random() < 0.55:
-        start = crossing[0] - 5.0 if crossing else rng.uniform(6.5, 16)
-        crosswalk = (start, start + 3.2, bool(rng.random() < 0.65))
-    return Street(tuple(lanes), median, sides, crossing, crosswalk)
+    right, left, start = rng.uniform(1.6, 1.95), rng.uniform(1.5, 1.75), rng.uniform(6.5, 26)
+    forth, back, country = int(rng.random() < 0.15), int(rng.choice([0, 1, 1, 1, 2])), bool(rng.random() < 0.14)
+    lanes = [(0.0, False), *[(right + 1.6, False)] * forth, *[(-left - 1.6 - 3.2 * i, True) for i in range(back)]]
+    sides = (_plan_side(rng, -1, left + 3.2 * back, country), _plan_side(rng, 1, right + 3.2 * forth, country))
+    return Street(tuple(lanes), sides, None if country or rng.random() < 0.4 else (start, start + 3.2))
 
 
-def _plan_side(rng: Rng, way: int, edge: float, country: bool) -> Side:
-    strips: list[Strip] = []
-    x = abs(edge)
-
-    def lay(name: str, wide: float) -> None:
-        nonlocal x
-        strips.append(Strip(name, way * x, way * (x + wide)))
-        x += wide
-
-    if country:
-        if rng.random() < 0.4:
-            lay("service lane", rng.uniform(1.5, 2.2))
-        kerb = x
-        lay("terrain", rng.uniform(3, 6))
-        return Side(way, edge, way * kerb, way * x, tuple(strips), country=True)
-    kind = rng.random()
-    if kind < 0.12:
-        lay("service lane", 2.8)
-    elif kind < 0.5:
-        lay("parking", rng.uniform(2.1, 2.3))
-    elif kind < 0.8:
-        lay("bike lane", rng.uniform(1.4, 1.8))
-    kerb = x
-    lay("curb", 0.3)
-    if rng.random() < 0.25:
-        lay("terrain", rng.uniform(0.9, 1.6))
-    paving = "pedestrian area" if rng.random() < 0.15 else "sidewalk"
-    lay(paving, rng.uniform(3.6, 5.0) if paving == "pedestrian area" else rng.uniform(1.9, 3.4))
-    return Side(way, edge, way * kerb, way * x, tuple(strips), country=False)
+def _plan_side(rng: np.random.Generator, way: int, edge: float, country: bool) -> Side:
+    lane = str(rng.choice(["", "service lane", "parking", "bike lane", "rail track"], p=[0.22, 0.1, 0.36, 0.26, 0.06]))
+    carriageway = [(lane, rng.uniform(1.5, 1.9) if lane == "bike lane" else 2.3)] * (lane != "" and not country)
+    paving = ("pedestrian area", rng.uniform(3.6, 5)) if rng.random() < 0.15 else ("sidewalk", rng.uniform(1.9, 3.4))
+    verge = [("terrain", rng.uniform(0.9, 1.6))] * int(rng.random() < 0.3)
+    beside = [("terrain", rng.uniform(3, 6))] if country else [("curb", 0.3), *verge, paving]
+    names, widths = zip(*carriageway, *beside, strict=True)
+    bounds = (way * np.cumsum([edge, *widths])).tolist()
+    strips = tuple(map(Strip, names, bounds, bounds[1:]))
+    return Side(way, strips, bounds[len(carriageway)], bounds[-1], country)

@@ -1,210 +1,147 @@
-"""Vehicles with four wheels or more: solids made by drawing a side view out sideways, in any direction on the street.
+"""Vehicles with four wheels or more: solids made by drawing a side view out sideways, along the street.
 
-Each edge of the side view becomes a face across the vehicle; faces turned away are left out, the others are painted
-from far to near, lit by where they face; then the flank, windows, wheels and lamps.
+Each edge of the side view becomes a face across the vehicle, lit by where it faces. Drawings of flank, back and front
+(see :mod:`labelforge.demo.shapes`), with their windows, wheels and lamps, are laid on top.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
 
-from labelforge.demo.bodies import KINDS, Body
-from labelforge.demo.canvas import HERE, Point, mix, shade
+import numpy as np
+
+from labelforge.demo.canvas import Point, shade
+from labelforge.demo.shapes import draw, shapes
 from labelforge.demo.stage import Stage, pick
 from labelforge.palette import Color
 
-__all__ = ["vehicle"]
+_CAR_PAINT: tuple[Color, ...] = (
+    (200, 202, 206), (58, 60, 66), (150, 28, 32), (34, 62, 118), (228, 228, 226), (92, 100, 92), (184, 160, 100),
+)  # fmt: skip
+_LORRY_PAINT: tuple[Color, ...] = ((222, 222, 216), (74, 110, 150), (178, 50, 44), (206, 170, 50), (60, 110, 92))
+_INKS: dict[str, Color] = {
+    "glass": (70, 82, 94), "tyre": (26, 26, 28), "rim": (136, 138, 140), "red": (184, 22, 26), "lamp": (240, 238, 214),
+    "plate": (226, 226, 220), "dark": (50, 52, 56),
+}  # fmt: skip
 
-_Part = Callable[[float, float, float, float, Color], None]
 
-_GLASS: Color = (54, 66, 78)
-_TYRE: Color = (26, 26, 28)
-_RED: Color = (184, 22, 26)
-_LAMP: Color = (240, 238, 214)
+class _Body(NamedTuple):
+    """A solid: side view, width, colors, wheels (their radius, then where they are), and drawings of its sides.
 
-
-def vehicle(stage: Stage, kind: str, x: float, z: float, heading: float) -> float:
-    """Put a vehicle on the street, unless it would hide a sign or reach behind the camera.
-
-    Args:
-        stage: The scene.
-        kind: One of `KINDS`.
-        x: Middle of the vehicle.
-        z: Middle of the vehicle.
-        heading: Where it drives to: 0 = away from the camera, pi = towards it, pi / 2 = to the right.
-
-    Returns:
-        Its length in metres, also if it was not put there.
+    The side view goes from the low end of the back over the roof to the low end of the front, (along, up) in metres.
     """
-    rng = stage.rng
-    makes = KINDS[kind]
-    bodies = makes[int(rng.integers(len(makes)))]
-    paints = [pick(rng, body.colors) for body in bodies]
-    length = max(p[0] for b in bodies for p in b.profile) - min(p[0] for b in bodies for p in b.profile)
-    half = (abs(math.cos(heading)) * length + abs(math.sin(heading)) * bodies[0].width) / 2
-    across = (abs(math.sin(heading)) * length + abs(math.cos(heading)) * bodies[0].width) / 2
-    tall = max(body.height for body in bodies)
-    if z - half < max(3.2, stage.camera.near * 0.8):
-        return length
-    ends = [(x + s * across, z + e * half) for s in (-1, 1) for e in (-1, 1)]
-    if stage.hides([stage.camera.at(a, b, up) for a, b in ends for up in (0, tall)], z - half):
-        return length
-    value = stage.count(kind)
-    painters = [_Painter(stage, body, paint, x, z, heading, value) for body, paint in zip(bodies, paints, strict=True)]
 
-    def paint() -> None:
-        for painter in sorted(painters, key=lambda p: -p.distance()):
-            painter.paint()
+    view: str
+    width: float
+    colors: tuple[Color, ...]
+    wheels: str
+    flank: str
+    back: str
+    front: str
 
-    stage.later(z - half * 0.5, paint)
-    return length
+
+# fmt: off
+_HATCHBACK = _Body(
+    "-2,.28 -2.02,.7 -1.95,.92 -1.6,1.44 .3,1.47 1.05,.98 1.85,.84 2,.6 2,.28", 1.76, _CAR_PAINT, ".31 -1.25 1.25",
+    "poly glass -1.55,.95 -1.4,1.36 -.75,1.38 -.75,.95 poly glass -.65,.95 -.65,1.38 .2,1.38 .82,.98",
+    "poly glass -.74,.97 .74,.97 .62,1.39 -.62,1.39 both box red .52,.6 .84,.8 box plate -.26,.42 .26,.54",
+    "poly glass -.76,1.01 .76,1.01 .64,1.42 -.64,1.42 both box lamp .5,.58 .82,.74 box dark -.4,.54 .4,.68",
+)
+_TALL_CAR = _Body(
+    "-2.2,.35 -2.22,.95 -2.1,1.15 -1.85,1.72 .35,1.75 1.05,1.15 2,1.02 2.2,.75 2.2,.35", 1.88, _CAR_PAINT,
+    ".37 -1.35 1.4", "poly glass -1.75,1.15 -1.62,1.62 -.6,1.65 -.6,1.15 poly glass -.5,1.15 -.5,1.65 .25,1.65 .8,1.2",
+    "poly glass -.78,1.18 .78,1.18 .68,1.64 -.68,1.64 both box red .62,.75 .88,1.08 box plate -.26,.6 .26,.72",
+    "poly glass -.8,1.2 .8,1.2 .68,1.68 -.68,1.68 both box lamp .54,.72 .88,.9 box dark -.46,.62 .46,.8",
+)
+_VAN = _Body(
+    "-2.6,.35 -2.6,2 -2.45,2.12 1.1,2.12 1.9,1.25 2.45,1 2.5,.35", 1.95, _LORRY_PAINT, ".35 -1.6 1.6",
+    "poly glass .35,1.3 .35,1.9 1.05,1.9 1.6,1.3",
+    "box dark -.02,.45 .02,2 both box glass .12,1.3 .78,1.85 both box red .8,.8 .95,1.15 box plate -.26,.5 .26,.62",
+    "poly glass -.85,1.3 .85,1.3 .75,2.0 -.75,2.0 both box lamp .55,.75 .9,.95 box dark -.5,.6 .5,.8",
+)
+_BOX = _Body(
+    "-3.6,.75 -3.6,3.35 1.5,3.35 1.5,.75", 2.45, _LORRY_PAINT, ".48 -2.3 -1.2", "box paint*.85 -3.6,3.2 1.5,3.3",
+    "box dark -.03,.9 .03,3.2 both box red .85,.6 1.15,.8 box plate -.26,.6 .26,.74 box dark -1.2,.75 1.2,.85", "",
+)
+_CAB = _Body(
+    "1.65,.45 1.65,2.55 1.9,2.75 3.2,2.7 3.5,1.5 3.55,.45", 2.35, _CAR_PAINT, ".48 2.7",
+    "poly glass 2.3,1.5 2.3,2.35 3.05,2.35 3.25,1.5", "",
+    "poly glass -1,1.55 1,1.55 .95,2.5 -.95,2.5 both box lamp .75,.65 1.1,.85 box dark -.6,.7 .6,1.2",
+)
+_BUS = _Body(
+    "-5.6,.35 -5.6,2.9 -5.4,3.05 5.4,3.05 5.58,2.8 5.6,.35", 2.5, _LORRY_PAINT, ".48 -3.2 3.4",
+    " ".join(f"box glass {1.3 * i - 5.14:.2f},1.25 {1.3 * i - 3.96:.2f},2.45" for i in range(8)),
+    "box glass -1.05,1.5 1.05,2.5 both box red .95,.7 1.15,1.05 box plate -.26,.6 .26,.74",
+    "box glass -1.15,1.1 1.15,2.5 box dark -.9,2.6 .9,2.85 both box lamp .8,.6 1.1,.8",
+)
+# fmt: on
+
+# Kind -> its makes; each consists of one body or more, from the back to the front.
+KINDS = {"car": ((_HATCHBACK,), (_TALL_CAR,), (_VAN,)), "truck": ((_BOX, _CAB),), "bus": ((_BUS,),)}
+
+
+def put_vehicle(stage: Stage, kind: str, x: float, z: float, oncoming: bool) -> float:
+    """Put a vehicle on the street, unless it would hide a sign or reach behind the camera; return its length."""
+    bodies, value = KINDS[kind][int(stage.rng.integers(len(KINDS[kind])))], stage.count(kind)
+    solids = [_Solid(stage, body, pick(stage.rng, body.colors), x, z, -1 if oncoming else 1, value) for body in bodies]
+    outline = [point for solid in solids for point in solid.profile]
+    back, front, tall = min(outline)[0], max(outline)[0], max(up for _, up in outline)
+    near, half = z - (front - back) / 2, bodies[0].width / 2
+    edges = [(x + side * half, end) for side in (-1, 1) for end in (max(near, 1), z + (front - back) / 2)]
+    corners = [stage.camera.at(*edge, up) for edge in edges for up in (0, tall)]
+    if near > max(3.2, stage.camera.near * 0.8) and not stage.hides(corners, near):
+        for solid in solids if oncoming else solids[::-1]:
+            stage.later(z - (front - back) / 4, solid.paint)
+    return front - back
 
 
 @dataclass(frozen=True)
-class _Painter:
+class _Solid:
+    """A body at its place on the street; ``way`` is 1 if it drives away from the camera, -1 if towards it."""
+
     stage: Stage
-    body: Body
-    paint_color: Color
+    body: _Body
+    color: Color
     x: float
     z: float
-    heading: float
+    way: int
     value: int
 
-    def world(self, along: float, across: float) -> Point:
-        """(x, z) of a point of the vehicle."""
-        sin, cos = math.sin(self.heading), math.cos(self.heading)
-        return self.x + along * sin + across * cos, self.z + along * cos - across * sin
+    @property
+    def profile(self) -> tuple[Point, ...]:
+        return shapes(f"poly paint {self.body.view}")[0].points
 
     def at(self, along: float, across: float, up: float) -> Point:
-        """Pixel of a point of the vehicle."""
-        x, z = self.world(along, across)
-        return self.stage.camera.at(x, max(z, 1.5), up)
-
-    def distance(self) -> float:
-        """Distance of the middle of this body."""
-        middle = sum(p[0] for p in self.body.profile) / len(self.body.profile)
-        return self.world(middle, 0)[1]
-
-    def seen(self, along: float, across: float, up: float, normal: tuple[float, float, float]) -> bool:
-        """Whether a face through a point, with this outward normal (along, across, up), faces the camera."""
-        camera, (x, z) = self.stage.camera, self.world(along, across)
-        sin, cos = math.sin(self.heading), math.cos(self.heading)
-        nx, nz = normal[0] * sin + normal[1] * cos, normal[0] * cos - normal[1] * sin
-        bent = x + camera.bend * z * z
-        return nx * bent + nz * z + normal[2] * (up - camera.above) < 0
+        """Pixel of a point of the body."""
+        return self.stage.camera.at(self.x + self.way * across, max(self.z + self.way * along, 1.5), up)
 
     def paint(self) -> None:
-        """Paint the body, its wheels and its shadow."""
-        canvas, body = self.stage.canvas, self.body
-        half = body.width / 2
-        ends = (body.profile[0][0] - 0.1, body.profile[-1][0] + 0.1)
-        foot = [self.at(a, c, 0) for a, c in ((ends[0], -half), (ends[1], -half), (ends[1], half), (ends[0], half))]
-        canvas.glaze([(c + (c - self._center(foot)[0]) * 0.08, r) for c, r in foot], (10, 10, 14), 0.5)
-        self._wheels_below()
-        faces = []
-        for i, (first, last) in enumerate(zip(body.profile, body.profile[1:], strict=False)):
-            along, up = last[0] - first[0], last[1] - first[1]
-            size = math.hypot(along, up) or 1.0
-            normal = (-up / size, 0.0, along / size)
-            middle = ((first[0] + last[0]) / 2, (first[1] + last[1]) / 2)
-            if self.seen(middle[0], 0, middle[1], normal):
-                faces.append((self.world(middle[0], 0)[1], i, normal[2], first, last))
-        for _, i, level, first, last in sorted(faces, key=lambda f: -f[0]):
-            self._face(i, level, first, last)
-        for side in (-1, 1):
-            if self.seen(0, side * half, 1.0, (0.0, float(side), 0.0)):
-                self._flank(side)
-
-    @staticmethod
-    def _center(points: Sequence[Point]) -> Point:
-        return sum(p[0] for p in points) / len(points), sum(p[1] for p in points) / len(points)
-
-    def _wheels_below(self) -> None:
-        """Wheels as seen below the near end."""
-        radius, half = self.body.radius, self.body.width / 2
-        for wheel in self.body.wheels:
-            for side in (-1, 1):
-                outer, inner = side * half * 0.98, side * (half - 0.24)
-                corners = [
-                    (wheel, outer, 0),
-                    (wheel, inner, 0),
-                    (wheel, inner, radius * 1.4),
-                    (wheel, outer, radius * 1.4),
-                ]
-                self.stage.canvas.polygon([self.at(*c) for c in corners], _TYRE, self.value)
-
-    def _face(self, number: int, level: float, first: Point, last: Point) -> None:
-        """One face across the vehicle; ``level`` is how far it faces upwards."""
-        canvas, body = self.stage.canvas, self.body
-        half = body.width / 2
-
-        def part(a: float, b: float, c: float, d: float, tint: Color, value: int = HERE) -> None:
-            """From share a to b along the edge, from c to d across (-1 to 1)."""
-            spots = []
-            for share, across in ((a, c), (a, d), (b, d), (b, c)):
-                along, up = (first[j] + (last[j] - first[j]) * share for j in (0, 1))
-                spots.append(self.at(along, across * half, up))
-            canvas.polygon(spots, tint, value)
-
-        color = shade(self.paint_color, 0.78 + 0.3 * max(0.0, level))
-        part(0, 1, -1, 1, color, self.value)
-        if number in body.screens:
-            low, high = (0.1, 0.92) if body.height < 2 else (0.42, 0.9)
-            part(low, high, -0.86, 0.86, mix(_GLASS, self.stage.canvas.haze, 0.12 + 0.2 * max(0.0, level)))
-        if abs(level) < 0.5 and abs(last[1] - first[1]) > 0.15:
-            self._lamps(number, first, last, part)
-
-    def _lamps(self, number: int, first: Point, last: Point, part: _Part) -> None:
-        """Lamps, a number plate and doors on an upright end of the vehicle."""
-        body, paint = self.body, self.paint_color
-        back = last[1] > first[1]
-        low, high = min(first[1], last[1]), max(first[1], last[1])
-
-        def share(up: float) -> float:
-            return (up - first[1]) / (last[1] - first[1])
-
-        if body.doors and back and high > 1.0:
-            part(share(low + 0.1), share(high - 0.1), -0.02, 0.02, shade(paint, 0.5))
-            part(share(low + 0.05), share(low + 0.12), -0.96, 0.96, shade(paint, 0.5))
-        lamp = 0.6 if body.height < 2 else low + 0.25
-        if low < lamp < high or number in (0, len(body.profile) - 2):
-            lamp = min(max(lamp, low + 0.12), high - 0.05)
-            for side in (-1, 1):
-                inner, outer = side * 0.62, side * 0.95
-                part(share(lamp - 0.1), share(min(high, lamp + 0.12)), inner, outer, _RED if back else _LAMP)
-            if low + 0.1 < lamp - 0.06:
-                part(share(lamp - 0.2), share(lamp - 0.06), -0.26, 0.26, (226, 226, 220))
-
-    def _flank(self, side: int) -> None:
-        """One side: the profile, its windows and the wheels."""
-        canvas, body = self.stage.canvas, self.body
-        across = side * body.width / 2
-        (x0, _), (x1, _) = self.world(0, 0), self.world(0, side)
-        sunny = (x1 - x0) * self.stage.sun
-        color = shade(self.paint_color, 0.84 + 0.16 * sunny)
-        canvas.polygon([self.at(a, across, u) for a, u in body.profile], color, self.value)
-        low = body.profile[0][1]
-        sill = [
-            (body.profile[0][0], low),
-            (body.profile[-1][0], low),
-            (body.profile[-1][0], low + 0.14),
-            (body.profile[0][0], low + 0.14),
-        ]
-        canvas.polygon([self.at(a, across, u) for a, u in sill], shade(color, 0.6))
-        for window in body.windows:
-            canvas.polygon(
-                [self.at(a, across, u) for a, u in window], mix(_GLASS, canvas.haze, 0.1 + 0.1 * max(0, sunny))
-            )
-        for wheel in body.wheels:
-            for radius, tint in (
-                (body.radius, _TYRE),
-                (body.radius * 0.58, (136, 138, 140)),
-                (body.radius * 0.2, (70, 72, 74)),
-            ):
-                ring = [(wheel + radius * math.cos(a), body.radius + radius * math.sin(a)) for a in _TURN]
-                canvas.polygon([self.at(a, across, u) for a, u in ring], tint, self.value)
-
-
-_TURN = [math.pi * i / 9 for i in range(18)]
+        """Paint the shadow, the end and the flank that are seen, and the drawings on them."""
+        canvas, profile, half = self.stage.canvas, self.profile, self.body.width / 2
+        (first, low), (last, _) = profile[0], profile[-1]
+        corners = ((first, -half), (first, half), (last, half), (last, -half))
+        canvas.glaze([self.at(along * 1.04, across * 1.08, 0) for along, across in corners], (10, 10, 14), 0.5)
+        end = profile if self.way > 0 else profile[::-1]
+        roof = max(range(len(end)), key=lambda i: end[i][1])
+        for (a, up), (b, top) in reversed(list(pairwise(end))):
+            level = abs(b - a) / math.hypot(b - a, top - up)
+            if top > up or (top + up) / 2 < self.stage.camera.above:  # not the far end, nor a roof seen from below
+                face = [self.at(*c) for c in ((a, -half, up), (a, half, up), (b, half, top), (b, -half, top))]
+                canvas.polygon(face, shade(self.color, 0.78 + 0.3 * level), self.value)
+        along, heights = zip(*end[: roof + 1], strict=True)
+        treads = f"both box tyre {half - 0.24},0 {half - 0.02},{low + 0.06}"
+        drawing = f"{treads} {self.body.back if self.way > 0 else self.body.front}"
+        paint = partial(draw, canvas, scale=1, inks={**_INKS, "paint": self.color}, values={"": self.value})
+        paint(drawing, at=lambda x, y: self.at(float(np.interp(y, heights, along)), x, y))
+        aside = (self.stage.camera.at(self.x, self.z)[0] - self.stage.camera.center) * self.z / self.stage.camera.focal
+        side = -math.copysign(half, aside) * self.way
+        if abs(aside) > half:
+            canvas.polygon([self.at(a, side, up) for a, up in profile], shade(self.color, 0.9), self.value)
+            radius, *wheels = map(float, self.body.wheels.split())
+            discs = [f"disc tyre {a},{radius} {radius} disc rim {a},{radius} {radius * 0.55}" for a in wheels]
+            flank = [f"box paint*.6 {first},{low} {last},{low + 0.14}", self.body.flank, *discs]
+            paint(" ".join(flank), at=lambda x, y: self.at(x, side, y))
