@@ -1,10 +1,10 @@
-"""Native datasets on disk become labelforge shards: one file per dataset, boxes, images, and the engine that runs them.
+"""Turns native datasets on disk into labelforge shards: one file per dataset, boxes, images, and the engine behind all.
 
-`convert` is the way in. A new dataset is a subclass of `Converter` and a line in `labelforge.converters.registry`, or
-an entry point of the group ``labelforge.converters`` in another package; `check_root`, `list_files` and
-`read_label_map` are there for it.
+Start with `convert`. A new dataset is a subclass of `Converter` and a line in `labelforge.converters.registry`, or an
+entry point of the group ``labelforge.converters`` in another package; `check_root`, `list_files` and `read_label_map`
+help to write it.
 
-The public names stand in ``__init__.pyi``, once; each is imported when it is first used.
+The public names are listed once, in ``__init__.pyi``; each is imported on first use.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""What a dataset converter is: something that lists the samples of a split and gives each one's native labels.
+"""The base of dataset converters: a converter lists the samples of a split and gives the native labels of each.
 
 A converter knows one dataset's layout on disk and nothing else. It never resizes, encodes or writes: the pipeline reads
-the image, decides the output size, has the labels drawn at that size and writes the shard. So a new dataset is one
+the image, chooses the output size, has the labels drawn at that size and writes the shard. So a new dataset is one
 small file with one subclass of `Converter`, whose docstring has an example.
 """
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from labelforge.errors import ConfigError, DatasetError, did_you_mean, listed
 
 NO_ANNOTATION: Final = -32768
-"""Stands in a drawn label map for "nobody annotated this pixel". No dataset uses it as an id."""
+"""Means "this pixel is not annotated" in a drawn label map. No dataset uses it as an id."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -29,12 +29,12 @@ Ids = NDArray[np.integer[Any]]
 """Native ids, or rows of the label table, of any integer dtype."""
 
 RowLookup = Callable[[Ids], Ids]
-"""Native ids and `NO_ANNOTATION` -> rows of the label table; a `DatasetError` where the table lacks an id."""
+"""Native ids and `NO_ANNOTATION` -> rows of the label table; a `DatasetError` if the table lacks an id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One sample as it lies in the dataset.
+    """One sample as stored in the dataset.
 
         >>> from labelforge.converters import Source
         >>> Source("one", "photos/one.png", "labels/one.png", meta={"camera": "left"}).key
@@ -44,8 +44,8 @@ class Source:
         key: The sample's own name within the split, unique, without suffix; may hold ``/`` and dots (the shard writer
             escapes them).
         image: Path of the image relative to the root, with forward slashes.
-        labels: Path of the file that holds its labels relative to the root, or None where the split has none.
-        meta: Further JSON-able facts for the sample's json member.
+        labels: Path of the file with its labels, relative to the root, or None if the split has none.
+        meta: More JSON-able facts for the sample's json member.
     """
 
     key: str
@@ -66,16 +66,16 @@ class NativeLabels(Protocol):
 
     @property
     def size(self) -> Size | None:
-        """Image size that the labels were made for; None where they hold for whatever size the image has."""
+        """Image size that the labels were made for; None if they fit any image size."""
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The label map at the output size.
 
         Args:
-            image_size: (height, width) of the source image, in whose pixels boxes and polygons are given.
-            output_size: (height, width) asked for.
+            image_size: (height, width) of the source image; boxes and polygons are in its pixels.
+            output_size: (height, width) wanted.
             rows_of: Looks ids up in the label table. Ids that are stored per pixel are looked up before the map is
-                made smaller, so that a wrong one is found at any scale.
+                scaled down, so that a wrong one is found at any scale.
 
         Returns:
             (H, W) = ``output_size`` rows of the label table, as ``rows_of`` gives them.
@@ -107,7 +107,7 @@ class PixelLabels:
         return self.ids.shape[0], self.ids.shape[1]
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        """The map resampled by nearest neighbour (pixel centres aligned), untouched where the size is the same."""
+        """The map resampled by nearest neighbour (pixel centres aligned), unchanged if the size is the same."""
         return nearest(rows_of(self.ids), output_size)
 
 
@@ -170,7 +170,7 @@ class Converter(ABC):
     set in ``__init__`` by a dataset that has several releases."""
     shapes: Mapping[int, str]
     """Native id -> the shape that its boxes are filled with (`labelforge.converters.boxes.SHAPES`), rectangles where
-    there is none. Empty at first; the pipeline sets it to what the tree says before it calls any method."""
+    there is none. Empty at first; before calling any method, the pipeline sets it to what the tree says."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
@@ -189,8 +189,7 @@ class Converter(ABC):
         """The samples of a split, sorted by key, without opening an image.
 
         Raises:
-            DatasetError: The split is unknown (see `check_split`), a folder or a label file is missing, or no sample
-                is there.
+            DatasetError: The split is unknown, a folder or a label file is missing, or there is no sample.
         """
 
     @abstractmethod
@@ -202,11 +201,11 @@ class Converter(ABC):
         """
 
     def files(self, source: Source) -> list[Path]:
-        """The files that a sample is made of, for finding missing and changed ones early."""
+        """The files that make up a sample, so that missing and changed ones are found early."""
         return [self.root / name for name in (source.image, source.labels) if name is not None]
 
     def label_path(self, source: Source) -> Path:
-        """The file that holds a sample's labels; the image where the split has none."""
+        """The file with a sample's labels; the image if the split has none."""
         return self.root / (source.labels or source.image)
 
     def read_image(self, source: Source) -> bytes:
@@ -218,15 +217,15 @@ class Converter(ABC):
         return read_file(self.root / source.image, "Unpack the dataset again.")
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
-        """A sentence for an error about label values outside the table: what they look like and what to do."""
+        """A sentence for an error about label values outside the table: what they may be and what to do."""
         return f"Check that the file is a label map of {self.label_space}."
 
     def missing(self, split: str) -> list[str]:
-        """Keys of annotated samples of a split whose image is not on disk: left out, but not silently."""
+        """Keys of annotated samples of a split whose image is not on disk; they are left out and reported."""
         return []
 
     def sets(self, split: str) -> dict[int, frozenset[int]]:
-        """Values that this converter draws where labels overlap and any of them may be shown: value -> native ids.
+        """Values drawn where labels overlap and the pixel may show any of them: value -> native ids.
 
         Each becomes a row of the label table. None of the values is a native id.
         """
@@ -261,7 +260,7 @@ def read_file(path: Path, cure: str) -> bytes:
 
 
 def check_root(root: Path, expected: Sequence[str], title: str) -> None:
-    """Make sure that a folder is a dataset's root; if not, say where the root seems to be.
+    """Check that a folder is a dataset's root; if not, say where the root seems to be.
 
         >>> from pathlib import Path
         >>> from labelforge.converters import check_root
@@ -305,7 +304,7 @@ def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: b
     Args:
         folder: Where to look.
         suffixes: Accepted ends of the name, in any case (``_leftImg8bit.png``, ``.jpg``).
-        what: The files in words, for the message ("images of the split train").
+        what: What the files are, for the message ("images of the split train").
         recursive: Look into subfolders too.
 
     Raises:
@@ -331,7 +330,7 @@ def nearest(values: NDArray[Any], size: Size) -> NDArray[Any]:
         size: (height, width) wanted.
 
     Returns:
-        The array of that size; the input itself where it has it already.
+        The array of that size; the input itself if it already has it.
     """
     height, width = values.shape[:2]
     if (height, width) == tuple(size):

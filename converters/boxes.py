@@ -1,12 +1,13 @@
-"""Annotated regions become pixels: boxes filled with a shape, and COCO polygons and run lengths.
+"""Turns annotated regions into pixels: boxes filled with a shape, and COCO polygons and run lengths.
 
 Coordinates are pixel edges: x grows to the right and y downwards, the image covers [0, W) x [0, H), and pixel (row i,
 column j) covers [j, j + 1) x [i, i + 1) with its centre at (j + 0.5, i + 0.5). A box is (left, top, right, bottom) with
 right and bottom exclusive, in floats. A pixel belongs to a region if its centre does; so integer boxes are exact, a box
 scaled by any factor stays the same shape, and rectangles that share an edge tile without gap or overlap.
 
-Half of the box around a triangular sign is not sign. So each box is filled with the shape of its class, inscribed in
-the box; the six shapes are one inequality each (`SHAPES`), tested at all pixel centres of the box at once.
+Half of the box around a triangular sign is not part of the sign. So each box is filled with the shape of its class,
+inscribed in the box; each of the six shapes is one inequality (`SHAPES`), tested at all pixel centres of the box at
+once.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SHAPES: Final[Mapping[str, Callable[[Floats, Floats], NDArray[np.bool_]]]] = {
     "octagon": lambda p, q: np.abs(p) + np.abs(q) <= 2 - 2 * OCTAGON_CUT,
 }
 """Which points of a box belong to its shape: p (1, W) runs from -1 at the left side of the box to 1 at the right side,
-q (H, 1) from -1 at the top to 1 at the bottom; the answer is (H, W). What lies outside the box is cut off besides."""
+q (H, 1) from -1 at the top to 1 at the bottom; the answer is (H, W). Points outside the box are always cut off."""
 
 
 def draw_boxes(
@@ -59,17 +60,17 @@ def draw_boxes(
     so the smallest and latest is on top; ``ignore`` leaves the pixel as background; ``set`` gives it the value that
     ``sets`` has for the set of them, background if it has none.
 
-    A box whose shape holds no pixel centre still gets the one pixel in which its middle lies: small objects do not
-    vanish when an image is made smaller. What lies outside the image is cut off.
+    A box whose shape holds no pixel centre still gets the one pixel that contains its middle, so that small objects do
+    not vanish when an image is scaled down. Parts outside the image are cut off.
 
     Args:
         boxes: (N, 4) left, top, right, bottom in pixel edges of the label map, right and bottom exclusive.
-        shapes: N names out of `SHAPES`.
+        shapes: N names from `SHAPES`.
         values: N values to draw.
         size: (height, width) of the label map.
         background: Value outside all boxes.
         overlaps: What a pixel in several boxes of different values becomes.
-        sets: For ``set``: the value that stands for each set of values, such as `overlapping` finds.
+        sets: For ``set``: the value of each set of values that `overlapping` finds.
 
     Returns:
         (H, W) int32 label map.
@@ -128,7 +129,7 @@ def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]
         values: Their N values.
 
     Returns:
-        All sets of two values or more that some point inside boxes of just these values, and maybe others, has.
+        All sets of two or more values for which some point is inside boxes of all of these values.
     """
     edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     common: dict[frozenset[int], list[Floats]] = {frozenset(): [np.array([-np.inf, -np.inf, np.inf, np.inf])]}
@@ -167,7 +168,7 @@ def _cover(edges: Floats, shape: str, size: Size) -> tuple[tuple[slice, slice], 
 def draw_segmentation(
     segmentation: Sequence[Sequence[float]] | Mapping[str, Any], image_size: Size, output_size: Size
 ) -> NDArray[np.bool_]:
-    """Draw one object of a COCO annotation, by COCO's own code, at any size.
+    """Draw one object of a COCO annotation with COCO's own code, at any size.
 
     Args:
         segmentation: A list of polygons, each x0, y0, x1, y1, ... in pixel edges of the image, whose union is the
@@ -184,7 +185,9 @@ def draw_segmentation(
     """
     if isinstance(segmentation, Mapping):
         if tuple(segmentation["size"]) != tuple(image_size):
-            raise ValueError(f"run lengths are of size {tuple(segmentation['size'])}, the image of {tuple(image_size)}")
+            raise ValueError(
+                f"the run lengths have size {tuple(segmentation['size'])}, but the image has {tuple(image_size)}"
+            )
         runs = segmentation
         if not isinstance(runs["counts"], str | bytes):
             runs = coco.frPyObjects(dict(runs), *image_size)

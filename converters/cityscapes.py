@@ -4,7 +4,7 @@
     ROOT/gtFine/<split>/<city>/<city>_000000_000019_gtFine_labelIds.png
 
 The label files hold label ids (0-33), not train ids. License plates have id -1, which no picture can hold: the files
-show what is behind them. The test split's labels are published as void everywhere and are converted as that.
+show what is behind them. The test split's labels are published as void everywhere and converted as such.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Cityscapes(Converter):
         root: Folder that holds ``leftImg8bit`` and ``gtFine``.
 
     Raises:
-        DatasetError: It does not.
+        DatasetError: The folder does not hold them.
     """
 
     name = "cityscapes"
@@ -64,7 +64,7 @@ class Cityscapes(Converter):
         return sorted({path.name.removesuffix(_LABEL_END) for path in labels} - here)
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
-        """Tells the other label files of Cityscapes by their values."""
+        """Recognises the other label files of Cityscapes by their values."""
         unknown = set(ids)
         if unknown == {255}:
             return (

@@ -5,11 +5,11 @@ images ``00000.ppm`` ... ``00899.ppm``; png and jpg copies of them are read as w
 
     00000.ppm;774;411;815;446;11          image; left; top; right; bottom; class 0-42
 
-with right and bottom inclusive. An image may come in several lines, in any order; an image without a line has no box
-and is a sample like any other. The benchmark splits by number: 00000-00599 for training, 00600-00899 for testing.
+with right and bottom inclusive. An image may have several lines, in any order; an image without a line has no box and
+is a sample like any other. The benchmark splits by number: 00000-00599 for training, 00600-00899 for testing.
 
-Each box is filled with the shape that the tree gives its class (`labelforge.converters.boxes`); `SIDES` says how that
-shape lies to the numbers of ``gt.txt``. Everything outside the boxes is not annotated.
+Each box is filled with the shape that the tree gives its class (`labelforge.converters.boxes`); `SIDES` places that
+shape relative to the numbers of ``gt.txt``. Nothing outside the boxes is annotated.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ SIDES: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "diamond": (-0.25, 0, 1, 0.75),
     "octagon": (0, 0, 0.75, 0.75),
 }
-"""Where the sides of a shape lie: pixels from the left, top, right and bottom of ``gt.txt`` (pixel numbers, from 0) to
-the pixel edges between which the shape is inscribed. (0, 0, 1, 1) is the box exactly, all of its pixels inclusive.
+"""Where the sides of a shape are: pixels from the left, top, right and bottom of ``gt.txt`` (pixel numbers, from 0) to
+the pixel edges between which the shape is inscribed. (0, 0, 1, 1) is exactly the box, with all of its pixels.
 
 The others are fitted, to quarters of a pixel, to the masks of images 00000-00599 that the method's authors published:
-they drew outlines through pixel centres, with corners cut down to whole numbers. That makes slanted sides a little
-fatter and the whole a little further up and left than the inscribed shape (mean IoU over the 852 boxes: 0.970 with
-these offsets, 0.960 with the exact box, 0.703 with rectangles).
+they drew outlines through pixel centres, with corners rounded down to whole numbers. That makes slanted sides a little
+fatter and moves the whole shape a little up and left (mean IoU over the 852 boxes: 0.970 with these offsets, 0.960 with
+the exact box, 0.703 with rectangles).
 """
 
 
@@ -90,7 +90,7 @@ class SignBoxes:
 
     Attributes:
         signs: Its boxes, in the order of ``gt.txt``.
-        shapes: Shape by class id; a class that is missing is a rectangle.
+        shapes: Shape by class id; a missing class is a rectangle.
         overlaps: What a pixel in boxes of several classes becomes.
         sets: Value of each set of classes, where ``overlaps`` is ``set``.
         image: File name of the image, for messages.
@@ -106,23 +106,23 @@ class SignBoxes:
 
     @property
     def size(self) -> None:
-        """Boxes hold for whatever size the image has."""
+        """None: boxes fit any image size."""
         return None
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        """The rows of the signs' classes, those of no annotation outside of them.
+        """The rows of the signs' classes; outside the signs, the row of "no annotation".
 
         The boxes are scaled, then drawn: a small label map is as exact as a large one.
 
         Raises:
-            DatasetError: A box reaches outside the image.
+            DatasetError: A box extends beyond the image.
         """
         height, width = image_size
         for sign in self.signs:
             if sign.left < 0 or sign.top < 0 or sign.right >= width or sign.bottom >= height:
                 box = f"columns {sign.left} to {sign.right}, rows {sign.top} to {sign.bottom}"
                 raise DatasetError(
-                    f"the box ({box}) reaches outside {self.image}, which has columns 0 to {width - 1} and rows 0 to "
+                    f"the box ({box}) extends beyond {self.image}, which has columns 0 to {width - 1} and rows 0 to "
                     f"{height - 1}",
                     where=self.file,
                     line=sign.line,
@@ -173,7 +173,7 @@ class Gtsdb(Converter):
         A partial copy is fine; `missing` names the annotated images that are not there.
 
         Raises:
-            DatasetError: The split is unknown, none of its images is there, or one is there in two formats.
+            DatasetError: The split is unknown, none of its images is there, or there are two files of the same image.
         """
         self.check_split(split)
         found: dict[int, Path] = {}
@@ -194,7 +194,7 @@ class Gtsdb(Converter):
         ]
 
     def missing(self, split: str) -> list[str]:
-        """Names of the images of a split that ``gt.txt`` has boxes for, but that are not on disk."""
+        """Names of the images of a split that have boxes in ``gt.txt`` but are not on disk."""
         here = {int(source.key) for source in self.sources(split)}
         return [f"{number:05d}" for number in sorted(self.signs.keys() - here) if number in SPLITS[split]]
 
@@ -287,7 +287,7 @@ def _parse(text: str, line: int, classes: int) -> tuple[int, Sign]:
 
 
 def _number(name: str) -> int | None:
-    """The number of an image by its file name (``00715.ppm``); None where the name is not of that form."""
+    """The number of an image from its file name (``00715.ppm``); None if the name has another form."""
     match = re.fullmatch(r"([0-9]{5})\.(ppm|png|jpe?g)", name.lower())
     return int(match[1]) if match else None
 

@@ -1,9 +1,9 @@
 """Reads source images and label maps, and turns images into members of shards.
 
-An image that is neither resized nor turned and whose format the shard takes is stored as the bytes it was read as. It
-is decoded in any case, so that a file that is cut short is found now and not in the middle of a training run.
+If an image is neither resized nor turned and shards take its format, its bytes are stored unchanged. It is always
+decoded, so that a truncated file is found now and not in the middle of a training run.
 
-Label maps are never seen as colours: the values of a palette picture are its palette indices, whatever the palette.
+Label maps are never read as colours: the values of a palette picture are its palette indices, whatever the palette.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from labelforge.shards.codec import ImageSuffix
 
 ImageCodec = Literal["keep", "jpeg", "png", "npy"]
 CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
-"""How images are stored: ``keep`` = as JPEG where the source is JPEG, else as PNG."""
+"""How images are stored; ``keep``: as JPEG if the source is JPEG, else as PNG."""
 
 _SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
 _SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
@@ -64,7 +64,7 @@ def fit_short_side(size: Size, short_side: int | None) -> Size:
 
     Args:
         size: (height, width).
-        short_side: Pixels wanted; None, or more than there are: the size stays.
+        short_side: Pixels wanted; None, or more than the image has: the size stays.
     """
     shortest = min(size)
     if short_side is None or shortest <= short_side:
@@ -109,7 +109,7 @@ class SourceImage:
 
     @property
     def orientation(self) -> int:
-        """EXIF orientation of a JPEG, 1 (upright) to 8; 1 where it says nothing readable."""
+        """EXIF orientation of a JPEG, 1 (upright) to 8; 1 if it cannot be read."""
         if self.format not in ("JPEG", "MPO"):
             return 1
         with warnings.catch_warnings(), Image.open(io.BytesIO(self.data)) as picture:
@@ -121,10 +121,10 @@ class SourceImage:
         return value if value in _TRANSPOSE else 1
 
     def orientation_for(self, size: Size | None, labels: str) -> int:
-        """The EXIF orientation to apply so that the image fits its labels: 1 unless the sizes agree only then.
+        """The EXIF orientation to apply so that the image fits its labels: 1 unless the sizes agree only when turned.
 
         Args:
-            size: (height, width) that the labels were made for; None where they fit any.
+            size: (height, width) that the labels were made for; None if they fit any.
             labels: The label file, for the message.
 
         Raises:
@@ -138,7 +138,7 @@ class SourceImage:
         raise DatasetError(
             f"the image is {self.size[1]}x{self.size[0]} pixels, but its label map {labels} is {size[1]}x{size[0]}",
             where=self.place,
-            cure="Unpack both again; they must be of the same release and not resized.",
+            cure="Unpack both again; they must be from the same release and not resized.",
         )
 
     def store(self, size: Size, codec: ImageCodec, orientation: int = 1) -> tuple[ImageSuffix, bytes]:
@@ -150,7 +150,7 @@ class SourceImage:
             orientation: EXIF orientation to apply first.
 
         Returns:
-            Suffix and bytes of the member: the source's own bytes where nothing changes.
+            Suffix and bytes of the member: the source's own bytes if nothing changes.
 
         Raises:
             DatasetError: The file is cut short or broken.
@@ -192,7 +192,7 @@ def read_label_map(path: Path) -> Ids:
     Raises:
         DatasetError: The file is missing, cut short, a colour picture, or a JPEG.
     """
-    data = read_file(path, "Unpack the labels again, or leave samples without them out with --on-error skip.")
+    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
     try:
         with Image.open(io.BytesIO(data)) as picture:
             mode, form = picture.mode, picture.format
@@ -202,7 +202,7 @@ def read_label_map(path: Path) -> Ids:
     except _BROKEN as error:
         raise _broken(path, len(data), error) from error
     if form in ("JPEG", "MPO"):
-        cure = "Give the label maps as published; ids that went through JPEG are lost."
+        cure = "Give the label maps as published; JPEG destroys ids."
         raise DatasetError("is a JPEG, which does not keep label ids", where=path, cure=cure)
     if mode == "1":
         return values.astype(np.uint8)
@@ -210,13 +210,13 @@ def read_label_map(path: Path) -> Ids:
         raise DatasetError(
             f"is a colour picture ({mode}), not a map of label ids",
             where=path,
-            cure="Give the dataset's id maps; colours do not tell all labels apart.",
+            cure="Give the dataset's id maps; some labels share a colour.",
         )
     return values // scale if scale > 1 else values
 
 
 def _check_end(data: bytes, form: str | None) -> None:
-    """Raise if a PNG lacks its last chunk, which Pillow lets pass."""
+    """Raise if a PNG lacks its last chunk, which Pillow accepts."""
     if form == "PNG" and _PNG_END not in data[-4096:]:
         raise EOFError("the end chunk is missing")
 
@@ -228,4 +228,4 @@ def _broken(place: str | os.PathLike[str], length: int, error: BaseException) ->
         what = "is not an image"  # Pillow's own text names a memory address
     else:
         what = f"the image is cut short or broken ({error})"
-    return DatasetError(what, where=place, cure="Unpack or download it again, or leave it out with --on-error skip.")
+    return DatasetError(what, where=place, cure="Unpack or download it again, or use --on-error skip to leave it out.")

@@ -1,12 +1,12 @@
-"""Mapillary Vistas: street scenes of all continents, releases 1.1 and 1.2 (66 labels) and 2.0 (124 labels).
+"""Mapillary Vistas: street scenes from all continents, releases 1.1 and 1.2 (66 labels) and 2.0 (124 labels).
 
     ROOT/<split>/images/<key>.jpg
     release 1.x   ROOT/config.json                          ROOT/<split>/labels/<key>.png
     release 2.0   ROOT/config_v1.2.json, config_v2.0.json   ROOT/<split>/v1.2/labels/<key>.png, v2.0/labels/<key>.png
 
 A label is the position of its entry in the configuration file, and the palette *index* in a label map. The releases
-number the same concept differently, so the file is compared with the label table before anything is read. Colours play
-no part: several labels of release 2.0 share one. The testing split is published without labels.
+number the same concept differently, so the file is compared with the label table before anything is read. Colours are
+not used: several labels of release 2.0 share one. The testing split is published without labels.
 (Neuhold et al., ICCV 2017.)
 """
 
@@ -44,7 +44,7 @@ class MapillaryVistas(Converter):
 
     Args:
         root: Folder that holds the configuration file and the splits.
-        release: ``1.2`` (which stands for 1.1 too: the labels are the same) or ``2.0``; default: the newest there is.
+        release: ``1.2`` (also for 1.1, which has the same labels) or ``2.0``; default: the newest found.
 
     Raises:
         DatasetError: The folder is not the dataset, or its configuration file differs from the label table.
@@ -69,7 +69,7 @@ class MapillaryVistas(Converter):
             raise DatasetError(
                 f"holds no configuration file of release {self.release}; found those of {', '.join(configs)}",
                 where=self.root,
-                cure=f"Ask for release {next(iter(configs))}, or unpack config_v{self.release}.json too.",
+                cure=f"Use release={next(iter(configs))}, or unpack config_v{self.release}.json too.",
             )
         self.label_space = _RELEASES[self.release].label_space
         _compare(*configs[self.release], LabelSpace.load(self.label_space))
@@ -80,7 +80,7 @@ class MapillaryVistas(Converter):
         return {"release": self.release}
 
     def _folders(self, release: str) -> list[str]:
-        """Label folders of a release that are there, relative to the root, by split."""
+        """The label folders of a release that exist, relative to the root, by split."""
         names = [f"{split}/{folder}" for split in self.splits for folder in _RELEASES[release].label_folders]
         return [name for name in names if (self.root / name).is_dir()]
 
@@ -110,7 +110,7 @@ class MapillaryVistas(Converter):
             return None
         expected = " or ".join(_RELEASES[self.release].label_folders)
         others = [r for r in _RELEASES if any(name.startswith(f"{split}/") for name in self._folders(r))]
-        cure = f"Ask for release {others[0]}, which is there." if others else "Unpack the labels too."
+        cure = f"Use release={others[0]}, which is there." if others else "Unpack the labels too."
         raise DatasetError(
             f"holds no labels of release {self.release} ({expected})", where=self.root / split, cure=cure
         )
@@ -142,14 +142,16 @@ def _configurations(root: Path) -> dict[str, tuple[Path, list[str]]]:
         release = next((name for name, r in _RELEASES.items() if version.startswith(r.major)), None)
         if release is None:
             raise DatasetError(
-                f"is of version {version}, which is not known here", where=path, cure=did_you_mean(version, _RELEASES)
+                f"has version {version}, which labelforge does not know",
+                where=path,
+                cure=did_you_mean(version, _RELEASES),
             )
         found.setdefault(release, (path, names))
     return {release: found[release] for release in _RELEASES if release in found}
 
 
 def _compare(path: Path, names: list[str], space: LabelSpace) -> None:
-    """Make sure that a configuration file numbers the labels as the label table does."""
+    """Check that a configuration file numbers the labels as the label table does."""
     cure = "Use the dataset's own configuration file; a dataset with other labels needs a label space of its own."
     for position, (here, there) in enumerate(zip(names, space.names, strict=False)):
         if here != there:

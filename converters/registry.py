@@ -1,4 +1,4 @@
-"""The converters by their names on the command line, labelforge's own and those of other packages."""
+"""The converters by their command-line names, labelforge's own and those of other packages."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CONVERTERS: Final[Mapping[str, str]] = {
     "mapillary-vistas": "labelforge.converters.mapillary_vistas:MapillaryVistas",
     "gtsdb": "labelforge.converters.gtsdb:Gtsdb",
 }
-"""Name -> ``module:class`` of the converters that come with labelforge; imported when used."""
+"""Name -> ``module:class`` of the converters that come with labelforge; imported on first use."""
 
 
 def available() -> dict[str, EntryPoint]:
-    """All converters by name; labelforge's own come first and win where a name is taken twice.
+    """All converters by name; labelforge's own come first and win if a name is used twice.
 
     >>> from labelforge.converters import available
     >>> "cityscapes" in available()
@@ -36,7 +36,7 @@ def available() -> dict[str, EntryPoint]:
 
 
 def find_converter(name: str) -> type[Converter]:
-    """The converter of a name.
+    """The converter with this name.
 
         >>> from labelforge.converters import find_converter
         >>> find_converter("gtsdb").splits
@@ -71,6 +71,6 @@ def open_converter(
     accepted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     for name in options:
         if name not in accepted:
-            cure = did_you_mean(name, accepted) if accepted else "It has no options of its own."
+            cure = did_you_mean(name, accepted) if accepted else "It has no options."
             raise ConfigError(f"{kind.title} has no option {name!r}", cure=cure)
     return kind(root, **options)

@@ -6,7 +6,7 @@
     table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "cityscapes")])
     reader = lf.ShardReader("shards/cityscapes-train")
 
-The public names stand in ``__init__.pyi``, once; each is imported when it is first used, so that ``import labelforge``
+The public names are listed once, in ``__init__.pyi``; each is imported on first use, so that ``import labelforge``
 costs nothing.
 """
 

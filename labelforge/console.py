@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _WIDEST = 100  # columns: longer lines are harder to read than wrapped ones
 
 json_option = click.option(
-    "--json", "json_file", metavar="FILE", help="Write everything as JSON; -: print that and nothing else."
+    "--json", "json_file", metavar="FILE", help="Write everything to FILE as JSON; -: print only the JSON."
 )
 """The option ``--json FILE`` of every command that has it; the command's argument is ``json_file``."""
 
-output_option = click.option("-o", "--output", metavar="FILE", help="Write to FILE; -, the default: print it.")
-"""The option ``-o FILE`` of a command whose result is one text or picture; None where it is not given."""
+output_option = click.option("-o", "--output", metavar="FILE", help="Write to FILE; -: print it (the default).")
+"""The option ``-o FILE`` of a command whose result is one text or picture; None if it is not given."""
 
-SHORT_SIDE_HELP = "Scale images for the network until their shorter side has this many pixels; default: as in training."
+SHORT_SIDE_HELP = "Length in pixels of an image's shorter side as the network sees it; default: as in training."
 
 
 def narrow_console() -> Console:
@@ -35,12 +35,12 @@ def narrow_console() -> Console:
 
 
 def progress_bar(console: Console | None = None, *, indent: int = 0, transient: bool = False) -> Progress:
-    """The one look of progress bars (:func:`bar_columns`).
+    """A progress bar that looks like all others (:func:`bar_columns`).
 
     Args:
-        console: Where to; default standard error, so that standard output stays clean.
+        console: Where to draw it; default: standard error, so that standard output stays clean.
         indent: Columns to leave free on the left.
-        transient: Whether the bar goes away when it is done, and is not shown at all where there is no terminal.
+        transient: Remove the bar when it is done, and show none where there is no terminal.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -88,7 +88,7 @@ def print_or_write(target: str, content: str | bytes) -> None:
 
 
 def print_json(target: str, data: Any) -> None:
-    """The same for JSON.
+    """Print data as JSON for the target ``-``; else write it to that file.
 
     Raises:
         ConfigError: The file cannot be written.

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 
 class LabelforgeError(Exception):
-    """Something the user can put right.
+    """Something that the user can fix.
 
         >>> import labelforge as lf
         >>> try:
@@ -64,7 +64,7 @@ class TaxonomyError(LabelforgeError):
 
 
 class DatasetError(LabelforgeError):
-    """A file of a source dataset is missing, broken or not what its name promises."""
+    """A file of a source dataset is missing, broken or not what its name says."""
 
 
 class ShardError(LabelforgeError):
@@ -93,16 +93,16 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     if not names:
-        return "None is known here."
+        return "There are none here."
     return f"Known: {listed(names, 12)}."
 
 
 def listed(items: Iterable[object], limit: int = 5) -> str:
-    """Items joined by commas; of many, the first few and how many there are.
+    """Items joined by commas; if there are many, the first few and the total.
 
     Args:
         items: What to name.
-        limit: How many of many are named; one more is simply named too.
+        limit: How many are named if there are many; if only one is left over, it is named too.
     """
     every = [str(item) for item in items]
     if len(every) > limit + 1:

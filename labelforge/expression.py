@@ -1,9 +1,9 @@
 """Label expressions: what a native label means, as a set of leaves.
 
     road                                     a node: all leaves below it
-    {any: [driveable], except: [parking]}    a union less some nodes
+    {any: [driveable], except: [parking]}    a union without some nodes
     ignore                                   nothing; the pixels are never used
-    {ignore: "no street concept"}            the same, with the reason that reports show
+    {ignore: "no street concept"}            the same, with a reason that reports show
 
 Every expression compiles to a set of leaf numbers; two labels mean the same if and only if their sets are equal. This
 is equivalent to the method's set of nodes: a classifier is silent on a node above or beside its children exactly when
@@ -77,16 +77,16 @@ def compile_expression(tree: Taxonomy, expression: Any, at: KeyPath, fail: Fail)
     if set(expression) == {"ignore"}:
         reason = expression["ignore"]
         if not isinstance(reason, str) or not reason.strip():
-            fail(at, "the reason of an ignored label must be text", "Write {ignore: 'why'}, or just ignore.")
+            fail(at, "the reason for ignoring a label must be text", "Write {ignore: 'why'}, or just ignore.")
         return LabelTarget(frozenset(), expression, reason)
     if "any" not in expression or not set(expression) <= {"any", "except"}:
         fail(at, f"the keys {', '.join(map(repr, expression))} do not make a label expression", _FORMS)
     included = _union(tree, expression["any"], (*at, "any"), fail)
     excluded = _union(tree, expression["except"], (*at, "except"), fail) if "except" in expression else frozenset()
     if excluded and not excluded & included:
-        fail((*at, "except"), "'except' takes away nothing that 'any' has", "Remove it, or correct a name.")
+        fail((*at, "except"), "'except' names nothing that 'any' includes", "Remove it, or correct a name.")
     if not included - excluded:
-        fail(at, "the label means no leaf: 'except' takes everything away", "Correct the lists, or write ignore.")
+        fail(at, "the label means no leaf: 'except' removes everything", "Correct the lists, or write ignore.")
     return LabelTarget(included - excluded, expression)
 
 

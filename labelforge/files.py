@@ -1,4 +1,4 @@
-"""Local files: written whole or not at all, and JSON that always looks the same."""
+"""Writes local files whole or not at all, and JSON in one style."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from labelforge.errors import ConfigError
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
-    """Write a local file so that its final name never holds half of it: temporary name beside it, fsync, rename.
+    """Write a local file whole or not at all: under a temporary name, then fsync, then rename.
 
     Args:
         path: The file; an existing one is replaced.
@@ -39,14 +39,14 @@ def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
 
 
 def check_output(target: str | os.PathLike[str]) -> None:
-    """Refuse a file that :func:`write_output` could not write, before the work that is to fill it; ``-`` is fine.
+    """Refuse a file that :func:`write_output` could not write, before any work is done for it; ``-`` is fine.
 
     Raises:
         ConfigError: Its folder does not exist, or it is a folder itself.
     """
     path = Path(target)
     if str(target) != "-" and not path.parent.is_dir():
-        raise ConfigError("its folder does not exist", where=path, cure="Make the folder first.")
+        raise ConfigError("its folder does not exist", where=path, cure="Create the folder first.")
     if path.is_dir():
         raise ConfigError("is a folder", where=path, cure="Name a file in it.")
 
@@ -68,7 +68,7 @@ def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:
 
 
 def json_text(data: Any) -> str:
-    """Data as the text of a JSON file for people and programs: indented, with a line end."""
+    """Data as the text of a JSON file: indented, with a final line end."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 

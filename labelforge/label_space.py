@@ -1,7 +1,7 @@
 """Label spaces: the native labels of a dataset release, as published.
 
 A label space is data (``taxonomies/label_spaces/<name>.yaml``): which value in the dataset's files means which label.
-It knows nothing of any tree; a mapping (:mod:`labelforge.mapping`) says what its labels mean in one.
+It knows nothing about trees; a mapping (:mod:`labelforge.mapping`) says what its labels mean in one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LabelSpaceFile(BaseModel):
 
 @dataclass(frozen=True)
 class NativeLabel:
-    """One label of a dataset, as the dataset has it.
+    """One label of a dataset, as the dataset defines it.
 
     Attributes:
         id: Its value in the dataset's label files.
@@ -86,7 +86,7 @@ class LabelSpace:
 
         Args:
             source: A name, or the path of a ``.yaml`` file.
-            folder: Folder of a taxonomy: its ``label_spaces/`` is looked at before the shipped ones.
+            folder: Folder of a taxonomy; its ``label_spaces/`` is searched before the shipped ones.
 
         Raises:
             TaxonomyError: Not found, or a fault in the file (with its line).
@@ -97,7 +97,7 @@ class LabelSpace:
             known = {file.stem: file for place in places for file in sorted(place.glob("*.yaml"))}
             if str(source) not in known:
                 cure = (
-                    f"{did_you_mean(str(source), known)} A new one goes to label_spaces/{source}.yaml beside tree.yaml."
+                    f"{did_you_mean(str(source), known)} Put a new one in label_spaces/{source}.yaml next to tree.yaml."
                 )
                 raise TaxonomyError(f"no label space is called {str(source)!r}", cure=cure)
             path = known[str(source)]
@@ -110,10 +110,10 @@ class LabelSpace:
         names: set[str] = set()
         for i, entry in enumerate(content.labels):
             if entry.id in ids:
-                what = f"the id {entry.id} is taken twice, by {ids[entry.id]!r} and {entry.name!r}"
+                what = f"the id {entry.id} is used twice, by {ids[entry.id]!r} and {entry.name!r}"
                 file.fail(("labels", i), what, "Correct one of the two.")
             if entry.name in names:
-                file.fail(("labels", i), f"the label {entry.name!r} is repeated", "Native names are unique.")
+                file.fail(("labels", i), f"the label {entry.name!r} is repeated", "Native names must be unique.")
             ids[entry.id] = entry.name
             names.add(entry.name)
         labels = tuple(NativeLabel(entry.id, entry.name, entry.color) for entry in content.labels)

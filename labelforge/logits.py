@@ -1,12 +1,12 @@
 """The layout of a network's logits, and what its decisions mean.
 
-The logits of all classifiers stand side by side in one vector of C columns. A :class:`LogitLayout` says which columns
-belong to which classifier, how the classifiers hang together, and in which *classes* a decision can end. It follows
+The logits of all classifiers are side by side in one vector of C columns. A :class:`LogitLayout` says which columns
+belong to which classifier, how the classifiers are connected, and in which *classes* a decision can end. It follows
 from the tree and the kind of head alone (for ``flat-union`` also from the labels), so it is all that is needed to use a
-trained network; what each label asks of the classifiers while training is :class:`labelforge.targets.TargetTable`.
+trained network; :class:`labelforge.targets.TargetTable` adds what each label asks of the classifiers in training.
 
-How a class reads in a dataset's own labels, which need not be one of the training's, is :meth:`LogitLayout.native_rows`
-and :meth:`LogitLayout.credited_rows`.
+:meth:`LogitLayout.native_rows` and :meth:`LogitLayout.credited_rows` translate a class into a dataset's own labels; the
+dataset need not be one that was trained on.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class LogitLayout:
         return len(self.class_of)
 
     def ancestors(self, classifier: int) -> tuple[tuple[int, int], ...]:
-        """The way up from a classifier: pairs (classifier above, its child that leads down here), nearest first."""
+        """The path up from a classifier: pairs (classifier above, its child that leads here), nearest first."""
         way = []
         while self.parent[classifier] >= 0:
             way.append((self.parent[classifier], self.branch[classifier]))
@@ -154,8 +154,8 @@ class LogitLayout:
     def credited_rows(self, mapping: LabelMapping) -> IntArray:
         """The native label that each class counts as, given the true one.
 
-        A decision is right for every native label whose meaning contains it, so it is credited to the true row where
-        it fits that. Otherwise it counts as what :meth:`native_rows` says.
+        A decision is right for every native label whose meaning contains it, so where it fits the true row it counts as
+        that row. Otherwise it counts as what :meth:`native_rows` says.
 
         Args:
             mapping: Label table of any dataset in this tree.

@@ -1,9 +1,8 @@
 """Mappings: what each native label of one dataset means in one tree.
 
 ``taxonomies/<tree>/<dataset>.yaml`` names every label of the dataset's label space and gives each a label expression
-(:mod:`labelforge.expression`). Reading one checks that nothing is left out and nothing is unknown. The result is a
-table of rows: row 0 stands for "no annotation", then one row per native label. Label maps in shards hold these row
-numbers.
+(:mod:`labelforge.expression`). Reading a mapping checks that nothing is missing and nothing is unknown. The result is a
+table of rows: row 0 means "no annotation", then one row per native label. Label maps in shards hold these row numbers.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _SEPARATOR = " | "  # between the native names in the name of a set
 
 
 class Accepted(BaseModel):
-    """A finding of ``labelforge lint`` that the mapping's author has looked at and means to keep."""
+    """A finding of ``labelforge lint`` that the mapping's author knows and accepts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -43,7 +42,7 @@ class Accepted(BaseModel):
         min_length=1,
         description="Where: the node whose classifier is meant (one-child), or the native label (unused-label).",
     )
-    why: str = Field(min_length=1, description="Why it is right so.")
+    why: str = Field(min_length=1, description="Why it is intended.")
 
 
 class MappingFile(BaseModel):
@@ -56,7 +55,7 @@ class MappingFile(BaseModel):
     supervision: Supervision = Field(description="What the dataset annotates: every pixel, or boxes around objects.")
     labels: dict[str, Any] = Field(description="Every native label and what it means in the tree.")
     accepted: Annotated[tuple[Accepted, ...], Field(strict=False)] = Field(
-        (), description="Findings of 'labelforge lint' that are meant to be so, each with the reason."
+        (), description="Findings of 'labelforge lint' that are intended, each with the reason."
     )
 
 
@@ -106,7 +105,7 @@ class LabelMapping:
         dataset: Name of the label space.
         supervision: What the dataset annotates.
         rows: The table; position = row number.
-        accepted: Findings of ``labelforge lint`` that the file says are meant to be so; no part of the table's meaning.
+        accepted: Findings of ``labelforge lint`` that the file says are intended; they do not change what labels mean.
     """
 
     dataset: str
@@ -126,13 +125,13 @@ class LabelMapping:
         Raises:
             TaxonomyError: No such mapping, or a fault in the file (with its line): a native label that is missing,
                 unknown or mapped twice, an unknown or ambiguous node, an expression that means nothing, an
-                acknowledgement of something that there is not.
+                accepted finding about a label or node that does not exist.
         """
         path = Path(source)
         if path.suffix != ".yaml":
             known = cls.available(tree)
             if str(source) not in known:
-                cure = f"{did_you_mean(str(source), known)} Write it to {source}.yaml beside tree.yaml."
+                cure = f"{did_you_mean(str(source), known)} Write it to {source}.yaml next to tree.yaml."
                 raise TaxonomyError(f"tree {tree.name!r} has no mapping for dataset {str(source)!r}", cure=cure)
             path = known[str(source)]
         return cls.from_file(tree, YamlFile.load(path), space)
@@ -146,7 +145,7 @@ class LabelMapping:
 
     @classmethod
     def from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None = None) -> LabelMapping:
-        """Build a mapping from a YAML file that is read already; the errors of :meth:`load`."""
+        """Build a mapping from a YAML file that is already read; raises what :meth:`load` raises."""
         content = file.validate(MappingFile)
         if content.taxonomy not in (None, tree.name):
             what = f"this mapping is for tree {content.taxonomy!r}, not {tree.name!r}"
@@ -178,7 +177,7 @@ class LabelMapping:
             place = f"label table of {dataset}, row {number}"
             if record.get("row") != number:
                 raise TaxonomyError(
-                    f"row number {record.get('row')!r} stands there", where=place, cure="Convert again."
+                    f"it has row number {record.get('row')!r} instead", where=place, cure="Convert again."
                 )
 
             def fail(at: KeyPath, what: str, cure: str | None, place: str = place) -> NoReturn:
@@ -209,13 +208,13 @@ class LabelMapping:
     def with_sets(self, tree: Taxonomy, sets: Iterable[Sequence[int]]) -> LabelMapping:
         """The table with further rows for sets of labels.
 
-        Where boxes of several labels overlap, a pixel shows one of them, and nobody said which. A row of its own says
-        just that: it has no native id, is called "speed limit 20 | danger", and means the union of what its members
-        mean (nothing where one of them is ignored). So the label table stays one value per pixel.
+        Where boxes of several labels overlap, a pixel shows one of them, but the dataset does not say which. Such a set
+        gets a row of its own: it has no native id, is called "speed limit 20 | danger", and means the union of what its
+        members mean (nothing if one of them is ignored). So label maps still hold one value per pixel.
 
         Args:
             tree: The tree that the table maps to.
-            sets: Native ids of the members of each set, in the order in which they are named.
+            sets: Native ids of the members of each set, in the order of the name.
         """
         rows = list(self.rows)
         for ids in sets:
@@ -236,7 +235,7 @@ class LabelMapping:
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of all that the table says."""
+        """Hex SHA-256 of the table's content."""
         return json_digest([self.dataset, self.to_records()])
 
 
@@ -252,7 +251,7 @@ def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> 
 
 
 def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy) -> None:
-    """Every acknowledgement is about something that there is; whether it is still needed, lint says."""
+    """Check that every accepted finding is about something that exists; lint says whether it is still needed."""
     for i, entry in enumerate(content.accepted):
         at: KeyPath = ("accepted", i, "at")
         if any((entry.rule, entry.at) == (other.rule, other.at) for other in content.accepted[:i]):
@@ -266,7 +265,7 @@ def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy) -> Non
         if len(found) != 1:
             file.fail(at, *tree.references.explain(entry.at))
         if tree.nodes[found[0]].is_leaf:
-            file.fail(at, f"{entry.at!r} is a leaf and owns no classifier", "Name the inner node that lint names.")
+            file.fail(at, f"{entry.at!r} is a leaf and owns no classifier", "Use the inner node that lint names.")
 
 
 def _row_zero(supervision: Supervision) -> LabelRow:
@@ -274,7 +273,7 @@ def _row_zero(supervision: Supervision) -> LabelRow:
 
 
 def _union(tree: Taxonomy, members: Sequence[LabelRow]) -> LabelTarget:
-    """What any of some labels means; ignored where one of them is."""
+    """The union of what some labels mean; ignored if one of them is."""
     ignored = [member.native_name for member in members if member.target.ignored]
     if ignored:
         reason = f"may show {ignored[0]}, which is ignored"

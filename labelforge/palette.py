@@ -1,4 +1,4 @@
-"""Colours: how they are written, and the ones of nodes that have none of their own."""
+"""Colours: how they are written, and defaults for nodes without one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def hex_color(color: Color) -> str:
 def distinct_color(number: int, taken: Collection[Color] = ()) -> Color:
     """The ``number``-th colour of an endless series, moved on until it is not among ``taken``.
 
-    The series is the same on every machine. Hues advance by the golden ratio (neighbours in the series look different);
-    lightness and saturation cycle, so that hues that come near to each other later differ in those.
+    The series is the same on every machine. Hues advance by the golden ratio, so neighbours in the series look
+    different; lightness and saturation cycle, so that similar hues further on differ in those.
 
     Args:
         number: Position in the series, from 0.
-        taken: RGB colours to keep away from.
+        taken: RGB colours that it must not be.
     """
     while True:
         hue = (0.11 + number * _GOLDEN) % 1.0

@@ -1,4 +1,4 @@
-"""How a node of a tree is named in text: by a unique name, or by a path suffix that is unique.
+"""How text names a node of a tree: by a unique name, or by a unique path suffix.
 
 ``front`` and ``traffic sign/front`` mean the same node as long as no other node is called ``front``; the full path,
 which starts with the root's name, always means its node.
@@ -28,7 +28,7 @@ class References:
         self._found |= {"/".join(path): (i,) for i, path in enumerate(paths)}
 
     def find(self, reference: str) -> tuple[int, ...]:
-        """Indices of the nodes that a text can mean: one if it is good, none or several if not."""
+        """Indices of the nodes that a text can mean: exactly one if the text is valid."""
         return self._found.get(reference, ())
 
     def shortest(self, index: int) -> str:

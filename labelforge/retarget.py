@@ -1,11 +1,11 @@
-"""Giving shards another tree without reading a pixel.
+"""Switches shards to another tree without reading a pixel.
 
-Label maps hold one row per native label, and the manifest says what each row means. So another tree, or another state
-of the same, is a matter of ``manifest.json`` alone: the tree, the label table with its digest, and the totals that
+Label maps hold one row per native label, and the manifest says what each row means. So for another tree, or another
+state of the same tree, only ``manifest.json`` changes: the tree, the label table with its digest, and the totals that
 follow from it are replaced. The shards and their indexes stay as they are.
 
-What was drawn with the old tree's help stays drawn: the palette of the label maps has its colours (values are what
-counts, colours are for viewers), and boxes have the shapes that it gave their classes. Shapes that differ are reported.
+What the old tree decided about pixels and colours stays: label maps keep its palette (only their values count; colours
+are for viewers), and boxes keep the shapes that it gave their classes. Shapes that differ are reported.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Retargeting:
         old: Its manifest.
         new: The manifest that it gets.
         tree: The two trees, node by node.
-        labels: The labels that mean something else.
-        redrawn: Native labels whose boxes were filled with a shape that is not that of the new tree.
+        labels: The labels whose meaning changed.
+        redrawn: Native labels whose boxes were filled with another shape than the new tree's.
     """
 
     url: str
@@ -44,11 +44,11 @@ class Retargeting:
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to write."""
+        """Whether anything has to be written."""
         return self.old != self.new
 
     def pixels(self) -> int:
-        """Pixels of the label maps whose label means something else."""
+        """Pixels of the label maps whose label changed its meaning."""
         counts = {record.native_name: record.pixels for record in self.old.labels}
         return sum(counts[change.label] for change in self.labels.labels)
 
@@ -56,7 +56,7 @@ class Retargeting:
 def retarget(
     shards: Sequence[str | os.PathLike[str]], taxonomy: str | os.PathLike[str] | Taxonomy
 ) -> tuple[Retargeting, ...]:
-    """Rewrite the manifests of some shards for a tree. Nothing is written before all of them are known to fit.
+    """Rewrite the manifests of some shards for a tree. Nothing is written unless all of them fit.
 
     Args:
         shards: Folders or fsspec URLs that ``labelforge convert`` wrote.
@@ -67,7 +67,7 @@ def retarget(
 
     Raises:
         TaxonomyError: The tree is wrong or has no mapping for a dataset.
-        ShardError: A manifest is missing or garbled, or its rows are not those of the dataset's label space now.
+        ShardError: A manifest is missing or damaged, or its rows are not those of the dataset's label space now.
     """
     tree = taxonomy if isinstance(taxonomy, Taxonomy) else Taxonomy.load(taxonomy)
     plans = tuple(plan_retargeting(url, tree) for url in shards)
@@ -78,7 +78,7 @@ def retarget(
 
 
 def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting:
-    """What a tree changes in one folder of shards; the errors of :func:`retarget`. Nothing is written."""
+    """What a tree changes in one folder of shards; raises what :func:`retarget` raises. Nothing is written."""
     folder = open_folder(url)
     manifest = Manifest.load(folder)
     old_tree = stored_taxonomy(manifest, folder)
@@ -118,7 +118,7 @@ def _fit(old: LabelMapping, native: LabelMapping, tree: Taxonomy, url: str) -> L
         for name in row.members:
             if row.native_id is not None or name not in ids:
                 raise ShardError(
-                    f"row {row.row}, {row.native_name!r}, is no set of native labels",
+                    f"row {row.row}, {row.native_name!r}, is not a set of native labels",
                     where=url,
                     cure=f"{did_you_mean(name, ids)} Convert the dataset again.",
                 )

@@ -1,4 +1,4 @@
-"""JSON Schemas of the YAML files, so that editors complete and check while one types.
+"""JSON Schemas of the YAML files, so that editors can complete and check them.
 
     # yaml-language-server: $schema=../schema/mapping.schema.json
 
@@ -43,7 +43,7 @@ _BELOW: Schema = {
         {"type": "null"},
         {
             "type": "array",
-            "description": "A run of leaves.",
+            "description": "A list of leaves.",
             "items": {"$ref": "#/$defs/Name"},
             "minItems": 1,
             "maxItems": MAX_CHILDREN,

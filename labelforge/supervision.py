@@ -1,6 +1,6 @@
 """Who teaches what: the signal that every dataset gives to every child of every classifier.
 
-Read from the compiled target table, so it is by construction what training does. A dataset gives a child
+It is read from the compiled target table, so it is what training does by construction. A dataset gives a child
 
     strong    from pixels: some pixel label means this child and no other of the classifier,
     weak      from boxes: some box label does (its pixels count only where the network agrees, see the loss's gate),

@@ -1,4 +1,4 @@
-"""The compiler: from a tree and the label tables of several datasets to what each label asks of every classifier.
+"""Compiles a tree and the label tables of several datasets to what each label asks of every classifier.
 
 One table serves a whole training run. Its rows are the label rows of all datasets, one dataset after the other, so a
 row has a *local* number in its dataset's label maps and a *global* one here (:meth:`TargetTable.global_rows`). Its
@@ -30,7 +30,7 @@ from labelforge.treefile import Boxes
 SILENT = -1
 """In ``target``: the classifier learns nothing from the label."""
 SET = -2
-"""In ``target``: the label allows several children; which, says ``allowed``."""
+"""In ``target``: the label allows several children; ``allowed`` says which."""
 
 BoolArray = NDArray[np.bool_]
 
@@ -42,7 +42,7 @@ class TargetTable:
         >>> import labelforge as lf
         >>> tree = lf.Taxonomy.load("iv2018")
         >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "gtsdb")])
-        >>> table.target[table.mappings[0].row_of[20]]  # a sign's row: silent but for the classifier of the fronts
+        >>> table.target[table.mappings[0].row_of[20]]  # a sign trains only the classifier of the fronts
         array([-1, -1, -1, -1, 20])
 
     Attributes:
@@ -51,7 +51,7 @@ class TargetTable:
         meanings: (L, leaves) bool: the leaves that a label can mean; all False where it is ignored.
         allowed: (L, C) bool: children that the label allows; all False within the slice of a silent classifier.
         target: (L, J) int64: the one allowed child of the classifier, or ``SILENT`` or ``SET``.
-        from_box: (L,) bool: the row comes from boxes, so its pixels are gated.
+        from_box: (L,) bool: the row comes from boxes, so a gate decides which of its pixels count.
         mirror: (L,) int64: the row that a row becomes in a horizontally flipped image.
     """
 
@@ -77,9 +77,9 @@ class TargetTable:
             tree: The tree.
             mappings: Label tables of the datasets, all in this tree.
             boxes: Which classifiers a box label trains; never the root's. ``own``: only the one that chooses the
-                label's own class (the method's authors); ``path``: every one on the way down to it. Default: what
-                the tree says (``tree.boxes``). Flat heads take box labels for pixel labels.
-            head: Kind of head that learns from it.
+                label's own class (as the method's authors did); ``path``: every one on the path down to it. Default:
+                what the tree says (``tree.boxes``). Flat heads treat box labels as pixel labels.
+            head: Kind of head that will be trained.
         """
         layout = LogitLayout.compile(tree, mappings, head)
         rows = _Rows.of(tree, mappings)
@@ -108,7 +108,7 @@ class TargetTable:
         return tuple(ends[:-1].tolist())
 
     def rows_of(self, dataset: int) -> slice:
-        """The rows of one dataset, without those that only flipped images have.
+        """The rows of one dataset, without those that only occur in flipped images.
 
         Args:
             dataset: Position in ``datasets``.
@@ -143,7 +143,7 @@ class TargetTable:
 
 @dataclass
 class _Rows:
-    """What does not depend on the classifiers: the rows of all datasets, and what a flipped image makes of them."""
+    """What does not depend on the classifiers: the rows of all datasets, and what they become in flipped images."""
 
     originals: int
     meanings: BoolArray
@@ -178,7 +178,7 @@ class _Rows:
 
 
 def _mirrored(tree: Taxonomy, leaves: frozenset[int]) -> frozenset[int]:
-    """What a flipped image of a label shows. A leaf that has no mirror image is then only known as its parent."""
+    """What a flipped image of a label shows. A leaf without a mirror image becomes its parent."""
     flipped: set[int] = set()
     for leaf in leaves:
         node = tree.leaves[leaf]
@@ -205,7 +205,7 @@ def _allowed_in_tree(layout: LogitLayout, meanings: BoolArray) -> BoolArray:
 
 
 def _allowed_leaves(_: LogitLayout, meanings: BoolArray) -> BoolArray:
-    """Coarse labels and unions are sets of leaves; a label that means them all says nothing."""
+    """Coarse labels and unions are sets of leaves; a label that means all of them teaches nothing."""
     allowed: BoolArray = meanings & ~meanings.all(1, keepdims=True)
     return allowed
 
@@ -229,9 +229,9 @@ _ALLOWED: dict[Head, Callable[[LogitLayout, BoolArray], BoolArray]] = {
 
 
 def _limit_boxes(allowed: BoolArray, rows: _Rows, slices: Sequence[slice], boxes: Boxes) -> None:
-    """Silence, in place, on rows that come from boxes: the root, and with ``own`` all but the deepest classifier.
+    """On rows from boxes, make silent, in place, the root and, with ``own``, all but the deepest classifier.
 
-    A row that exists only in flipped images teaches no classifier that the rows it comes from do not.
+    A row that exists only in flipped images teaches no classifier that the rows it comes from do not teach.
     """
     taught = np.logical_or.reduceat(allowed, [columns.start for columns in slices], axis=1)
     for row in np.flatnonzero(rows.from_box):

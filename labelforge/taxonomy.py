@@ -3,10 +3,10 @@
 A taxonomy is read from ``tree.yaml`` (:mod:`labelforge.treefile` has the format) and never changes afterwards. Nodes
 are numbered depth first, as written; leaves are numbered among themselves in the same order, so the leaves below any
 node are a contiguous range. Every inner node owns a :class:`Classifier` over its children, and the logits of all
-classifiers stand side by side in one vector of ``num_logits`` columns.
+classifiers are side by side in one vector of ``num_logits`` columns.
 
-Nodes are referred to by a name that is unique in the tree, or by a path suffix that is (``traffic sign/front``; the
-full path starts with the root's name).
+A node is named by a unique name or by a unique path suffix (``traffic sign/front``; the full path starts with the
+root's name).
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Node:
         children: Indices of the child nodes; empty for a leaf.
         depth: 0 for the root.
         leaves: Leaf numbers at or below this node.
-        class_id: Id in exported label maps; None where the node is no class of its own.
+        class_id: Id in exported label maps; None if the node is not a class of its own.
         color: RGB, 0-255.
-        shape: Shape that a box labelled so is drawn as (a name of :data:`labelforge.treefile.SHAPES`); None if unknown.
+        shape: Shape that a box of this class is drawn as (one of :data:`labelforge.treefile.SHAPES`); None if unknown.
         mirror: What a horizontally flipped picture of this leaf shows: index of another leaf, -1 for "no class of the
             tree", None for the leaf itself.
         box_only: Whether learning this node and what is below it from boxes alone is intended.
@@ -74,7 +74,7 @@ class Classifier:
         node: The inner node that owns it.
         children: Its classes, in order.
         slice: Its columns among all logits.
-        parent: Index of the classifier that decides whether this one is asked; None for the root's.
+        parent: Index of the classifier that decides whether this one is used; None for the root's.
         branch: Which child of the parent classifier leads here; None for the root's.
     """
 
@@ -98,8 +98,8 @@ class Taxonomy:
     Attributes:
         name: The tree's name.
         nodes: All nodes, depth first.
-        boxes: Which classifiers a box label trains, unless a run asks otherwise: ``own`` or ``path``.
-        folder: Folder that it was loaded from, where its mappings lie; None for a tree that was not read from a file.
+        boxes: Which classifiers a box label trains, unless a run says otherwise: ``own`` or ``path``.
+        folder: Folder that it was loaded from, with its mappings; None for a tree that was not read from a file.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Taxonomy:
         """Rebuild a tree from :meth:`to_dict`.
 
         Raises:
-            TaxonomyError: The definition is not one.
+            TaxonomyError: The definition is not valid.
         """
         return cls.from_file(YamlFile.of_data("<taxonomy definition>", definition), None)
 
@@ -153,11 +153,11 @@ class Taxonomy:
 
     @classmethod
     def from_file(cls, file: YamlFile, folder: Path | None) -> Taxonomy:
-        """Build a tree from a YAML file that is read already.
+        """Build a tree from a YAML file that is already read.
 
         Args:
             file: The file.
-            folder: Where the tree's mappings lie, if anywhere.
+            folder: Folder of the tree's mappings, if there is one.
 
         Raises:
             TaxonomyError: A fault in the file (with its line).
@@ -197,7 +197,7 @@ class Taxonomy:
 
     @cached_property
     def classes(self) -> tuple[Node, ...]:
-        """The nodes that have a class id, in order of it."""
+        """The nodes that have a class id, sorted by it."""
         return tuple(sorted((n for n in self.nodes if n.class_id is not None), key=lambda n: n.class_id or 0))
 
     @cached_property
@@ -251,7 +251,7 @@ class Taxonomy:
             leaves: Leaf numbers, at least one.
         """
         first, last = min(leaves), max(leaves)
-        # Leaves are numbered depth first, so a node holds a set if it holds its ends; and the lowest stands last.
+        # Leaves are numbered depth first, so a node holds a set if it holds its ends; and the lowest comes last.
         return [node for node in self.nodes if first in node.leaves and last in node.leaves][-1]
 
     def _full_path(self, node: Node) -> str:
@@ -286,7 +286,7 @@ class Taxonomy:
 
     @property
     def tag(self) -> str:
-        """The name with enough of the digest to tell two states of the tree apart."""
+        """The name with enough of the digest to distinguish two states of the tree."""
         return f"{self.name} ({self.digest[:12]})"
 
 
@@ -298,7 +298,7 @@ def shipped_folder() -> Path:
 
 
 def _leaf_ranges(raw: list[RawNode]) -> list[range]:
-    """Leaf numbers at or below each node, from nodes that stand depth first."""
+    """Leaf numbers at or below each node, from nodes in depth-first order."""
     starts, ends, count = [0] * len(raw), [0] * len(raw), 0
     for i, node in enumerate(raw):
         starts[i] = count

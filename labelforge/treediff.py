@@ -1,11 +1,11 @@
 """What changed between two trees, and which labels of a dataset change their meaning with them.
 
 A node is the same in both trees if it has the same path, or else a name that no other unmatched node has, or else the
-same name below the same parent. So a node that moved is recognised, with all that is below it; one that was renamed is
-not: it is removed and added.
+same name below the same parent. So a node that moved is recognised, with everything below it; a renamed one is not: it
+counts as removed and added.
 
-A label keeps its meaning if its new leaves are what became of its old ones. So a class that was divided further changes
-no label, and one that moved changes none either, unless it moved into or out of what a label means.
+A label keeps its meaning if its new leaves are what became of its old ones. So dividing a class further changes no
+label, and neither does moving one, unless it moves into or out of what a label means.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class LabelChange:
 
     Attributes:
         label: Its native name.
-        old: What it meant, on one line; None where the old table does not have it.
-        new: What it means; None where the new table does not have it.
+        old: What it meant, on one line; None if the old table does not have it.
+        new: What it means; None if the new table does not have it.
     """
 
     label: str
@@ -60,7 +60,7 @@ class MappingDiff:
     Attributes:
         dataset: Name of the label space.
         labels: Native labels that changed their meaning, in the order of the tables.
-        supervision: What the dataset annotates, before and now; None where that is the same.
+        supervision: What the dataset annotates, before and now; None if that is the same.
     """
 
     dataset: str
@@ -91,7 +91,7 @@ class TreeDiff:
         return {a: b for a, b in found.items() if not self._namesakes(a, b, found)}
 
     def _namesakes(self, old: int, new: int, found: dict[int, int]) -> bool:
-        """Whether two nodes in different places only share a name: one is a leaf, below the other lie known nodes."""
+        """Whether two nodes in different places only share a name: one is a leaf, the other is above known nodes."""
         a, b = self.old.nodes[old], self.new.nodes[new]
         if a.is_leaf == b.is_leaf or a.parent is None or b.parent is None or found.get(a.parent) == b.parent:
             return False
@@ -127,7 +127,7 @@ class TreeDiff:
 
     @cached_property
     def moved(self) -> tuple[tuple[str, str], ...]:
-        """Old and new path of the nodes that are below another parent; not of what moved along with them."""
+        """Old and new path of the nodes that have another parent; not of what moved along with them."""
         return tuple(
             (old.path, new.path)
             for old, new in self._pairs()
@@ -136,7 +136,7 @@ class TreeDiff:
 
     @cached_property
     def reordered(self) -> tuple[str, ...]:
-        """Paths, in the new tree, of the nodes whose children stand in another order."""
+        """Paths, in the new tree, of the nodes whose children are in another order."""
         found = []
         for old, new in self._pairs():
             before = [self.match[c] for c in old.children if self.match.get(c) in new.children]
@@ -228,7 +228,7 @@ def _text(row: LabelRow | None) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class TaxonomyDiff:
-    """Two trees and the mappings beside them.
+    """Two trees and their mappings.
 
     Attributes:
         tree: The trees, node by node.

@@ -1,8 +1,8 @@
-"""Reading ``tree.yaml``: from YAML to a checked list of nodes, every fault at its line.
+"""Reads ``tree.yaml``: from YAML to a checked list of nodes; errors name the line.
 
-The file has the keys ``name``, ``tree`` (nesting is the tree; a list is a run of leaves) and, optional, ``nodes``
-(facts about nodes) and ``boxes`` (which classifiers a box label trains). This module knows the file;
-:mod:`labelforge.taxonomy` knows what a tree is good for.
+The file has the keys ``name``, ``tree`` (nesting is the tree; a list holds leaves) and, optionally, ``nodes`` (facts
+about nodes) and ``boxes`` (which classifiers a box label trains). This module knows the file;
+:mod:`labelforge.taxonomy` is the tree itself.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SHAPES: tuple[str, ...] = get_args(Shape)
 """Shapes that a box can be filled with."""
 
 Boxes = Literal["own", "path"]
-"""Classifiers that a box label trains: the one that chooses its own class, or all on the way to it below the root."""
+"""Classifiers that a box label trains: the one that chooses its own class, or all on its path below the root."""
 
 RESERVED_NAMES = ("ignore", "any", "except", "none")
-"""Words of the label expressions; no node can be called so."""
+"""Words of the label expressions; no node can have such a name."""
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 
@@ -57,12 +57,12 @@ class TreeFile(BaseModel):
 
     name: str = Field(min_length=1, description="The tree's name.")
     tree: dict[str, Any] = Field(
-        description="One key, the root; below it, mappings are inner nodes, lists are runs of leaves."
+        description="One key, the root; below it, a mapping holds nodes with children, and a list holds leaves."
     )
     boxes: Boxes = Field(
         "own",
         description="Classifiers that a box label trains, never the root's: 'own', only the one that chooses its own "
-        "class; 'path', every one on the way down to it, which families of classes that only boxes tell apart need.",
+        "class; 'path', every one on the path down to it, needed for families of classes that only boxes tell apart.",
     )
     nodes: dict[str, Any] = Field(default_factory=dict, description="Optional facts about nodes, by name or path.")
 
@@ -76,9 +76,9 @@ class RawNode:
         at: Key path in the file, for messages.
         parent: Index of the parent; None for the root.
         children: Indices of the children.
-        facts: What ``nodes:`` says of it, with defaults filled in.
-        facts_at: Key path of those facts; None where there are none.
-        mirror: Index of the mirror partner, -1 for none of the tree, None for itself.
+        facts: What ``nodes:`` says about it, with defaults filled in.
+        facts_at: Key path of those facts; None if there are none.
+        mirror: Index of the mirror partner, -1 for no class of the tree, None for itself.
     """
 
     path: tuple[str, ...]
@@ -117,7 +117,7 @@ def read_tree(file: YamlFile) -> tuple[TreeFile, list[RawNode]]:
 
 
 def _grow(file: YamlFile, nodes: list[RawNode], node: RawNode, below: Any) -> None:
-    """Append a node and, depth first, all that is below it."""
+    """Append a node and, depth first, everything below it."""
     _check_name(file, node)
     index = len(nodes)
     nodes.append(node)
@@ -154,10 +154,10 @@ def _check_children(file: YamlFile, node: RawNode, below: Any) -> None:
 def _check_name(file: YamlFile, node: RawNode) -> None:
     name = node.name
     if not name or name != name.strip() or "/" in name or not name.isprintable():
-        cure = "A name is printable, has no '/' and no space at its ends."
+        cure = "A name must be printable, without '/' and without spaces at its ends."
         file.fail(node.at, f"{name!r} cannot be a node's name", cure)
     if name in RESERVED_NAMES:
-        what = f"{name!r} is a word of the label expressions and cannot be a node's name"
+        what = f"{name!r} is a reserved word of label expressions and cannot be a node's name"
         file.fail(node.at, what, "Choose another name.")
 
 
@@ -205,7 +205,7 @@ def _fill_ids(file: YamlFile, nodes: list[RawNode]) -> None:
             both = f"{'/'.join(other.path)!r} and {'/'.join(node.path)!r}"
             cure = "Give one of them another id under 'nodes' (a leaf without one takes its position among the leaves)."
             at = node.facts_at or other.facts_at or node.at
-            file.fail(at, f"the class id {node.facts.id} is taken twice, by {both}", cure)
+            file.fail(at, f"the class id {node.facts.id} is used twice, by {both}", cure)
 
 
 def _fill_colors(nodes: list[RawNode]) -> None:

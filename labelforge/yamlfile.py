@@ -1,11 +1,12 @@
-"""YAML files whose every value remembers its line.
+"""YAML files that remember the line of every value.
 
-Taxonomies, mappings, label spaces and training configurations are written by people, so a fault in them must be
-reported where it stands. :class:`YamlFile` reads a file once into plain data plus a table *key path -> line*; the
-validators of the other modules know key paths only, and turn them into lines here.
+People write taxonomies, mappings, label spaces and training configurations, so errors must name the line.
+:class:`YamlFile` reads a file once into plain data plus a table *key path -> line*; the validators of the other modules
+only know key paths, which are turned into lines here.
 
-Two departures from stock PyYAML, both because class names are text: only ``true`` and ``false`` are booleans (YAML 1.1
-would read the names ``no``, ``on`` and ``yes`` as such), and mapping keys are always strings. Repeated keys are errors.
+It differs from stock PyYAML in two ways, because class names are text: only ``true`` and ``false`` are booleans (YAML
+1.1 would read the names ``no``, ``on`` and ``yes`` as such), and mapping keys are always strings. Repeated keys are
+errors.
 """
 
 from __future__ import annotations
@@ -64,13 +65,13 @@ class YamlFile:
 
     @classmethod
     def parse(cls, text: str, path: str = "<text>", error: type[LabelforgeError] = TaxonomyError) -> YamlFile:
-        """Parse a string; the arguments and errors of :meth:`load`."""
+        """Parse a string; arguments and errors as in :meth:`load`."""
         try:
             root = _compose(text)
             lines: dict[KeyPath, int] = {(): 1}
             data = None if root is None else _Builder(path, error, lines).build(root, (), ())
         except RecursionError:
-            cure = "Write it flatter: hundreds of levels are more than Python can read."
+            cure = "Make it flatter: Python cannot read hundreds of levels."
             raise error("nested too deeply", where=path, cure=cure) from None
         except yaml.MarkedYAMLError as fault:
             mark = fault.problem_mark or fault.context_mark
@@ -82,10 +83,10 @@ class YamlFile:
 
     @classmethod
     def of_data(cls, name: str, data: Any, error: type[LabelforgeError] = TaxonomyError) -> YamlFile:
-        """Data that was not read from a YAML text, to be validated like one; its values have no lines.
+        """Wrap data that does not come from YAML text, so that it can be validated alike; its values have no lines.
 
         Args:
-            name: What errors call it.
+            name: Name for it in errors.
             data: What :attr:`data` may hold.
             error: The exception class that faults in it raise.
         """
@@ -153,8 +154,8 @@ for _tag, _pattern, _first in _CORE:
 def _compose(text: str) -> yaml.Node | None:
     """The YAML text as marked nodes: by libyaml, ten times as fast, where PyYAML was built with it.
 
-    Both read the same nodes at the same places; a text that libyaml refuses is read again in Python, whose errors name
-    the character at fault and stand nearer to it.
+    Both give the same nodes at the same places; a text that libyaml refuses is read again in Python, whose errors name
+    the offending character and its place more exactly.
     """
     if yaml.__with_libyaml__:
         with suppress(yaml.YAMLError):
@@ -186,7 +187,7 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
 
 @dataclass
 class _Builder:
-    """Turns YAML nodes into plain data and writes down the line of each."""
+    """Turns YAML nodes into plain data and notes the line of each."""
 
     path: str
     error: type[LabelforgeError]
@@ -210,10 +211,10 @@ class _Builder:
         data: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._fail(key, "a key must be plain text", "Quote it if it holds brackets or a colon.")
+                self._fail(key, "a key must be plain text", "Put it in quotes if it contains brackets or a colon.")
             if key.value in data:
                 first = self.lines[(*at, key.value)]
-                self._fail(key, f"the key {key.value!r} is repeated (first in line {first})", "Keep one of the two.")
+                self._fail(key, f"the key {key.value!r} is repeated (first on line {first})", "Keep one of the two.")
             self.lines[(*at, key.value)] = key.start_mark.line + 1
             data[key.value] = self.build(value, (*at, key.value), above)
         return data
@@ -239,7 +240,7 @@ def _explain(model: type[BaseModel], fault: Any, at: KeyPath) -> tuple[str, str 
 
 
 def _fields_at(model: type[BaseModel], at: KeyPath) -> list[str]:
-    """Names of the fields of the (nested) model that a key path leads to; as far as it can be followed."""
+    """Names of the fields of the (nested) model that a key path leads to, as far as it can be followed."""
     current: Any = model
     for part in at:
         info = getattr(current, "model_fields", {}).get(part)

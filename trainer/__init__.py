@@ -1,7 +1,7 @@
 """Train, evaluate and run segmentation networks with hierarchical classifiers on labelforge shards.
 
-The public names stand in ``__init__.pyi``, once; each is imported when it is first used, so that importing the package,
-or a module of it that needs no torch, stays quick.
+The public names are listed once, in ``__init__.pyi``; each is imported on first use, so that importing the package, or
+a module of it that needs no torch, stays quick.
 """
 
 import lazy_loader

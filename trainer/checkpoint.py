@@ -7,7 +7,7 @@
         state.safetensors     momentum and random state: what only resuming needs
 
 Nothing is pickled. A folder gets its name when it is complete, so every ``step-*`` folder is a whole checkpoint; sizes
-and SHA-256 digests find what was cut short or garbled later, on the way between machines.
+and SHA-256 digests detect files that were truncated or damaged later, say while being copied.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 
 CHECKPOINTS = "checkpoints"
-"""Folder of a run that holds them."""
+"""Folder of checkpoints within a run."""
 
 VERSION = 1
 _ABOUT = "checkpoint.json"
@@ -78,7 +78,7 @@ class CheckpointFile(_Record):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint; tensors are read when asked for.
+    """An opened checkpoint; tensors are read on demand.
 
         >>> from labelforge.trainer import Checkpoint
         >>> checkpoint = Checkpoint.open("runs/first/checkpoints/step-0000001")
@@ -86,8 +86,8 @@ class Checkpoint:
         (1, 'iv2018', ['cityscapes', 'gtsdb'])
 
     Attributes:
-        folder: Where it lies.
-        about: What it says about itself.
+        folder: Its folder.
+        about: The content of ``checkpoint.json``.
     """
 
     folder: Path
@@ -156,11 +156,11 @@ class Checkpoint:
         return LogitLayout.compile(self.taxonomy, self.mappings, self.config.model.head)
 
     def check_same_run(self, config: TrainConfig, taxonomy: Taxonomy, mappings: Sequence[LabelMapping]) -> None:
-        """A run goes on with the network, the seed, the tree and the label tables that it was started with.
+        """Check that a run continues with the network, the seed, the tree and the label tables that it started with.
 
         Raises:
-            ConfigError: The network or the seed is another.
-            CheckpointError: The tree or the label tables are others.
+            ConfigError: The network or the seed differs.
+            CheckpointError: The tree or the label tables differ.
         """
         for key in ("model", "seed"):
             before, now = getattr(self.config, key), getattr(config, key)
@@ -168,18 +168,18 @@ class Checkpoint:
                 raise ConfigError(
                     f"the run was started with {key} {_short(before)}, not {_short(now)}",
                     where=self.folder,
-                    cure=f"Leave {key} as it was, or start a new run.",
+                    cure=f"Set {key} back, or start a new run.",
                 )
         if self.taxonomy.digest != taxonomy.digest:
             raise CheckpointError(
-                f"the run was started with taxonomy {self.taxonomy.tag}, the shards are of {taxonomy.tag}",
+                f"the run was started with taxonomy {self.taxonomy.tag}, but the shards have {taxonomy.tag}",
                 where=self.folder,
                 cure=f"Retarget the shards to {self.taxonomy.name} as it was, or start a new run.",
             )
         if [m.digest for m in self.mappings] != [m.digest for m in mappings]:
             before = ", ".join(m.dataset for m in self.mappings)
             raise CheckpointError(
-                f"the run was started with other datasets or label tables (datasets then: {before})",
+                f"the run was started with other datasets or label tables (its datasets: {before})",
                 where=self.folder,
                 cure="Give the same shards as before, or start a new run.",
             )
@@ -192,13 +192,13 @@ class Checkpoint:
             average: The moving average instead of the trained weights.
 
         Raises:
-            CheckpointError: The file is garbled, or of another network.
+            CheckpointError: The file is damaged, or belongs to another network.
         """
         try:
             network.load_state_dict(self.weights(average=average))
         except RuntimeError as fault:
             raise CheckpointError(
-                f"its weights are of another network ({str(fault).splitlines()[-1].strip()})",
+                f"its weights belong to another network ({str(fault).splitlines()[-1].strip()})",
                 where=self.folder,
                 cure="Use the labelforge version that wrote it, and do not edit its checkpoint.json.",
             ) from None
@@ -210,7 +210,7 @@ class Checkpoint:
             average: The moving average instead of the trained weights.
 
         Raises:
-            CheckpointError: The file is garbled.
+            CheckpointError: The file is damaged.
         """
         return self._read(_AVERAGE if average else _MODEL)
 
@@ -223,14 +223,16 @@ class Checkpoint:
         if name not in self.about.files:
             raise CheckpointError(f"does not list {name}", where=self.folder / _ABOUT, cure=_LOST)
         if _digest(file) != self.about.files[name].sha256:
-            raise CheckpointError("its content is not what was saved (SHA-256 differs)", where=file, cure=_LOST)
+            raise CheckpointError(
+                "its content has changed since it was saved (SHA-256 differs)", where=file, cure=_LOST
+            )
         try:
             return safetensors.torch.load_file(file)
         except (SafetensorError, OSError) as fault:
             raise CheckpointError(f"not readable ({fault})", where=file, cure=_LOST) from None
 
 
-_LOST = "Copy the checkpoint again, or remove its folder to go on from the one before."
+_LOST = "Copy the checkpoint again, or remove its folder to continue from the one before."
 
 
 def list_checkpoints(run: str | os.PathLike[str]) -> list[Path]:
@@ -285,13 +287,13 @@ def save_checkpoint(
         weights: Parameters and buffers of the network.
         average: Their moving average.
         state: Whatever else resuming needs.
-        keep: How many checkpoints stay.
+        keep: How many checkpoints to keep.
 
     Returns:
         Its folder.
 
     Raises:
-        CheckpointError: It cannot be written; the checkpoints before it are as they were.
+        CheckpointError: It cannot be written; earlier checkpoints are unchanged.
     """
     final = Path(run) / CHECKPOINTS / f"step-{step:07d}"
     if final.exists():
@@ -317,13 +319,13 @@ def save_checkpoint(
         _flush((final.parent,))
         _remove(list_checkpoints(run)[:-keep])
     except (OSError, SafetensorError) as fault:
-        cure = "Make room or give yourself the right to write there; --resume then goes on from the checkpoint before."
+        cure = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
         raise CheckpointError(f"cannot be written ({fault})", where=final, cure=cure) from fault
     return final
 
 
 def _fresh_folder(final: Path) -> Path:
-    """An empty folder beside a checkpoint's, rid of what saves that broke off have left."""
+    """An empty folder next to a checkpoint's, cleared of what interrupted saves have left."""
     final.parent.mkdir(parents=True, exist_ok=True)
     for left_over in final.parent.glob(".step-*"):
         shutil.rmtree(left_over)
@@ -360,7 +362,7 @@ def _digest(file: Path) -> str:
 
 
 def _flush(paths: Iterable[Path]) -> None:
-    """Put files and folders on the disk before anything that relies on them."""
+    """Flush files and folders to disk before anything relies on them."""
     if os.name != "posix":
         return
     for path in paths:

@@ -2,8 +2,8 @@
 
 One frozen pydantic model per concern, nested in :class:`TrainConfig`. Its defaults are the paper's training as far as
 the paper states it. A configuration file is YAML with any part of it; what it leaves out keeps its default, and a key
-that no model knows is an error with file, line and the nearest known name. The descriptions below are also the text of
-``labelforge train --help`` and of the documentation page.
+that no model knows is an error with file, line and the nearest known name. ``labelforge train --help`` prints the
+descriptions below.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from labelforge.treefile import Boxes
 from labelforge.yamlfile import YamlFile
 
 Gate = Literal["parent", "path", "none"]
-"""When a box trains a classifier: where its parent decides for it, where all classifiers above do, or always."""
+"""Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere."""
 
 Normalisation = Literal["symmetric", "imagenet"]
 """``symmetric``: to [-1, 1], as the paper does. ``imagenet``: by ImageNet's mean and deviation, as torchvision's
@@ -51,18 +51,18 @@ class ModelConfig(_Part):
         default="resnet50", description="resnet18, resnet34, resnet50, or one that another package adds."
     )
     output_stride: Literal[8, 16, 32] = Field(
-        default=8, description="Input pixels per feature cell; 8 and 16 dilate instead."
+        default=8, description="Input pixels per feature cell; 8 and 16 use dilation instead of stride."
     )
     head: Head = Field(
         default="hierarchical",
-        description="hierarchical: one classifier per inner node. flat-union: one softmax over every distinct meaning "
-        "that a label names. flat-marginal: one softmax over the leaves, coarse labels as sums of probabilities.",
+        description="hierarchical: one classifier per inner node. flat-union: one softmax over all distinct meanings "
+        "of labels. flat-marginal: one softmax over the leaves, coarse labels as sums of probabilities.",
     )
     features: Positive = Field(default=256, multiple_of=4, description="Channels after the 1x1 reduction.")
     context_dilation: int = Field(
         default=0,
         ge=0,
-        description="Dilation of a 3x3 convolution after the reduction that widens the view; 0 leaves it out.",
+        description="Dilation of an extra 3x3 convolution after the reduction, for a wider view; 0 leaves it out.",
     )
     weights: str | None = Field(
         default=None,
@@ -71,10 +71,10 @@ class ModelConfig(_Part):
     normalisation: Literal["auto", Normalisation] = Field(
         default="auto",
         description="symmetric: images to [-1, 1], as the paper does. imagenet: by ImageNet's mean and deviation. "
-        "auto: imagenet where weights are given.",
+        "auto: imagenet if weights are given, else symmetric.",
     )
     freeze_batch_norm: bool = Field(
-        default=False, description="Keep the backbone's batch statistics as loaded; only sensible with weights."
+        default=False, description="Keep the backbone's batch statistics as loaded; only makes sense with weights."
     )
 
 
@@ -90,11 +90,9 @@ class DataConfig(_Part):
         "stored.",
     )
     scale: tuple[float, float] = Field(
-        default=(1.0, 2.0), description="Range of the random scale; drawn evenly in its logarithm."
+        default=(1.0, 2.0), description="Range of the random scale, drawn uniformly in its logarithm."
     )
-    flip: bool = Field(
-        default=True, description="Mirror half of the crops; classes that have a mirror image follow the tree."
-    )
+    flip: bool = Field(default=True, description="Mirror half of the crops; labels change as the tree's mirrors say.")
     jitter: float = Field(
         default=0.0,
         ge=0,
@@ -103,18 +101,18 @@ class DataConfig(_Part):
     )
     batch: dict[str, Positive] = Field(
         default_factory=dict,
-        description="Crops per batch by dataset ('mapillary-vistas' also means its releases). Datasets not named here: "
+        description="Crops per batch by dataset ('mapillary-vistas' covers all its releases). Datasets not named here: "
         "1; Mapillary Vistas: 2 (the paper's 1:2:1).",
     )
     workers: int = Field(
-        default=2, ge=0, description="Processes that read and augment; 0 does it in the training process."
+        default=2, ge=0, description="Processes that read and augment; 0: the training process does it."
     )
 
     @field_validator("scale")
     @classmethod
     def _scale_is_a_range(cls, scale: tuple[float, float]) -> tuple[float, float]:
         if not 0 < scale[0] <= scale[1] < math.inf:
-            raise ValueError("must be two positive numbers, the smaller first")
+            raise ValueError("must be two positive numbers, the smaller one first")
         return scale
 
 
@@ -145,17 +143,17 @@ class LossConfig(_Part):
     others: NonNegative = Field(default=0.1, description="Weight of every other classifier's loss.")
     nodes: dict[str, NonNegative] = Field(
         default_factory=dict,
-        description="Weights by node, e.g. {traffic sign/front: 0.2}; these win over the two above.",
+        description="Weights by node, e.g. {traffic sign/front: 0.2}; they override the two above.",
     )
     gate: Gate = Field(
         default="parent",
-        description="Which box pixels count: those that the parent classifier (parent), or every classifier above "
-        "(path), decides for the box's branch, or all (none).",
+        description="Which box pixels count. parent: those where the parent classifier chooses the box's branch. path: "
+        "those where every classifier above does. none: all.",
     )
     boxes: Boxes | None = Field(
         default=None,
-        description="Classifiers a box label trains: its own only (own), or all on its path below the root (path); "
-        "empty: as the tree says.",
+        description="Classifiers that a box label trains. own: only its own. path: all on its path below the root. "
+        "Empty: as the tree says.",
     )
 
 
@@ -163,7 +161,7 @@ class EmaConfig(_Part):
     """Exponential moving average of the weights; evaluation and prediction use it."""
 
     decay: float = Field(
-        default=0.999, ge=0, lt=1, description="Share of the old average kept per step; 0 follows the weights."
+        default=0.999, ge=0, lt=1, description="Share of the old average kept at each step; 0: no averaging."
     )
 
 
@@ -185,11 +183,11 @@ class TrainConfig(_Part):
     )
     taxonomy: str | None = Field(
         default=None,
-        description="Tree the shards must have been made for: a shipped name or a folder. Empty: whatever they hold.",
+        description="Tree that the shards must have been made for: a shipped name or a folder. Empty: any.",
     )
-    log_every: Positive = Field(default=20, description="Steps per line of metrics.jsonl.")
+    log_every: Positive = Field(default=20, description="Steps between two lines of metrics.jsonl.")
     checkpoint_every: Positive = Field(
-        default=2000, description="Steps per checkpoint; the last step always makes one."
+        default=2000, description="Steps between two checkpoints; the last step always saves one."
     )
     keep_checkpoints: Positive = Field(default=2, description="Checkpoints kept; older ones are removed.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
@@ -202,7 +200,7 @@ class TrainConfig(_Part):
 def load_config(
     source: TrainConfig | str | os.PathLike[str] | None = None, settings: Sequence[str] = ()
 ) -> TrainConfig:
-    """Read a configuration file and lay single settings over it.
+    """Read a configuration file and apply single settings on top.
 
         >>> from labelforge.trainer import load_config
         >>> load_config(settings=["optim.lr=0.02", "data.crop=[256, 512]"]).data.crop
@@ -211,7 +209,7 @@ def load_config(
     Args:
         source: YAML file with any part of :class:`TrainConfig`, or a configuration, or None for the defaults.
         settings: ``key=value`` texts with dotted keys (``optim.lr=0.02``); the value is YAML
-            (``data.crop=[256, 512]``). A mapping as value is laid over what is there, key by key.
+            (``data.crop=[256, 512]``). A mapping is merged with what is there, key by key.
 
     Raises:
         ConfigError: A fault in the file (with its line) or in a setting (with the setting).
@@ -268,14 +266,16 @@ def _parse_setting(text: str) -> dict[str, Any]:
     try:
         data: Any = YamlFile.parse(value, error=ConfigError).data
     except ConfigError as fault:
-        raise ConfigError(fault.what, where=f"--set {text}", cure="The value is read as YAML; quote it.") from None
+        raise ConfigError(
+            fault.what, where=f"--set {text}", cure="The value is read as YAML; put it in quotes."
+        ) from None
     for part in reversed(_parts(key.strip())):
         data = {part: data}
     return dict(data)
 
 
 def _parts(key: str) -> list[str]:
-    """A dotted key as its parts. Below a free mapping the rest is one key: names of datasets may hold dots."""
+    """The parts of a dotted key. Below a free mapping the rest is one key: names of datasets may hold dots."""
     for name, kind, _, _ in describe_fields():
         if kind == "mapping" and key.startswith(f"{name}."):
             return [*name.split("."), key.removeprefix(f"{name}.")]
@@ -283,7 +283,7 @@ def _parts(key: str) -> list[str]:
 
 
 def _overlay(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``layer`` laid over it; mappings merge, everything else is replaced."""
+    """``base`` with ``layer`` on top; mappings are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in layer.items():
         old = merged.get(key)

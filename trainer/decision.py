@@ -1,8 +1,8 @@
 """The decision rule: argmax at the root; where the winner owns a classifier, descend and take its argmax, to a leaf.
 
-Classifiers are numbered depth first, a parent before its children, so one pass over them carries every pixel from the
-root to its leaf: a pixel that stands on the child owning classifier j moves on to j's winner. No pixel is gathered and
-the host never waits for the device.
+Classifiers are numbered depth first, a parent before its children, so one pass over them takes every pixel from the
+root to its leaf: a pixel that has reached the child owning classifier j moves on to j's winner. No pixel is gathered,
+and the host never waits for the device.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Decision(NamedTuple):
     classes: Tensor
     """(N, H, W) int64: class per pixel."""
     confidence: Tensor
-    """(N, H, W) float32 in (0, 1]: product of the softmax probabilities of the winners on the way down."""
+    """(N, H, W) float32 in (0, 1]: product of the softmax probabilities of the winners along the path."""
 
 
 def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
-    """Decide each pixel for one class.
+    """Choose a class for each pixel.
 
         >>> import torch, labelforge as lf
         >>> from labelforge.trainer import TableTensors, decide
@@ -36,7 +36,7 @@ def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
         (torch.Size([1, 20, 30]), True)
 
     Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype; of equal logits the first child wins.
+        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype; of equal logits the first wins.
         tensors: Their layout, or the target table of the training, on the same device.
 
     Returns:
@@ -50,7 +50,7 @@ def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
 
 
 def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors) -> Decision:
-    """Decide as :func:`decide` does, and say how sure the classifiers on the way were.
+    """Decide as :func:`decide` does, and say how confident the classifiers along the path were.
 
         >>> import torch, labelforge as lf
         >>> from labelforge.trainer import TableTensors, decide_with_confidence

@@ -1,4 +1,4 @@
-"""Where a network computes, and in which precision."""
+"""The device and the precision that a network computes with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from labelforge.trainer.config import Precision
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that a name means; ``auto`` is CUDA where there is one.
+    """The device that a name means; ``auto`` is CUDA if available, else the CPU.
 
     Raises:
         ConfigError: It is unknown or not on this machine.

@@ -4,8 +4,8 @@ Every process builds the same network and draws its own samples; gradients are a
 the loss takes its means over the pixels of all processes. Only the first process writes. Without torchrun's environment
 variables there is one process, and nothing here does anything.
 
-A run is stopped from outside by a signal: a scheduler that takes a machine back sends SIGTERM, a person presses Ctrl-C
-(SIGINT). The first one asks the training loop to save and return, the second one kills.
+A signal stops a run from outside: a scheduler that takes a machine back sends SIGTERM, a person presses Ctrl-C
+(SIGINT). The first signal asks the training loop to save and return, the second one kills.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together.
+    """This process, one of those that train together.
 
     Attributes:
         rank: Its number, from 0.
@@ -42,11 +42,11 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is the process that writes."""
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so; a collective call."""
+        """Whether the answer is yes in any process; a collective call."""
         if self.world == 1:
             return flag
         votes = torch.tensor([int(flag)], device=self.device)
@@ -54,7 +54,7 @@ class Processes:
         return bool(votes.item())
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process is here."""
         if self.world > 1:
             dist.barrier()
 
@@ -64,7 +64,7 @@ def join_processes(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, if it did.
 
     Args:
-        device: ``device`` of the configuration; with several processes ``cuda`` means one GPU for each.
+        device: ``device`` of the configuration; with several processes ``cuda`` means one GPU each.
 
     Raises:
         ConfigError: The device is not there.
@@ -93,9 +93,9 @@ class StopRequest:
 
 @contextmanager
 def listen_for_stop() -> Iterator[StopRequest]:
-    """Take note of SIGTERM and SIGINT instead of dying of them; outside the main thread this does nothing.
+    """Note SIGTERM and SIGINT instead of dying; outside the main thread this does nothing.
 
-    After the first signal the handlers from before are back in place, so a second one acts as ever.
+    After the first signal the previous handlers are back in place, so a second one acts as usual.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

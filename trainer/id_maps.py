@@ -1,8 +1,8 @@
-"""What a predicted id map says: from classes to ids, names and colours, in the tree's terms or a dataset's.
+"""What a predicted id map means: from classes to ids, names and colours, in the tree's terms or a dataset's.
 
-Ids of the tree are its class ids; a class that is no node with an id (the flat-union baseline has such: "driveable, but
-not parking") gets the next free one. Ids of a label space are the dataset's own; where none of its labels contains the
-decided class, the map holds :attr:`IdLegend.none`.
+Ids of the tree are its class ids; a class that is not a node with an id (the flat-union baseline has some, such as
+"driveable, but not parking") gets the next free one. Ids of a label space are the dataset's own; where none of its
+labels contains the decided class, the map holds :attr:`IdLegend.none`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from labelforge.palette import Color, distinct_color
 from labelforge.taxonomy import Node, Taxonomy
 
 TREE = "tree"
-"""Stands for the tree's own class ids where a label space is named."""
+"""Given instead of a label space: the tree's own class ids."""
 
 _NO_COLOR = (0, 0, 0)
 
@@ -74,7 +74,7 @@ class IdLegend:
         fitting = {}
         for number, row in enumerate(layout.native_rows(mapping).tolist()):
             label = mapping.rows[row]
-            # A native id below zero cannot stand in an image file.
+            # An image file cannot hold a native id below zero.
             if row and label.native_id is not None and label.native_id >= 0:
                 color = colors.get(label.native_id) or distinct_color(row)
                 fitting[number] = IdEntry(label.native_id, label.native_name, color)
@@ -109,6 +109,6 @@ def _tree_entries(layout: LogitLayout) -> list[IdEntry]:
 
 
 def _node_of(tree: Taxonomy, leaves: frozenset[int]) -> Node | None:
-    """The node with exactly these leaves; of several (only children) one with a class id."""
+    """The node with exactly these leaves; if there are several (only children), one with a class id."""
     found = [node for node in tree.nodes if frozenset(node.leaves) == leaves]
     return max(found, key=lambda node: (node.class_id is not None, node.depth), default=None)

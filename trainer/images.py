@@ -1,4 +1,4 @@
-"""Images on their way to a network: reading them from files, and the size at which the network sees them."""
+"""Input images: reading them from files, and the size at which the network sees them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
         with Image.open(file) as picture:
             if picture.mode.startswith(("I", "F")):
                 raise DatasetError(
-                    f"an image of mode {picture.mode}", where=file, cure="Save it with 8 bits per channel."
+                    f"has mode {picture.mode}, which is not supported",
+                    where=file,
+                    cure="Save it with 8 bits per channel.",
                 )
             return np.asarray(picture.convert("RGB"))
     except UnidentifiedImageError:
@@ -47,7 +49,7 @@ def network_size(size: tuple[int, int], config: DataConfig, short_side: int | No
     Args:
         size: Height and width of the image.
         config: How images were scaled in training.
-        short_side: Wanted length of the shorter side; None: as in training, at random scale 1.
+        short_side: Length of the shorter side; None: as in training, at random scale 1.
     """
     if short_side is not None:
         scale = short_side / min(size)

@@ -1,7 +1,7 @@
 """``metrics.jsonl``: what a run measured, one line per ``log_every`` steps, and the TensorBoard events beside it.
 
 The loss of every step stays on the device until its line is due (:class:`LossWindow`), so the host never waits for the
-device in between; a loss that is not finite is found then, or before the next checkpoint, and blamed on its own step.
+device in between; a loss that is not finite is found then, or before the next checkpoint, and reported with its step.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LogLine:
         gate: Per classifier that boxes train, the share of box pixels that passed the gate.
         lr: Learning rate of the last step.
         images_per_s: Crops per second.
-        data_wait: Share of the time in which the loop waited for a batch.
+        data_wait: Share of the time that the loop waited for a batch.
         seconds: Training time of the run so far, over all resumptions.
     """
 
@@ -72,7 +72,7 @@ class Speed:
 
 
 class LossWindow:
-    """Losses of the steps since the last look, kept on the device.
+    """Losses of the steps since the last line, kept on the device.
 
     Args:
         names: Name of each of the J classifiers.
@@ -85,7 +85,7 @@ class LossWindow:
         self._finished: list[torch.Tensor] = []
 
     def add(self, step: int, loss: LossOutput, keys: tuple[str, ...]) -> None:
-        """Take down one step; nothing waits for the device.
+        """Record one step without waiting for the device.
 
         Args:
             step: The step, from 1.
@@ -100,7 +100,7 @@ class LossWindow:
         """Fetch what is still on the device.
 
         Raises:
-            LabelforgeError: A loss was not finite; names its step and samples.
+            LabelforgeError: A loss was not finite; the message names its step and samples.
         """
         if not self._rows:
             return
@@ -115,7 +115,7 @@ class LossWindow:
         self._rows, self._keys = [], []
 
     def take(self) -> WindowMeans:
-        """Means since the last take. The gate's share is over all box pixels of the window.
+        """Means since the last call. The gate's share is over all box pixels of the window.
 
         Raises:
             LabelforgeError: A loss was not finite.
@@ -155,11 +155,11 @@ class Clock:
         self._waited += time.perf_counter() - start
 
     def step(self) -> None:
-        """A step is done."""
+        """Count a finished step."""
         self._steps += 1
 
     def take(self) -> Speed:
-        """What was measured since the last take."""
+        """What was measured since the last call."""
         now = time.perf_counter()
         span = now - self._since
         self._seconds += span
@@ -173,8 +173,8 @@ class MetricsLog:
 
     Args:
         run: Folder of the run.
-        step: Step that the run goes on from; later lines, of a run that stopped without a checkpoint, are dropped.
-        write: Whether to write at all; of several processes one does.
+        step: Step that the run continues from; later lines, from a run that ended without a checkpoint, are dropped.
+        write: Whether to write at all; only one of several processes does.
 
     Attributes:
         seconds: Training time of the run before ``step``.
@@ -211,10 +211,10 @@ class MetricsLog:
 
 
 def read_log(run: Path) -> list[LogLine]:
-    """All complete lines of a run's log; empty where there is none."""
+    """All complete lines of a run's log; empty if there is no log."""
     path = run / LOG_NAME
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    # A line without its end was cut by a crash: what it said is measured again after resuming.
+    # A line without its end was cut short by a crash: its steps are measured again after resuming.
     return [LogLine(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
@@ -223,7 +223,7 @@ def _dump(line: LogLine) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """Floats to six significant digits, which is more than a curve shows and half as long."""
+    """Round floats to six significant digits: more than a curve shows, and half as long."""
     if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
     return float(f"{value:.6g}") if isinstance(value, float) else value

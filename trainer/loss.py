@@ -6,12 +6,12 @@ a set of nodes. For a pixel and a classifier that its label trains, the loss is
     logsumexp(all children) - logsumexp(allowed children),
 
 plain cross-entropy where one child is allowed and the negative log marginal likelihood where several are. Classifier
-j takes the mean of it over the pixels that were labelled one by one plus, separately, the mean over the pixels inside
-boxes that pass the gate: those where the classifiers above j currently decide for j's branch. The total is the sum over
-classifiers, each times its loss weight (the paper's lambda).
+j's loss is the mean over the pixels with pixel labels plus, separately, the mean over the pixels inside boxes that pass
+the gate: those where the classifiers above j currently choose j's branch. The total is the sum over classifiers, each
+times its loss weight (the paper's lambda).
 
 Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
-classifier that a batch says nothing about is free. Gathering needs the number of pixels, for which the host waits on
+classifier for which a batch has no labels is free. Gathering needs the number of pixels, for which the host waits on
 CUDA.
 """
 
@@ -44,7 +44,7 @@ class LossOutput(NamedTuple):
     passed_pixels: Tensor
     """(J,) int64: box pixels that passed the gate: those in the mean over boxes."""
     box_pixels: Tensor
-    """(J,) int64: box pixels before the gate; ``passed_pixels / box_pixels`` says how far the gate is open."""
+    """(J,) int64: box pixels before the gate; ``passed_pixels / box_pixels`` is the share that passes."""
 
 
 def loss_weights(
@@ -62,7 +62,7 @@ def loss_weights(
         layout: The classifiers.
         root: Weight of the root's.
         others: Weight of every other.
-        nodes: Weights by node, which win over the two above.
+        nodes: Weights by node, which override the two above.
 
     Returns:
         (J,) float32.
@@ -110,7 +110,7 @@ def hierarchical_loss(
         labels_nhw: (N, H, W) global rows of the target table, any integer dtype (int64 saves a conversion).
         tensors: The target table, on the same device.
         weights: (J,) loss weight per classifier, on the same device; default :func:`loss_weights`.
-        gate: When box pixels count. The winners above are taken as they are: no gradient flows through the choice.
+        gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
 
     Raises:
         ValueError: The shapes do not fit together.
@@ -151,7 +151,7 @@ def _check_shapes(logits: Tensor, labels: Tensor, layout: LogitLayout, weights: 
 
 
 def _gated(boxes: Tensor, parts: Sequence[Tensor], layout: LogitLayout, classifier: int, gate: Gate) -> Tensor:
-    """(N, H, W) bool: the box pixels where the classifiers above decide for this one, as far up as the gate asks."""
+    """(N, H, W) bool: the box pixels where the classifiers above, as many as the gate asks, choose this one."""
     above = layout.ancestors(classifier)
     asked = {"parent": above[:1], "path": above, "none": ()}[gate]
     passed = boxes.clone()

@@ -1,4 +1,4 @@
-"""What moves the weights: the optimiser, its learning rate, and the moving average that inference uses."""
+"""What updates the weights: the optimiser, its learning rate, and the moving average that inference uses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ExponentialMovingAverage(Generic[Network]):
     normalisation's running statistics are averaged with the same decay: they belong to the weights they were measured
     on, and the statistics of the latest weights would not fit the average. Counters are copied.
 
-    A decay that looks back over thousands of steps would hold on to the random first weights, so it is warmed up: at
+    A decay that averages over thousands of steps would keep the random first weights for long, so it is warmed up: at
     step t it is at most (1 + t) / (10 + t), the rule of TensorFlow's ``ExponentialMovingAverage``.
 
     Attributes:

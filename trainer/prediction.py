@@ -5,7 +5,7 @@
     OUT/classes.json          what the ids mean, and their colours
     OUT/legend.html           the same for people
 
-``<name>`` is the image's file name without its suffix; images of the same name keep more of their paths.
+``<name>`` is the image's file name without its suffix; images with the same name keep more of their paths.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from labelforge.trainer.images import read_image
 from labelforge.trainer.segmenter import Segmenter
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""Files that are taken for images when a folder is given."""
+"""Files that count as images when a folder is given."""
 
 _OPACITY = 0.55
 
@@ -76,15 +76,15 @@ def predict(
 
     Args:
         run: Folder of a run (its latest checkpoint), of one checkpoint, or a loaded network.
-        images: Image files, folders of them (with everything below), or glob patterns.
+        images: Image files, folders (searched with all subfolders), or glob patterns.
         out: Folder to write to.
         label_space: ``tree``, or a dataset whose native ids are wanted.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
-        progress: Is told after each image.
+        progress: Called after each image.
 
     Returns:
-        What was written, in order of the images.
+        What was written, in the order of the images.
 
     Raises:
         CheckpointError: The checkpoint is broken.
@@ -122,7 +122,7 @@ def find_legend(segmenter: Segmenter, label_space: str) -> IdLegend:
         label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
 
     Raises:
-        ConfigError: The network's checkpoint does not know the label space.
+        ConfigError: The label space is unknown to the network's checkpoint.
     """
     if label_space == TREE:
         return IdLegend.of_tree(segmenter.layout)
@@ -154,10 +154,10 @@ def _find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:
 
 
 def find_images(images: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Image files that paths, folders and glob patterns mean; each once, in the order given, folders sorted.
+    """The image files that paths, folders and glob patterns name; each once, in the order given, folders sorted.
 
     Raises:
-        ConfigError: One of them means no image.
+        ConfigError: One of them names no image.
     """
     found: dict[Path, Path] = {}
     for item in images:
@@ -178,9 +178,9 @@ def find_images(images: Sequence[str | os.PathLike[str]]) -> list[Path]:
 
 
 def output_names(files: Sequence[Path]) -> list[str]:
-    """A name for each image, without suffix, that no other image has, also where case does not count.
+    """A unique name for each image, without suffix; unique even on file systems that ignore case.
 
-    The file's stem; where several share it, with the suffix; then with ever more folders before it.
+    It is the file's stem; if several share it, the suffix is added, and then more and more of the folders.
     """
     names = [file.stem for file in files]
     parts = [[*file.resolve().parts[1:-1], file.stem, file.suffix.removeprefix(".")] for file in files]
@@ -234,6 +234,6 @@ def _write_legend(folder: Path, legend: IdLegend, segmenter: Segmenter) -> None:
     write_atomically(folder / "classes.json", json_text(content))
     rows = tuple((entry.id, Swatch(entry.name, entry.color)) for entry in legend.entries)
     table = Table((Column("id", numeric=True), Column("class")), rows, "Values of the *.ids.png files")
-    note = Text(f"The value {legend.none} stands where no label of {legend.label_space} fits the decided class.")
+    note = Text(f"The value {legend.none} means that no label of {legend.label_space} fits the predicted class.")
     page = Page("Legend", f"Predictions in the label space {legend.label_space}").add("Classes", table, note)
     page.write(folder / "legend.html")

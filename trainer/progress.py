@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: a live bar in a terminal, a plain line per log line elsewhere."""
+"""Shows the progress of a run: a live bar in a terminal, elsewhere a plain line per log line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from labelforge.trainer.log import LogLine
 
 
 class TrainProgress(Protocol):
-    """What :func:`labelforge.trainer.train` tells about a run."""
+    """How :func:`labelforge.trainer.train` reports on a run."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
-        """Follow a run that starts after step ``first`` of ``steps``, until it ends for whatever reason."""
+        """Follow a run that starts after step ``first`` of ``steps`` until it ends, for whatever reason."""
 
     def advance(self, step: int) -> None:
         """A step is done."""
@@ -28,7 +28,7 @@ class TrainProgress(Protocol):
 
 
 class NoProgress:
-    """Tells nobody."""
+    """Shows nothing."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Do nothing."""
@@ -49,8 +49,8 @@ class ConsoleProgress:
         >>> result = train(["shards/gtsdb-train"], "runs/first", resume=True, progress=progress)  # doctest: +SKIP
 
     Args:
-        title: Names the run where several follow each other.
-        console: Where to; default standard error, so that standard output stays clean.
+        title: Name of the run.
+        console: Where to print; default: standard error, so that standard output stays clean.
     """
 
     def __init__(self, title: str = "train", console: Console | None = None) -> None:
@@ -61,10 +61,10 @@ class ConsoleProgress:
 
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:
-        """Show the bar while the run goes on; say it where the run was there before."""
+        """Show the bar while the run lasts; say so if it is resumed."""
         self._steps = steps
         if first:
-            self._say(f"{self._title}: going on from step {first}")
+            self._say(f"{self._title}: continuing from step {first}")
         if self._bar is None:
             yield
             return
@@ -80,7 +80,7 @@ class ConsoleProgress:
             self._bar.move(step)
 
     def log(self, line: LogLine) -> None:
-        """Show the losses under the bar, or print them where there is none."""
+        """Show the losses under the bar, or print them if there is no bar."""
         if self._bar is not None:
             self._bar.show(line)
         else:

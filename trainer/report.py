@@ -1,4 +1,4 @@
-"""``report.html`` of a run: what was trained on what, and how its losses went."""
+"""``report.html`` of a run: what was trained on what, and how the losses developed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _loss_charts(log: Sequence[LogLine]) -> list[LineChart]:
     if boxed:
         missing = float("nan")
         shares = tuple(Series(name, steps, [line.gate.get(name, missing) for line in log]) for name in boxed)
-        caption = "Share of box pixels that passed the gate: where the classifiers above decide for the box's branch"
+        caption = "Share of box pixels that passed the gate: where the classifiers above choose the box's branch"
         charts.append(LineChart(shares, "step", "share", caption))
     return charts
 
@@ -74,7 +74,7 @@ def _speed_charts(log: Sequence[LogLine]) -> list[LineChart]:
     return [
         LineChart((rate,), "step", "learning rate", "Learning rate", log_y=True),
         LineChart((speed,), "step", "images/s", "Training speed"),
-        LineChart((wait,), "step", "share", "Share of the time in which the network waited for a batch"),
+        LineChart((wait,), "step", "share", "Share of the time that the network waited for a batch"),
     ]
 
 

@@ -1,8 +1,8 @@
-"""The folder of a run: what is in it, and whose it is.
+"""The folder of a run: what is in it, and whether a run may start or resume there.
 
 RUN/config.yaml         the whole configuration; 'labelforge train --config' reads it
 RUN/environment.json    versions and machine
-RUN/metrics.jsonl       one line per log_every steps; TensorBoard events lie beside it
+RUN/metrics.jsonl       one line per log_every steps; TensorBoard events are next to it
 RUN/checkpoints/        see labelforge.trainer.checkpoint
 RUN/report.html         curves, written when the run ends or is stopped
 """
@@ -36,8 +36,8 @@ class RunStart:
 
     Attributes:
         folder: Its folder.
-        config_file: The configuration of the run that goes on; None for a new one.
-        checkpoint: What it goes on from; None for a run that starts from its first step.
+        config_file: The configuration of a resumed run; None for a new one.
+        checkpoint: Where it resumes; None for a run that starts from its first step.
     """
 
     folder: Path
@@ -55,10 +55,10 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
 
     Args:
         out: Folder of the run.
-        resume: Go on with the run in it, from its latest checkpoint (from the start if it has none).
+        resume: Continue the run in it, from its latest checkpoint (from the start if it has none).
 
     Raises:
-        ConfigError: A new run is to go where one is, or none is where one is to be resumed.
+        ConfigError: A new run would overwrite another, or there is no run to resume.
         CheckpointError: The latest checkpoint is broken.
     """
     folder = Path(out)
@@ -66,12 +66,12 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
     if folder.exists() and not folder.is_dir():
         raise ConfigError("not a folder", where=folder, cure="Name a new folder for the run.")
     if holds_run and not resume:
-        cure = "Add --resume to go on with it, or name another folder."
-        raise ConfigError("this folder holds a run already", where=folder, cure=cure)
+        cure = "Add --resume to continue it, or name another folder."
+        raise ConfigError("this folder already holds a run", where=folder, cure=cure)
     if not resume:
         return RunStart(folder)
     if not holds_run:
-        raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or leave --resume out.")
+        raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or drop --resume.")
     checkpoint = find_checkpoint(folder) if list_checkpoints(folder) else None
     return RunStart(folder, folder / CONFIG_NAME, checkpoint)
 

@@ -1,8 +1,8 @@
-"""A trained network, ready to decide images of any size.
+"""A trained network, ready to segment images of any size.
 
-An image is scaled as in training (so that a training crop would just fit into it, or not at all), and the decision is
-made at the image's own size: the logits are upsampled in bands of rows, decided band by band and dropped, so that an
-image of twelve megapixels needs no more memory than the network itself.
+An image is scaled as in training (so that a training crop just fits into it, or not at all), and the decision is made
+at the image's own size: the logits are upsampled in bands of rows, decided band by band and dropped, so that an image
+of twelve megapixels needs no more memory than the network itself.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Segmenter:
 
     Raises:
         CheckpointError: The weights are broken.
-        ConfigError: The device is not there.
+        ConfigError: The device is not available.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None) -> None:
@@ -61,12 +61,12 @@ class Segmenter:
 
     @classmethod
     def load(cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None) -> Segmenter:
-        """Open the latest checkpoint of a run, or one checkpoint's folder; arguments and errors as above."""
+        """Open the latest checkpoint of a run, or one checkpoint's folder; arguments and errors as for the class."""
         return cls(find_checkpoint(run), device, short_side)
 
     @torch.inference_mode()
     def decide(self, image: Pixels) -> torch.Tensor:
-        """Decide every pixel of an image.
+        """Choose a class for every pixel of an image.
 
         Args:
             image: (H, W, 3) uint8 RGB.

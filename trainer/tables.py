@@ -1,9 +1,9 @@
 """The layout of the logits and the target table as tensors on one device.
 
 A label map holds one row number per pixel. Everything else (which child of which classifier that row asks for, whether
-it came from a box) is a look-up in the arrays of :class:`labelforge.TargetTable`, and :class:`TableTensors` is their
-copy on one device. :class:`LayoutTensors`, without the labels, is enough to decide. The shape of the tree stays on the
-host (:class:`labelforge.LogitLayout`), so that walking the tree never waits for the device.
+it came from a box) is looked up in the arrays of :class:`labelforge.TargetTable`; :class:`TableTensors` is their copy
+on one device. :class:`LayoutTensors`, without the labels, is enough to decide. The shape of the tree stays on the host
+(:class:`labelforge.LogitLayout`), so that walking the tree never waits for the device.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Training: from shards to a checkpoint, in one place and from top to bottom.
 
 :func:`train` checks everything that can be wrong before it writes anything. A :class:`Trainer` then repeats, step by
-step: load a batch, learn from it, and at the appointed steps write a line of the log or a checkpoint. It ends after the
-last step, or after the step in which SIGTERM or SIGINT arrived; either way with a checkpoint from which ``resume`` goes
-on exactly. Validation during training belongs between the log and the checkpoint, in :meth:`Trainer.fit`.
+step: load a batch, learn from it, and when due write a line of the log or a checkpoint. It ends after the last step, or
+after the step in which SIGTERM or SIGINT arrived; either way with a checkpoint from which ``resume`` continues exactly.
+Validation during training belongs between the log and the checkpoint, in :meth:`Trainer.fit`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from labelforge.trainer.tables import TableTensors
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         out: Folder of the run.
@@ -76,15 +76,15 @@ def train(
     Args:
         shards: Shard sets, all made for one taxonomy.
         out: Folder of the run; new, unless it is resumed.
-        config: Configuration, or its YAML file; default that of the run when resuming, else the paper's.
-        settings: ``key=value`` texts that are laid over it (:func:`load_config`).
-        resume: Go on with the run in ``out`` from its latest checkpoint (from the start if it has none).
-        progress: Is told how it goes.
+        config: Configuration, or its YAML file; default: when resuming the run's own, else the paper's.
+        settings: ``key=value`` texts that override it (:func:`load_config`).
+        resume: Continue the run in ``out`` from its latest checkpoint (from the start if it has none).
+        progress: Shows how far the run is.
 
     Raises:
         ConfigError: The configuration does not fit the shards, the machine or the folder.
         ShardError: Shards are broken or were made for another taxonomy.
-        CheckpointError: The checkpoint to resume from is broken or of another run.
+        CheckpointError: The checkpoint to resume from is broken or belongs to another run.
         LabelforgeError: The loss became infinite or not a number.
     """
     start = open_run(out, resume=resume)
@@ -104,7 +104,7 @@ def train(
         )
         trainer = Trainer(config, table, processes, start.checkpoint)
         stopped_by = trainer.fit(start, plan, progress if progress and processes.main else NoProgress())
-        processes.wait()  # the last checkpoint is there for every process
+        processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:
             write_report(start.folder / "report.html", config, table.datasets, table.layout, log, checkpoint.step)
@@ -117,8 +117,8 @@ class Trainer:
     Args:
         config: Configuration of the run.
         table: Its target table.
-        processes: Where to compute, and with whom.
-        checkpoint: Go on exactly where this was saved.
+        processes: The device, and the processes that train together.
+        checkpoint: Continue exactly where this was saved.
 
     Attributes:
         network: The network, in training mode.
@@ -159,13 +159,13 @@ class Trainer:
         Args:
             start: Folder and first step.
             plan: The batches.
-            progress: Is told how it goes.
+            progress: Shows how far the run is.
 
         Returns:
             The signal that ended it before the last step, or None.
         """
         config, processes = self.config, self.processes
-        processes.wait()  # nobody still looks at the folder when the first process writes into it
+        processes.wait()  # before the first process writes into the folder, all have finished reading it
         if processes.main:
             write_description(start.folder, config, processes.device)
         log = MetricsLog(start.folder, start.step, write=processes.main)

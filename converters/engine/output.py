@@ -1,4 +1,4 @@
-"""What is in the output folder already: which shards can stay, and whether it is ours to write to at all."""
+"""Checks what the output folder holds: which shards can stay, and whether labelforge may write there at all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OTHER = "Give another folder, or add --overwrite to replace what is there."
 
 
 def prepare(folder: Folder, *, overwrite: bool) -> None:
-    """Make sure that an output folder is empty or holds a conversion of ours; clear what must not stay.
+    """Check that an output folder is empty or holds an earlier conversion, and clear what must not stay.
 
-    Files that an interrupted run left under temporary names are removed, and with ``overwrite`` everything of ours.
+    Files that an interrupted run left under temporary names are removed; with ``overwrite``, the whole conversion is.
 
     Raises:
         ShardError: It holds something else; nothing is touched then.
@@ -28,7 +28,7 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
         ours = []  # a conversion leaves its report beside shards: this one is of something else
     foreign = [name for name in names if name not in ours and not name.startswith(".")]
     if foreign:
-        what = f"holds files that are no shards: {listed(foreign)}"
+        what = f"holds files that are not shards: {listed(foreign)}"
         raise ShardError(what, where=folder.url, cure="Give a new or empty folder.")
     if overwrite:
         _discard(folder, ours)
@@ -36,24 +36,24 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
 
 
 def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, ShardIndex]:
-    """Find the shards of an earlier run that can stay; remove those that are wanted no more, and what described them.
+    """Find the shards of an earlier run that can stay; remove the others, and the files that described them.
 
     Args:
         folder: The output folder.
-        inputs: File name of every shard to be made -> digest of all that decides its bytes.
-        options: What the conversion is asked for.
+        inputs: File name of every shard to be made -> digest of everything that decides its bytes.
+        options: Options of the conversion.
 
     Returns:
         File name -> index of the shards that stay.
 
     Raises:
-        ConfigError: The earlier run was asked for something else.
+        ConfigError: The earlier run had other options.
         ShardError: There is a manifest that cannot be read, or there are tar files but no manifest and no index.
     """
     kept = {
         name: index
         for name, index in _finished_shards(folder, options).items()
-        # A shard that left samples out is made again: they may have been repaired, or skipping may not be wanted now.
+        # A shard that left samples out is made again: they may have been repaired, or skipping may no longer be wanted.
         if index.inputs == inputs.get(name) and not index.skipped
     }
     names = folder.names()
@@ -64,17 +64,19 @@ def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[st
 
 
 def _discard(folder: Folder, names: list[str]) -> None:
-    """Remove files, the manifest first and indexes before their shards: what is left never claims what is gone."""
+    """Remove files, the manifest first and indexes before their shards, so that no file describes a removed one."""
     for name in sorted(names, key=lambda name: (name != MANIFEST_NAME, not name.endswith(".json"), name)):
         folder.remove(name)
 
 
 def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> dict[str, ShardIndex]:
-    """The shards that an earlier run completed, by file name; the errors of `keep_finished`."""
+    """The shards that an earlier run completed, by file name; raises what `keep_finished` raises."""
     names = set(folder.names())
     shards = sorted(name for name in names if name.endswith(".tar"))
     if shards and not any(name.endswith(".json") for name in names):
-        raise ShardError("holds tar files without an index, perhaps of another program", where=folder.url, cure=_OTHER)
+        raise ShardError(
+            "holds tar files without an index, perhaps from another program", where=folder.url, cure=_OTHER
+        )
     if MANIFEST_NAME in names:
         try:
             _same_options(folder, Manifest.load(folder).options, options)

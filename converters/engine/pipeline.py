@@ -2,9 +2,9 @@
 
     sources of the split, sorted by key  ->  chunks of N  ->  one task per chunk  ->  shards and indexes  ->  manifest
 
-Every task is independent and its bytes depend on its sources and the options alone; so any number of workers writes the
-same files, and a conversion that was interrupted goes on where it stopped: shards whose index names the same inputs
-stay. The manifest is written last, when all shards are there.
+Every task is independent, and its bytes depend only on its sources and the options. So any number of workers writes the
+same files, and an interrupted conversion can be resumed: shards whose index names the same inputs stay. The manifest is
+written last, when all shards are there.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def convert(
         taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset.
         short_side: Scale images down so that the shorter side has this many pixels (never up; images antialiased,
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
-        image_codec: ``keep``: the source's own bytes where it is JPEG or PNG and is not scaled, else the same format;
+        image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
             or ``jpeg``, ``png``, ``npy``.
-        samples_per_shard: Samples of one shard.
-        workers: Processes; 0 or 1: this one.
-        on_error: What to do about a broken sample: ``stop`` with an error, or ``skip`` it and list it in the manifest.
+        samples_per_shard: Samples per shard.
+        workers: Worker processes; 0 or 1: convert in this process.
+        on_error: What to do with a broken sample: ``stop`` with an error, or ``skip`` it and list it in the manifest.
         overwrite: Replace an earlier conversion, whatever its options.
         options: The converter's own options (``{"release": "1.2"}``).
         executor: Runs one task per shard instead of ``workers``: any ``concurrent.futures.Executor``. Its workers must
@@ -76,10 +76,10 @@ def convert(
         progress: Called with (samples done, samples in all).
 
     Returns:
-        The manifest as written, and what else there is to say.
+        The manifest as written, and notes for the user.
 
     Raises:
-        ConfigError: An option is wrong, or ``out`` was converted with other ones.
+        ConfigError: An option is wrong, or ``out`` was converted with other options.
         DatasetError: The dataset, or with ``stop`` a sample of it, is broken. Finished shards are kept then.
         ShardError: ``out`` holds something else or cannot be written.
         TaxonomyError: The tree or its mapping is wrong.
@@ -111,7 +111,7 @@ def convert(
 def _check(*, short_side: int | None, image_codec: str, samples_per_shard: int, on_error: str) -> None:
     for name, value in (("short_side", short_side), ("samples_per_shard", samples_per_shard)):
         if value is not None and value < 1:
-            raise ConfigError(f"{name} is {value}", cure="Give a whole number from 1.")
+            raise ConfigError(f"{name} is {value}", cure="Give a whole number, at least 1.")
     check_choice("image_codec", image_codec, CODECS)
     check_choice("on_error", on_error, get_args(OnError))
 
@@ -133,7 +133,7 @@ def _label_table(
 
 
 def _asked(encoder: SampleEncoder, mapping: LabelMapping, tree: Taxonomy) -> dict[str, Any]:
-    """What decides how samples come out, as the manifest and the indexes keep it."""
+    """The options that decide how samples are converted, as kept in the manifest and the indexes."""
     return {
         "converter": encoder.converter.name,
         "converter_options": encoder.converter.options,
@@ -175,7 +175,7 @@ def _run(
     for name, index in made.items():
         if folder.size(name) != index.size:
             raise ShardError(
-                "a worker has written this shard, but it cannot be found here",
+                "a worker wrote this shard, but it is not here",
                 where=folder.place(name),
                 cure="All workers must reach the same output folder; memory:// needs workers=0.",
             )
@@ -185,4 +185,4 @@ def _run(
 
 def _notes(converter: Converter, split: str) -> tuple[str, ...]:
     missing = converter.missing(split)
-    return (f"Left out, because their images are not on disk: {listed(missing, 3)}.",) if missing else ()
+    return (f"Left out because their images are not on disk: {listed(missing, 3)}.",) if missing else ()

@@ -1,4 +1,4 @@
-"""The page that stands beside the shards: what came in, what it became, what was ignored and why, with pictures."""
+"""The report page of a conversion: what came in, what it became, what was ignored and why, with pictures."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def conversion_page(conversion: Conversion, reader: ShardReader) -> Page:
         ("Not annotated", f"{totals.unannotated / totals.pixels:.1%}"),
         ("Left out", len(totals.skipped)),
     )
-    page = page.add("In short", Facts(facts), *(Text(note) for note in conversion.notes))
+    page = page.add("Summary", Facts(facts), *(Text(note) for note in conversion.notes))
     page = page.add("Pictures", _gallery(conversion, reader))
     page = page.add("What became of each label", _label_table(conversion, reader))
     if totals.skipped:
         rows = tuple((skipped.key, skipped.reason) for skipped in totals.skipped)
-        page = page.add("Left out", Table((Column("sample"), Column("why")), rows, "Samples that are broken"))
+        page = page.add("Left out", Table((Column("sample"), Column("why")), rows, "Broken samples"))
     options = tuple((key, "" if value is None else str(value)) for key, value in manifest.options.items())
-    return page.add("Asked for", Table((Column("option"), Column("value")), options, "What the conversion was told"))
+    return page.add("Options", Table((Column("option"), Column("value")), options, "Options of the conversion"))
 
 
 def _label_table(conversion: Conversion, reader: ShardReader) -> Table:
@@ -69,11 +69,11 @@ def _label_table(conversion: Conversion, reader: ShardReader) -> Table:
         Column("annotated by"),
         Column("not used, because"),
     )
-    return Table(columns, tuple(body), "Native labels, those with the most pixels first; the colour is the taxonomy's")
+    return Table(columns, tuple(body), "Native labels, most pixels first, in the colours of the taxonomy")
 
 
 def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
-    """A few samples, evenly spaced over the split."""
+    """A few samples, evenly spaced across the split."""
     colors = np.array(conversion.mapping.colors(reader.taxonomy), dtype=np.float64)
     tints = np.array([0.0 if row.target.ignored else _TINT for row in conversion.mapping.rows])
     count = min(_PICTURES, len(reader))
@@ -85,7 +85,7 @@ def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
             Picture.encode(_overlay(sample, colors, tints), f"Labels of {sample.key} over its image", max_side=_SIDE),
         )
         rows.append(GalleryRow(sample.key, pictures))
-    caption = "Some samples as they lie in the shards; hatched: pixels that are not used"
+    caption = "Some samples from the shards; hatched: pixels that are not used"
     return Gallery(("image", "labels over the image"), tuple(rows), caption)
 
 

@@ -22,8 +22,8 @@ class Conversion:
         manifest: What the folder holds now.
         mapping: Its label table.
         title: The dataset's name in reports.
-        kept: Number of shards that an earlier run had finished and that stayed.
-        notes: What else the user should know: annotated samples without an image.
+        kept: Number of shards kept from an earlier run.
+        notes: What else the user should know, such as annotated samples without an image.
     """
 
     manifest: Manifest
@@ -41,9 +41,9 @@ class LabelLine:
         row: Its row of the label table.
         name: Native name.
         native_id: Native id; None for "no annotation".
-        pixels: How many pixels came in with it.
-        became: The node, or the nodes, that it means; empty where it is ignored.
-        why_not: Why its pixels are not used; empty where they are.
+        pixels: Number of pixels with it in the source.
+        became: The node or nodes that it means; empty if it is ignored.
+        why_not: Why its pixels are not used; empty if they are.
     """
 
     row: int
@@ -61,7 +61,7 @@ def label_lines(conversion: Conversion) -> list[LabelLine]:
         became = "" if row.target.ignored else row.target.text
         why_not = (row.target.reason or "the mapping ignores it") if row.target.ignored else ""
         if row.row == 0:
-            why_not = "outside all boxes" if row.supervision == "box" else "nobody annotated it"
+            why_not = "outside all boxes" if row.supervision == "box" else "not annotated"
         lines.append(LabelLine(row.row, row.native_name, row.native_id, record.pixels, became, why_not))
     return sorted(lines, key=lambda line: (line.row == 0, -line.pixels, line.row))
 
@@ -78,7 +78,7 @@ def terminal_summary(conversion: Conversion) -> RenderableType:
     )
     lines = label_lines(conversion)
     longest = max((len(line.name) for line in lines if line.pixels), default=0)
-    # Names are the one thing that breaks in the middle of a word: they get their room first.
+    # Only names break in the middle of a word, so they get their space first.
     table.add_column("label", overflow="fold", no_wrap=longest <= _NAME_WIDTH)
     table.add_column("pixels in", justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)

@@ -62,7 +62,7 @@ class RowTable:
         Args:
             ids: (H, W) native ids and `NO_ANNOTATION`.
             place: The label file, for the message.
-            converter: Knows the cure.
+            converter: Knows what to do about wrong ids.
 
         Raises:
             DatasetError: There are ids outside the table.
@@ -84,7 +84,7 @@ class RowTable:
 
 @dataclass(frozen=True)
 class SampleEncoder:
-    """Everything that decides what a sample becomes, but the sample. Picklable.
+    """Everything except the sample itself that decides what the sample becomes. Picklable.
 
     Attributes:
         converter: The dataset.

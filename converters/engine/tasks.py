@@ -1,4 +1,4 @@
-"""One shard = one task, for whatever runs tasks: this process, a process pool, threads, or a cluster."""
+"""One shard is one task, which can run in this process, a process pool, threads, or a cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class ShardTask:
-    """All that it takes to make one shard. Picklable.
+    """Everything needed to make one shard. Picklable.
 
     Attributes:
         url: Output folder.
@@ -61,15 +61,15 @@ def sorted_sources(converter: Converter, split: str) -> list[Source]:
     """
     sources = converter.sources(split)
     if not sources:
-        raise DatasetError(f"the split {split} holds no sample", where=converter.root, cure="Unpack it again.")
+        raise DatasetError(f"the split {split} has no samples", where=converter.root, cure="Unpack it again.")
     counts = Counter(escape_key(source.key) for source in sources)
     bad = [key for key, count in counts.items() if count > 1 or not key]
     if bad:
         images = ", ".join(source.image for source in sources if escape_key(source.key) == bad[0])
         raise DatasetError(
-            f"{len(bad)} key{'s' * (len(bad) > 1)} taken twice or empty, such as {bad[0]!r} ({images})",
+            f"{len(bad)} key{'s' * (len(bad) > 1)} used twice or empty, such as {bad[0]!r} ({images})",
             where=converter.root,
-            cure="Keep one image of each name.",
+            cure="Keep one image per name.",
         )
     return sorted(sources, key=lambda source: escape_key(source.key))
 
@@ -77,7 +77,7 @@ def sorted_sources(converter: Converter, split: str) -> list[Source]:
 def make_tasks(
     url: str, sources: Sequence[Source], encoder: SampleEncoder, options: Mapping[str, Any], *, skip_broken: bool
 ) -> list[ShardTask]:
-    """One task per shard; a missing file is an error right now, unless broken samples are skipped.
+    """One task per shard; a missing file is an error at once, unless broken samples are skipped.
 
     Args:
         url: Output folder.
@@ -101,7 +101,7 @@ def make_tasks(
 
 
 def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> list[Any]:
-    """What shows that a source has changed: its key, what was noted of it (boxes), its files with their lengths."""
+    """What shows that a source has changed: its key, its meta data (boxes), its files with their lengths."""
     sizes: list[Any] = [source.key, dict(source.meta)]
     for path in converter.files(source):
         try:
@@ -111,7 +111,7 @@ def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> li
                 raise DatasetError(
                     f"sample {source.key} needs this file, and it is missing",
                     where=path,
-                    cure=f"Unpack {converter.title} again, or leave such samples out with --on-error skip.",
+                    cure=f"Unpack {converter.title} again, or use --on-error skip to leave out such samples.",
                 ) from error
             sizes.append([path.name, None])
     return sizes
@@ -121,7 +121,7 @@ def run_task(task: ShardTask, advance: Advance | None = None) -> ShardIndex:
     """Write one shard and its index.
 
     Raises:
-        DatasetError: A sample is broken and is not to be skipped; nothing of the shard is left then.
+        DatasetError: A sample is broken and not skipped; nothing of the shard is left then.
         ShardError: The output cannot be written.
     """
 
@@ -163,7 +163,7 @@ def run_tasks(
         return _submit(executor, run_task, tasks, advance)
     if min(workers, len(tasks)) <= 1:
         return [run_task(task, advance) for task in tasks]
-    # Spawned, not forked: a fork would copy the locks of whatever threads the calling program has.
+    # Spawned, not forked: a fork would copy the locks of any threads that the calling program has.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
         with _interrupts_ignored():
@@ -182,7 +182,7 @@ def _submit(
             advance(len(futures[future].sources))
     except BrokenExecutor as error:
         raise LabelforgeError(
-            "a worker process ended unexpectedly, perhaps for lack of memory",
+            "a worker process died, perhaps for lack of memory",
             cure="Run the same command again with fewer --workers: finished shards are kept.",
         ) from error
     finally:
@@ -192,7 +192,7 @@ def _submit(
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment: between tasks, and while a worker starts, only the parent process handles it."""
+    """Ignore Ctrl-C for a while: between tasks, and while a worker starts, only the parent process handles it."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set what signals do
         return
@@ -204,7 +204,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _run_in_worker(task: ShardTask) -> ShardIndex:
-    """Run a task so that Ctrl-C ends it, and the worker with it, quietly and without half a file."""
+    """Run a task so that Ctrl-C ends it and its worker quietly, without leaving half a file."""
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return run_task(task)

@@ -26,7 +26,7 @@ PAPER_SIZE: Final = (520, 706)
 
 
 class BenchConfig(BaseModel):
-    """What to measure. Sizes that are left out are the suite's own: full on a GPU, small on a CPU."""
+    """What to measure. Sizes that are not given are the suite's own: full on a GPU, small on a CPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,15 +40,15 @@ class BenchConfig(BaseModel):
     batch: _Positive | None = Field(default=None, description="Images per call; for the loader, images to read.")
     backbone: str | None = Field(default=None, description="Backbone of the networks; default resnet50.")
     repeats: _Positive | None = Field(
-        default=None, description="Timed calls of every contestant; default: as many as fit 2 seconds, 5 to 25."
+        default=None, description="Timed calls of each contestant; default: as many as fit in 2 seconds, 5 to 25."
     )
-    threads: _Positive | None = Field(default=None, description="Threads that PyTorch computes with; default: its own.")
+    threads: _Positive | None = Field(default=None, description="Threads for PyTorch; default: its own choice.")
     shards: str | None = Field(default=None, description="Shards that the loader reads; default: synthetic ones.")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Size of one suite's work.
+    """The size of a suite.
 
     Attributes:
         batch: Images per call.
@@ -79,7 +79,7 @@ _FULL_AND_SMALL: dict[SuiteName, tuple[Scale, Scale]] = {
 
 
 def scale_of(suite: SuiteName, config: BenchConfig, device: torch.device) -> Scale:
-    """Size of a suite on a device, after what the configuration asks for."""
+    """The size of a suite on a device, with the configuration's changes."""
     full, small = _FULL_AND_SMALL[suite]
     base = small if device.type == "cpu" and not config.full else full
     scale = replace(
@@ -96,7 +96,7 @@ def scale_of(suite: SuiteName, config: BenchConfig, device: torch.device) -> Sca
 
 
 def suite_names(names: tuple[str, ...]) -> tuple[SuiteName, ...]:
-    """The named suites, in running order and each once; all of them where none is named.
+    """The named suites, each once and in running order; all of them if none is named.
 
     Raises:
         ConfigError: There is no suite of that name.

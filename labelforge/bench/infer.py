@@ -1,7 +1,7 @@
 """Suite ``infer``: from an image in main memory to a map of classes on the device, and the paper's frames per second.
 
-The rival is the same backbone with one flat head and an argmax. The decision is measured by itself too: first on logits
-that are at the image's size already, then together with the upsampling that makes them so.
+The rival is the same backbone with one flat head and an argmax. The decision is also measured by itself: first on
+logits that already have the image's size, then together with the upsampling to it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _segment(
 def _paper_line(
     segment: Callable[[Tensor], Tensor], classes: int, whole: Race, scale: Scale, meter: Meter
 ) -> PaperLine:
-    """Frames per second at the paper's size, which is measured even where the rest of the suite is smaller."""
+    """Frames per second at the paper's size, which is measured even if the rest of the suite is smaller."""
     height, width = PAPER_SIZE
     entry, here = None, f": not measured with {scale.backbone}"
     if scale.backbone == _PAPER_BACKBONE:

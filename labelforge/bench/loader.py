@@ -1,9 +1,9 @@
-"""Suite ``loader``: random access to shards, beside the same images and label maps as loose files.
+"""Suite ``loader``: random access to shards, against the same images and label maps as loose files.
 
 Both hold the same bytes and are read in the same shuffled order, through PyTorch's data loader. The rival opens two
-files per image with PIL, as a dataset class of a tutorial does; of it less is asked: no checks, no facts about the
-sample. All files are in the page cache after the warm-up, so what is measured is the work, not the disk: first of
-getting at the bytes, then of decoding them too, in this process and in workers.
+files per image with PIL, as the dataset class in a tutorial does; it does less: no checks, no facts about the sample.
+All files are in the page cache after the warm-up, so the work is measured, not the disk: first getting the bytes, then
+also decoding them, in this process and in workers.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _race_access(reader: ShardReader, order: Sequence[int], files: Sequence[Loos
 def _race_decoding(reader: ShardReader, order: Sequence[int], files: Sequence[LooseFiles], meter: Meter) -> Race:
     contestants: dict[str, Callable[[], object]] = {}
     for workers in _worker_counts():
-        # Workers live on between epochs: starting them is no part of what is measured.
+        # Workers stay alive between epochs: starting them is not measured.
         loader: Callable[..., DataLoader[Any]] = partial(
             DataLoader, batch_size=None, num_workers=workers, persistent_workers=workers > 0
         )
@@ -146,7 +146,7 @@ def _finding(access: Race, decoding: Race) -> str:
 
 
 def _worker_counts() -> range:
-    """Numbers of workers to measure: none more than there are processors."""
+    """Numbers of workers to measure, none larger than the number of processors."""
     return range(min(_MOST_WORKERS, usable_cores()) + 1)
 
 
@@ -159,7 +159,7 @@ def _crew(workers: int) -> str:
 
 
 def copy_to_files(reader: ShardReader, number: int, stem: Path) -> LooseFiles:
-    """Copy the image and the label map of a sample into files of their own.
+    """Copy the image and the label map of a sample into separate files.
 
     Raises:
         ShardError: The sample is broken.
@@ -174,7 +174,7 @@ def copy_to_files(reader: ShardReader, number: int, stem: Path) -> LooseFiles:
 
 
 def write_synthetic_shards(folder: Path, images: int, size: tuple[int, int]) -> None:
-    """Write a shard as a conversion of Cityscapes to jpeg would, of made-up images of a height and width."""
+    """Write a shard as a conversion of Cityscapes to jpeg would, with made-up images of a given size."""
     tree = Taxonomy.load(TREE)
     mapping = LabelMapping.load(tree, "cityscapes")
     palette = [(i, i, i) for i in range(len(mapping.rows))]

@@ -1,7 +1,7 @@
 """Suite ``loss``: forward and backward of the loss alone, on logits at the labels' size.
 
-Rivals: one flat cross-entropy over all classes, and what one would write without a target table, a cross-entropy per
-classifier on label maps stored per classifier. The latter does less: it has no unions of labels, and no gate.
+Rivals: one flat cross-entropy over all classes; and what one would write without a target table, a cross-entropy per
+classifier on label maps stored per classifier. The latter does less: it has no unions of labels and no gate.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _flat_loss(logits_nchw: Tensor, classes_nhw: Tensor) -> Tensor:
 def _forward_and_backward(
     loss: Callable[[Tensor, Tensor], Tensor], channels: int, targets: Tensor
 ) -> Callable[[], object]:
-    """A call that takes a loss of (..., N, H, W) targets and of random float32 logits, and their gradient."""
+    """A call that computes a loss of (..., N, H, W) targets and random float32 logits, and their gradient."""
     batch, height, width = targets.shape[-3:]
     generator = torch.Generator(targets.device).manual_seed(0)
     shape = (batch, channels, height, width)

@@ -1,4 +1,4 @@
-"""Finds out what the numbers are taken on: without it, a time means nothing."""
+"""Describes the machine that the numbers were measured on; without it, a time means nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def usable_cores() -> int:
 
 
 def driver_version() -> str | None:
-    """The version of the GPU's driver, which PyTorch does not know; None where nvidia-smi does not say."""
+    """The version of the GPU's driver, which PyTorch does not know; None if nvidia-smi does not say."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)

@@ -1,13 +1,13 @@
-"""How rivals are measured against each other: their time in turns, and their peak memory.
+"""Measures rivals against each other: their time in turns, and their peak memory.
 
 *Time.* Rivals take turns, A B A B, so that whatever else the machine does, and however it heats up, affects all of them
-alike. Every call is timed alone: the device is waited for before the clock is read, at both ends.
+alike. Every call is timed alone: the clock waits for the device at both ends.
 
 *Memory* is the peak of one call beyond what was held before it. On CUDA it is what PyTorch's allocator counts. On a CPU
-nothing counts tensors alone, so it is the peak of the process's resident memory, as Linux keeps it (``VmHWM``, which
-writing to ``/proc/self/clear_refs`` resets). The C library is first asked to give back what was freed earlier, since
-the call would otherwise fill that unseen; what the call frees it may still keep, so the figure lies between the call's
-true peak and the sum of all that it allocates. Where the system does not offer this, memory is not measured.
+nothing counts tensors alone, so it is the peak of the process's resident memory, as Linux tracks it (``VmHWM``, which
+writing to ``/proc/self/clear_refs`` resets). The C library is first asked to return what was freed earlier, since the
+call could otherwise reuse that unnoticed. It may still keep what the call itself frees, so the figure is between the
+call's true peak and the sum of its allocations. Where the system does not offer this, memory is not measured.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from labelforge.bench.config import Precision
 from labelforge.bench.results import Entry, Race, compare, quartiles
 
 PROCESS = Path("/proc/self")
-"""Where Linux tells about this process."""
+"""Where Linux describes this process."""
 
 Contestants = Mapping[str, Callable[[], object]]
-"""Several ways to do the same: the name in the results, and what does it once (what it returns is dropped)."""
+"""Several ways to do the same work: name in the results -> function that does it once (its result is dropped)."""
 
 _RESET_PEAK = "5"  # proc(5), clear_refs: reset the peak resident set size to the current one
 _YOUNGEST = 0  # generation of the garbage collector that holds what was made since it was last run
@@ -43,7 +43,7 @@ class Plan:
     Attributes:
         turns: Timed calls of every contestant, at most.
         least: Timed calls of every contestant, at least.
-        seconds: After this long per contestant no further turn begins, once ``least`` are done.
+        seconds: After this long per contestant no new turn begins, once ``least`` are done.
     """
 
     turns: int = 25
@@ -59,7 +59,7 @@ class Meter:
         device: What is measured.
         precision: Arithmetic of the networks.
         plan: How often.
-        say: Is told what is being measured.
+        say: Called with what is being measured.
     """
 
     device: torch.device
@@ -112,7 +112,7 @@ def time_in_turns(
     """Time contestants in turns. Garbage is collected between the turns, never inside a timed call.
 
     Args:
-        contestants: Who takes part. Their warm-up calls are up to the caller.
+        contestants: Who takes part. The caller must warm them up.
         plan: How often.
         synchronise: Waits until the device has finished all work.
         clock: Seconds, from any origin.
@@ -143,11 +143,11 @@ def time_in_turns(
 
 
 def peak_memory(call: Callable[[], object], device: torch.device) -> int | None:
-    """Bytes that a call needs at its peak, on top of what is held before it; None where that cannot be measured.
+    """Bytes that a call needs at its peak, on top of what was held before; None if that cannot be measured.
 
     Args:
         call: Called once, measurable or not. Warm it up first: a first call also allocates what later ones reuse.
-        device: Whose memory.
+        device: The device whose memory is measured.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)

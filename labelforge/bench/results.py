@@ -1,8 +1,8 @@
 """The results of a benchmark, as validated data: every raw sample, and how to read them.
 
-Derived numbers (quartiles, rates, ratios) are stored too, so that a reader of the JSON need not know how they are
-computed, but they follow from ``seconds``. A comparison is the median of the turns: each turn gives one quotient of two
-calls made right after one another.
+Derived numbers (quartiles, rates, ratios) follow from ``seconds``, but are stored too, so that a reader of the JSON
+need not know how to compute them. A comparison is the median over the turns: each turn gives one quotient of two
+consecutive calls.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Ratio(NamedTuple):
     """How the time of one contestant compares with another's."""
 
     turns: Quartiles
-    """Of the quotients of single turns: what slows a machine down for a while cancels out in these."""
+    """Over the quotients of single turns, in which anything that slows the machine down for a while cancels out."""
     of_medians: float
     """Quotient of the two medians."""
 
@@ -71,10 +71,10 @@ class Machine(_Record):
 
     cpu: str = Field(description="Model of the processor.")
     cores: int = Field(description="Processors that this process may use.")
-    threads: int = Field(description="Threads that PyTorch computes with.")
+    threads: int = Field(description="Threads used by PyTorch.")
     memory: int | None = Field(description="Physical memory in bytes.")
     load: float | None = Field(
-        description="Processes that wanted to run, averaged over the minute before: on an idle machine near 0."
+        description="Processes that wanted to run, averaged over the minute before; near 0 on an idle machine."
     )
     gpu: Gpu | None = Field(description="The GPU that was measured; null where a CPU was.")
     system: str = Field(description="Operating system and architecture.")
@@ -107,7 +107,7 @@ class Race(_Record):
         return next(entry for entry in self.entries if entry.name == name)
 
     def sentence(self, name: str, rival: str) -> str:
-        """How long one contestant takes beside another, as a sentence; says so where the spread leaves it open."""
+        """How long one contestant takes compared with another, as a sentence; says so if the spread leaves it open."""
         spread = compare(self.entry(name).seconds, self.entry(rival).seconds).turns
         undecided = ": no difference that this run could tell" if spread.low <= 1 <= spread.high else ""
         return f"{name[:1].upper()}{name[1:]} takes {self.times(name, rival)} as long as {rival}{undecided}."
@@ -137,7 +137,7 @@ class SuiteReport(_Record):
     shrunk: str | None = Field(description="How the size differs from the full one; null at full size.")
     races: tuple[Race, ...] = Field(description="Its races.")
     finding: str = Field(description="What the suite says, in a sentence or two.")
-    paper: PaperLine | None = Field(default=None, description="The paper's speed beside this one's.")
+    paper: PaperLine | None = Field(default=None, description="The paper's speed and the one measured here.")
 
 
 class BenchReport(_Record):

@@ -1,4 +1,4 @@
-"""Runs suites one after the other and puts their results together."""
+"""Runs suites one after the other and collects their results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
 
     Args:
         config: What to measure.
-        say: Is told what is being measured, as it goes.
+        say: Called with what is being measured, as it happens.
 
     Raises:
         ConfigError: The device is not on this machine, the backbone is unknown, or no suite uses a setting.
@@ -67,7 +67,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
 
 
 def _check(config: BenchConfig) -> None:
-    """Find what would only come up after minutes of measuring."""
+    """Find errors that would otherwise only appear after minutes of measuring."""
     for setting, suites in _USED_BY.items():
         if getattr(config, setting) is not None and not set(suites) & set(config.suites):
             raise ConfigError(
@@ -81,7 +81,7 @@ def _check(config: BenchConfig) -> None:
 
 @contextmanager
 def _threads(number: int | None) -> Iterator[None]:
-    """PyTorch computes with so many threads inside."""
+    """Let PyTorch use this many threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:

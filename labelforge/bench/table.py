@@ -1,4 +1,4 @@
-"""Results as text for a terminal of 80 columns or more."""
+"""Prints results as text for a terminal of 80 columns or more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 from labelforge.bench.results import BenchReport, Entry, Machine, Race, SuiteReport
 
 _BUSY = 0.5
-"""Load per core, before the run, from which on times are said to be unreliable."""
+"""Load per core, before the run, above which times are reported as unreliable."""
 _LEGEND = (
     "In brackets: quartiles. Rivals take turns; a ratio is the median over the turns. "
     "Memory: peak of one call beyond what was held before; -: not measured."

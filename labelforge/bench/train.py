@@ -1,7 +1,7 @@
 """Suite ``train``: whole training steps, from a batch in main memory to updated weights and their average.
 
 The rival is the plain loop that one would write for a flat network: the same backbone, optimiser and average, one head,
-one cross-entropy. Reading and augmenting images is left out: it happens beside the step, and suite ``loader`` is on it.
+one cross-entropy. Reading and augmenting images is left out: it runs in parallel, and suite ``loader`` measures it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The paper's problem with made-up pixels: its tree, its three datasets, its batch, and what the trainer makes of them.
+"""The paper's problem with made-up pixels: its tree, its three datasets, its batch, and the trainer's parts for them.
 
-Speed does not depend on what the pixels show, but it may depend on which labels there are and on how they lie. So the
-labels are those of Cityscapes, Mapillary Vistas and GTSDB in the iv2018 tree, drawn in patches; images of the two
-datasets of pixels are labelled all over, those of GTSDB only in a few boxes.
+Speed does not depend on what the pixels show, but it may depend on which labels there are and where. So the labels are
+those of Cityscapes, Mapillary Vistas and GTSDB in the iv2018 tree, drawn in patches; images of the two datasets of
+pixels are labelled everywhere, those of GTSDB only in a few boxes.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class PaperProblem:
         return hierarchical_loss(logits_nchw, rows_nhw.long(), self._tensors, self.weights).total
 
     def decide(self, logits_nchw: Tensor) -> Tensor:
-        """(N, H, W) int64 classes for logits of that size."""
+        """(N, H, W) int64 classes for logits of the image's size."""
         return decide(logits_nchw, self._tensors)
 
     def decide_upsampled(self, logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:

@@ -18,18 +18,18 @@ from labelforge.errors import LabelforgeError, did_you_mean
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
-    "demo": "Render, convert, train, compare: the whole way on synthetic data.",
+    "demo": "Render, convert, train and compare on synthetic data.",
     "convert": "Turn a dataset on disk into labelforge shards.",
     "lint": "Check what a taxonomy and its mappings would teach.",
-    "taxonomy": "Print the YAML files' JSON Schemas; compare two trees.",
-    "retarget": "Give shards another taxonomy without reading a pixel.",
+    "taxonomy": "Print JSON Schemas of the YAML files, or compare two trees.",
+    "retarget": "Switch shards to another taxonomy without converting again.",
     "tree-viz": "Show a taxonomy and which dataset supervises what.",
     "train": "Train one network on shards of several datasets.",
     "evaluate": "Score a trained network in each dataset's own labels.",
     "predict": "Segment images with a trained network.",
     "bench": "Measure loss, inference, training and loading speed.",
 }
-"""Every command and its help in one line; ``tree-viz`` lives in ``labelforge/cli/tree_viz.py``."""
+"""Every command and its one-line help; ``tree-viz`` is in ``labelforge/cli/tree_viz.py``."""
 
 
 class _LazyGroup(click.Group):
@@ -64,7 +64,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; a fault of the user's is one line on standard error and exit code 2."""
+    """Run the command line; a user's mistake becomes one line on standard error and exit code 2."""
     try:
         cli(standalone_mode=True)
     except LabelforgeError as fault:
@@ -72,16 +72,16 @@ def main() -> None:
         click.echo(str(fault), err=True)
         sys.exit(2)
     except BrokenPipeError:
-        # The reader of our output has gone (a pager that was quit); there is nobody to tell.
+        # The reader of our output is gone (a pager that was quit), so there is nobody to tell.
         sys.stderr.close()
         sys.exit(141)
     except OSError as fault:
-        # A file or folder that nobody expected to be out of reach (no rights, a name too long, a failing disk).
+        # A file or folder cannot be used after all (no permission, a name too long, a failing disk).
         if fault.errno is None:
-            raise  # not from the system: a fault of ours, whose place in the code matters
-        what = f"{fault.strerror}. Check the disk, and that there is room on it."  # as a write that fails says no path
+            raise  # not from the system but a bug of ours: its traceback matters
+        what = f"{fault.strerror}. Check the disk and its free space."  # as a write that fails says no path
         if fault.filename is not None:
-            what = f"{fault.filename}: cannot be used ({fault.strerror}). Check the path, and that you may use it."
+            what = f"{fault.filename}: cannot be used ({fault.strerror}). Check the path and your permissions."
         click.secho("error: ", fg="red", bold=True, err=True, nl=False)
         click.echo(what, err=True)
         sys.exit(2)

@@ -23,32 +23,32 @@ from labelforge.errors import ConfigError
 )
 @click.option("--full", is_flag=True, help="Measure the paper's sizes on a CPU too; takes many minutes.")
 @click.option("--size", metavar="HxW", help="Height and width of the images, e.g. 520x706.")
-@click.option("--batch", type=click.IntRange(min=1), help="Images per call; for loader: images to read.")
-@click.option("--backbone", help="Backbone of infer and train; default: resnet50.")
+@click.option("--batch", type=click.IntRange(min=1), help="Images per call; for loader: how many images to read.")
+@click.option("--backbone", help="Backbone for infer and train; default: resnet50.")
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
-    help="Timed calls of every contestant; default: as many as fit 2 seconds, 5 to 25.",
+    help="Timed calls of each contestant; default: as many as fit in 2 seconds, 5 to 25.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads that PyTorch computes with; default: its own choice. Leave out cores that other programs use.",
+    help="Threads for PyTorch; default: its own choice. Leave out cores that other programs use.",
 )
 @click.option("--shards", metavar="DIR", help="Shards for loader to read; default: synthetic ones.")
 @json_option
 def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **settings: Any) -> None:
-    """Measure speed and memory, each number beside a rival's from the same run.
+    """Measure speed and memory, each against a rival in the same run.
 
     \b
-    SUITE     measures                                 beside
+    SUITE     measures                                 against
     loss      the hierarchical loss                    one flat cross-entropy; a stored map per classifier
     infer     image to class map, the decision rule    the same backbone with a flat head; an argmax
     train     a whole training step                    a training step of a flat network
     loader    random access to shards                  the same images as loose files
 
-    Without SUITE, all of them run. The problem is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU gets the
-    paper's sizes and a CPU smaller ones, unless --full or --size says otherwise; the output says what is smaller.
+    Without SUITE, all suites run. The task is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU measures the
+    paper's sizes, a CPU smaller ones unless --full or --size says otherwise; the output says what is smaller.
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from rich.console import Console
 

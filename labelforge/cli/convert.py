@@ -13,9 +13,13 @@ from labelforge.errors import ConfigError
 @click.argument("dataset")
 @click.argument("root", type=click.Path())
 @click.argument("out")
-@click.option("--split", help="The dataset's own name of the split; default: its first.")
+@click.option("--split", help="The split, as the dataset calls it; default: its first.")
 @click.option("--taxonomy", default="iv2018", show_default=True, help="A shipped tree, or a folder with tree.yaml.")
-@click.option("--short-side", type=click.IntRange(min=1), help="Scale images down to this shorter side; never up.")
+@click.option(
+    "--short-side",
+    type=click.IntRange(min=1),
+    help="Scale images down until the shorter side has this many pixels; never up.",
+)
 @click.option(
     "--image-codec",
     type=click.Choice(["keep", "jpeg", "png", "npy"]),
@@ -24,19 +28,27 @@ from labelforge.errors import ConfigError
     help="How images are stored; keep: as they are (ppm as png).",
 )
 @click.option(
-    "--samples-per-shard", type=click.IntRange(min=1), default=64, show_default=True, help="Samples in one tar file."
+    "--samples-per-shard", type=click.IntRange(min=1), default=64, show_default=True, help="Samples per tar file."
 )
-@click.option("--workers", type=click.IntRange(min=0), help="Processes; default: one per CPU. 0 or 1: no others.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Worker processes; default: one per CPU. 0 or 1: none, convert in this process.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
     show_default=True,
-    help="What to do about a broken sample; those skipped are listed.",
+    help="What to do with a broken sample; skipped ones are listed.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier conversion in OUT.")
 @click.option(
-    "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="The dataset's own option; may be repeated."
+    "--option",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the dataset, as listed above (repeatable).",
 )
 def command(
     dataset: str,
@@ -52,16 +64,16 @@ def command(
     overwrite: bool,
     pairs: tuple[str, ...],
 ) -> None:
-    """Convert a split of the dataset in folder ROOT to shards in OUT (a folder or an fsspec URL).
+    """Convert one split of the dataset in folder ROOT to shards in OUT, a folder or an fsspec URL.
 
     \b
     DATASET            splits                           options
     cityscapes         train, val, test
-    mapillary-vistas   training, validation, testing    release=1.2 or 2.0 (default: the newest there is)
+    mapillary-vistas   training, validation, testing    release=1.2 or 2.0 (default: the newest found)
     gtsdb              train, test, all                 overlaps=smallest, ignore or set
 
-    A conversion that was interrupted goes on where it stopped when the same command is given again.
-    OUT/report.html shows what came in, what it became, and what is not used and why.
+    To resume an interrupted conversion, run the same command again. OUT/report.html shows what came in, what it became,
+    and what is not used and why.
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""``labelforge demo``: the whole way on rendered data, in a few minutes on a laptop."""
+"""``labelforge demo``: the whole pipeline on rendered data, in a few minutes on a laptop."""
 
 from __future__ import annotations
 

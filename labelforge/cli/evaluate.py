@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
-@click.option("--csv", "csv_file", metavar="FILE", help="Write the per-class table as CSV; -: print only that.")
+@click.option(
+    "--csv", "csv_file", metavar="FILE", help="Write the per-class table to FILE as CSV; -: print only the CSV."
+)
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -37,8 +39,8 @@ def command(
     """Score a run on shards, each dataset in its own native labels.
 
     RUN is the --out folder of 'labelforge train' (its latest checkpoint) or one checkpoint's folder; its averaged
-    weights are used. SHARDS may be of any dataset that is mapped to the run's taxonomy, also one that it was not
-    trained on. Images are evaluated whole, at their stored size.
+    weights are used. SHARDS may come from any dataset that is mapped to the run's taxonomy, even one it was not trained
+    on. Images are scored whole, at their stored size.
     """
     from rich.console import Console
 

@@ -10,16 +10,19 @@ from labelforge.console import json_option, narrow_console, print_json
 @click.command("lint")
 @click.argument("taxonomy")
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
-@click.option("--boxes", type=click.Choice(["own", "path"]), help="Classifiers that boxes train; default: the tree's.")
+@click.option(
+    "--boxes", type=click.Choice(["own", "path"]), help="Which classifiers boxes train; default: as the tree says."
+)
 @json_option
 @click.pass_context
 def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | None, json_file: str | None) -> None:
     """Check what a tree and all mappings in its folder would teach a network.
 
-    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class, then classes that
-    no dataset teaches, datasets that would teach "always the same class", labels that no classifier can use, classes
-    known from boxes alone, mirror partners that disagree, siblings of the same colour, and more; each with the reason
-    and what to do. The exit code is 1 if there is an error (with --strict, or a warning), 2 if a file cannot be read.
+    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class, then what looks
+    wrong: classes that no dataset teaches, datasets that would teach "always the same class", labels that no classifier
+    can use, classes learnt from boxes alone, mirror partners that disagree, siblings with the same colour, and more,
+    each with the reason and what to do. The exit code is 1 if there is an error (with --strict, also for a warning),
+    2 if a file cannot be read.
     """
     from labelforge.lint import lint_taxonomy
     from labelforge.lint.terminal import render

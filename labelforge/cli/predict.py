@@ -17,7 +17,7 @@ from labelforge.console import SHORT_SIDE_HELP, progress_bar
     "--label-space",
     default="tree",
     show_default=True,
-    help="Whose ids to write: the tree's class ids, or a dataset's native ids, e.g. cityscapes.",
+    help="Ids to write: 'tree' for the tree's class ids, or a dataset for its native ids, e.g. cityscapes.",
 )
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -27,7 +27,7 @@ def command(
     """Segment images with a trained network.
 
     RUN is the --out folder of 'labelforge train' (its latest checkpoint) or one checkpoint's folder. IMAGES are files,
-    folders or quoted glob patterns. For each image OUT gets NAME.ids.png (the id of every pixel, 8 or 16 bit grey) and
+    folders or quoted glob patterns. For each image, OUT gets NAME.ids.png (the id of every pixel, 8 or 16 bit grey) and
     NAME.overlay.png; classes.json and legend.html explain ids and colours. In a dataset's label space, pixels that fit
     none of its labels get the id 255 (65535 in 16 bit maps).
     """

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
 @click.option("--taxonomy", required=True, help="A shipped tree, or a folder with tree.yaml.")
 def command(shards: tuple[str, ...], taxonomy: str) -> None:
-    """Give shards another tree, or the present state of theirs.
+    """Switch shards to another tree, or to the current state of their own.
 
-    Shards keep the native labels, so only manifest.json is rewritten, at once and as a whole: the tree, what each label
-    means in it, and the totals. Nothing is written unless all SHARDS fit. The colours of the label maps and the
-    report.html beside them stay those of the conversion.
+    Shards keep the native labels, so only manifest.json is rewritten, as a whole or not at all: the tree, what each
+    label means in it, and the totals. Nothing is written unless all SHARDS fit. The colours of the label maps and
+    report.html stay as the conversion made them.
     """
     from labelforge.console import narrow_console
     from labelforge.retarget import retarget
@@ -42,7 +42,7 @@ def _show(plan: Retargeting, console: Console) -> None:
     old, new = plan.old.taxonomy, plan.new.taxonomy
     console.print(Text(f"{plan.url}: {plan.old.dataset}, {plan.old.split}", "bold"))
     if not plan.changes:
-        say(f"is of {new.name} ({new.digest[:12]}) already; nothing changes")
+        say(f"already uses {new.name} ({new.digest[:12]}); nothing changes")
         return
     say(f"{old.name} ({old.digest[:12]}) -> {new.name} ({new.digest[:12]})")
     kinds = plan.labels.supervision
@@ -54,7 +54,7 @@ def _show(plan: Retargeting, console: Console) -> None:
     total = plan.old.totals.pixels
     share = plan.pixels() / total if total else 0
     say(
-        f"{len(plan.labels.labels)} of {len(plan.old.labels) - 1} labels mean something else: {plan.pixels():,} of "
+        f"{len(plan.labels.labels)} of {len(plan.old.labels) - 1} labels changed their meaning: {plan.pixels():,} of "
         f"{total:,} pixels ({share:.1%}); used: {plan.old.totals.used:,} -> {plan.new.totals.used:,}"
     )
     if plan.redrawn:

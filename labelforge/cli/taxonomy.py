@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("taxonomy")
 def command() -> None:
-    """Print the YAML files' JSON Schemas; compare two trees."""
+    """Print JSON Schemas of the YAML files, or compare two trees."""
 
 
 @command.command("schema")
@@ -26,7 +26,7 @@ def command() -> None:
 def schema_command(kind: str, output: str | None) -> None:
     """Print the JSON Schema of tree.yaml, of mappings, or of label spaces.
 
-    Editors complete and check a YAML file whose first line names its schema, by a path from the file:
+    Editors complete and check a YAML file whose first line gives the path to its schema, relative to the file:
 
     \b
         # yaml-language-server: $schema=mapping.schema.json
@@ -41,10 +41,11 @@ def schema_command(kind: str, output: str | None) -> None:
 @click.argument("new")
 @json_option
 def diff_command(old: str, new: str, json_file: str | None) -> None:
-    """Compare two trees and the mappings beside them: shipped names or folders with tree.yaml.
+    """Compare two trees and their mappings.
 
-    Lists nodes that were removed, added, moved or put in another order, ids, mirrors and shapes that changed, and, for
-    every dataset that is mapped to both, the labels that change their meaning. The exit code is 0 whatever it finds.
+    OLD and NEW are shipped names or folders with tree.yaml. Lists nodes that were removed, added, moved or reordered,
+    ids, mirrors and shapes that changed, and, for every dataset that both trees map, the labels whose meaning changed.
+    The exit code is 0 whatever it finds.
     """
     from labelforge.treediff import diff_taxonomies
 
@@ -91,7 +92,7 @@ def _nodes(tree: TreeDiff) -> Iterable[RenderableType]:
 
 
 def _moves(tree: TreeDiff) -> RenderableType:
-    """Nodes that moved, those that went the same way together."""
+    """Nodes that moved; those that moved from and to the same places are grouped."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -121,11 +122,11 @@ def _mapping(mapping: MappingDiff) -> Iterable[RenderableType]:
 
 
 def label_changes(mapping: MappingDiff, pixels: dict[str, int] | None = None) -> RenderableType:
-    """A table of the labels that change their meaning.
+    """A table of the labels whose meaning changed.
 
     Args:
         mapping: The changes of one dataset.
-        pixels: Pixels per native label, where they are known.
+        pixels: Pixels per native label, where known.
     """
     from rich.table import Table
 

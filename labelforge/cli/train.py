@@ -22,24 +22,28 @@ class _TrainCommand(click.Command):
 @click.command("train", cls=_TrainCommand)
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
 @click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the run; new, unless resumed."
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the run; a new one, unless --resume is given.",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with any of the settings below.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. optim.lr=0.02; repeatable."
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, exactly where it stopped.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out exactly where it stopped.")
 def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: tuple[str, ...], resume: bool) -> None:
     """Train one network on the shards of one or more datasets.
 
-    SHARDS are folders that 'labelforge convert' wrote, all for one taxonomy. A batch holds a fixed number of crops of
-    each dataset. The run's folder gets config.yaml, metrics.jsonl, checkpoints and report.html.
+    SHARDS are folders written by 'labelforge convert', all for the same taxonomy. A batch holds a fixed number of crops
+    of each dataset. The run's folder gets config.yaml, metrics.jsonl, checkpoints and report.html.
 
     SIGTERM or Ctrl-C saves a checkpoint after the current step and ends with exit code 143 or 130; the same command
-    with --resume goes on from there. A second signal ends at once. With --resume the run's own config.yaml is used
-    unless --config is given.
+    with --resume continues from there. A second signal ends at once. --resume uses the run's own config.yaml unless
+    --config is given.
 
-    Starts under torchrun too, one process per GPU; a batch is then as many times larger.
+    Also runs under torchrun, one process per GPU; each process then has a batch of its own.
     """
     from labelforge.trainer.progress import ConsoleProgress
     from labelforge.trainer.training import train
@@ -49,7 +53,7 @@ def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: t
     if result.stopped_by is not None:
         name = signal.Signals(result.stopped_by).name
         if main:
-            click.echo(f"Stopped by {name} after step {result.step}; --resume goes on from there.", err=True)
+            click.echo(f"Stopped by {name} after step {result.step}; continue with --resume.", err=True)
         raise SystemExit(128 + result.stopped_by)
     if main:
         click.echo(f"Trained {result.step} steps. Checkpoint: {result.checkpoint}")

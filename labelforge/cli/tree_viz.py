@@ -26,7 +26,9 @@ _SUFFIXES = {
 
 @click.command("tree-viz")
 @click.argument("taxonomy")
-@click.option("--format", "kind", type=click.Choice(list(_SUFFIXES)), help="Default: by the suffix of FILE, or text.")
+@click.option(
+    "--format", "kind", type=click.Choice(list(_SUFFIXES)), help="Default: from the suffix of FILE, else text."
+)
 @output_option
 @click.option("--shards", multiple=True, metavar="DIR", help="Count the pixels of these shards (repeatable).")
 @click.option("--dataset", multiple=True, metavar="NAME", help="Show only this dataset's supervision (repeatable).")
@@ -36,7 +38,7 @@ def command(
     """Show a tree: colours, classifier sizes, and which dataset supervises what.
 
     TAXONOMY is a shipped name or a folder with tree.yaml. All mappings in the folder are shown, unless --dataset names
-    some; a dataset with --shards is shown with the labels that its shards hold.
+    some; a dataset given with --shards is shown with the labels in its shards.
 
     Text shows it in the terminal; html is one self-contained page with a searchable tree and a sunburst; svg and png
     are for a paper, mermaid for a README, dot for Graphviz.
@@ -74,7 +76,7 @@ def _print(survey: Survey) -> None:
     from labelforge.drawing import draw_text
 
     console = narrow_console()
-    width = console.width if console.is_terminal else 80  # a pipe has no width; 80 columns suit what reads from one
+    width = console.width if console.is_terminal else 80  # a pipe has no width; 80 columns suit whatever reads from it
     console.print(draw_text(survey, width, ascii_only=console.options.ascii_only), soft_wrap=True)
 
 

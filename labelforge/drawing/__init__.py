@@ -4,8 +4,8 @@
     mappings = [LabelMapping.load(tree, name) for name in LabelMapping.available(tree)]
     Path("tree.svg").write_text(draw_svg(Survey.of(tree, mappings)))
 
-A `Survey` is all that a picture shows; each ``draw_...`` turns it into one format and does nothing else. The same
-survey always gives the same bytes.
+A `Survey` holds everything that a picture shows; each ``draw_...`` renders it in one format. The same survey always
+gives the same bytes.
 """
 
 from labelforge.drawing.counts import counted_mappings

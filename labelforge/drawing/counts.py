@@ -1,4 +1,4 @@
-"""Pixel counts of a drawing: read from the manifests of converted shards, without looking at a pixel."""
+"""Pixel counts of a drawing, read from the manifests of converted shards, not from pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def counted_mappings(
         counts.
 
     Raises:
-        ShardError: A manifest is missing or broken, is of another tree, or two of one dataset disagree.
+        ShardError: A manifest is missing or broken, belongs to another tree, or two of one dataset disagree.
     """
     records: dict[str, dict[str, dict[str, Any]]] = {}
     counts: dict[str, dict[str, int]] = {}
@@ -46,7 +46,7 @@ def counted_mappings(
         for label in manifest.labels:
             record = label.model_dump(exclude={"pixels", "row"})
             if rows.setdefault(label.native_name, record) != record:
-                what = f"gives {label.native_name!r} another meaning than the other shards of {manifest.dataset} do"
+                what = f"gives {label.native_name!r} another meaning than the other shards of {manifest.dataset}"
                 raise ShardError(what, where=folder, cure=cure)
             pixels[label.native_name] = pixels.get(label.native_name, 0) + label.pixels
     mappings = tuple(

@@ -1,8 +1,8 @@
 """The tree as one self-contained, interactive HTML page: a searchable tree beside a sunburst that zooms.
 
 The page holds the tree twice: as a list that works without JavaScript, and as JSON from which ``templates/tree.js``
-draws the sunburst, the details and the search. Names reach the page through autoescape or through JSON without any
-character that HTML could read as markup, and the page's content security policy runs no script but its own.
+draws the sunburst, the details and the search. Names are autoescaped, or written as JSON without any character that
+HTML could read as markup, and the page's content security policy runs no script but its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from labelforge.report import environment
 from labelforge.taxonomy import Node
 
 _OPEN_ROWS = 64
-"""Levels of the tree are open at first for as long as they have no more rows than this."""
+"""At first, as many levels of the tree are open as fit into this many rows."""
 
 
 def draw_html(survey: Survey) -> str:
@@ -46,7 +46,7 @@ def draw_html(survey: Survey) -> str:
 
 
 def page_data(survey: Survey) -> dict[str, Any]:
-    """All that the page knows, as JSON-able data.
+    """All data of the page, JSON-able.
 
     Returns:
         ``name``, ``counted`` (whether there are pixel counts), ``words`` (names of the signals 0-3), ``datasets``,
@@ -124,7 +124,7 @@ def _rows(survey: Survey) -> list[dict[str, Any]]:
 
 
 def _spoken(survey: Survey, node: Node) -> Iterator[str]:
-    """A row of the list as a screen reader says it."""
+    """A row of the list as a screen reader reads it."""
     yield node.name
     if node.children:
         yield f"{len(node.children)} children"
@@ -138,7 +138,7 @@ def _spoken(survey: Survey, node: Node) -> Iterator[str]:
 
 
 def _ignored(survey: Survey) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Per dataset that ignores any labels, these and the reasons."""
+    """Per dataset that ignores labels, these labels and the reasons."""
     for number, dataset in enumerate(survey.datasets):
         labels = [(name, reason) for owner, name, reason in survey.ignored if owner == number]
         if labels:

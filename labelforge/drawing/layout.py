@@ -1,11 +1,11 @@
-"""Where everything stands in a still picture of a tree: one layout, rendered as SVG or as PNG.
+"""Places everything in a static picture of a tree: one layout, rendered as SVG or as PNG.
 
-The tree grows from left to right: leaves are rows, evenly spaced, an inner node stands halfway between its first and
-last child, and every level has a column as wide as its widest inner node. To the right of the leaves is a matrix with a
-column per dataset; what a dataset gives to an inner node stands under the node's name. A `Drawing` is a list of simple
-shapes in pixels, so that a renderer is a few lines.
+The tree grows from left to right: leaves are evenly spaced rows, an inner node is halfway between its first and last
+child, and every level has a column as wide as its widest inner node. To the right of the leaves is a matrix with a
+column per dataset; what a dataset gives to an inner node is shown under the node's name. A `Drawing` is a list of
+simple shapes in pixels, so that a renderer is a few lines.
 
-Text is measured with Pillow's built-in font, and given some more room, for a viewer will use another one.
+Text is measured with Pillow's built-in font, plus a margin, because a viewer will use another font.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Mark:
-    """The sign of a signal, around (x, y)."""
+    """The mark of a signal, centred at (x, y)."""
 
     x: float
     y: float
@@ -103,7 +103,7 @@ class Drawing:
         survey: What it shows.
         head: Title, datasets, legend, matrix headings.
         branches: The lines of the tree.
-        nodes: Per node, in order, what stands for it.
+        nodes: Per node, in order, its shapes.
     """
 
     width: int
@@ -147,14 +147,14 @@ def lay_out(survey: Survey) -> Drawing:
 
 @functools.lru_cache(maxsize=4096)
 def _text_width(text: str, size: float = _FONT, *, bold: bool = False) -> float:
-    """About how wide a text is, in pixels; rather too wide than too narrow."""
+    """Approximate width of a text in pixels, rather too wide than too narrow."""
     from PIL import ImageFont
 
     return float(ImageFont.load_default(size).getlength(text)) * _ROOM * (1.06 if bold else 1.0)
 
 
 def _inner_text(survey: Survey, node: Node) -> str:
-    """The text of an inner node: its name, its classifier's size, and its pixels if they are known."""
+    """The text of an inner node: its name, its classifier's size, and its pixels if known."""
     total = survey.nodes[node.index].total
     return f"{node.name} ({len(node.children)})" + (f" {short_count(total)}" if total else "")
 
@@ -225,7 +225,7 @@ def _pill_width(survey: Survey, node: Node) -> float:
 
 
 def _anchor(survey: Survey, node: Node, y: float) -> float:
-    """Height at which the branch to a node ends: an inner node stands a little higher, above its marks."""
+    """Height at which the branch to a node ends: an inner node's is a little higher, above its marks."""
     return y - 4.5 if node.children and node.parent is not None and survey.datasets else y
 
 

@@ -1,8 +1,8 @@
 """The tree as a Mermaid flowchart, for a README: code forges draw a ``mermaid`` code block as a picture.
 
 Ids are ``n0``, ``n1``, ...; labels are quoted, with every character that Mermaid or the HTML around it could read as
-markup written as a character code. Nodes of one colour share a class, which keeps the source short: viewers refuse more
-than 50,000 characters or 500 edges.
+markup written as a character code. Nodes of one colour share a class, which keeps the source short: viewers refuse
+sources of more than 50,000 characters or 500 edges.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tree as PNG: the layout of the SVG, drawn with Pillow and its built-in font, so that no SVG renderer is needed.
 
-Everything is drawn twice as large as it comes out and then scaled down, which smooths the edges. The built-in font
-knows Latin letters only; for a tree in another script, make an SVG.
+Everything is drawn at twice the final size and scaled down, which smooths the edges. The built-in font has Latin
+letters only; for a tree in another script, use SVG.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all drawings have in common: words for signals, captions, short numbers, readable ink."""
+"""What all drawings share: words for signals, captions, short numbers, readable text colours."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def headline(survey: Survey) -> str:
 
 
 def signals_in_words(survey: Survey, node: Node) -> list[str]:
-    """What every dataset that says something about a node gives to it: "cityscapes: pixels"."""
+    """What each dataset that says something about a node gives to it: "cityscapes: pixels"."""
     pairs = zip(survey.datasets, survey.nodes[node.index].signals, strict=True)
     return [f"{dataset.name}: {WORDS[signal]}" for dataset, signal in pairs if signal is not Signal.NOTHING]
 

@@ -1,9 +1,9 @@
 """What every drawing of a tree shows: who supervises which node, by which native labels, with how many pixels.
 
 A label is *placed* at the deepest node that holds all leaves it can mean: a label that means one node at that node, a
-union where its members' branches join. Its pixels count at that node and at all nodes above it, never below: nobody
-knows which member of a union a pixel shows. What a dataset tells the classifier that chooses a node is a
-:class:`~labelforge.supervision.Signal`, read from the compiled targets: by construction what training does.
+union where its members' branches join. Its pixels count at that node and at all nodes above it, never below: which
+member of a union a pixel shows is unknown. What a dataset tells the classifier that chooses a node is a
+:class:`~labelforge.supervision.Signal`, read from the compiled targets, so it is what training does by construction.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Dataset:
         name: Name of its label space.
         code: One or two letters for narrow columns: a, b, ..., z, aa, ...
         supervision: What it annotates, ``pixel`` or ``box``.
-        pixels: Pixels whose label means something in the tree; None where no shards of it were counted.
-        unused: The other pixels: ignored, or without annotation; None likewise.
+        pixels: Pixels whose label means something in the tree; None if no shards of it were counted.
+        unused: The other pixels: ignored, or without annotation; None as above.
     """
 
     name: str
@@ -84,14 +84,14 @@ class NodeSummary:
 
 @dataclass(frozen=True)
 class Survey:
-    """A tree and all that its datasets say about it.
+    """A tree and everything that its datasets say about it.
 
     Attributes:
         tree: The tree.
         datasets: The datasets, in the order given.
-        labels: Their labels that mean something, dataset by dataset.
+        labels: Their labels that are not ignored, dataset by dataset.
         nodes: What is said about each node, by its index.
-        ignored: Native labels that mean nothing in the tree: position of the dataset, name, reason if there is one.
+        ignored: Native labels that the tree ignores: position of the dataset, name, reason if there is one.
     """
 
     tree: Taxonomy
@@ -102,7 +102,7 @@ class Survey:
 
     @classmethod
     def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], counts: PixelCounts | None = None) -> Survey:
-        """Gather what a drawing shows.
+        """Collect what a drawing shows.
 
         Args:
             tree: The tree.

@@ -1,4 +1,4 @@
-"""The tree as SVG, for a paper: text stays text, colours are the palette's, and all else takes the page's text colour.
+"""The tree as SVG, for a paper: text stays text, nodes have their colours, all else takes the page's text colour.
 
 Lines, marks and words are drawn in ``currentColor`` on no background: black where the file stands alone, the text
 colour of the page where it is pasted into one, in dark mode too.
@@ -68,7 +68,7 @@ def _words(words: Words) -> str:
     options += ' font-weight="600"' if words.bold else ""
     options += f' fill="{words.ink}"' if words.ink else ""
     options += ' fill-opacity="0.65"' if words.faint else ""
-    # Baseline instead of dominant-baseline: converters to PDF know it.
+    # Baseline instead of dominant-baseline: PDF converters support it.
     return (
         f'<text x="{words.x:.1f}" y="{words.y + 0.35 * words.size:.1f}" font-size="{words.size:g}"{options}>'
         f"{escape(words.text)}</text>"
@@ -92,7 +92,7 @@ def _mark(mark: Mark) -> str:
 
 
 def _fork(fork: Fork) -> str:
-    """All branches of a node; every stretch is drawn once, for overlapping strokes would look darker."""
+    """All branches of a node; every stretch is drawn once, because overlapping strokes would look darker."""
     turn, right = fork.x_turn, fork.x1
     if len(fork.ends) == 1:
         return f'<path d="M{fork.x0:.1f},{fork.y0:.1f}H{turn:.1f}V{fork.ends[0]:.1f}H{right:.1f}"/>'

@@ -1,8 +1,8 @@
 """The tree for a terminal: one line per node, its colour, its classifier's size, and one narrow column per dataset.
 
 Lines are laid out by hand, not by a table, so that they fit a given width exactly: the columns on the right have fixed
-widths and the node's name takes what is left, cut with an ellipsis where it must be. Everything is told by characters;
-colours only repeat it. Where the output is not UTF-8, plain ASCII stands in.
+widths and the node's name takes what is left, cut with an ellipsis if necessary. Characters say everything; colours
+only repeat it. If the output is not UTF-8, plain ASCII is used.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ def draw_text(survey: Survey, width: int = 80, *, ascii_only: bool = False) -> T
 
     Args:
         survey: What to draw.
-        width: Columns that no line exceeds; more are taken only where the datasets would leave no room for names.
-        ascii_only: Use no other characters than ASCII, apart from those in names.
+        width: Columns that no line exceeds, unless the datasets would leave no room for names.
+        ascii_only: Use ASCII characters only, except in names.
     """
     width = max(width, _columns(survey) + _LEAST_NAMES)
     lines = [*_head(survey, width), Text(""), _titles(survey, width)]
     lines += [_line(survey, survey.tree.root, "", width)]
     lines += [_line(survey, node, guide, width) for node, guide in _branches(survey.tree, survey.tree.root)]
     if survey.datasets:
-        # Once more at the end, where a long tree leaves the eye.
+        # Once more at the end, where the reader of a long tree is.
         lines.append(Text(_codes(survey).rjust(width), "bold"))
     if ascii_only:
         for line in lines:
@@ -90,7 +90,7 @@ def _columns(survey: Survey) -> int:
 
 
 def _pitch(survey: Survey) -> int:
-    """Columns per dataset: letters are set apart while that leaves most of the line to the names."""
+    """Columns per dataset: letters have gaps as long as that leaves most of the line to the names."""
     widest = max((len(dataset.code) for dataset in survey.datasets), default=1)
     return widest + (len(survey.datasets) <= 10)
 
@@ -119,7 +119,7 @@ def _line(survey: Survey, node: Node, guide: str, width: int) -> Text:
         line.append(f"{short_count(summary.total) if summary.total else '':>{_COUNT_WIDTH}}")
     line.append(" ")
     for signal in summary.signals:
-        # The root is given: nobody has to choose it.
+        # The root is given: no classifier chooses it.
         mark = " " if node.parent is None else _MARKS[signal]
         line.append(f"{mark:>{_pitch(survey)}}", SIGNAL_STYLES[signal])
     return line

@@ -1,7 +1,7 @@
 """Lint: what a tree and its mappings would teach a network, and what in it looks like a mistake.
 
-Reading YAML finds what is wrong; lint finds what is valid and useless: a class that nobody teaches, a classifier that
-one dataset teaches to always give the same answer, a label that no classifier can use. It reads no pixel.
+Reading YAML finds what is invalid; lint finds what is valid but useless: a class that no dataset teaches, a classifier
+that a dataset teaches to always give the same answer, a label that no classifier can use. It reads no pixels.
 
     report = lint_taxonomy("streets")
     report.fails(strict=True)

@@ -1,7 +1,7 @@
-"""Acceptances: what the author of a tree or a mapping has looked at and means to keep.
+"""Accepted findings: what the author of a tree or a mapping knows and wants to keep.
 
-A mapping has ``accepted``, a list of rules with the node or label they are about and the reason; a tree has the fact
-``box_only``. An acceptance of something that is no longer found is itself a finding, so none outlives its reason.
+A mapping has ``accepted``, a list of rules, each with its node or label and the reason; a tree has the fact
+``box_only``. Accepting something that is no longer found is itself a finding, so nothing stays accepted for no reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Key = tuple[str | None, str, str | None]  # a dataset, a rule, and the path of 
 
 
 def accept(case: Case, findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, those that a mapping accepts marked with its reason. Only warnings can be accepted."""
+    """The findings; those that a mapping accepts have its reason. Only warnings can be accepted."""
     reasons = {
         _accepted_key(case, mapping.dataset, entry): entry.why
         for mapping in case.mappings
@@ -31,10 +31,10 @@ def accept(case: Case, findings: Sequence[Finding]) -> list[Finding]:
 
 
 def stale_acceptance(case: Case, findings: Sequence[Finding]) -> Iterator[Remark]:
-    """Something is accepted that is not found.
+    """Something is accepted that was not found.
 
     Args:
-        case: What was looked at.
+        case: What was checked.
         findings: What the other rules found.
     """
     found = {_key(finding) for finding in findings if finding.severity != "info"}

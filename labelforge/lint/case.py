@@ -1,4 +1,4 @@
-"""What all rules look at: the tree, the mappings, the compiled table, and how messages name nodes."""
+"""What all rules check: the tree, the mappings, the compiled table, and how messages name nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from labelforge.treefile import Boxes
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A tree and its mappings, ready to be looked at.
+    """A tree and its mappings, ready to be checked.
 
     Attributes:
         tree: The tree.
@@ -42,14 +42,14 @@ class Case:
 
     @property
     def choices(self) -> list[Classifier]:
-        """The classifiers that have something to choose from."""
+        """The classifiers that have more than one child to choose from."""
         return [classifier for classifier in self.tree.classifiers if len(classifier.children) > 1]
 
     def allowed(self, dataset: int | None = None) -> NDArray[np.bool_]:
         """(labels, logits) bool: the children that each label allows, classifier by classifier.
 
         Args:
-            dataset: Position of a dataset, whose rows these are then; default: the labels of all of them.
+            dataset: Position of the dataset whose labels to return; default: the labels of all datasets.
         """
         if dataset is None:
             return self.table.allowed[: sum(len(mapping.rows) for mapping in self.mappings)]

@@ -1,4 +1,4 @@
-"""Runs the rules. Each makes remarks about a :class:`Case`; here these get the rule's name and a file and line."""
+"""Runs the rules. Each makes remarks about a :class:`Case`; the engine adds the rule's name and a file and line."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
     "lone-child": lone_child,
     "same-meaning": same_meaning,
 }
-"""The rules by name, in the order of their findings; ``stale-acceptance`` looks at what they found."""
+"""The rules by name, in the order of their findings; ``stale-acceptance`` runs on what they found."""
 
 
 def lint_mappings(
     tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None, places: Places | None = None
 ) -> LintReport:
-    """Look at a tree and the mappings of all datasets that are to teach it.
+    """Check a tree and the mappings of all datasets that should teach it.
 
     Args:
         tree: The tree.
         mappings: Label tables in it.
         boxes: Which classifiers box labels train; default: what the tree says.
-        places: Where things stand in the files that they were read from, if any.
+        places: Where things are in the files that they were read from, if any.
     """
     case = Case.of(tree, mappings, boxes or tree.boxes)
     places = places or Places()
@@ -55,7 +55,7 @@ def lint_mappings(
 
 
 def lint_taxonomy(source: str | os.PathLike[str], boxes: Boxes | None = None) -> LintReport:
-    """Read a tree and all mappings in its folder, and look at them.
+    """Read a tree and all mappings in its folder, and check them.
 
     Args:
         source: A shipped name, a folder, or a ``tree.yaml``.

@@ -1,7 +1,7 @@
-"""What lint has to say: a rule's remarks, the findings that they become, and the report of all of them.
+"""What lint reports: a rule's remarks, the findings that they become, and the report of all of them.
 
-A rule says what is wrong, how bad it is, what to do, and about what: a :class:`Remark` with its :class:`Subject`. Only
-the engine knows rule names and files, and makes a :class:`Finding` of it.
+A rule says what is wrong, how bad it is, what to do, and what it is about: a :class:`Remark` with its :class:`Subject`.
+The engine, which alone knows rule names and files, turns it into a :class:`Finding`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """Errors always fail, warnings fail when asked to, infos never do."""
 
 Place = tuple[str | None, int | None]
-"""A file and a line in it; both None where there is no file."""
+"""A file and a line in it; both None if there is no file."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a remark is about, and so where it stands: in a dataset's mapping if one is named, else in the tree.
+    """What a remark is about, and so where it is reported: in a dataset's mapping if one is named, else in the tree.
 
     Attributes:
         node: The node concerned: the one whose classifier is meant, or the one that a fact belongs to.
         children: The children of that node that are concerned.
         dataset: Whose mapping is concerned; None where it is the tree.
-        labels: Native labels concerned; the remark stands at the first.
-        line_of: The node of the tree that the remark stands at; default: ``node``.
-        fact: The fact about that node that it stands at, if the file states it.
-        acceptance: Position of the entry of ``accepted`` that it stands at.
+        labels: Native labels concerned; the remark is reported at the first.
+        line_of: The node of the tree at which it is reported; default: ``node``.
+        fact: The fact about that node at which it is reported, if the file states it.
+        acceptance: Position of the entry of ``accepted`` at which it is reported.
     """
 
     node: Node | None = None
@@ -66,7 +66,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a tree or a mapping does, and that its author may not mean.
+    """Something that a tree or a mapping does and that its author may not intend.
 
     Attributes:
         rule: Which rule found it (a key of :data:`labelforge.lint.RULES`).
@@ -79,7 +79,7 @@ class Finding:
         labels: Native labels concerned.
         file: The YAML file to look at; None where tree or mapping did not come from a file.
         line: Line in it, from 1.
-        accepted: Why the author means it to be so; None where it is not accepted.
+        accepted: Why the author intends it; None if it is not accepted.
     """
 
     rule: str
@@ -110,19 +110,19 @@ class Finding:
 
     @property
     def counts(self) -> bool:
-        """Whether it asks for something to be done: neither an info nor accepted."""
+        """Whether something should be done about it: neither an info nor accepted."""
         return self.severity != "info" and self.accepted is None
 
 
 @dataclass(frozen=True, eq=False)
 class LintReport:
-    """All that lint found.
+    """Everything that lint found.
 
     Attributes:
         findings: All findings, the worst first, accepted ones among them.
         supervision: Who teaches what.
-        mappings: The label tables looked at.
-        boxes: Which classifiers box labels were taken to train.
+        mappings: The label tables checked.
+        boxes: Which classifiers box labels were assumed to train.
     """
 
     findings: tuple[Finding, ...]

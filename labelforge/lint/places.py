@@ -1,4 +1,4 @@
-"""Where in the YAML files the subjects of remarks stand."""
+"""Where the subjects of remarks are in the YAML files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about what the datasets together, and each alone, teach the classifiers."""
+"""Rules about what the datasets, together and each alone, teach the classifiers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def no_signal(case: Case) -> Iterator[Remark]:
 
 
 def _missing_cure(case: Case, node: Node) -> str:
-    """What to do where nothing teaches a node: there may be box labels that would, if they trained their whole path."""
+    """What to do if nothing teaches a node: there may be box labels that would, if they trained their whole path."""
     below = set(node.leaves)
     boxes = any(
         row.supervision == "box" and row.target.leaves and row.target.leaves <= below
@@ -44,7 +44,7 @@ def _missing_cure(case: Case, node: Node) -> str:
 
 
 def inseparable(case: Case) -> Iterator[Remark]:
-    """A child is only named together with a sibling, so that choosing the sibling instead costs nothing."""
+    """A child is only named together with a sibling, so choosing the sibling instead costs nothing."""
     for classifier in case.choices:
         allowed = case.allowed()[:, classifier.slice]
         told: set[int] = set()
@@ -79,7 +79,7 @@ def one_child(case: Case) -> Iterator[Remark]:
 
     Where the sets of children that a dataset's labels allow have some in common, always choosing one of these minimises
     the dataset's loss at that classifier. It is an error where no other dataset shows the classifier anything else, a
-    warning where others do but this one always says the same child, and an info where this one leaves several open: it
+    warning where others do but this one always names the same child, and an info where this one leaves several open: it
     then only rules children out.
     """
     for classifier in case.choices:

@@ -1,8 +1,8 @@
 """A lint report for a terminal: who teaches what, then the findings, the worst last, where one looks first.
 
 The table has a column per dataset, one character wide, and a line per *pattern*: children of a classifier that get the
-same signal from every dataset share a line. So it fits 80 columns with twenty datasets, and a classifier of fifty
-classes takes a few lines. Notes and accepted findings are only counted; the JSON has everything.
+same signal from every dataset share a line. So twenty datasets fit in 80 columns, and a classifier of fifty classes
+takes a few lines. Notes and accepted findings are only counted; the JSON has everything.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _signals(supervision: SupervisionTable) -> RenderableType:
 
 
 def _patterns(supervision: SupervisionTable, classifier: Classifier) -> list[tuple[tuple[Signal, ...], str]]:
-    """The children of a classifier by what they get, in the order of the first of each kind."""
+    """The children of a classifier grouped by the signals they get, in order of first appearance."""
     groups: dict[tuple[Signal, ...], list[str]] = {}
     for child in classifier.children:
         groups.setdefault(supervision.of_node[child.index], []).append(child.name)
@@ -108,7 +108,7 @@ def _footer(report: LintReport, *, strict: bool) -> list[RenderableType]:
 
 
 def _short(file: str) -> str:
-    """A path from here where it lies below, else as it is."""
+    """A path relative to the current folder if it is below it, else unchanged."""
     try:
         return str(Path(file).resolve().relative_to(Path.cwd()))
     except ValueError:

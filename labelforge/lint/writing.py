@@ -13,7 +13,7 @@ from labelforge.taxonomy import Node
 
 
 def unused_label(case: Case) -> Iterator[Remark]:
-    """A label is not ignored, and yet no classifier learns from it."""
+    """A label is not ignored, but no classifier learns from it."""
     for dataset, mapping in enumerate(case.mappings):
         for row, allowed in zip(mapping.rows, case.allowed(dataset), strict=True):
             if row.target.ignored or allowed.any():
@@ -66,7 +66,7 @@ def same_color(case: Case) -> Iterator[Remark]:
 
 
 def lone_child(case: Case) -> Iterator[Remark]:
-    """An inner node has one child: its classifier has nothing to choose, and never learns."""
+    """An inner node has one child: its classifier has nothing to choose and never learns."""
     for classifier in case.tree.classifiers:
         if len(classifier.children) == 1:
             owner, (child,) = classifier.node, classifier.children

@@ -1,6 +1,6 @@
-"""What a page is made of: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, and what these hold.
+"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, and their parts.
 
-Blocks are immutable data and know no markup: ``templates/blocks.html`` has a macro for each ``kind``.
+Blocks are immutable data without markup: ``templates/blocks.html`` has a macro for each ``kind``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Swatch:
     """A table cell: a coloured square and a text.
 
     Attributes:
-        text: What stands beside the square.
+        text: The text next to the square.
         color: The square's colour, sRGB 0-255.
     """
 
@@ -57,7 +57,7 @@ class Bar:
 
 
 Cell = str | int | float | None | Swatch | Bar | tuple[Swatch, ...]
-"""What a table may hold; None shows as a dash."""
+"""What a table may hold; None is shown as a dash."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Facts:
-    """Key facts: names and values, side by side where there is room.
+    """Key facts: names and values, side by side if there is room.
 
     Attributes:
         items: (name, value) in the order shown; integers get thousands separators.
@@ -133,7 +133,7 @@ class Picture:
         width: In pixels, as encoded.
         height: In pixels, as encoded.
         alt: What it shows, for those who cannot see it.
-        caption: Words under it, beyond its column's heading.
+        caption: Text under it, in addition to its column's heading.
         crisp: A label map: enlarged without smoothing.
     """
 
@@ -151,7 +151,7 @@ class Picture:
         Args:
             image: (H, W, 3) uint8, sRGB.
             alt: What it shows, for those who cannot see it.
-            caption: Words under it.
+            caption: Text under it.
             max_side: A longer side is scaled down to this many pixels; label maps keep their exact colours.
 
         Raises:
@@ -239,7 +239,7 @@ class LineChart:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing made elsewhere.
+    """A finished drawing.
 
     Attributes:
         svg: A complete ``<svg>`` element from a trusted source; it goes into the page as it is.

@@ -3,7 +3,7 @@
 A chart is drawn inside an SVG *without* a view box, so text keeps its size on a phone: axis labels are placed by
 percentages of the plot area, and the curves live in a nested SVG that stretches (``preserveAspectRatio="none"``) while
 its strokes do not (``vector-effect="non-scaling-stroke"``). Colours and dashes come from CSS classes ``s1`` ... ``s8``
-(``templates/report.css``), so light and dark mode choose their own.
+(``templates/report.css``), so light and dark mode each have their own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Series:
     """One curve. A value that is not finite (or not positive on a log scale) leaves a gap.
 
     Attributes:
-        name: As the legend says it.
+        name: Its name in the legend.
         x: x values, ascending, shape (N,).
         y: y values, shape (N,).
     """
@@ -123,7 +123,7 @@ _Vector = npt.NDArray[np.float64]
 
 
 def _usable(series: Series, log: bool) -> tuple[_Vector, _Vector]:
-    """X and y values, (N,) each; of what cannot be drawn, y is NaN."""
+    """X and y values, (N,) each; y is NaN where nothing can be drawn."""
     x, y = np.asarray(series.x, np.float64), np.asarray(series.y, np.float64)
     good = np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not log))
     return x, np.where(good, y, np.nan)
@@ -138,7 +138,7 @@ class _Axis:
 
     @classmethod
     def over(cls, values: list[_Vector], label: str, *, log: bool) -> _Axis:
-        """An axis that shows all finite values; a single value gets room around it."""
+        """An axis that shows all finite values, with room around a single value."""
         flat = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.empty(0)
         if flat.size == 0:
             low, high = (0.1, 1.0) if log else (0.0, 1.0)
@@ -174,7 +174,7 @@ def _path(x: _Vector, y: _Vector, across: _Axis, up: _Axis) -> str:
 
 
 def _thin(x: _Vector, y: _Vector, across: _Axis) -> list[int]:
-    """Indices to draw: all; of a long curve per screen column its first, last, lowest and highest point, and a gap."""
+    """Indices to draw: all, or for a long curve, per screen column, the first, last, lowest and highest, and a gap."""
     if len(x) <= 4 * _BUCKETS:
         return list(range(len(x)))
     column = np.nan_to_num((x - across.low) / (across.high - across.low) * _BUCKETS).astype(np.int64)

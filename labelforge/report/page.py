@@ -1,8 +1,8 @@
 """A page: a title and sections of blocks, rendered as one HTML file.
 
 The templates (``templates/``, jinja2 with autoescape) hold all markup: landmarks, captions, header cells, one column on
-a phone, light and dark after the reader's setting. Pictures travel inside the file as data URIs. A page holds no date
-and no random id: the same blocks give the same bytes. The page's own content security policy forbids any request.
+a phone, light or dark as the reader prefers. Pictures are inside the file as data URIs. A page holds no date and no
+random id: the same blocks give the same bytes. The page's content security policy forbids any request.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it.
+    """A heading and the blocks under it.
 
     Attributes:
         title: The heading.
-        blocks: What stands under it, in order.
+        blocks: The blocks under it, in order.
     """
 
     title: str
@@ -88,7 +88,7 @@ def environment() -> jinja2.Environment:
 
 
 def format_number(value: float | None, spec: str | None = None) -> str:
-    """A number as a reader likes it: 1,234,567 or 0.1235; a dash where there is none (None, NaN)."""
+    """A number for readers: 1,234,567 or 0.1235; a dash if there is none (None, NaN)."""
     if value is None or math.isnan(value):
         return "\N{EN DASH}"
     if spec is not None:

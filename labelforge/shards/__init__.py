@@ -2,7 +2,7 @@
 
     OUT/manifest.json             what the folder holds: tree, label table, options, shards with digests, totals
     OUT/shard-00000.tar           <key>.jpg|.png|.npy   <key>.label.png   <key>.json
-    OUT/shard-00000.index.json    per sample: key, where its members lie, height, width, pixels per label
+    OUT/shard-00000.index.json    per sample: key, where its members are, height, width, pixels per label
 
 `ShardReader` reads them, `write_shard` and `Manifest.write` write them; the modules are `manifest` (the JSON files as
 validated data), `codec` (images and label maps), `storage` (local disk or fsspec URL), `writer` and `reader`.

@@ -1,7 +1,7 @@
-"""How images and label maps are stored inside shards, both directions.
+"""Encodes and decodes the images and label maps of shards.
 
-Images are JPEG, PNG or npy; label maps are PNG: palette mode in the tree's colours where the label table has at most
-256 rows, so that any viewer shows them, 16 bit grey above. Decoding never goes through colours: values are rows.
+Images are JPEG, PNG or npy; label maps are PNG: palette mode in the tree's colours if the label table has at most 256
+rows, so that any viewer shows them, else 16 bit grey. Decoding never uses colours: values are rows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The two JSON files of a shard folder, as validated data.
 
 ``manifest.json`` describes the whole: the tree, the table that gives the rows of the label maps their meaning, the
-shards and the totals. ``shard-00000.index.json`` describes one shard: where each member of each sample lies. An index
-is written when its shard is complete, the manifest when all are; so a folder with a manifest is whole, and one without
-can be resumed from its indexes.
+shards and the totals. ``shard-00000.index.json`` describes one shard: where each member of each sample is. An index is
+written when its shard is complete, the manifest when all are; so a folder with a manifest is whole, and one without can
+be resumed from its indexes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERSION: Final = 1
 """Version of the shard format that this code writes and reads."""
 MANIFEST_NAME: Final = "manifest.json"
 COPY_AGAIN: Final = "Copy it again, or run convert again with --overwrite."
-"""What to do about a file of a folder of shards that is garbled."""
+"""What to do about a damaged file in a folder of shards."""
 
 
 class _Record(BaseModel):
@@ -34,7 +34,7 @@ class _Record(BaseModel):
 class Member(_Record):
     """One file inside a shard."""
 
-    suffix: str = Field(min_length=1, description="What follows the key and a dot in its name: jpg, label.png, json.")
+    suffix: str = Field(min_length=1, description="Its name after the key and a dot: jpg, label.png, json.")
     offset: NonNegativeInt = Field(multiple_of=512, description="First byte of its content in the tar file.")
     size: NonNegativeInt = Field(description="Length of its content in bytes.")
 
@@ -46,7 +46,9 @@ class SampleRecord(_Record):
     height: PositiveInt = Field(description="Rows of the image and of the label map.")
     width: PositiveInt = Field(description="Columns of both.")
     members: tuple[Member, ...] = Field(description="Image, label map and json, in the order of the tar file.")
-    pixels: dict[NonNegativeInt, PositiveInt] = Field(description="Pixels per row of the label table, where any.")
+    pixels: dict[NonNegativeInt, PositiveInt] = Field(
+        description="Pixels per row of the label table; rows without pixels are left out."
+    )
 
 
 class SkippedSample(_Record):
@@ -75,7 +77,7 @@ class ShardIndex(_Record):
         """Read the index of a shard.
 
         Raises:
-            ShardError: The file is missing, garbled or of another version.
+            ShardError: The file is missing, damaged or of another version.
         """
         return _load(cls, folder, index_name(name))
 
@@ -120,7 +122,7 @@ class Totals(_Record):
     pixels: NonNegativeInt = Field(description="Pixels of their label maps.")
     used: NonNegativeInt = Field(description="Pixels whose label means something in the tree.")
     ignored: NonNegativeInt = Field(description="Pixels that are annotated, with a label that the tree ignores.")
-    unannotated: NonNegativeInt = Field(description="Pixels that nobody annotated.")
+    unannotated: NonNegativeInt = Field(description="Pixels without annotation.")
     skipped: tuple[SkippedSample, ...] = Field((), description="Source samples that were left out, with the reason.")
 
 
@@ -150,8 +152,8 @@ class Manifest(_Record):
         """The manifest of finished shards, with the pixels of every label and the totals.
 
         Args:
-            tree: The tree that the labels mean something in.
-            mapping: The label table that the label maps are written with.
+            tree: The tree that the labels are mapped to.
+            mapping: The label table behind the label maps.
             split: The dataset's own name of the split.
             indexes: The indexes of all shards, in order.
             options: What the conversion was asked for.
@@ -185,7 +187,7 @@ class Manifest(_Record):
 
         Args:
             tree: The other tree.
-            mapping: A label table of as many rows as this one, that maps to it.
+            mapping: A label table that maps to it, with as many rows as this one.
         """
         pixels = [record.pixels for record in self.labels]
         return self.model_copy(
@@ -202,11 +204,11 @@ class Manifest(_Record):
         """Read the manifest of a folder.
 
         Raises:
-            ShardError: There is none, it is garbled or of another version.
+            ShardError: There is none, or it is damaged or of another version.
         """
         if folder.size(MANIFEST_NAME) is None:
             raise ShardError(
-                f"holds no {MANIFEST_NAME}: no shards, or their conversion did not finish",
+                f"holds no {MANIFEST_NAME}: it has no shards, or their conversion did not finish",
                 where=folder.url,
                 cure="Give a folder that labelforge convert wrote, or run the same convert command again to resume it.",
             )
@@ -247,7 +249,7 @@ def _load(model: type[Model], folder: Folder, name: str) -> Model:
     try:
         content = json.loads(bytes(folder.read(name)))
     except (ValueError, RecursionError) as error:
-        raise ShardError(f"is not JSON ({error}): garbled or cut short", where=place, cure=COPY_AGAIN) from error
+        raise ShardError(f"is not JSON ({error}): damaged or cut short", where=place, cure=COPY_AGAIN) from error
     version = content.get("version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise ShardError("is not a labelforge file: it states no version", where=place, cure=COPY_AGAIN)

@@ -1,7 +1,7 @@
 """Random access to the samples of a shard folder.
 
-Opening reads the manifest and the indexes and compares file lengths: quick, and enough to find a shard that was cut
-short. Samples are then slices of memory-mapped files. `ShardReader.verify` reads every byte and compares the digests.
+Opening reads the manifest and the indexes and compares file lengths, which is quick and finds a shard that was cut
+short. Samples are slices of memory-mapped files. `ShardReader.verify` reads every byte and compares the digests.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Sample:
 
 
 class _Stored(NamedTuple):
-    """Where a sample lies: a `SampleRecord` as plain tuples, which a data loader pickles several times faster."""
+    """Where a sample is: a `SampleRecord` as plain tuples, which a data loader pickles several times faster."""
 
     shard: int
     key: str
@@ -75,13 +75,13 @@ class ShardReader:
 
     Args:
         source: Folder or fsspec URL that ``labelforge convert`` wrote.
-        manifest: Its manifest, where the caller has it; default: read ``manifest.json``.
+        manifest: Its manifest, if the caller has it; default: read ``manifest.json``.
 
     Attributes:
         manifest: What the folder holds and what its label maps mean.
 
     Raises:
-        ShardError: The manifest or an index is missing, garbled or of another version; a shard is missing or does not
+        ShardError: The manifest or an index is missing, damaged or of another version; a shard is missing or does not
             have the length that the manifest says.
     """
 
@@ -96,7 +96,7 @@ class ShardReader:
         place = self._folder.place(shard.name)
         size = self._folder.size(shard.name)
         if size is None:
-            raise ShardError("this shard of the manifest is missing", where=place, cure=FETCH_AGAIN)
+            raise ShardError("the manifest lists this shard, but it is missing", where=place, cure=FETCH_AGAIN)
         if size != shard.size:
             fault = "cut short" if size < shard.size else "longer than it was written"
             raise ShardError(f"{fault}: {size} bytes instead of {shard.size}", where=place, cure=FETCH_AGAIN)
@@ -130,13 +130,13 @@ class ShardReader:
         """The tree that the manifest holds.
 
         Raises:
-            ShardError: The tree's definition is broken, or its digest is another one.
+            ShardError: The tree's definition is broken, or its digest does not match.
         """
         record = self.manifest.taxonomy
         tree = stored_taxonomy(self.manifest, self._folder)
         if tree.digest != record.digest:
             raise ShardError(
-                f"the manifest's taxonomy {record.name!r} does not have the digest stated beside it",
+                f"the digest of the manifest's taxonomy {record.name!r} does not match",
                 where=self.url,
                 cure="It was edited by hand or written by another version: convert again.",
             )
@@ -201,7 +201,7 @@ class ShardReader:
         """Decode one sample.
 
         Raises:
-            IndexError: There is no sample of that number.
+            IndexError: There is no sample with that number.
             ShardError: Its files are broken.
         """
         sample = self._samples[number]
@@ -251,7 +251,7 @@ class ShardReader:
             stored = [(info.name, info.offset_data, info.size) for info in tar]
         if indexed != stored:
             raise ShardError(
-                "its index lists other members than it holds",
+                "it does not hold the members that its index lists",
                 where=self._folder.place(shard.name),
                 cure="Remove both and run the same convert command again.",
             )
@@ -275,7 +275,7 @@ def stored_mapping(manifest: Manifest, tree: Taxonomy, folder: Folder) -> LabelM
     Args:
         manifest: The manifest.
         tree: The tree that it holds.
-        folder: Where it lies, for messages.
+        folder: Where it is, for messages.
 
     Raises:
         ShardError: A row is broken.
@@ -288,5 +288,5 @@ def stored_mapping(manifest: Manifest, tree: Taxonomy, folder: Folder) -> LabelM
 
 
 def _garbled(folder: Folder, what: str) -> ShardError:
-    cure = f"It was garbled or edited by hand. {COPY_AGAIN}"
+    cure = f"It was damaged or edited by hand. {COPY_AGAIN}"
     return ShardError(what, where=folder.place(MANIFEST_NAME), cure=cure)

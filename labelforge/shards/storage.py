@@ -1,8 +1,8 @@
 """A folder of shards, on the local disk or behind any fsspec URL.
 
-Both kinds write a file under a temporary name and rename it when it is complete, so that nothing partial ever has a
-final name. The local kind also flushes to the disk before it renames, and reads through memory maps: a slice of a shard
-costs no copy.
+Both kinds write a file under a temporary name and rename it when it is complete, so that a final name never means a
+partial file. The local kind also flushes to disk before it renames, and reads through memory maps: slicing a shard
+copies nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO, Any
 from labelforge.errors import ShardError
 
 FETCH_AGAIN = "Copy it again, or run the same convert command again."
-"""What to do about a file of a folder of shards that is missing or cut short."""
+"""What to do about a missing or truncated file in a folder of shards."""
 OPEN_MAPS = 64
 """Memory maps that a local folder keeps open; each costs a file descriptor."""
 
@@ -40,7 +40,7 @@ class Folder(ABC):
 
     @staticmethod
     def temporary(name: str) -> str:
-        """The name that a file has while it is being written."""
+        """The name of a file while it is being written."""
         return f".{name}.partial"
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Folder(ABC):
         Args:
             name: The file.
             start: First byte.
-            size: Number of bytes; default: to the end. Fewer come back where the file ends before.
+            size: Number of bytes; default: to the end. Fewer are returned if the file ends earlier.
 
         Raises:
             ShardError: The file is missing or cannot be read.
@@ -66,7 +66,7 @@ class Folder(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Delete a file; one that is not there is no error.
+        """Delete a file; a missing one is no error.
 
         Raises:
             ShardError: It cannot be deleted.
@@ -78,7 +78,7 @@ class Folder(ABC):
 
     @staticmethod
     def _flush(file: IO[bytes]) -> None:
-        """Make sure that all that was written is safe before the file is closed and named."""
+        """Make sure that everything written is safe before the file is closed and named."""
         file.flush()
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Folder(ABC):
                 raise ShardError(
                     f"cannot be written ({error.strerror or error})",
                     where=self.place(name),
-                    cure="Give an output folder that you may write to, on a disk with room.",
+                    cure="Give an output folder that you may write to, on a disk with free space.",
                 ) from error
         except BaseException:
             with suppress(ShardError):
@@ -111,7 +111,7 @@ class Folder(ABC):
             raise
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a whole file (see `create`)."""
+        """Write a whole file, which has its name only once it is complete; raises what `create` raises."""
         with self.create(name) as file:
             file.write(data)
 
@@ -165,11 +165,11 @@ class LocalFolder(Folder):
                 raise _unreadable(self.place(name), error) from error
         self._maps[name] = view  # at the end: used last
         if len(self._maps) > OPEN_MAPS:
-            self._maps.popitem(last=False)  # arrays that still look into it keep it alive
+            self._maps.popitem(last=False)  # arrays that still use it keep it alive
         return view
 
     def remove(self, name: str) -> None:
-        """Delete a file. Arrays that still look into it stay valid."""
+        """Delete a file. Arrays that still use it stay valid."""
         self._maps.pop(name, None)
         with _removing(self.place(name)):
             (self.path / name).unlink()
@@ -212,7 +212,7 @@ class RemoteFolder(Folder):
         return f"{self._path.rstrip('/')}/{name}"
 
     def names(self) -> list[str]:
-        """Names of all entries behind the URL, sorted; asked for anew each time."""
+        """Names of all entries behind the URL, sorted; fetched anew each time."""
         try:
             entries = self._fs.ls(self._path, detail=False, refresh=True)
         except FileNotFoundError:
@@ -259,7 +259,7 @@ def open_folder(url: str | os.PathLike[str]) -> Folder:
     """
     text = os.fspath(url)
     if not text:
-        raise ShardError("the name of a folder of shards is empty", cure="Name one; '.' is the current folder.")
+        raise ShardError("the name of the shard folder is empty", cure="Give a name; '.' is the current folder.")
     return LocalFolder(text) if "://" not in text or text.startswith("file://") else RemoteFolder(text)
 
 

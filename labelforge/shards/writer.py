@@ -1,7 +1,7 @@
 """Writes one shard: a plain tar file of encoded samples, and then its index.
 
-The bytes depend on nothing but the samples: no times, owners or machine's facts are stored, and the index is written
-last. Every member's content starts at a multiple of 512 bytes, uncompressed, as tar has it.
+The bytes depend only on the samples: no times, owners or facts about the machine are stored, and the index is written
+last. Every member's content starts at a multiple of 512 bytes, uncompressed, as in any plain tar file.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class EncodedSample:
 def escape_key(key: str) -> str:
     """A sample's name as the key of its members: percent-encoded where tar or webdataset would misread it.
 
-    WebDataset takes what stands before the first dot as the key, so dots become ``%2E``; so do all characters but ASCII
-    letters, digits, ``_``, ``-``, ``~`` and ``/``, and slashes where they would make an absolute or empty name.
+    WebDataset takes everything before the first dot as the key, so dots become ``%2E``. All other characters but ASCII
+    letters, digits, ``_``, ``-``, ``~`` and ``/`` are encoded too, as are slashes that would make an absolute or empty
+    name.
     Different names always give different keys; `urllib.parse.unquote` gives the name back.
     """
     parts = [quote(part, safe="~").replace(".", "%2E") for part in key.split("/")]
@@ -63,7 +64,7 @@ def escape_key(key: str) -> str:
 
 
 class _HashingFile:
-    """Passes writes on and keeps their SHA-256 and length."""
+    """Passes writes on and tracks their SHA-256 and length."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

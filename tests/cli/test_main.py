@@ -32,7 +32,7 @@ def test_a_path_that_the_system_refuses_is_one_line(
     assert call(monkeypatch, *arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("error: xxx") and "File name too long" in lines[-1]
-    assert lines[-1].endswith("Check the path, and that you may use it.")
+    assert lines[-1].endswith("Check the path and your permissions.")
 
 
 def test_a_folder_without_rights_is_one_line(
@@ -44,7 +44,7 @@ def test_a_folder_without_rights_is_one_line(
     monkeypatch.setattr(Path, "iterdir", refuse)  # tests may run as root, to whom nothing is forbidden
     assert call(monkeypatch, "convert", "cityscapes", tmp_path, tmp_path / "out") == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error == f"error: {tmp_path}: cannot be used (Permission denied). Check the path, and that you may use it."
+    assert error == f"error: {tmp_path}: cannot be used (Permission denied). Check the path and your permissions."
 
 
 def test_a_full_disk_is_one_line(

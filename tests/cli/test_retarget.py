@@ -37,7 +37,7 @@ def test_the_difference_is_printed_with_its_pixels(shards: Path) -> None:
     digests = (ShardReader(shards).taxonomy.digest[:12], "town, train")
     assert all(part in text for part in digests)
     assert "street 6 ground flat x 6 rest ignore" in text
-    assert "2 of 5 labels mean something else: 12 of 36 pixels (33.3%); used: 24 -> 18" in text
+    assert "2 of 5 labels changed their meaning: 12 of 36 pixels (33.3%); used: 24 -> 18" in text
     again = run(shards, "--taxonomy", new)
     assert "nothing changes" in again.stdout
     assert again.exit_code == 0
@@ -53,13 +53,13 @@ def test_a_garbled_manifest_is_named_whatever_is_wrong_in_it(shards: Path) -> No
             CliRunner().invoke(
                 cli, ["retarget", str(shards), "--taxonomy", str(shards.parent / "new")], catch_exceptions=False
             )
-        assert str(caught.value).startswith(f"{file}: ") and "garbled or edited by hand" in str(caught.value)
+        assert str(caught.value).startswith(f"{file}: ") and "damaged or edited by hand" in str(caught.value)
         return str(caught.value)
 
     rows = good["labels"]
     assert "taxonomy: the key 'name' is missing" in fault(taxonomy=good["taxonomy"] | {"definition": {}})
     assert "row 3: unknown node 'lefft'" in fault(labels=[*rows[:3], rows[3] | {"target": "lefft"}, *rows[4:]])
-    assert "row 2: row number 7 stands there" in fault(labels=[*rows[:2], rows[2] | {"row": 7}, *rows[3:]])
+    assert "row 2: it has row number 7 instead" in fault(labels=[*rows[:2], rows[2] | {"row": 7}, *rows[3:]])
 
 
 def test_the_taxonomy_must_be_named(shards: Path) -> None:

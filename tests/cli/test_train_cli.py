@@ -104,10 +104,10 @@ def test_resume_uses_the_runs_own_configuration(shards: list[str], tmp_path: Pat
     assert first.exit_code == 0, first.output
     again = invoke("train", *shards, "--out", run)
     assert isinstance(again.exception, ConfigError)
-    assert "holds a run already. Add --resume" in str(again.exception)
+    assert "already holds a run. Add --resume" in str(again.exception)
     longer = invoke("train", *shards, "--out", run, "--resume", "--set", "steps=3")
     assert longer.exit_code == 0, longer.output
-    assert "going on from step 2" in longer.stderr
+    assert "continuing from step 2" in longer.stderr
     assert find_checkpoint(run).config.steps == 3
     missing = invoke("train", *shards, "--out", str(tmp_path / "other"), "--resume")
     assert "there is no run to resume" in str(missing.exception)
@@ -162,7 +162,7 @@ def test_sigterm_to_the_whole_group_saves_and_stops(shards: list[str], tmp_path:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     step = json.loads(log.read_text().splitlines()[-1])["step"]
-    assert errors.splitlines()[-1] == f"Stopped by SIGTERM after step {step}; --resume goes on from there."
+    assert errors.splitlines()[-1] == f"Stopped by SIGTERM after step {step}; continue with --resume."
     assert "Traceback" not in errors
     assert [path.name for path in list_checkpoints(run)] == [f"step-{step:07d}"]
     assert not list(run.rglob("*.partial"))

@@ -234,7 +234,7 @@ def test_overlapping_finds_every_set_that_meets_at_a_pixel(pairs: list[tuple[Box
         layers[value] |= one(box, "rectangle")
     expected = set()
     for present in {tuple(np.flatnonzero(pixel)) for pixel in layers.reshape(4, -1).T}:
-        for n in range(2, len(present) + 1):  # a shape leaves part of its box out: subsets meet as well
+        for n in range(2, len(present) + 1):  # a shape leaves part of its box out: subsets overlap as well
             expected |= {frozenset(int(v) for v in some) for some in itertools.combinations(present, n)}
     assert overlapping(boxes, values) == expected
 
@@ -307,5 +307,5 @@ def test_polygons_are_a_union_and_are_scaled_before_they_are_drawn() -> None:
 
 
 def test_run_lengths_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"size \(3, 2\), the image of \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"size \(3, 2\), but the image has \(2, 3\)"):
         draw_segmentation({"size": [3, 2], "counts": [6]}, (2, 3), (2, 3))

@@ -85,5 +85,5 @@ def test_labels_without_an_image_are_mentioned(root: Path, tmp_path: Path) -> No
         (root / f"leftImg8bit/train/{key.split('_')[0]}/{key}_leftImg8bit.png").unlink()
     conversion = convert("cityscapes", root, tmp_path / "out", split="train")
     (note,) = conversion.notes
-    assert note == ("Left out, because their images are not on disk: aachen_000001_000019, ulm_000004_000019.")
+    assert note == ("Left out because their images are not on disk: aachen_000001_000019, ulm_000004_000019.")
     assert note in (tmp_path / "out" / "report.html").read_text()

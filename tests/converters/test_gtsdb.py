@@ -214,7 +214,7 @@ def test_a_box_outside_the_image_is_named_with_both_sizes(tmp_path: Path, line: 
     with pytest.raises(DatasetError) as caught:
         draw(converter, "train", 1, (15, 20))
     assert str(caught.value) == (
-        f"{tmp_path / 'gt.txt'}:5: the box ({box}) reaches outside 00003.ppm, which has columns 0 to 39 and rows "
+        f"{tmp_path / 'gt.txt'}:5: the box ({box}) extends beyond 00003.ppm, which has columns 0 to 39 and rows "
         "0 to 29. Correct the line, or use the images that this gt.txt was made for, unresized."
     )
 
@@ -289,12 +289,12 @@ def test_converted_boxes_come_back_as_drawn(tmp_path: Path, overlaps: str) -> No
         assert len(rows) == 44
     assert np.array_equal(native[label], drawn)
     assert reader[1].meta["native"]["boxes"] == converter.sources("train")[1].meta["boxes"]
-    assert done.notes == ("Left out, because their images are not on disk: 00001.",)
+    assert done.notes == ("Left out because their images are not on disk: 00001.",)
 
 
 def test_a_box_outside_its_image_stops_the_conversion_and_leaves_no_shard(tmp_path: Path) -> None:
     root = make(tmp_path / "root", GT + "00003.ppm;30;4;40;14;2\n")
-    with pytest.raises(DatasetError, match=r"gt\.txt:5: the box .* reaches outside 00003\.ppm"):
+    with pytest.raises(DatasetError, match=r"gt\.txt:5: the box .* extends beyond 00003\.ppm"):
         convert("gtsdb", root, tmp_path / "out", split="train")
     assert not [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")]
 

@@ -123,7 +123,7 @@ def shorten(config: dict[str, Any]) -> None:
             "label 17 is 'construction--flat--driveway'; in mapillary-vistas-2.0 it is 'construction--flat--parking'",
         ),
         (shorten, "has 123 labels; mapillary-vistas-2.0 has 124"),
-        (lambda c: c.update(version="3.1"), "is of version 3.1, which is not known here"),
+        (lambda c: c.update(version="3.1"), "has version 3.1, which labelforge does not know"),
         (lambda c: c.pop("labels"), r"is not a configuration file of Mapillary Vistas \(KeyError: 'labels'\)"),
     ],
 )
@@ -152,7 +152,7 @@ def test_releases_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has no release '3\.0'"):
         MapillaryVistas(tmp_path, release="3.0")
     with pytest.raises(
-        DatasetError, match=r"no configuration file of release 2\.0; found those of 1\.2\. Ask for release 1"
+        DatasetError, match=r"no configuration file of release 2\.0; found those of 1\.2\. Use release=1"
     ):
         MapillaryVistas(tmp_path, release="2.0")
     (tmp_path / "config_v2.0.json").write_text(json.dumps(vistas_config("2.0")))
@@ -162,7 +162,7 @@ def test_releases_that_are_not_there(tmp_path: Path) -> None:
     ):
         MapillaryVistas(tmp_path).sources("training")
     with pytest.raises(
-        DatasetError, match=r"validation: holds no labels of release 2\.0 \(v2\.0/labels\)\. Ask for release 1"
+        DatasetError, match=r"validation: holds no labels of release 2\.0 \(v2\.0/labels\)\. Use release=1"
     ):
         MapillaryVistas(tmp_path, release="2.0").sources("validation")
 

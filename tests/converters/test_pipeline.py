@@ -95,7 +95,9 @@ def test_a_conversion_that_was_killed_goes_on(root: Path, tmp_path: Path) -> Non
         process.kill()
     finished = ["shard-00000.index.json", "shard-00000.tar", "shard-00001.index.json", "shard-00001.tar"]
     assert list(contents(out)) == [".shard-00002.tar.partial", *finished]
-    with pytest.raises(ShardError, match=r"holds no manifest\.json: no shards, or their conversion did not finish"):
+    with pytest.raises(
+        ShardError, match=r"holds no manifest\.json: it has no shards, or their conversion did not finish"
+    ):
         ShardReader(out)
     assert run(root, out, samples_per_shard=1).kept == 2
     run(root, tmp_path / "fresh", samples_per_shard=1)
@@ -128,7 +130,7 @@ def test_an_interrupt_ends_all_workers_quietly(root: Path, tmp_path: Path) -> No
 
 
 def test_a_worker_that_dies_is_a_clear_error(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(LabelforgeError, match="a worker process ended unexpectedly"):
+    with pytest.raises(LabelforgeError, match="a worker process died"):
         convert(DyingCityscapes, root, tmp_path / "out", split="train", samples_per_shard=3, workers=2)
     assert not list(tmp_path.glob("out/*.json"))
 
@@ -173,7 +175,9 @@ def test_files_of_others_are_not_touched(root: Path, tmp_path: Path) -> None:
     run(root, out)
     (out / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):
-        with pytest.raises(ShardError, match=r"out: holds files that are no shards: thesis\.tex\. Give a new or empty"):
+        with pytest.raises(
+            ShardError, match=r"out: holds files that are not shards: thesis\.tex\. Give a new or empty"
+        ):
             run(root, out, overwrite=overwrite)
     assert list(contents(out)) == [*FILES, "thesis.tex"]
 
@@ -184,7 +188,7 @@ def test_a_report_of_something_else_is_not_replaced(root: Path, tmp_path: Path) 
     (out / "report.html").write_text("the quarter's figures")
     for overwrite in (False, True):
         with pytest.raises(
-            ShardError, match=r"out: holds files that are no shards: report\.html\. Give a new or empty"
+            ShardError, match=r"out: holds files that are not shards: report\.html\. Give a new or empty"
         ):
             run(root, out, overwrite=overwrite)
     assert contents(out) == {"report.html": b"the quarter's figures"}
@@ -195,7 +199,7 @@ def test_an_empty_output_name_is_not_the_current_folder(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(ShardError, match=r"the name of a folder of shards is empty\. Name one"):
+    with pytest.raises(ShardError, match=r"the name of the shard folder is empty\. Give a name"):
         run(root, "")
     assert not list((tmp_path / "here").iterdir())
 
@@ -203,7 +207,9 @@ def test_an_empty_output_name_is_not_the_current_folder(
 def test_tar_files_of_others_are_not_replaced(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "shard-00000.tar").write_bytes(b"another tool's")
-    with pytest.raises(ShardError, match=r"holds tar files without an index, perhaps of another program.* --overwrite"):
+    with pytest.raises(
+        ShardError, match=r"holds tar files without an index, perhaps from another program.* --overwrite"
+    ):
         run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == {"shard-00000.tar": b"another tool's"}
 
@@ -302,7 +308,7 @@ def test_shards_behind_a_url(root: Path, tmp_path: Path, memory: str) -> None:
 
 def test_workers_that_write_somewhere_else(root: Path, memory: str) -> None:
     open_folder(memory).write(".keep", b"")
-    with pytest.raises(ShardError, match=r"shard-0000\d\.tar: a worker has written this shard, but it cannot be found"):
+    with pytest.raises(ShardError, match=r"shard-0000\d\.tar: a worker wrote this shard, but it is not here"):
         run(root, memory, workers=2)
 
 
@@ -315,12 +321,10 @@ ORIGINAL: Callable[[Cityscapes, str], Any] = Cityscapes.sources
 
 def test_keys_that_collide(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cityscapes, "sources", twice)
-    with pytest.raises(
-        DatasetError, match=r"1 key taken twice or empty, such as 'ulm_000000_000019' \(leftImg8bit/.*,"
-    ):
+    with pytest.raises(DatasetError, match=r"1 key used twice or empty, such as 'ulm_000000_000019' \(leftImg8bit/.*,"):
         run(root, tmp_path / "out")
     monkeypatch.setattr(Cityscapes, "sources", lambda self, split: [])
-    with pytest.raises(DatasetError, match="the split train holds no sample"):
+    with pytest.raises(DatasetError, match="the split train has no samples"):
         run(root, tmp_path / "out")
 
 

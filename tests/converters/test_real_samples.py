@@ -68,7 +68,7 @@ def test_scaled_frames(shared_data: Path, tmp_path: Path) -> None:
     for image, ids, meta in read_shards(tmp_path).values():
         source = stored(shared_data / "cityscapes" / meta["image"]).reshape(512, 2, 1024, 2, 3).astype(float)
         assert np.abs(image - source.mean(axis=(1, 3))).mean() < 1.5
-        # Under the centre of a pixel of the half size four pixels meet; the lower right one is taken.
+        # Under the centre of a pixel of the half size four pixels touch; the lower right one is taken.
         assert np.array_equal(ids, stored(shared_data / "cityscapes" / meta["labels"])[1::2, 1::2])
 
 

@@ -70,7 +70,7 @@ def test_the_toy_by_hand() -> None:
     assert [(d.pixels, d.unused) for d in drawn.datasets] == [(1234, 14), (None, None), (70_000, 0)]
     summaries = {node.name: drawn.nodes[node.index] for node in drawn.tree.nodes}
     S, W, P, N = Signal.FROM_PIXELS, Signal.FROM_BOX, Signal.PARTIAL, Signal.NOTHING  # noqa: N806
-    assert summaries["road"].signals == (S, N, N)  # "ground" reaches outside flat, so flat's classifier cannot use it
+    assert summaries["road"].signals == (S, N, N)  # "ground" extends beyond flat, so flat's classifier cannot use it
     assert summaries["flat"].signals == (S, N, S)  # "floor" is flat
     assert summaries["car"].signals == (S, N, P)
     assert summaries["stop"].signals == (N, W, N)
@@ -143,5 +143,5 @@ def test_splits_that_disagree_are_refused(tmp_path: Path) -> None:
         record | {"native_name": "(no annotation)"} if not record["row"] else record for record in other.to_records()
     ]
     shards(tmp_path / "b", [[1]], LabelMapping.from_records(shard_folders.TREE, "toy-labels", renamed))
-    with pytest.raises(ShardError, match=r"/b: gives 'label 0' another meaning than the other shards of toy-labels do"):
+    with pytest.raises(ShardError, match=r"/b: gives 'label 0' another meaning than the other shards of toy-labels"):
         counted_mappings(shard_folders.TREE, [tmp_path / "a", tmp_path / "b"])

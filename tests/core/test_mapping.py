@@ -80,10 +80,10 @@ FAULTS = {
     "unknown node": ("flat], except", "flatt], except", 6, "unknown node 'flatt'. Did you mean 'flat'"),
     "ambiguous name": ("scene/car", "car", 4, "'car' is ambiguous. Write 'scene/car' or 'front/car'"),
     "unmapped label": ("  sign: sign/front\n", "", 3, "1 native label of town not mapped: 'sign'"),
-    "mapped twice": ("  void: {", "  plate: {", 5, r"the key 'plate' is repeated \(first in line 4\)"),
+    "mapped twice": ("  void: {", "  plate: {", 5, r"the key 'plate' is repeated \(first on line 4\)"),
     "unknown label": ("  street:", "  streat:", 6, "town has no label 'streat'. Did you mean 'street'"),
     "empty set": ("except: [parking]", "except: [flat]", 6, "the label means no leaf"),
-    "except outside": ("except: [parking]", "except: [back]", 6, "takes away nothing"),
+    "except outside": ("except: [parking]", "except: [back]", 6, "names nothing that 'any' includes"),
     "empty any": ("any: [flat]", "any: []", 6, "'any' must be a list of nodes"),
     "any is text": ("any: [flat]", "any: flat", 6, "'any' must be a list of nodes"),
     "listed twice": ("any: [flat]", "any: [flat, flat]", 6, "'flat' is listed twice"),
@@ -93,7 +93,7 @@ FAULTS = {
     "null": ("sign: sign/front", "sign:", 7, "nothing is not a label expression"),
     "number": ("sign: sign/front", "sign: 3", 7, "3 is not a label expression"),
     "list": ("sign: sign/front", "sign: [stop]", 7, r"\['stop'\] is not a label expression"),
-    "reason empty": ('"never labelled"', '""', 5, "the reason of an ignored label must be text"),
+    "reason empty": ('"never labelled"', '""', 5, "the reason for ignoring a label must be text"),
     "supervision": ("supervision: pixel", "supervision: pixels", 2, "supervision: input should be 'pixel' or 'box'"),
     "no dataset": ("dataset: town\n", "", 1, "the key 'dataset' is missing"),
     "unknown space": ("dataset: town", "dataset: twon", 1, "no label space is called 'twon'. Did you mean 'town'"),
@@ -114,7 +114,7 @@ def test_a_fault_is_named_with_file_line_and_cure(fault: str, folder: Path) -> N
 
 
 SPACE_FAULTS = {
-    "id twice": ("id: 8", "id: 7", 7, "the id 7 is taken twice, by 'street' and 'sign'"),
+    "id twice": ("id: 8", "id: 7", 7, "the id 7 is used twice, by 'street' and 'sign'"),
     "name twice": ("name: sign", "name: street", 7, "the label 'street' is repeated"),
     "id not a number": ("id: 8", "id: eight", 7, "labels.3.id: input should be a valid integer"),
     "colour": ("[0, 0, 0]", "[0, 0, 300]", 5, "less than or equal to 255"),

@@ -210,7 +210,9 @@ def test_a_set_row_that_names_no_native_labels_is_refused(old: Path, new: Path, 
     manifest = convert(tmp_path / "shards", old, sets=True)
     labels = (*manifest.labels[:-1], manifest.labels[-1].model_copy(update={"native_name": "left | rigth"}))
     manifest.model_copy(update={"labels": labels}).write(open_folder(tmp_path / "shards"))
-    with pytest.raises(ShardError, match=r"row 6, 'left \| rigth', is no set of native labels. Did you mean 'right'"):
+    with pytest.raises(
+        ShardError, match=r"row 6, 'left \| rigth', is not a set of native labels. Did you mean 'right'"
+    ):
         retarget([tmp_path / "shards"], new)
 
 

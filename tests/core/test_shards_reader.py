@@ -153,7 +153,7 @@ def append(path: Path) -> None:
         (edit("manifest.json", lambda m: m.update(version=2)), "/manifest.json", "has format version 2; .* reads 1"),
         (edit("manifest.json", lambda m: m.update(version=0)), "/manifest.json", "version 0; .* Convert the dataset"),
         (edit("manifest.json", lambda m: m.pop("labels")), "/manifest.json", "labels: Field required"),
-        (remove("shard-00001.tar"), "/shard-00001.tar", "this shard of the manifest is missing"),
+        (remove("shard-00001.tar"), "/shard-00001.tar", "the manifest lists this shard, but it is missing"),
         (cut("shard-00001.tar", 5000), "/shard-00001.tar", "cut short: 5000 bytes instead of 10240"),
         (append, "/shard-00000.tar", "longer than it was written: 10752 bytes instead of 10240"),
         (remove("shard-00001.index.json"), "/shard-00001.index.json", "no such file"),
@@ -198,7 +198,7 @@ def test_verify_finds_a_changed_byte(tmp_path: Path) -> None:
 def test_verify_finds_an_index_of_other_members(tmp_path: Path) -> None:
     folder(tmp_path)
     edit("shard-00000.index.json", lambda m: m["samples"][1].update(key="other"))(tmp_path)
-    with pytest.raises(ShardError, match="its index lists other members than it holds"):
+    with pytest.raises(ShardError, match="it does not hold the members that its index lists"):
         ShardReader(tmp_path).verify()
 
 
@@ -222,5 +222,5 @@ def test_sizes_that_do_not_agree(tmp_path: Path) -> None:
 def test_a_tree_edited_by_hand(tmp_path: Path) -> None:
     folder(tmp_path)
     edit("manifest.json", lambda m: m["taxonomy"]["definition"].update(name="other"))(tmp_path)
-    with pytest.raises(ShardError, match="does not have the digest stated beside it"):
+    with pytest.raises(ShardError, match="the digest of the manifest's taxonomy 'toy' does not match"):
         _ = ShardReader(tmp_path).taxonomy

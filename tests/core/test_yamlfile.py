@@ -52,7 +52,7 @@ def test_broken_yaml_is_told_in_the_exact_parsers_words(fault: str) -> None:
 
 @pytest.mark.parametrize("text", ["a: " + "{a: " * 3000 + "x" + "}" * 3000, "[" * 5000])
 def test_nesting_without_end_is_an_error_of_the_file(text: str) -> None:
-    with pytest.raises(TaxonomyError, match=r"^x\.yaml: nested too deeply\. Write it flatter"):
+    with pytest.raises(TaxonomyError, match=r"^x\.yaml: nested too deeply\. Make it flatter"):
         YamlFile.parse(text, "x.yaml")
 
 

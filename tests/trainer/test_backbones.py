@@ -189,7 +189,7 @@ def _without(name: str) -> Callable[[dict[str, Tensor]], Any]:
         (lambda t: t | {"layer5.weight": torch.zeros(2, 3)}, "layer5.weight 2x3 is unknown"),
         (lambda t: t | {"conv1.weight": torch.zeros(64, 1, 7, 7)}, "conv1.weight is 64x1x7x7 instead of 64x3x7x7"),
         (lambda t: {"state_dict": t, "epoch": 90}, "does not hold a plain dictionary of tensors"),
-        (lambda t: Path("code"), "broken, or no file of weights"),
+        (lambda t: Path("code"), "broken, or not a file of weights"),
     ],
 )
 def test_weights_that_do_not_fit(

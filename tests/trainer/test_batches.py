@@ -125,7 +125,7 @@ def test_a_row_outside_the_table_names_its_sample(tmp_path: Path, workers: int) 
         bad = [ShardReader(write_shards(tmp_path / "bad", "dense", [("odd", image, rows)]))]
         list(iterate_batches(plan(bad, (1,)), 0, 3, workers=workers))
     assert str(caught.value) == (
-        "dense/odd: label row 9 of a table with 6 rows. The shard is damaged: convert it again."
+        "dense/odd: label row 9 in a table with 6 rows. The shard is damaged: convert it again."
     )
 
 

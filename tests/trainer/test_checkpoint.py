@@ -82,7 +82,7 @@ def test_a_save_that_breaks_off_leaves_no_checkpoint(tmp_path: Path, monkeypatch
     save(tmp_path, 1)
     with monkeypatch.context() as patch:
         patch.setattr(safetensors.torch, "save_file", write_half)
-        with pytest.raises(CheckpointError, match=r"step-0000002: cannot be written \(disk full\)\. Make room"):
+        with pytest.raises(CheckpointError, match=r"step-0000002: cannot be written \(disk full\)\. Free some space"):
             save(tmp_path, 2)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-0000001"]
     save(tmp_path, 3)

@@ -84,7 +84,7 @@ def test_a_dumped_configuration_reads_back_equal(tmp_path: Path) -> None:
         ("seed: 1\nmodle: {}\n", 2, "unknown key 'modle'", "Did you mean 'model'?"),
         ("model:\n  output_stride: 4\n", 2, "8, 16 or 32", None),
         ("data:\n  crop: [512]\n", 2, "data.crop", None),
-        ("data:\n  scale: [2, 1]\n", 2, "the smaller first", None),
+        ("data:\n  scale: [2, 1]\n", 2, "the smaller one first", None),
         ("loss:\n  nodes:\n    road: -1\n", 3, "greater than or equal to 0", None),
         ("steps: 5\nsteps: 6\n", 2, "'steps' is repeated", "Keep one"),
         ("- 1\n", 1, "must be a mapping, not a list", None),

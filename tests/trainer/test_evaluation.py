@@ -190,7 +190,7 @@ def test_shards_of_another_tree_are_refused_with_the_cure(run: Path, tmp_path: P
         evaluate(run, [shards])
     message = str(caught.value)
     assert f"trained for taxonomy tiny ({TREE.digest[:12]})" in message
-    assert f"are of other ({other.digest[:12]})" in message
+    assert f"have other ({other.digest[:12]})" in message
     assert message.endswith(f"Run: labelforge retarget {shards} --taxonomy tiny")
 
 

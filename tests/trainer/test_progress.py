@@ -49,7 +49,7 @@ def test_a_log_file_gets_one_plain_line_per_log_line() -> None:
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_resumed_run_says_where_it_goes_on(terminal: bool) -> None:
-    assert "demo: going on from step 30" in shown(terminal, first=30)
+    assert "demo: continuing from step 30" in shown(terminal, first=30)
     assert "going on" not in shown(terminal)
 
 

@@ -62,7 +62,7 @@ def test_a_run_is_overwritten_by_none(tmp_path: Path, trace: str) -> None:
         save(tmp_path, 1)
     else:
         write_description(tmp_path, tiny_config(), CPU)
-    with pytest.raises(ConfigError, match=r"holds a run already\. Add --resume"):
+    with pytest.raises(ConfigError, match=r"already holds a run\. Add --resume"):
         open_run(tmp_path, resume=False)
 
 

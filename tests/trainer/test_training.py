@@ -214,7 +214,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(readers: list[ShardReader], tmp
     run = tmp_path / "run"
     train(readers, run, tiny_config(steps=1))
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    with pytest.raises(ConfigError, match=r"holds a run already\. Add --resume"):
+    with pytest.raises(ConfigError, match=r"already holds a run\. Add --resume"):
         train(readers, run, tiny_config(steps=1))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
@@ -226,11 +226,11 @@ def test_only_the_same_run_can_be_resumed(readers: list[ShardReader], tmp_path: 
         train(readers, run, tiny_config(model={"features": 32}), resume=True)
     with pytest.raises(ConfigError, match="started with seed 0, not 1"):
         train(readers, run, tiny_config(seed=1), resume=True)
-    with pytest.raises(CheckpointError, match=r"other datasets or label tables \(datasets then: boxes, dense\)"):
+    with pytest.raises(CheckpointError, match=r"other datasets or label tables \(its datasets: boxes, dense\)"):
         train(readers[:1], run, tiny_config(), resume=True)
     other = Taxonomy.from_dict({**DEFINITION, "name": "other"})
     foreign = [make_shards(tmp_path / name, name, 1, tree=other) for name in ("dense", "boxes")]
-    with pytest.raises(CheckpointError, match=r"started with taxonomy tiny \(.*, the shards are of other \("):
+    with pytest.raises(CheckpointError, match=r"started with taxonomy tiny \(.*, but the shards have other \("):
         train(foreign, run, tiny_config(), resume=True)
     average = find_checkpoint(run).folder / "model.safetensors"
     average.write_bytes(average.read_bytes()[:1000])

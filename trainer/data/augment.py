@@ -1,9 +1,9 @@
 """Augmentation: from a stored sample to one training crop.
 
 A :class:`View` is a window of the crop's size laid over the scaled image; only the source pixels under the window are
-ever resampled. Where the window reaches over the image's edge, the crop is padded with :data:`PAD_COLOR` and with the
-row "no annotation". Labels are never interpolated, and a mirrored crop sends every row through the target table's
-``mirror``: "go left" becomes "go right", and a class without a mirror image falls silent.
+ever resampled. Where the window extends beyond the image, the crop is padded with :data:`PAD_COLOR` and with the row
+"no annotation". Labels are never interpolated, and in a mirrored crop the target table's ``mirror`` maps every row: "go
+left" becomes "go right", and a class without a mirror image becomes silent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class View:
     Attributes:
         source: Height and width of the stored image.
         scaled: Height and width that the whole image would have after scaling.
-        window: Top, left, height and width of the crop in scaled pixels; it may reach over the image's edges.
+        window: Top, left, height and width of the crop in scaled pixels; it may extend beyond the image.
         flip: Whether the crop is mirrored left to right.
     """
 
@@ -46,7 +46,7 @@ class View:
 
 
 def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfig) -> View:
-    """Draw the scale, the place and the mirroring of a crop.
+    """Choose the scale, the place and the mirroring of a crop at random.
 
     Args:
         rng: Source of randomness; always used for the same number of draws.

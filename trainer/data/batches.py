@@ -3,7 +3,7 @@
 The order of samples has no state: draw number ``k`` of a dataset is position ``k mod n`` in the permutation of its
 epoch ``k div n``, and everything random about it comes from the generator seeded with (seed, dataset, ``k``). Batch
 ``s`` is thus a function of the seed and ``s`` alone: a run resumes by starting at another step, workers may be added or
-taken away, and a dataset of one image stands beside one of twenty thousand.
+removed, and a dataset of one image mixes with one of twenty thousand.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BatchPlan(Dataset[Batch | LabelforgeError]):
         table: Target table over the training sets' mappings, in their order.
         config: Crop and augmentation.
         seed: Seed of order and augmentation.
-        rank: This process among ``world`` that train together; each draws its own samples.
+        rank: Number of this process among the ``world`` that train together; each draws its own samples.
         world: Number of such processes.
     """
 
@@ -112,14 +112,14 @@ def iterate_batches(plan: BatchPlan, start: int, stop: int, workers: int, pin: b
         plan: What the batches are.
         start: First step.
         stop: One past the last step.
-        workers: Processes that make them, each a whole batch at a time; 0 makes them here.
+        workers: Processes that make them, each a whole batch at a time; 0: this process makes them.
         pin: Whether to put them into page-locked memory, for a CUDA device.
 
     Raises:
         ShardError: A sample is broken.
     """
     with warnings.catch_warnings():
-        # More workers than cores are the user's choice: reading also waits for disks.
+        # The user may choose more workers than cores: reading also waits for disks.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(
             plan,

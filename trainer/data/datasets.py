@@ -18,7 +18,7 @@ from labelforge.shards import Sample, ShardReader
 from labelforge.taxonomy import Taxonomy
 
 _TWICE = ("mapillary-vistas",)
-"""Datasets that the paper puts into a batch twice; every other one once."""
+"""Datasets with two crops in each of the paper's batches; every other one has one."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class TrainingSet:
 
 
 def open_shards(shards: Sequence[str | os.PathLike[str] | ShardReader]) -> tuple[ShardReader, ...]:
-    """Open shard sets; readers are passed through.
+    """Open shard sets; readers are returned as they are.
 
     Raises:
-        ConfigError: None is given.
+        ConfigError: No shard set is given.
         ShardError: One is missing or broken.
     """
     if not shards:
-        raise ConfigError("no shards given", cure="Name at least one folder that 'labelforge convert' wrote.")
+        raise ConfigError("no shards given", cure="Name at least one folder written by 'labelforge convert'.")
     return tuple(item if isinstance(item, ShardReader) else ShardReader(item) for item in shards)
 
 
@@ -84,7 +84,7 @@ def group_training_sets(readers: Sequence[ShardReader]) -> tuple[TrainingSet, ..
     """Training sets by name, from shard sets in any order.
 
     Raises:
-        ShardError: A shard set is empty, or two of one dataset carry different label tables.
+        ShardError: A shard set is empty, or two of one dataset have different label tables.
     """
     groups: dict[str, list[ShardReader]] = {}
     for reader in readers:
@@ -93,7 +93,7 @@ def group_training_sets(readers: Sequence[ShardReader]) -> tuple[TrainingSet, ..
         group = groups.setdefault(reader.dataset, [])
         if group and group[0].mapping.to_records() != reader.mapping.to_records():
             raise ShardError(
-                f"its labels of {reader.dataset} do not mean what those of {group[0].url} mean",
+                f"its labels of {reader.dataset} mean something different from those in {group[0].url}",
                 where=reader.url,
                 cure=f"Run labelforge retarget --taxonomy {reader.taxonomy.name} on both.",
             )
@@ -105,12 +105,12 @@ def check_rows(sample: Sample, mapping: LabelMapping) -> None:
     """Refuse a label map with rows that the dataset's table does not have; nothing else looks at its values.
 
     Raises:
-        ShardError: Names the sample.
+        ShardError: There is such a row; the message names the sample.
     """
     highest = int(sample.label.max(initial=0))
     if highest >= len(mapping.rows):
         raise ShardError(
-            f"label row {highest} of a table with {len(mapping.rows)} rows",
+            f"label row {highest} in a table with {len(mapping.rows)} rows",
             where=f"{mapping.dataset}/{sample.key}",
             cure="The shard is damaged: convert it again.",
         )

@@ -1,13 +1,13 @@
 """Scores of a network on one dataset, in the dataset's own labels.
 
-Counted is one confusion matrix: rows are the true native labels, columns the native labels that the decisions count
-as (:meth:`labelforge.logits.LogitLayout.credited_rows`): a decision is right for every native label whose meaning
-contains it, and otherwise counts as the most specific native label that contains it. Column 0 takes the decisions
-that no native label of the dataset contains: they are wrong wherever they occur.
+They come from one confusion matrix: rows are the true native labels, columns the native labels that the decisions count
+as (:meth:`labelforge.logits.LogitLayout.credited_rows`). A decision is right for every native label whose meaning
+contains it, and otherwise counts as the most specific native label that contains it. Column 0 is for decisions that no
+native label of the dataset contains: they are always wrong.
 
-Left out are pixels without annotation, pixels whose native label the mapping ignores, and pixels where overlapping
-boxes leave the label open. In a dataset of boxes this leaves pixels inside boxes only, so its scores say which class
-is seen there, not how well its outline is found.
+Pixels without annotation, pixels whose native label the mapping ignores, and pixels where overlapping boxes leave the
+label open are not scored. In a dataset of boxes only pixels inside boxes remain, so its scores say how well the class
+is recognised there, not how well its outline is found.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class ClassScore:
         native_id: Its value in the dataset's files.
         name: Its native name.
         pixels: Pixels that truly have it.
-        predicted: Scored pixels decided for it.
-        iou: Intersection over union, in [0, 1]; None where it neither occurs nor is predicted.
-        accuracy: Share of its pixels decided for it, in [0, 1]; None where it does not occur.
+        predicted: Scored pixels predicted as it.
+        iou: Intersection over union, in [0, 1]; None if it neither occurs nor is predicted.
+        accuracy: Share of its pixels predicted as it, in [0, 1]; None if it does not occur.
     """
 
     row: int
@@ -51,15 +51,15 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores on one dataset. Means are None where no pixel was scored.
+    """Scores on one dataset. Means are None if no pixel was scored.
 
     Attributes:
         dataset: Name of the label space.
         mean_iou: Mean IoU over the labels that occur or are predicted.
         mean_accuracy: Mean pixel accuracy: mean accuracy over the labels that occur.
-        pixel_accuracy: Share of all scored pixels decided rightly.
+        pixel_accuracy: Share of all scored pixels decided correctly.
         pixels: Scored pixels.
-        uncovered: Scored pixels decided for something that no native label contains.
+        uncovered: Scored pixels whose predicted class no native label contains.
         classes: One score per native label that is not ignored.
     """
 
@@ -95,7 +95,7 @@ class ConfusionMatrix:
     Args:
         layout: The classes that the decisions refer to.
         mapping: Label table of the dataset.
-        device: Where counting happens.
+        device: The device that counts.
     """
 
     def __init__(self, layout: LogitLayout, mapping: LabelMapping, device: torch.device | str = "cpu") -> None:

@@ -1,7 +1,7 @@
 """Scores of a trained network on shards, each dataset in its own native labels.
 
-A dataset need not have been in the training: its label table comes with its shards, and a class of the network counts
-as the native labels that contain it. Only the tree must be the one that the network was trained for.
+The network need not have been trained on a dataset to be scored on it: the label table comes with the shards, and a
+class of the network counts as the native labels that contain it. Only the tree must be the one of the training.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Evaluation:
     """Scores on one shard set.
 
     Attributes:
-        shards: Where it lies.
+        shards: Its folder or URL.
         split: The dataset's own name of the split.
         scores: The scores, in the dataset's native labels.
     """
@@ -69,7 +69,7 @@ def evaluate(
         shards: Shard sets made for the taxonomy that the network was trained for.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
-        progress: Is told after each sample.
+        progress: Called after each sample.
 
     Returns:
         One evaluation per shard set, in the order given.
@@ -90,12 +90,12 @@ def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
     """Refuse shards of another tree than the checkpoint's.
 
     Raises:
-        CheckpointError: Names both and the cure.
+        CheckpointError: They differ; the message names both trees.
     """
     ours, theirs = checkpoint.taxonomy, reader.taxonomy
     if ours.digest != theirs.digest:
         raise CheckpointError(
-            f"trained for taxonomy {ours.tag}, but the shards {reader.url} are of {theirs.tag}",
+            f"trained for taxonomy {ours.tag}, but the shards {reader.url} have {theirs.tag}",
             where=checkpoint.folder,
             cure=f"Run: labelforge retarget {reader.url} --taxonomy {ours.name}",
         )

@@ -157,7 +157,7 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
 
 
 def backbone_names() -> list[str]:
-    """Names of all backbones that can be built here, installed ones included."""
+    """Names of all available backbones, including those of installed packages."""
     return sorted({*BACKBONES, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
 
 
@@ -182,7 +182,10 @@ def build_backbone(name: str, output_stride: int = 8, weights: str | Path | None
     backbone = build(output_stride)
     for attribute in ("out_channels", "stride"):
         if not isinstance(getattr(backbone, attribute, None), int):
-            raise ConfigError(f"backbone '{name}' has no integer attribute '{attribute}'", cure="See Backbone.")
+            raise ConfigError(
+                f"backbone '{name}' has no integer attribute '{attribute}'",
+                cure="Set it on the module that the backbone's function returns.",
+            )
     if weights is not None:
         load_backbone_weights(backbone, weights)
     return backbone
@@ -191,8 +194,8 @@ def build_backbone(name: str, output_stride: int = 8, weights: str | Path | None
 def load_backbone_weights(backbone: nn.Module, path: str | Path) -> None:
     """Load a checkpoint, for a ResNet one of torchvision's, into a backbone.
 
-    The classifier (``fc.*``) is dropped, and the batch counters that checkpoints of before 2018 lack may be missing;
-    every other tensor must be there with its shape.
+    The classifier (``fc.*``) is dropped, and the batch counters, which checkpoints from before 2018 lack, may be
+    missing; every other tensor must be there with its shape.
 
     Args:
         backbone: What to load into.
@@ -229,7 +232,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError("no such file", where=path, cure="Check the path of the backbone's weights.") from None
     except Exception as error:  # on bytes that are no pickle, torch's unpickler fails with whatever they lead it to
         raise CheckpointError(
-            "broken, or no file of weights",
+            "broken, or not a file of weights",
             where=path,
             cure="Give a complete .safetensors file, or a .pth file of plain tensors.",
         ) from error
@@ -287,8 +290,8 @@ def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequenti
 def initialise(module: nn.Module) -> None:
     """He initialisation, in place; every block starts as its skip connection (Goyal et al. 2017, section 5.1).
 
-    With its last normalisation at zero, a fresh network is shallow at first and learns faster; loaded weights replace
-    all of this.
+    With each block's last normalisation at zero, a new network is shallow at first and learns faster; loaded weights
+    replace all of this.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):

@@ -1,9 +1,9 @@
 """Segmentation heads: from a backbone's feature map to the logits of every classifier of the tree.
 
-One head serves every tree. A shared 1x1 reduction (and, if asked for, a dilated 3x3 that widens the view), then per
-classifier one residual bottleneck and a 1x1 convolution to its logits. The logits of all classifiers come out as one
-tensor, side by side in the order of the target table, so that upsampling, loss and decision each treat one tensor. A
-flat classifier is the same head on a tree of depth one.
+One head serves every tree: a shared 1x1 reduction (optionally followed by a dilated 3x3 convolution for a wider view),
+then per classifier one residual bottleneck and a 1x1 convolution to its logits. The logits of all classifiers are
+returned as one tensor, side by side in the order of the target table, so that upsampling, loss and decision each handle
+one tensor. A flat classifier is the same head on a tree of depth one.
 
 Source: Meletis & Dubbelman 2018 (arXiv 1803.05675), section IV, and the authors' code.
 """
@@ -31,7 +31,7 @@ class HierarchicalHead(nn.Module):
         in_channels: Channels of the backbone's feature map.
         sizes: Children per classifier, in table order (``LogitLayout.sizes``).
         features: Channels after the reduction; a multiple of 4.
-        context_dilation: Dilation of a 3x3 convolution after the reduction that widens the view; 0 leaves it out.
+        context_dilation: Dilation of an extra 3x3 convolution after the reduction, for a wider view; 0 leaves it out.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The segmentation network: scaling of the image, backbone, head; and the upsampling that follows it.
 
-The network takes images as they are stored, 0 to 255, and scales them itself, so that nobody who uses a trained network
-(training, evaluation, prediction, export) can scale them differently. It returns logits at the backbone's stride:
-upsampling to the image's size is a separate step, because the loss and the decision rule may fuse it.
+The network takes images as they are stored, 0 to 255, and scales them itself, so that training, evaluation, prediction
+and export cannot scale them differently. It returns logits at the backbone's stride: upsampling to the image's size is
+a separate step, because the loss and the decision rule may fuse it.
 """
 
 from __future__ import annotations

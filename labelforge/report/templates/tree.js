@@ -319,7 +319,7 @@ function facts(i) {
   list.append(fact("Colour", node.color));
   if (node.shape !== null) list.append(fact("Shape of boxes", node.shape));
   if (node.mirror !== null) list.append(fact("Mirrored", node.mirror < 0 ? "no class of the tree" : link(node.mirror)));
-  if (node.boxOnly) list.append(fact("Boxes alone", "intended"));
+  if (node.boxOnly) list.append(fact("Learnt from boxes alone", "intended"));
   return list;
 }
 
