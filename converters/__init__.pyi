@@ -7,7 +7,10 @@ from .base import Unannotated as Unannotated
 from .base import check_root as check_root
 from .base import list_files as list_files
 from .engine.pipeline import convert as convert
+from .engine.result import Conversion as Conversion
+from .engine.result import terminal_summary as terminal_summary
 from .images import read_label_map as read_label_map
+from .registry import CONVERTERS as CONVERTERS
 from .registry import available as available
 from .registry import find_converter as find_converter
 

@@ -4,11 +4,16 @@ from .errors import DatasetError as DatasetError
 from .errors import LabelforgeError as LabelforgeError
 from .errors import ShardError as ShardError
 from .errors import TaxonomyError as TaxonomyError
+from .expression import LabelTarget as LabelTarget
 from .label_space import LabelSpace as LabelSpace
+from .label_space import NativeLabel as NativeLabel
 from .logits import LogitLayout as LogitLayout
 from .mapping import LabelMapping as LabelMapping
+from .mapping import LabelRow as LabelRow
 from .shards.reader import ShardReader as ShardReader
 from .targets import TargetTable as TargetTable
+from .taxonomy import Classifier as Classifier
+from .taxonomy import Node as Node
 from .taxonomy import Taxonomy as Taxonomy
 
 __version__: str

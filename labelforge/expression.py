@@ -29,6 +29,12 @@ _FORMS = "Write a node, 'ignore', {ignore: reason} or {any: [nodes], except: [no
 class LabelTarget:
     """What one native label means in a tree.
 
+        >>> import labelforge as lf
+        >>> mapping = lf.LabelMapping.load(lf.Taxonomy.load("iv2018"), "cityscapes")
+        >>> target: lf.LabelTarget = mapping.rows[mapping.row_of[7]].target
+        >>> target.text, len(target.leaves), target.ignored
+        ('driveable except parking', 9, False)
+
     Attributes:
         leaves: Leaf numbers that a pixel with this label can show; empty where the label is ignored.
         expression: The expression as written, JSON-able.

@@ -57,6 +57,7 @@ def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:
     Raises:
         ConfigError: It cannot be written.
     """
+    check_output(path)
     try:
         return write_atomically(path, data)
     except OSError as fault:

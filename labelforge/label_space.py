@@ -51,6 +51,10 @@ class LabelSpaceFile(BaseModel):
 class NativeLabel:
     """One label of a dataset, as the dataset defines it.
 
+        >>> import labelforge as lf
+        >>> lf.NativeLabel(id=7, name="road", color=(128, 64, 128)) in lf.LabelSpace.load("cityscapes").labels
+        True
+
     Attributes:
         id: Its value in the dataset's label files.
         name: Its name.

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.errors import ConfigError, did_you_mean
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 
@@ -68,7 +69,12 @@ class LogitLayout:
             tree: The tree.
             mappings: Label tables of the datasets; only ``flat-union`` asks what their labels mean.
             head: Kind of head.
+
+        Raises:
+            ConfigError: There is no such head.
         """
+        if head not in HEADS:
+            raise ConfigError(f"unknown head {head!r}", cure=did_you_mean(head, HEADS))
         if head == "hierarchical":
             return cls._of_tree(tree)
         if head == "flat-union":

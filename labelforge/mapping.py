@@ -63,6 +63,12 @@ class MappingFile(BaseModel):
 class LabelRow:
     """One row of a dataset's label table.
 
+        >>> import labelforge as lf
+        >>> mapping = lf.LabelMapping.load(lf.Taxonomy.load("iv2018"), "gtsdb")
+        >>> row: lf.LabelRow = mapping.rows[1]
+        >>> row.row, row.native_id, row.native_name, row.supervision
+        (1, 0, 'speed limit 20', 'box')
+
     Attributes:
         row: The value in label maps of shards.
         native_id: The value in the dataset's own files; None for row 0 and for sets (:meth:`LabelMapping.with_sets`).

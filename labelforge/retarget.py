@@ -31,7 +31,7 @@ class Retargeting:
         old: Its manifest.
         new: The manifest that it gets.
         tree: The two trees, node by node.
-        labels: The labels whose meaning changed.
+        changes: The labels whose meaning changed.
         redrawn: Native labels whose boxes were filled with another shape than the new tree's.
     """
 
@@ -39,18 +39,18 @@ class Retargeting:
     old: Manifest
     new: Manifest
     tree: TreeDiff
-    labels: MappingDiff
+    changes: MappingDiff
     redrawn: tuple[str, ...]
 
     @property
-    def changes(self) -> bool:
+    def needed(self) -> bool:
         """Whether anything has to be written."""
         return self.old != self.new
 
     def pixels(self) -> int:
         """Pixels of the label maps whose label changed its meaning."""
         counts = {record.native_name: record.pixels for record in self.old.labels}
-        return sum(counts[change.label] for change in self.labels.labels)
+        return sum(counts[change.label] for change in self.changes.labels)
 
 
 def retarget(
@@ -72,7 +72,7 @@ def retarget(
     tree = taxonomy if isinstance(taxonomy, Taxonomy) else Taxonomy.load(taxonomy)
     plans = tuple(plan_retargeting(url, tree) for url in shards)
     for plan in plans:
-        if plan.changes:
+        if plan.needed:
             plan.new.write(open_folder(plan.url))
     return plans
 
@@ -96,7 +96,7 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
         old=manifest,
         new=manifest.retargeted(tree, new),
         tree=difference,
-        labels=difference.mapping(old, new),
+        changes=difference.mapping(old, new),
         redrawn=_redrawn(old, old_tree, new, tree),
     )
 

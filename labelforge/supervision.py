@@ -62,6 +62,7 @@ class SupervisionTable:
     @classmethod
     def of(cls, table: TargetTable) -> SupervisionTable:
         """Read the signals from a hierarchical target table (:meth:`TargetTable.compile`)."""
+        assert table.layout.num_logits == table.layout.taxonomy.num_logits, "a flat table has no such classifiers"
         signals = np.zeros((len(table.datasets), table.layout.taxonomy.num_logits), np.uint8)
         for dataset in range(len(table.datasets)):
             rows = table.rows_of(dataset)

@@ -132,6 +132,10 @@ class TargetTable:
             raise ConfigError(f"no dataset {dataset!r} in this table", cure=did_you_mean(dataset, self.datasets))
         place = self.rows_of(self.datasets.index(dataset))
         count = place.stop - place.start
+        if not np.issubdtype(rows.dtype, np.integer):
+            raise ConfigError(
+                f"rows are whole numbers, not {rows.dtype}", cure="Give label maps as a reader returns them."
+            )
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < count:
             raise ConfigError(
                 f"{dataset} has {count} rows, and rows {int(rows.min())} to {int(rows.max())} were given",

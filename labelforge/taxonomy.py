@@ -30,6 +30,11 @@ from labelforge.yamlfile import YamlFile
 class Node:
     """One concept of the tree.
 
+        >>> import labelforge as lf
+        >>> node: lf.Node = lf.Taxonomy.load("iv2018").node("traffic sign/front")
+        >>> node.path, len(node.children), node.is_leaf
+        ('traffic sign/front', 43, False)
+
     Attributes:
         index: Position among all nodes, depth first; 0 is the root.
         name: Name as written.
@@ -68,6 +73,11 @@ class Node:
 @dataclass(frozen=True)
 class Classifier:
     """The choice among the children of one inner node.
+
+        >>> import labelforge as lf
+        >>> classifier: lf.Classifier = lf.Taxonomy.load("iv2018").classifiers[3]
+        >>> classifier.node.name, [child.name for child in classifier.children], classifier.slice
+        ('traffic sign', ['back', 'front'], slice(66, 68, None))
 
     Attributes:
         index: Position among the classifiers, depth first; 0 is the root's.

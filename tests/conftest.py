@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,12 @@ def shared_data() -> Path:
     if not (SHARED_DATA / "README.md").is_file():
         pytest.skip("real sample data is not beside this checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Iterator[None]:
+    """While a module's tests run, there is the backbone that the configurations of `tests.trainer.tiny` name."""
+    from tests.trainer.tiny import tiny_backbone
+
+    with tiny_backbone():
+        yield

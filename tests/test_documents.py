@@ -23,6 +23,7 @@ PACKAGES = ("labelforge", "labelforge.converters", "labelforge.trainer")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/*.md")]
 NO_EXAMPLE = {
     "BACKBONES",  # data, not code
+    "CONVERTERS",
     "NO_ANNOTATION",
     *("CheckpointError", "ConfigError", "DatasetError", "ShardError", "TaxonomyError"),  # see their base's
 }
@@ -50,9 +51,10 @@ def at_desk(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def public() -> list[tuple[str, str]]:
-    """Package and name of everything public; what needs a trained run comes after what trains it."""
+    """Package and name of everything public; what needs shards or a run comes after what makes them."""
     found = [(package, name) for package in PACKAGES for name in importlib.import_module(package).__all__]
-    return sorted(found, key=lambda item: item[1] != "train")
+    first = ("train", "convert")
+    return sorted(found, key=lambda item: item[1] not in first)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

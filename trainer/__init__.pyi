@@ -6,7 +6,10 @@ from .config import load_config as load_config
 from .decision import decide as decide
 from .decision import decide_with_confidence as decide_with_confidence
 from .evaluation.metrics import ConfusionMatrix as ConfusionMatrix
+from .evaluation.metrics import Scores as Scores
+from .evaluation.scoring import Evaluation as Evaluation
 from .evaluation.scoring import evaluate as evaluate
+from .loss import LossOutput as LossOutput
 from .loss import hierarchical_loss as hierarchical_loss
 from .loss import loss_weights as loss_weights
 from .models.backbones import BACKBONES as BACKBONES
@@ -16,10 +19,12 @@ from .models.network import SegmentationNet as SegmentationNet
 from .models.network import build_network as build_network
 from .models.network import upsample as upsample
 from .optim import ExponentialMovingAverage as ExponentialMovingAverage
+from .prediction import Prediction as Prediction
 from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
 from .segmenter import Segmenter as Segmenter
 from .tables import TableTensors as TableTensors
+from .training import RunResult as RunResult
 from .training import train as train
 
 __all__: list[str]

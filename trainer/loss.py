@@ -33,7 +33,17 @@ from labelforge.trainer.tables import TableTensors
 
 
 class LossOutput(NamedTuple):
-    """What :func:`hierarchical_loss` returns. All values are global: the same in every process."""
+    """What :func:`hierarchical_loss` returns. All values are global: the same in every process.
+
+    >>> import torch, labelforge as lf
+    >>> from labelforge.trainer import LossOutput, TableTensors, hierarchical_loss
+    >>> tree = lf.Taxonomy.load("iv2018")
+    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "gtsdb")])
+    >>> labels = torch.full((1, 2, 3), table.mappings[0].row_of[20])
+    >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 111, 2, 3), labels, TableTensors.of(table))
+    >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first child, "back", wins
+    ([0, 0, 0, 0, 6], [0, 0, 0, 0, 0])
+    """
 
     total: Tensor
     """() float: the loss to minimise; always part of the graph, zero with zero gradients where nothing is active."""
@@ -125,20 +135,19 @@ def hierarchical_loss(
     parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(layout.sizes), dim=1)]
     for j, part_nhwc in enumerate(parts):
         trains = (tensors.target[:, j] != SILENT)[labels]
-        strong, boxes = trains & ~from_box, trains & from_box
+        labelled, boxes = trains & ~from_box, trains & from_box
         passed = _gated(boxes, parts, layout, j, gate) if tensors.has_boxes[j] else boxes
-        counted = strong | passed
+        counted = labelled | passed
         losses = _pixel_losses(part_nhwc[counted], labels[counted], tensors, j)
-        boxed = from_box[counted]
-        sums.append(torch.stack([losses.masked_fill(boxed, 0).sum(), losses.masked_fill(~boxed, 0).sum()]))
-        counts.append(torch.stack([strong.sum(), passed.sum(), boxes.sum()]))
+        in_box = from_box[counted]
+        sums.append(torch.stack([losses.masked_fill(in_box, 0).sum(), losses.masked_fill(~in_box, 0).sum()]))
+        counts.append(torch.stack([labelled.sum(), passed.sum(), boxes.sum()]))
     means, pixels = _global_means(torch.stack(sums, dim=1), torch.stack(counts, dim=1))
     per_classifier = means.sum(dim=0)
     if weights is None:
         weights = loss_weights(layout).to(logits_nchw.device)
     total = (weights * per_classifier).sum()
-    labelled, passed_gate, in_boxes = pixels.unbind()
-    return LossOutput(total, per_classifier.detach(), labelled, passed_gate, in_boxes)
+    return LossOutput(total, per_classifier.detach(), *pixels.unbind())
 
 
 def _check_shapes(logits: Tensor, labels: Tensor, layout: LogitLayout, weights: Tensor | None) -> None:

@@ -46,6 +46,11 @@ PredictProgress = Callable[[int, int], None]
 class Prediction:
     """What was written for one image.
 
+        >>> from labelforge.trainer import Prediction, predict
+        >>> predictions: list[Prediction] = predict("runs/first", ["photos"], "predictions")
+        >>> [prediction.overlay.name for prediction in predictions]
+        ['street.overlay.png']
+
     Attributes:
         image: The image file.
         ids: Its id map.

@@ -57,10 +57,10 @@ def _loss_charts(log: Sequence[LogLine]) -> list[LineChart]:
     if len(names) > 1:
         parts = tuple(Series(name, steps, [line.losses[name] for line in log]) for name in names)
         charts.append(LineChart(parts, "step", "loss", "Loss per classifier, before its weight"))
-    boxed = sorted({name for line in log for name in line.gate}, key=names.index)
-    if boxed:
+    gated = sorted({name for line in log for name in line.gate}, key=names.index)
+    if gated:
         missing = float("nan")
-        shares = tuple(Series(name, steps, [line.gate.get(name, missing) for line in log]) for name in boxed)
+        shares = tuple(Series(name, steps, [line.gate.get(name, missing) for line in log]) for name in gated)
         caption = "Share of box pixels that passed the gate: where the classifiers above choose the box's branch"
         charts.append(LineChart(shares, "step", "share", caption))
     return charts

@@ -41,6 +41,11 @@ from labelforge.trainer.tables import TableTensors
 class RunResult:
     """The result of a run.
 
+        >>> from labelforge.trainer import RunResult, train
+        >>> result: RunResult = train(["shards/cityscapes-train", "shards/gtsdb-train"], "runs/first", resume=True)
+        >>> result.step, result.stopped_by, [line.step for line in result.log]
+        (1, None, [1])
+
     Attributes:
         out: Folder of the run.
         step: Steps done, over all resumptions.

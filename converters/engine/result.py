@@ -18,6 +18,11 @@ _NAME_WIDTH = 44  # columns of the terminal; a longer name may break (all of Vis
 class Conversion:
     """What a conversion did.
 
+        >>> from labelforge.converters import Conversion, convert
+        >>> done: Conversion = convert("cityscapes", "data/cityscapes", "converted", split="train", short_side=512)
+        >>> done.manifest.dataset, done.kept, done.notes  # the shards were there already
+        ('cityscapes', 1, ())
+
     Attributes:
         manifest: What the folder holds now.
         mapping: Its label table.
@@ -67,7 +72,14 @@ def label_lines(conversion: Conversion) -> list[LabelLine]:
 
 
 def terminal_summary(conversion: Conversion) -> RenderableType:
-    """The summary for a terminal: a table of the labels that have pixels, totals, and what was left out."""
+    """The summary for a terminal: a table of the labels that have pixels, totals, and what was left out.
+
+    >>> from rich.console import Console
+    >>> from labelforge.converters import convert, terminal_summary
+    >>> conversion = convert("cityscapes", "data/cityscapes", "converted", split="train", short_side=512)
+    >>> Console(width=80).print(terminal_summary(conversion))  # doctest: +ELLIPSIS
+    Cityscapes, train...5 samples in 1 shard (1 kept from before)...
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

@@ -15,5 +15,3 @@ from labelforge.bench.config import SUITES, BenchConfig
 from labelforge.bench.results import BenchReport
 from labelforge.bench.runner import run_bench
 from labelforge.bench.table import render
-
-__all__ = ["SUITES", "BenchConfig", "BenchReport", "render", "run_bench"]

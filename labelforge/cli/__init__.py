@@ -15,8 +15,6 @@ import click
 from labelforge import __version__
 from labelforge.errors import LabelforgeError, did_you_mean
 
-__all__ = ["COMMANDS", "cli", "main"]
-
 COMMANDS = {
     "demo": "Render, convert, train and compare on synthetic data.",
     "convert": "Turn a dataset on disk into labelforge shards.",

@@ -41,20 +41,20 @@ def _show(plan: Retargeting, console: Console) -> None:
 
     old, new = plan.old.taxonomy, plan.new.taxonomy
     console.print(Text(f"{plan.url}: {plan.old.dataset}, {plan.old.split}", "bold"))
-    if not plan.changes:
+    if not plan.needed:
         say(f"already uses {new.name} ({new.digest[:12]}); nothing changes")
         return
     say(f"{old.name} ({old.digest[:12]}) -> {new.name} ({new.digest[:12]})")
-    kinds = plan.labels.supervision
+    kinds = plan.changes.supervision
     if kinds is not None:
         say(f"its labels count as {kinds[1]} labels, no longer as {kinds[0]} labels")
-    if plan.labels.labels:
+    if plan.changes.labels:
         pixels = {record.native_name: record.pixels for record in plan.old.labels}
-        console.print(label_changes(plan.labels, pixels), markup=False)
+        console.print(label_changes(plan.changes, pixels), markup=False)
     total = plan.old.totals.pixels
     share = plan.pixels() / total if total else 0
     say(
-        f"{len(plan.labels.labels)} of {len(plan.old.labels) - 1} labels changed their meaning: {plan.pixels():,} of "
+        f"{len(plan.changes.labels)} of {len(plan.old.labels) - 1} labels changed their meaning: {plan.pixels():,} of "
         f"{total:,} pixels ({share:.1%}); used: {plan.old.totals.used:,} -> {plan.new.totals.used:,}"
     )
     if plan.redrawn:

@@ -16,5 +16,3 @@ from __future__ import annotations
 
 from labelforge.demo.scene import Scene, SignBox, render_scene
 from labelforge.demo.writers import write_dataset
-
-__all__ = ["Scene", "SignBox", "render_scene", "write_dataset"]

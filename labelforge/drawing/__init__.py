@@ -16,14 +16,3 @@ from labelforge.drawing.png import draw_png
 from labelforge.drawing.survey import Survey
 from labelforge.drawing.svg import draw_svg
 from labelforge.drawing.text import draw_text
-
-__all__ = [
-    "Survey",
-    "counted_mappings",
-    "draw_dot",
-    "draw_html",
-    "draw_mermaid",
-    "draw_png",
-    "draw_svg",
-    "draw_text",
-]

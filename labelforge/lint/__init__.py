@@ -9,5 +9,3 @@ that a dataset teaches to always give the same answer, a label that no classifie
 
 from labelforge.lint.engine import RULES, lint_mappings, lint_taxonomy
 from labelforge.lint.findings import Finding, LintReport
-
-__all__ = ["RULES", "Finding", "LintReport", "lint_mappings", "lint_taxonomy"]

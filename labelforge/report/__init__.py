@@ -24,21 +24,3 @@ from labelforge.report.blocks import (
 )
 from labelforge.report.chart import Series
 from labelforge.report.page import Page, environment
-
-__all__ = [
-    "Bar",
-    "Cell",
-    "Column",
-    "Facts",
-    "Figure",
-    "Gallery",
-    "GalleryRow",
-    "LineChart",
-    "Page",
-    "Picture",
-    "Series",
-    "Swatch",
-    "Table",
-    "Text",
-    "environment",
-]

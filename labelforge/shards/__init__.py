@@ -23,28 +23,3 @@ from labelforge.shards.manifest import (
 from labelforge.shards.reader import Sample, ShardReader, stored_mapping, stored_taxonomy
 from labelforge.shards.storage import Folder, open_folder
 from labelforge.shards.writer import EncodedSample, escape_key, write_shard
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "LABEL_SUFFIX",
-    "MANIFEST_NAME",
-    "VERSION",
-    "EncodedSample",
-    "Folder",
-    "LabelRecord",
-    "Manifest",
-    "Sample",
-    "ShardIndex",
-    "ShardReader",
-    "ShardRecord",
-    "SkippedSample",
-    "TaxonomyRecord",
-    "Totals",
-    "encode_image",
-    "encode_label",
-    "escape_key",
-    "open_folder",
-    "stored_mapping",
-    "stored_taxonomy",
-    "write_shard",
-]

@@ -69,10 +69,17 @@ def test_no_import_runs_in_a_circle() -> None:
 @pytest.mark.parametrize("package", sorted(name for name, file in modules().items() if file.name == "__init__.py"))
 def test_no_module_is_hidden_by_a_name_that_its_package_exports(package: str) -> None:
     inside = {name.removeprefix(f"{package}.") for name in modules() if name.startswith(f"{package}.")}
-    assert not inside & set(getattr(importlib.import_module(package), "__all__", ()))
+    init = modules()[package]
+    exported = set(getattr(importlib.import_module(package), "__all__", ()))
+    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            exported |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            exported.add(node.name)
+    assert not inside & exported
 
 
-@pytest.mark.parametrize("package", ["labelforge", "labelforge.converters", "labelforge.trainer", "labelforge.cli"])
+@pytest.mark.parametrize("package", ["labelforge", "labelforge.converters", "labelforge.trainer"])
 def test_every_package_says_what_is_public(package: str) -> None:
     module = importlib.import_module(package)
     assert len(module.__all__) == len(set(module.__all__))  # their order is the linter's business

@@ -105,7 +105,7 @@ def test_it_becomes_what_a_conversion_would_have_made(sets: bool, old: Path, new
 def test_it_says_which_labels_change_and_how_many_pixels(old: Path, new: Path, tmp_path: Path) -> None:
     convert(tmp_path / "shards", old)
     (plan,) = retarget([tmp_path / "shards"], new)
-    assert plan.labels.labels == (LabelChange("x", "rest", "ignore"),), "street still means road and path"
+    assert plan.changes.labels == (LabelChange("x", "rest", "ignore"),), "street still means road and path"
     assert plan.pixels() == 6
     assert (plan.old.totals.used, plan.new.totals.used) == (24, 18)
     assert (plan.old.totals.ignored, plan.new.totals.ignored) == (6, 12)
@@ -125,7 +125,7 @@ def test_the_same_tree_writes_nothing(old: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "shards" / "manifest.json"
     inode = manifest.stat().st_ino
     (plan,) = retarget([tmp_path / "shards"], Taxonomy.load(old))
-    assert not plan.changes
+    assert not plan.needed
     assert manifest.stat().st_ino == inode
 
 
@@ -134,13 +134,13 @@ def test_an_edit_of_the_same_tree_is_taken_over(old: Path, tmp_path: Path) -> No
     mapping = old / "town.yaml"
     mapping.write_text(mapping.read_text().replace("street: ground", "street: road"))
     (plan,) = retarget([tmp_path / "shards"], old)
-    assert plan.labels.labels == (LabelChange("street", "ground", "road"),)
+    assert plan.changes.labels == (LabelChange("street", "ground", "road"),)
     assert plan.tree.to_dict()["old"] == plan.tree.to_dict()["new"]
     colour = (old / "tree.yaml").read_text().replace("shape: circle, mirror: right", "shape: circle, color: [1, 2, 3]")
     (old / "tree.yaml").write_text(colour.replace("mirror: left", "box_only: true"))
     (plan,) = retarget([tmp_path / "shards"], old)
-    assert plan.changes
-    assert plan.labels.labels == ()
+    assert plan.needed
+    assert plan.changes.labels == ()
     assert ShardReader(tmp_path / "shards").taxonomy.node("left").color == (1, 2, 3)
 
 
@@ -150,7 +150,7 @@ def test_boxes_keep_the_shape_they_were_drawn_with(old: Path, new: Path, tmp_pat
         text = (folder / "town.yaml").read_text()
         (folder / "town.yaml").write_text(text.replace("supervision: pixel", "supervision: box"))
     (plan,) = retarget([tmp_path / "shards"], new)
-    assert plan.labels.supervision == ("pixel", "box")
+    assert plan.changes.supervision == ("pixel", "box")
     assert plan.redrawn == ("right",)
     assert {record.supervision for record in plan.new.labels} == {"box"}
 
@@ -219,5 +219,5 @@ def test_a_set_row_that_names_no_native_labels_is_refused(old: Path, new: Path, 
 def test_a_plan_alone_writes_nothing(old: Path, new: Path, tmp_path: Path) -> None:
     convert(tmp_path / "shards", old)
     before = contents(tmp_path / "shards")
-    assert plan_retargeting(tmp_path / "shards", Taxonomy.load(new)).changes
+    assert plan_retargeting(tmp_path / "shards", Taxonomy.load(new)).needed
     assert contents(tmp_path / "shards") == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -34,20 +34,15 @@ from tests.trainer.tiny import (
     make_shards,
     mapping,
     open_both,
-    tiny_backbone,
     tiny_config,
     write_shards,
 )
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _backbone() -> Iterator[None]:
-    with tiny_backbone():
-        yield
+pytestmark = pytest.mark.usefixtures("backbone")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, backbone: None) -> Path:
     """A run of one step."""
     folder = tmp_path_factory.mktemp("run")
     return train(open_both(folder), folder / "run", tiny_config(steps=1, data={"resize": "none"})).out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from labelforge.trainer.prediction import find_images, find_legend, output_names
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.training import train
 from tests.trainer import tiny
-from tests.trainer.tiny import draw, open_both, tiny_backbone, tiny_config
+from tests.trainer.tiny import draw, open_both, tiny_config
 
 TREE_IDS = {"sky": 0, "road": 1, "grass": 2, "back": 3, "left": 4, "right": 5, "thirty": 6, "car": 7}
 LEAVES = list(TREE_IDS)
@@ -37,14 +36,11 @@ def load(path: Path) -> npt.NDArray[Any]:
         return np.asarray(picture)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _backbone() -> Iterator[None]:
-    with tiny_backbone():
-        yield
+pytestmark = pytest.mark.usefixtures("backbone")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, backbone: None) -> Path:
     folder = tmp_path_factory.mktemp("run")
     return train(open_both(folder), folder / "run", tiny_config(steps=1)).out
 

@@ -22,7 +22,7 @@ from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
 from labelforge.trainer.config import load_config
 from labelforge.trainer.log import LogLine, read_log
 from labelforge.trainer.training import Trainer, train
-from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_backbone, tiny_config
+from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_config
 
 
 class SignalAt:
@@ -51,10 +51,7 @@ class SignalAt:
         self.lines.append(line)
 
 
-@pytest.fixture(autouse=True)
-def _backbone() -> Iterator[None]:
-    with tiny_backbone():
-        yield
+pytestmark = pytest.mark.usefixtures("backbone")
 
 
 @pytest.fixture(scope="module")

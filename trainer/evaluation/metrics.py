@@ -53,6 +53,11 @@ class ClassScore:
 class Scores:
     """Scores on one dataset. Means are None if no pixel was scored.
 
+        >>> from labelforge.trainer import Scores, evaluate
+        >>> scores: Scores = evaluate("runs/first", ["shards/gtsdb-train"])[0].scores
+        >>> scores.dataset, len(scores.classes), 0 <= scores.mean_accuracy <= 1
+        ('gtsdb', 43, True)
+
     Attributes:
         dataset: Name of the label space.
         mean_iou: Mean IoU over the labels that occur or are predicted.

@@ -34,6 +34,11 @@ EvaluateProgress = Callable[[str, int, int], None]
 class Evaluation:
     """Scores on one shard set.
 
+        >>> from labelforge.trainer import Evaluation, evaluate
+        >>> evaluations: list[Evaluation] = evaluate("runs/first", ["shards/gtsdb-train", "shards/cityscapes-train"])
+        >>> [(evaluation.scores.dataset, evaluation.split) for evaluation in evaluations]
+        [('gtsdb', 'train'), ('cityscapes', 'train')]
+
     Attributes:
         shards: Its folder or URL.
         split: The dataset's own name of the split.
