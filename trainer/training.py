@@ -107,8 +107,8 @@ def train(
         plan = BatchPlan(
             training_sets, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
         )
-        trainer = Trainer(config, table, processes, start.checkpoint)
-        stopped_by = trainer.fit(start, plan, progress if progress and processes.main else NoProgress())
+        told = progress if progress and processes.main else NoProgress()
+        stopped_by = Trainer(config, table, processes, start.checkpoint).fit(start, plan, told)
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:

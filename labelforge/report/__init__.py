@@ -10,7 +10,6 @@ A `Page` is a title and a list of sections; a section is a heading and a list of
 
 from labelforge.report.blocks import (
     Bar,
-    Cell,
     Column,
     Facts,
     Figure,
