@@ -46,9 +46,9 @@ def check_output(target: str | os.PathLike[str]) -> None:
     """
     path = Path(target)
     if str(target) != "-" and not path.parent.is_dir():
-        raise ConfigError("its folder does not exist", where=path, cure="Create the folder first.")
+        raise ConfigError("cannot be written: its folder does not exist", where=path, cure="Create the folder first.")
     if path.is_dir():
-        raise ConfigError("is a folder", where=path, cure="Name a file in it.")
+        raise ConfigError("cannot be written: it is a folder", where=path, cure="Name a file in it.")
 
 
 def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:

@@ -89,6 +89,7 @@ def convert(
     converter = open_converter(dataset, root, options or {})
     native = LabelMapping.load(tree, converter.label_space)
     converter.shapes = _shapes(native, tree)
+    converter.check_split(split)
     sources = sorted_sources(converter, split)
     mapping, table = _label_table(native, tree, converter.sets(split))
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec)

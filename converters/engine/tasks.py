@@ -9,7 +9,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -160,21 +160,26 @@ def run_tasks(
         LabelforgeError: The first error of a task; tasks not begun are cancelled, those running are waited for.
     """
     if executor is not None:
-        return _submit(executor, run_task, tasks, advance)
+        futures = {executor.submit(run_task, task): task for task in tasks}
+        try:
+            return _collect(futures, advance)
+        finally:
+            wait([future for future in futures if not future.cancel()])
     if min(workers, len(tasks)) <= 1:
         return [run_task(task, advance) for task in tasks]
     # Spawned, not forked: a fork would copy the locks of any threads that the calling program has.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
-        with _interrupts_ignored():
-            pool.submit(os.getpid)  # starts all workers, who inherit that
-        return _submit(pool, _run_in_worker, tasks, advance)
+        with _interrupts_ignored():  # workers start as tasks come in, and inherit that
+            futures = {pool.submit(_run_in_worker, task): task for task in tasks}
+        try:
+            return _collect(futures, advance)
+        finally:
+            # Not future.cancel(): where workers have died of an interrupt, the pool's own thread sets these futures.
+            pool.shutdown(cancel_futures=True)
 
 
-def _submit(
-    executor: Executor, run: Callable[[ShardTask], ShardIndex], tasks: Sequence[ShardTask], advance: Advance
-) -> list[ShardIndex]:
-    futures = {executor.submit(run, task): task for task in tasks}
+def _collect(futures: Mapping[Future[ShardIndex], ShardTask], advance: Advance) -> list[ShardIndex]:
     done = []
     try:
         for future in as_completed(futures):
@@ -185,8 +190,6 @@ def _submit(
             "a worker process died, perhaps for lack of memory",
             cure="Run the same command again with fewer --workers: finished shards are kept.",
         ) from error
-    finally:
-        wait([future for future in futures if not future.cancel()])
     return done
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -82,7 +85,7 @@ def command(
     from labelforge.converters.engine.result import terminal_summary
 
     split = split or find_converter(dataset).splits[0]
-    with progress_bar() as progress:
+    with _said_when_interrupted(), progress_bar() as progress:
         bar = progress.add_task(f"{dataset} {split}", total=None, visible=False)  # until there is something to do
         conversion = convert(
             dataset,
@@ -102,6 +105,15 @@ def command(
     console = Console()
     console.print(terminal_summary(conversion))
     console.print(f"{out.rstrip('/')}/report.html", style="dim", soft_wrap=True)
+
+
+@contextmanager
+def _said_when_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted; the same command continues from the finished shards.", err=True)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def _options(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -55,7 +55,11 @@ def command(
 
 def _kind_of(output: str | None) -> str:
     suffix = Path(output or "").suffix.lower()
-    return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), "text")
+    for kind, suffixes in _SUFFIXES.items():
+        if suffix in suffixes or not suffix:
+            return kind
+    known = ", ".join(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+    raise ConfigError(f"no format has the suffix {suffix}", where=output, cure=f"Use {known}, or give --format.")
 
 
 def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> Survey:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from labelforge.lint.acceptance import accept, stale_acceptance
 from labelforge.lint.case import Case
 from labelforge.lint.findings import SEVERITIES, Finding, LintReport, Remark
+from labelforge.lint.label_rules import lone_child, mirror_pair, same_color, same_meaning, unused_label
 from labelforge.lint.places import Places
-from labelforge.lint.teaching import inseparable, no_signal, one_child, only_boxes
-from labelforge.lint.writing import lone_child, mirror_pair, same_color, same_meaning, unused_label
+from labelforge.lint.supervision_rules import inseparable, no_signal, one_child, only_boxes
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import Boxes

@@ -131,8 +131,14 @@ def test_help_lists_every_setting_with_its_default() -> None:
             "labelforge retarget {dense} --taxonomy",
         ),
         (["evaluate", "{tmp}/none", "{dense}"], "none: no such folder. Give the --out folder"),
-        (["evaluate", "{tmp}", "{dense}", "--csv", "{tmp}/none/a.csv"], "none/a.csv: its folder does not exist."),
-        (["evaluate", "{tmp}", "{dense}", "--json", "{tmp}"], "{tmp}: is a folder. Name a file in it."),
+        (
+            ["evaluate", "{tmp}", "{dense}", "--csv", "{tmp}/none/a.csv"],
+            "none/a.csv: cannot be written: its folder does not exist.",
+        ),
+        (
+            ["evaluate", "{tmp}", "{dense}", "--json", "{tmp}"],
+            "{tmp}: cannot be written: it is a folder. Name a file in it.",
+        ),
         (["predict", "{tmp}/none", "{dense}", "--out", "{tmp}/out"], "holds no image"),
     ],
 )

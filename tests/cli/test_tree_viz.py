@@ -113,6 +113,8 @@ def test_a_tree_of_ones_own_with_no_mapping(tmp_path: Path) -> None:
     [
         (["iv2018", "--format", "png"], ConfigError, "a png picture cannot be printed. Name a file: -o tree.png."),
         (["iv2018", "-o", "/no/such/folder/a.svg"], ConfigError, "/no/such/folder/a.svg: cannot be written"),
+        (["iv2018", "-o", "."], ConfigError, ".: cannot be written: it is a folder"),
+        (["iv2018", "-o", "tree.jpg"], ConfigError, "tree.jpg: no format has the suffix .jpg. Use .txt, .svg"),
         (["iv2017"], TaxonomyError, "Did you mean 'iv2018'?"),
         (["iv2018", "--dataset", "cityscape"], TaxonomyError, "Did you mean 'cityscapes'?"),
         (["iv2018", "--shards", "/no/such/shards"], ShardError, "/no/such/shards"),
