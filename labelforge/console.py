@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labelforge.files import json_text, write_output
+from labelforge.files import check_output, json_text, write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,12 +14,30 @@ if TYPE_CHECKING:
 
 _WIDEST = 100  # columns: longer lines are harder to read than wrapped ones
 
+
+def output_file(_: click.Context, __: click.Parameter, target: str | None) -> str | None:
+    """Callback of an option that names a file to write: it is checked now, not after an hour of work.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    if target is not None:
+        check_output(target)
+    return target
+
+
 json_option = click.option(
-    "--json", "json_file", metavar="FILE", help="Write everything to FILE as JSON; -: print only the JSON."
+    "--json",
+    "json_file",
+    metavar="FILE",
+    callback=output_file,
+    help="Write everything to FILE as JSON; -: print only the JSON.",
 )
 """The option ``--json FILE`` of every command that has it; the command's argument is ``json_file``."""
 
-output_option = click.option("-o", "--output", metavar="FILE", help="Write to FILE; -: print it (the default).")
+output_option = click.option(
+    "-o", "--output", metavar="FILE", callback=output_file, help="Write to FILE; -: print it (the default)."
+)
 """The option ``-o FILE`` of a command whose result is one text or picture; None if it is not given."""
 
 SHORT_SIDE_HELP = "Length in pixels of an image's shorter side as the network sees it; default: as in training."

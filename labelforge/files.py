@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,21 @@ def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:
             where=path,
             cure="Name a file in a folder that exists and that you may write to.",
         ) from None
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Make a folder that a user has named; while files are written into it, what goes wrong is the folder's fault.
+
+    Raises:
+        ConfigError: The folder cannot be made, or a file in it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as fault:
+        cure = "Name a folder that you may write to."
+        raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
 
 
 def json_text(data: Any) -> str:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
-from labelforge.files import json_text, write_atomically
+from labelforge.files import json_text, write_atomically, writing_into
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.report import Column, Page, Swatch, Table, Text
@@ -100,12 +100,8 @@ def predict(
     segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run, device, short_side)
     legend = find_legend(segmenter, label_space)
     folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing_into(folder):
         _write_legend(folder, legend, segmenter)
-    except OSError as fault:
-        cure = "Name a folder that you may write to."
-        raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
     written = []
     for file, name in zip(files, output_names(files), strict=True):
         image = read_image(file)

@@ -21,7 +21,7 @@ import yaml
 
 import labelforge
 from labelforge.errors import ConfigError
-from labelforge.files import json_text, write_atomically
+from labelforge.files import json_text, write_atomically, writing_into
 from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
 
@@ -83,13 +83,9 @@ def write_description(folder: Path, config: TrainConfig, device: torch.device) -
         ConfigError: The folder cannot be written to.
     """
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing_into(folder):
         write_atomically(folder / "environment.json", json_text(describe_environment(device)))
         write_atomically(folder / CONFIG_NAME, text)
-    except OSError as fault:
-        cure = "Name a folder that you may write to."
-        raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:

@@ -149,8 +149,8 @@ class Trainer:
         self.rate = config.optim.lr
         self._optimizer = make_optimizer(self.network, config.optim)
         self._tensors = TableTensors.of(table, device)
-        weights = config.loss
-        self._loss_weights = loss_weights(table.layout, weights.root, weights.others, weights.nodes).to(device)
+        loss = config.loss
+        self._loss_weights = loss_weights(table.layout, loss.root, loss.others, loss.nodes).to(device)
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:
             self._restore(checkpoint)

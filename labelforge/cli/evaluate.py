@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import SHORT_SIDE_HELP, json_option, print_json, print_or_write, progress_bar
+from labelforge.console import SHORT_SIDE_HELP, json_option, output_file, print_json, print_or_write, progress_bar
 from labelforge.errors import ConfigError
-from labelforge.files import check_output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +20,11 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
 @click.option(
-    "--csv", "csv_file", metavar="FILE", help="Write the per-class table to FILE as CSV; -: print only the CSV."
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    callback=output_file,
+    help="Write the per-class table to FILE as CSV; -: print only the CSV.",
 )
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
@@ -46,10 +49,7 @@ def command(
 
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
-    targets = [target for target in (csv_file, json_file) if target is not None]
-    for target in targets:
-        check_output(target)  # now, not after an hour of evaluation
-    if len(targets) == 2 and set(targets) == {"-"}:
+    if csv_file == json_file == "-":
         raise ConfigError("--csv - and --json - print to the same place", cure="Give one of them a file.")
     with progress_bar(transient=True) as bar:
         tasks = {}
@@ -60,7 +60,7 @@ def command(
             bar.update(tasks[url], completed=done)
 
         found = evaluate(run, shards, device=device, short_side=short_side, progress=advance)
-    if "-" not in targets:
+    if "-" not in (csv_file, json_file):
         console = Console()
         for evaluation in found if not summary else ():
             console.print(_class_table(evaluation))
