@@ -13,9 +13,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from labelforge.errors import ConfigError, did_you_mean
+from labelforge.trainer.config import Precision
 
 SuiteName = Literal["loss", "infer", "train", "loader"]
-Precision = Literal["float32", "bfloat16"]
+Arithmetic = Literal["float32", "bfloat16"]
 _Positive = Annotated[int, Field(ge=1)]
 
 SUITES: Final[tuple[SuiteName, ...]] = get_args(SuiteName)
@@ -32,7 +33,7 @@ class BenchConfig(BaseModel):
 
     suites: tuple[SuiteName, ...] = Field(default=SUITES, description="Suites to run.")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         default="auto", description="Arithmetic of the networks: auto is bfloat16 on CUDA, else float32."
     )
     full: bool = Field(default=False, description="Measure the full size on a CPU too.")

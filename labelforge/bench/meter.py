@@ -23,8 +23,9 @@ from pathlib import Path
 
 import torch
 
-from labelforge.bench.config import Precision
+from labelforge.bench.config import Arithmetic
 from labelforge.bench.results import Entry, Race, compare, quartiles
+from labelforge.trainer.devices import autocast
 
 PROCESS = Path("/proc/self")
 """Where Linux describes this process."""
@@ -63,13 +64,13 @@ class Meter:
     """
 
     device: torch.device
-    precision: Precision
+    precision: Arithmetic
     plan: Plan
     say: Callable[[str], None]
 
     def autocast(self) -> torch.autocast:
         """The context that a network computes in."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        return autocast(self.device, getattr(torch, self.precision))
 
     def race(
         self, title: str, contestants: Contestants, *, rival: str, unit: str, amount: float, memory: bool = True

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelforge.bench.config import Precision, SuiteName
+from labelforge.bench.config import Arithmetic, SuiteName
 
 
 class Quartiles(NamedTuple):
@@ -147,6 +147,6 @@ class BenchReport(_Record):
     labelforge: str = Field(description="Version of labelforge.")
     machine: Machine = Field(description="What it ran on.")
     device: str = Field(description="Device that was measured.")
-    precision: Precision = Field(description="Arithmetic of the networks; losses are computed in float32 always.")
+    precision: Arithmetic = Field(description="Arithmetic of the networks; losses are computed in float32 always.")
     seconds: float = Field(description="Duration of the whole run.")
     suites: tuple[SuiteReport, ...] = Field(description="One report per suite.")

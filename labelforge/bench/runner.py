@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 import labelforge
-from labelforge.bench.config import BenchConfig, Precision, Scale, SuiteName, scale_of
+from labelforge.bench.config import Arithmetic, BenchConfig, Scale, SuiteName, scale_of
 from labelforge.bench.infer import bench_infer
 from labelforge.bench.loader import bench_loader
 from labelforge.bench.loss import bench_loss
@@ -45,7 +45,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
     """
     device = resolve_device(config.device)
     _check(config)
-    precision: Precision = "bfloat16" if resolve_precision(config.precision, device) == torch.bfloat16 else "float32"
+    precision: Arithmetic = "bfloat16" if resolve_precision(config.precision, device) == torch.bfloat16 else "float32"
     plan = Plan() if config.repeats is None else Plan(turns=config.repeats, least=config.repeats)
 
     def run(suite: SuiteName) -> SuiteReport:

@@ -9,7 +9,7 @@ import click
 
 @click.command("demo")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write to."
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write to."
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), default=240, show_default=True, help="Training steps of each network."
