@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from labelforge.logits import LogitLayout
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
@@ -97,9 +98,9 @@ def train(
     readers = open_shards(shards)
     taxonomy = check_taxonomy(readers, config.taxonomy)
     training_sets = group_training_sets(readers)
-    table = TargetTable.compile(
-        taxonomy, [item.mapping for item in training_sets], config.loss.boxes, config.model.head
-    )
+    mappings = [item.mapping for item in training_sets]
+    layout = LogitLayout.compile(taxonomy, mappings, config.model.head, config.loss.boxes)
+    table = TargetTable.compile(taxonomy, mappings, config.loss.boxes, config.model.head, layout)
     counts = batch_counts(training_sets, config.data.batch)
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, taxonomy, table.mappings)
@@ -229,7 +230,7 @@ class Trainer:
             folder,
             step=step,
             config=self.config,
-            taxonomy=self.table.layout.taxonomy,
+            layout=self.table.layout,
             mappings=self.table.mappings,
             samples=[len(item) for item in plan.training_sets],
             weights=self.network.state_dict(),

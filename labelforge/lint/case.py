@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.errors import listed
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import Signal, SupervisionTable
 from labelforge.targets import TargetTable
@@ -37,7 +38,7 @@ class Case:
     @classmethod
     def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes) -> Case:
         """Compile the targets of some label tables in one tree."""
-        table = TargetTable.compile(tree, mappings, boxes)
+        table = TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree))
         return cls(tree, tuple(mappings), boxes, table, SupervisionTable.of(table))
 
     @property

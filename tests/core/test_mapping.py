@@ -11,8 +11,8 @@ import pytest
 from labelforge.errors import TaxonomyError
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
-from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
+from tests.core.random_trees import whole_table
 
 TREE = """\
 name: small
@@ -195,7 +195,7 @@ def test_a_set_means_the_union_of_its_members() -> None:
     assert row.members == ["speed limit 20", "danger"]
     assert row.target.leaves == mapping.rows[1].target.leaves | mapping.rows[19].target.leaves
     assert LabelMapping.from_records(tree, "gtsdb", longer.to_records()) == longer
-    table = TargetTable.compile(tree, [longer])
+    table = whole_table(tree, [longer])
     front = tree.classifiers[-1]
     allowed = [child.name for child, here in zip(front.children, table.allowed[45, front.slice], strict=True) if here]
     assert allowed == ["speed limit 20", "danger"]

@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from labelforge.label_space import LabelSpace
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.targets import SILENT, TargetTable
 from labelforge.taxonomy import Node, Taxonomy, shipped_folder
+from tests.core.random_trees import whole_table
 
 DATASETS = sorted(p.stem for p in (shipped_folder() / "label_spaces").glob("*.yaml"))
 LABEL = tuple[str, str]
@@ -261,7 +263,7 @@ def test_vistas_releases_of_one_real_crop_agree(shared_data: Path, tree: Taxonom
         (file,) = (shared_data / "mapillary_vistas_v2" / "training" / f"v{release}" / "labels").glob("*.png")
         ids = np.asarray(Image.open(file))
         masks.append(np.vectorize(mapping.row_of.__getitem__)(ids))
-        tables.append(TargetTable.compile(tree, [mapping]))
+        tables.append(whole_table(tree, [mapping]))
     trained = 0
     for old, new in {(int(a), int(b)) for a, b in zip(masks[0].ravel(), masks[1].ravel(), strict=True)}:
         for columns in tables[0].layout.slices:
@@ -416,4 +418,5 @@ def test_all_mappings_compile_together_and_every_classifier_is_trained(
 ) -> None:
     table = TargetTable.compile(tree, list(mappings.values()))
     assert table.datasets == tuple(DATASETS)
+    assert table.layout.classes == LogitLayout.compile(tree).classes
     assert (table.target != SILENT).any(axis=0).all()

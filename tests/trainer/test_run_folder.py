@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from labelforge.errors import CheckpointError, ConfigError
+from labelforge.logits import LogitLayout
 from labelforge.trainer.checkpoint import save_checkpoint
 from labelforge.trainer.config import load_config
 from labelforge.trainer.run_folder import open_run, write_description
@@ -23,7 +24,7 @@ def save(run: Path, step: int) -> Path:
         run,
         step=step,
         config=tiny_config(),
-        taxonomy=TREE,
+        layout=LogitLayout.compile(TREE),
         mappings=[mapping("dense")],
         samples=[1],
         weights={},
