@@ -41,7 +41,7 @@ class LabelSpaceFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(min_length=1, description="Name of the dataset release.")
-    source: str = Field(min_length=1, description="Where the table is published.")
+    source: str | None = Field(None, min_length=1, description="Where the table is published, if it is.")
     labels: Annotated[tuple[LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
         description="Every native label."
     )
@@ -76,12 +76,12 @@ class LabelSpace:
 
     Attributes:
         name: Name of the release, such as ``mapillary-vistas-1.2``.
-        source: Where the table is published.
+        source: Where the table is published; None if the file does not say.
         labels: Every label, in the published order.
     """
 
     name: str
-    source: str
+    source: str | None
     labels: tuple[NativeLabel, ...]
 
     @classmethod

@@ -1,8 +1,9 @@
 """Mappings: what each native label of one dataset means in one tree.
 
 ``taxonomies/<tree>/<dataset>.yaml`` names every label of the dataset's label space and gives each a label expression
-(:mod:`labelforge.expression`). Reading a mapping checks that nothing is missing and nothing is unknown. The result is a
-table of rows: row 0 means "no annotation", then one row per native label. Label maps in shards hold these row numbers.
+(:mod:`labelforge.expression`); with ``rest: ignore``, those that it does not name are ignored. Reading a mapping checks
+that nothing is missing and nothing is unknown. The result is a table of rows: row 0 means "no annotation", then one row
+per native label. Label maps in shards hold these row numbers.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ AcceptableRule = Literal["one-child", "unused-label"]
 NO_ANNOTATION = "(no annotation)"
 """Name of row 0."""
 _SEPARATOR = " | "  # between the native names in the name of a set
+_REST = {"ignore": "not named in the mapping"}  # what 'rest: ignore' makes of a label
 
 
 class Accepted(BaseModel):
@@ -54,6 +56,9 @@ class MappingFile(BaseModel):
     taxonomy: str | None = Field(None, description="Name of the tree that it is mapped to; checked if given.")
     supervision: Supervision = Field(description="What the dataset annotates: every pixel, or boxes around objects.")
     labels: dict[str, Any] = Field(description="Every native label and what it means in the tree.")
+    rest: Literal["ignore"] | None = Field(
+        None, description="ignore: labels that are not named under 'labels' are never used. Default: that is an error."
+    )
     accepted: Annotated[tuple[Accepted, ...], Field(strict=False)] = Field(
         (), description="Findings of 'labelforge lint' that are intended, each with the reason."
     )
@@ -144,10 +149,11 @@ class LabelMapping:
 
     @staticmethod
     def available(tree: Taxonomy) -> dict[str, Path]:
-        """The mappings in the tree's folder, by dataset name."""
+        """The mappings in the tree's folder, by dataset name and in the order of these names."""
         if tree.folder is None:
             return {}
-        return {p.stem: p for p in sorted(tree.folder.glob("*.yaml")) if p.name != "tree.yaml"}
+        files = (path for path in tree.folder.glob("*.yaml") if path.name != "tree.yaml")
+        return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
 
     @classmethod
     def from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None = None) -> LabelMapping:
@@ -163,12 +169,20 @@ class LabelMapping:
                 if fault.where is not None:
                     raise
                 file.fail(("dataset",), fault.what, fault.cure)
-        _check_complete(file, content, space)
+        for name in content.labels:
+            if name not in space.by_name:
+                file.fail(("labels", name), f"{space.name} has no label {name!r}", did_you_mean(name, space.names))
+        targets = {
+            name: compile_expression(tree, expression, ("labels", name), file.fail)
+            for name, expression in content.labels.items()
+        }
+        _check_complete(file, content, space)  # last, so that a long list of missing labels hides no misspelt name
+        rest = LabelTarget(frozenset(), _REST, _REST["ignore"])
         rows = [_row_zero(content.supervision)]
         for label in space.labels:
-            target = compile_expression(tree, content.labels[label.name], ("labels", label.name), file.fail)
+            target = targets.get(label.name, rest)
             rows.append(LabelRow(len(rows), label.id, label.name, target, content.supervision))
-        _check_accepted(file, content, tree)
+        _check_accepted(file, content, tree, space)
         return cls(space.name, content.supervision, tuple(rows), content.accepted)
 
     @classmethod
@@ -246,25 +260,23 @@ class LabelMapping:
 
 
 def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> None:
-    for name in content.labels:
-        if name not in space.by_name:
-            file.fail(("labels", name), f"{space.name} has no label {name!r}", did_you_mean(name, space.names))
     missing = [name for name in space.names if name not in content.labels]
-    if missing:
+    if missing and content.rest is None:
         shown = listed(map(repr, missing), 8)
         what = f"{len(missing)} native label{'s' * (len(missing) > 1)} of {space.name} not mapped: {shown}"
-        file.fail(("labels",), what, "Give each a node, a union of nodes, or ignore.")
+        cure = "Give each a node, a union of nodes, or ignore; or write 'rest: ignore' beside 'labels' to use no other."
+        file.fail(("labels",), what, cure)
 
 
-def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy) -> None:
+def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy, space: LabelSpace) -> None:
     """Check that every accepted finding is about something that exists; lint says whether it is still needed."""
     for i, entry in enumerate(content.accepted):
         at: KeyPath = ("accepted", i, "at")
         if any((entry.rule, entry.at) == (other.rule, other.at) for other in content.accepted[:i]):
             file.fail(at, f"{entry.rule} at {entry.at!r} is accepted twice", "Keep one of the two.")
         if entry.rule == "unused-label":
-            if entry.at not in content.labels:
-                cure = did_you_mean(entry.at, content.labels)
+            if entry.at not in space.by_name:
+                cure = did_you_mean(entry.at, space.names)
                 file.fail(at, f"{content.dataset} has no label {entry.at!r}", cure)
             continue
         found = tree.references.find(entry.at)

@@ -7,8 +7,8 @@ a set of nodes. For a pixel and a classifier that its label trains, the loss is
 
 plain cross-entropy where one child is allowed and the negative log marginal likelihood where several are. Classifier
 j's loss is the mean over the pixels with pixel labels plus, separately, the mean over the pixels inside boxes that pass
-the gate: those where the classifiers above j currently choose j's branch. The total is the sum over classifiers, each
-times its loss weight (the paper's lambda).
+the gate: those where j's parent currently chooses j's branch (or all classifiers above j do, or everywhere: as the
+configuration says). The total is the sum over classifiers, each times its loss weight (the paper's lambda).
 
 Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
 classifier for which a batch has no labels is free. Gathering needs the number of pixels, for which the host waits on

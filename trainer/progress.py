@@ -13,6 +13,8 @@ from rich.text import Text
 from labelforge.console import bar_columns
 from labelforge.trainer.log import LogLine
 
+_NAMED = 5  # classifiers named on a line: about two lines of 80 columns
+
 
 class TrainProgress(Protocol):
     """How :func:`labelforge.trainer.train` reports on a run."""
@@ -91,7 +93,7 @@ class ConsoleProgress:
 
 
 class _Bar(Progress):
-    """The live display: a bar, and a line with the loss of every classifier under it."""
+    """The live display: a bar, and under it the loss and the classifiers that lose most."""
 
     def __init__(self, console: Console) -> None:
         self._details = Text()  # before Progress starts, which renders at once
@@ -121,8 +123,22 @@ def clock(seconds: float) -> str:
 
 
 def _losses(line: LogLine) -> str:
-    parts = [f"{name} {value:.3f}" for name, value in line.losses.items()]
-    return f"loss {line.loss:.3f}: " + ", ".join(parts) if len(parts) > 1 else f"loss {line.loss:.3f}"
+    """The total loss and those of the classifiers; if they are many, of the worst, worst first, and a mean of the rest.
+
+    A mean stands for two or more: one left over is named too.
+    """
+    losses = list(line.losses.items())
+    if len(losses) < 2:
+        return f"loss {line.loss:.3f}"
+    rest: list[float] = []
+    if len(losses) > _NAMED + 1:
+        losses.sort(key=lambda item: -item[1])
+        rest = [value for _, value in losses[_NAMED:]]
+        losses = losses[:_NAMED]
+    parts = [f"{name} {value:.3f}" for name, value in losses]
+    if rest:
+        parts.append(f"and {len(rest)} more, mean {sum(rest) / len(rest):.3f}")
+    return f"loss {line.loss:.3f}: " + ", ".join(parts)
 
 
 def _plain(line: LogLine, steps: int) -> str:

@@ -1,4 +1,4 @@
-"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, and their parts.
+"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, `Fold`, and their parts.
 
 Blocks are immutable data without markup: ``templates/blocks.html`` has a macro for each ``kind``.
 """
@@ -256,7 +256,21 @@ class Figure:
         return re.sub(r"^(\s*(<\?xml[^>]*\?>|<!DOCTYPE[^>]*>))*\s*", "", self.svg.removeprefix("\ufeff"))
 
 
-Block = Text | Facts | Table | Gallery | LineChart | Figure
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that are hidden until the reader opens them.
+
+    Attributes:
+        title: What is inside; always shown.
+        blocks: The blocks, in order.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    kind: ClassVar[str] = "fold"
+
+
+Block = Text | Facts | Table | Gallery | LineChart | Figure | Fold
 """What a section may hold."""
 
 

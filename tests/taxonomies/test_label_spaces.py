@@ -57,7 +57,7 @@ def test_all_shipped_label_spaces_are_known_here() -> None:
 def test_size_name_and_uniqueness(name: str) -> None:
     space = LabelSpace.load(name)
     assert space.name == name
-    assert len(space.source) > 20
+    assert space.source is not None and len(space.source) > 20
     assert len(set(space.ids)) == len(set(space.names)) == len(space.labels) == SIZES[name]
 
 
