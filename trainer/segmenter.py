@@ -41,6 +41,7 @@ class Segmenter:
     Attributes:
         checkpoint: The checkpoint.
         layout: What the decisions mean.
+        tensors: The layout on the device.
         device: Where it computes.
 
     Raises:
@@ -56,7 +57,7 @@ class Segmenter:
         network = build_network(self.layout.sizes, checkpoint.config.model, pretrained=False)
         checkpoint.load_into(network, average=True)
         self._network = network.to(self.device).eval()
-        self._tensors = LayoutTensors.of_layout(self.layout, self.device)
+        self.tensors = LayoutTensors.of_layout(self.layout, self.device)
         self._dtype = resolve_precision(checkpoint.config.precision, self.device)
 
     @classmethod
@@ -74,12 +75,20 @@ class Segmenter:
         Returns:
             (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
-        size = (image.shape[0], image.shape[1])
-        scaled = resize(image, network_size(size, self.checkpoint.config.data, self._short_side))
+        return decide_upsampled(self.logits(image), self.tensors, (image.shape[0], image.shape[1]))[0]
+
+    def network_size(self, image: Pixels) -> tuple[int, int]:
+        """Height and width at which the network sees an image."""
+        return network_size((image.shape[0], image.shape[1]), self.checkpoint.config.data, self._short_side)
+
+    @torch.inference_mode()
+    def logits(self, image: Pixels) -> torch.Tensor:
+        """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
+        scaled = resize(image, self.network_size(image))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
-            logits = self._network(pixels)
-        return decide_upsampled(logits.float(), self._tensors, size)[0]
+            logits: torch.Tensor = self._network(pixels)
+        return logits.float()
 
 
 def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> torch.Tensor:
