@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from labelforge.errors import did_you_mean
 from labelforge.yamlfile import KeyPath, YamlFile
@@ -48,6 +48,11 @@ class ProtocolClass(_Entry):
     labels: Names = Field(description="The native labels that it is made of.")
 
 
+def _spell_out(given: Any) -> Any:
+    """A label's name stands for a class of that name."""
+    return {"name": given, "labels": [given]} if isinstance(given, str) else given
+
+
 class ProtocolEntry(_Entry):
     """The key ``protocol`` of a label space's file."""
 
@@ -55,7 +60,11 @@ class ProtocolEntry(_Entry):
     metric: str = Field(min_length=1, description="The benchmark's name for its headline figure, such as 'IoU class'.")
     source: str = Field(min_length=1, description="Where the protocol is published.")
     measure: Measure = Field("iou", description="What the headline averages over the classes: iou or accuracy.")
-    classes: Annotated[tuple[str | ProtocolClass, ...] | None, Field(strict=False, min_length=1)] = Field(
+    classes: Annotated[
+        tuple[Annotated[ProtocolClass, BeforeValidator(_spell_out, json_schema_input_type=str | ProtocolClass)], ...]
+        | None,
+        Field(strict=False, min_length=1),
+    ] = Field(
         None,
         description="The evaluated classes, in the order of the train ids: native labels, or a name for several of "
         "them. Without it, every label but those of left_out is a class.",
@@ -150,10 +159,9 @@ class Protocol:
         if entry.classes is None:
             left_out = entry.left_out or ()
             _check_names(left_out, labels, file, (*at, key), "label")
-            given: tuple[str | ProtocolClass, ...] = tuple(name for name in labels if name not in left_out)
+            classes = tuple(ProtocolClass(name=name, labels=(name,)) for name in labels if name not in left_out)
         else:
-            given = entry.classes
-        classes = tuple(c if isinstance(c, ProtocolClass) else ProtocolClass(name=c, labels=(c,)) for c in given)
+            classes = entry.classes
         _check_names([name for c in classes for name in c.labels], labels, file, (*at, key), "label")
         names = [c.name for c in classes]
         _check_names(names, names, file, (*at, key), "class")
