@@ -129,7 +129,7 @@ class LabelSpace:
         protocol = None
         if content.protocol is not None:
             protocol = Protocol.from_entry(content.protocol, tuple(ids.values()), file, ("protocol",))
-        return cls(content.name, content.source, labels, protocol)
+        return cls(content.name, content.source, labels, protocol=protocol)
 
     @cached_property
     def by_name(self) -> dict[str, NativeLabel]:

@@ -161,12 +161,12 @@ def _notes(evaluation: Evaluation) -> list[str]:
         notes.append("The network was not trained on this dataset.")
     if scores.uncovered:
         what = "left out" if protocol.other_decisions == "left-out" else "wrong"
-        share = f"{scores.uncovered / scores.evaluated:.1%} of the evaluated pixels"
+        share = f"{scores.uncovered:,} of {scores.evaluated:,} evaluated pixels"
         notes.append(f"{share} were decided to be none of these classes: {what}.")
     if evaluation.reduced:
         notes.append(
-            f"{evaluation.reduced} of {evaluation.images} images are stored smaller than the dataset has them. They "
-            "were scored as stored, which the benchmark does not do."
+            f"{evaluation.reduced} of {evaluation.images} images are stored smaller than the dataset has them. The "
+            "figures are not those of the original size."
         )
     if evaluation.not_in_tree:
         notes.append(f"Evaluated, but not in this tree, so never right: {listed(evaluation.not_in_tree)}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -54,7 +54,7 @@ def best_classes(layout: LogitLayout, mapping: LabelMapping) -> list[list[int]]:
 
 
 def answer_perfectly(
-    layout: LogitLayout, mapping: LabelMapping, labels: NDArray[Any], choose: Callable[[int], float]
+    layout: LogitLayout, mapping: LabelMapping, labels: NDArray[Any], rng: np.random.Generator
 ) -> Classes:
     """(...) classes for (...) rows: one that fits each, chosen anew per pixel; class 0 where nothing fits."""
     best = best_classes(layout, mapping)
@@ -62,5 +62,5 @@ def answer_perfectly(
     for row in np.unique(labels).tolist():
         here = labels == row
         if best[row]:
-            classes[here] = np.array(best[row])[np.floor(choose(int(here.sum())) * len(best[row])).astype(int)]
+            classes[here] = rng.choice(best[row], int(here.sum()))
     return classes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,19 +15,25 @@ import torch
 from torch import nn
 
 from labelforge.errors import CheckpointError, ShardError
+from labelforge.label_space import LabelSpace
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
-from labelforge.shards import ShardReader
+from labelforge.protocol import Protocol, ProtocolClass
+from labelforge.shards import Manifest, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import segmenter as inference
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from labelforge.trainer.decision import decide
+from labelforge.trainer.evaluation.metrics import harmonic_mean_iou, score_classes
+from labelforge.trainer.evaluation.protocols import find_protocol
 from labelforge.trainer.evaluation.scoring import Evaluation, evaluate, scores_frame
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.segmenter import Segmenter, decide_upsampled
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.training import train
+from tests.core import shard_folders
+from tests.trainer.scripted import ScriptedSegmenter
 from tests.trainer.tiny import (
     DEFINITION,
     LABELS,
@@ -237,3 +245,45 @@ def test_labels_of_the_mapping_are_as_the_oracle_says() -> None:
     for dataset, rows in MEANING.items():
         table: LabelMapping = mapping(dataset)
         assert [row.target.leaves for row in table.rows] == [frozenset(leaves[n] for n in names) for names in rows]
+
+
+def test_the_protocol_of_an_own_label_space_comes_with_the_shards(run: Path, tmp_path: Path) -> None:
+    shards = make_shards(tmp_path / "dense", "dense", 2)
+    folder = open_folder(shards)
+    own = Protocol("Tiny", "mIoU", "this test", (ProtocolClass(name="up", labels=("sky", "auto")),), "accuracy")
+    Manifest.load(folder).model_copy(update={"protocol": own}).write(folder)
+    (found,) = evaluate(run, [shards])
+    assert found.protocol == own
+    assert [(entry.name, entry.labels) for entry in found.scores.classes] == [("up", ("sky", "auto"))]
+    assert found.scores.headline == found.scores.mean_accuracy
+
+
+def test_shards_without_a_protocol_take_that_of_the_shipped_label_space(tmp_path: Path) -> None:
+    tree = Taxonomy.load("iv2018")
+    table = LabelMapping.load(tree, "cityscapes")
+    shard_folders.write(tmp_path / "real", [], table, tree)
+    assert find_protocol(ShardReader(tmp_path / "real"), "official") == LabelSpace.load("cityscapes").protocol
+    short = LabelMapping.from_records(tree, "cityscapes", table.to_records()[:-1])
+    shard_folders.write(tmp_path / "own", [], short, tree)
+    assert find_protocol(ShardReader(tmp_path / "own"), "official").benchmark == "no protocol"
+
+
+def test_images_that_were_scaled_down_are_counted(tmp_path: Path) -> None:
+    """The converter notes the source's size; turned on its side it is no smaller."""
+    image, rows = draw("dense", 5, (30, 40))
+    for name, source, reduced in (("same", [30, 40], 0), ("turned", [40, 30], 0), ("half", [60, 80], 1)):
+        member = {"source_size": source}
+        sample = shard_folders.encoded("one", image, rows, [(i, i, i) for i in range(6)])
+        members = (*sample.members[:2], ("json", json.dumps(member).encode()))
+        shard_folders.write(tmp_path / name, [[replace(sample, members=members)]], mapping("dense"), TREE)
+        answers = [np.zeros((30, 40), np.int64)]
+        (found,) = evaluate(ScriptedSegmenter(TREE, answers), [ShardReader(tmp_path / name)])
+        assert (found.images, found.reduced, found.trained) == (1, reduced, False)
+
+
+def test_several_datasets_are_summed_up_by_the_harmonic_mean() -> None:
+    scores = [score_classes(np.array([[right, 10 - right]]), Protocol.of_labels(["a"])) for right in (2, 6)]
+    assert harmonic_mean_iou(scores) == pytest.approx(2 / (1 / 0.2 + 1 / 0.6))
+    assert harmonic_mean_iou([*scores, score_classes(np.zeros((1, 2), np.int64), Protocol.of_labels(["a"]))]) == (
+        pytest.approx(0.3)
+    )

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor
 
-from labelforge.errors import ConfigError, ShardError, TaxonomyError, did_you_mean, listed
+from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
 from labelforge.label_space import LabelSpace
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
@@ -46,14 +46,11 @@ def check_protocol(name: str) -> None:
 
 
 def find_protocol(reader: ShardReader, name: ProtocolName) -> Protocol:
-    """The protocol of a shard set.
+    """The protocol of a shard set: without a benchmark, every label that the tree has a place for is a class.
 
     Args:
         reader: The shards.
         name: official or authors.
-
-    Raises:
-        ShardError: The shards' labels are not those of the label space with their name.
     """
     everything = all_labels(reader.mapping)
     if name == "authors":
@@ -66,21 +63,7 @@ def find_protocol(reader: ShardReader, name: ProtocolName) -> Protocol:
             mean_over="labelled",
             other_decisions="left-out",
         )
-    try:
-        space = LabelSpace.load(reader.dataset)
-    except TaxonomyError:
-        return everything  # a label space of the user's own
-    if space.protocol is None:
-        return everything
-    names = {row.native_name for row in reader.mapping.rows}
-    missing = [label for entry in space.protocol.classes for label in entry.labels if label not in names]
-    if missing:
-        raise ShardError(
-            f"the label space {space.name} evaluates labels that are not in the shards: {listed(missing)}",
-            where=reader.url,
-            cure="Convert the dataset again, or give a label space of your own another name.",
-        )
-    return space.protocol
+    return reader.manifest.protocol or _shipped_protocol(reader.dataset, reader.mapping) or everything
 
 
 def take_branch_as_given(logits_nchw: Tensor, layout: LogitLayout, mapping: LabelMapping) -> Tensor:
@@ -102,6 +85,18 @@ def take_branch_as_given(logits_nchw: Tensor, layout: LogitLayout, mapping: Labe
     favoured = logits_nchw.clone()
     favoured[:, column] = logits_nchw[:, layout.slices[classifier]].amax(dim=1) + 1
     return favoured
+
+
+def _shipped_protocol(dataset: str, mapping: LabelMapping) -> Protocol | None:
+    """For shards of version 0.1.0, which hold no protocol: that of the shipped label space, if it is the same one."""
+    try:
+        space = LabelSpace.load(dataset)
+    except TaxonomyError:
+        return None
+    same = {(label.id, label.name) for label in space.labels} == {
+        (row.native_id, row.native_name) for row in mapping.rows if row.native_id is not None
+    }
+    return space.protocol if same else None
 
 
 def resize_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
