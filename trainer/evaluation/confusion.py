@@ -45,7 +45,6 @@ class ConfusionMatrix:
 
     Attributes:
         protocol: What is scored.
-        counts: (R, R) int64: true row x decided row, all pixels; rows that are not evaluated enter no score.
         confusable: Native names of the labels that cannot be told apart, group by group, where that costs scores.
         not_in_tree: Evaluated labels that the mapping ignores: no decision can be right for them.
 
@@ -72,12 +71,16 @@ class ConfusionMatrix:
             row.native_name for row in mapping.rows if self._class_of[row.row] != _NOT_EVALUATED and row.target.ignored
         )
         rows, classes = len(mapping.rows), len(layout.classes)
-        self._written = torch.tensor(layout.native_rows(mapping), device=device)
-        self._credited = torch.tensor(layout.credited_rows(mapping), device=device)
-        self.counts = torch.zeros(rows, rows, dtype=torch.int64, device=device)
-        self._consistent = torch.zeros_like(self.counts)
-        # Decisions without a native label, true row x class: what they are worth depends on which labels are merged.
-        self._nameless = torch.zeros(rows, classes, dtype=torch.int64, device=device)
+        self._written = layout.native_rows(mapping)
+        self._credited = layout.credited_rows(mapping)[:, :classes]
+        self._credited_here = torch.tensor(self._credited, device=device)
+        # Decisions that are written as what contains their class: one table holds all that the three readings need.
+        self._read_off = torch.zeros(rows, classes, dtype=torch.int64, device=device)
+        # Decisions that came with rows of their own: true row x decided row, for two readings, and true row x class of
+        # those without a native label, since what they are worth depends on which labels are merged.
+        self._strict = torch.zeros(rows, rows, dtype=torch.int64, device=device)
+        self._consistent = torch.zeros_like(self._strict)
+        self._nameless = torch.zeros_like(self._read_off)
 
     def update(self, labels: Tensor, classes: Tensor, rows: Tensor | None = None) -> None:
         """Count some pixels.
@@ -94,26 +97,41 @@ class ConfusionMatrix:
         if labels.shape != classes.shape or (rows is not None and rows.shape != classes.shape):
             raise ValueError(f"labels are {tuple(labels.shape)}, classes {tuple(classes.shape)}")
         true, decided = labels.long().flatten(), classes.flatten()
-        said = self._written[decided] if rows is None else rows.flatten()
-        credited = torch.where(self._credited[true, decided] == true, true, said)
-        _count(self.counts, true, said)
-        _count(self._consistent, true, credited)
-        here = said == 0
-        _count(self._nameless, true[here], decided[here])
+        if rows is None:
+            _count(self._read_off, true, decided)
+            return
+        said = rows.flatten()
+        _count(self._strict, true, said)
+        _count(self._consistent, true, torch.where(self._credited_here[true, decided] == true, true, said))
+        _count(self._nameless, true[said == 0], decided[said == 0])
 
     def all_reduce(self) -> None:
         """Add up the counts of all processes, where ``torch.distributed`` is initialised; a collective call."""
         if dist.is_available() and dist.is_initialized():
-            for counts in (self.counts, self._consistent, self._nameless):
+            for counts in (self._read_off, self._strict, self._consistent, self._nameless):
                 dist.all_reduce(counts)
+
+    @property
+    def counts(self) -> Counts:
+        """(R, R) int64: true row x decided row of all pixels; rows that are not evaluated enter no score."""
+        counts = self._strict.cpu().numpy().copy()
+        np.add.at(counts, (self._every_row, self._written), self._read_off.cpu().numpy())
+        return counts
+
+    @property
+    def class_counts(self) -> Counts:
+        """(N, N + 1) int64: evaluated pixels by true and decided class of the protocol, as ``scores`` reads them."""
+        return _fold(self.counts, self._class_of, self._class_of, len(self.protocol.classes))
 
     def scores(self) -> Scores:
         """Strict scores of all pixels counted so far."""
-        return score_classes(self._by_class(self.counts), self.protocol)
+        return score_classes(self.class_counts, self.protocol)
 
     def consistent_scores(self) -> Scores:
         """Scores where every decision inside the true label's meaning is right."""
-        return score_classes(self._by_class(self._consistent), self.protocol)
+        counts = self._consistent.cpu().numpy().copy()
+        np.add.at(counts, (self._every_row, self._credited), self._read_off.cpu().numpy())
+        return score_classes(_fold(counts, self._class_of, self._class_of, len(self.protocol.classes)), self.protocol)
 
     def merged_scores(self) -> Scores | None:
         """Strict scores with labels that cannot be told apart as one class; None if there are none."""
@@ -126,15 +144,16 @@ class ConfusionMatrix:
         for number, group in enumerate(self._groups):
             group_class[number] = max(true_of[row] for row in group)
             said_of[list(group)] = group_class[number]
-        named = self.counts.cpu().numpy().copy()
+        named = self.counts
         named[:, 0] = 0
         matrix = _fold(named, true_of, said_of, len(merged.classes))
-        nameless = self._nameless.cpu().numpy()
+        nameless = self._nameless.cpu().numpy() + self._read_off.cpu().numpy() * (self._written == 0)
         matrix += _fold(nameless, true_of, group_class[self._group_of_class], len(merged.classes))
         return score_classes(matrix, merged)
 
-    def _by_class(self, counts: Tensor) -> Counts:
-        return _fold(counts.cpu().numpy(), self._class_of, self._class_of, len(self.protocol.classes))
+    @property
+    def _every_row(self) -> IntArray:
+        return np.arange(len(self._class_of))[:, None]
 
 
 def all_labels(mapping: LabelMapping) -> Protocol:

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.data.datasets import check_rows, open_shards
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
-from labelforge.trainer.evaluation.metrics import Scores
+from labelforge.trainer.evaluation.metrics import Counts, Scores
 from labelforge.trainer.evaluation.protocols import (
     ProtocolName,
     check_protocol,
@@ -62,6 +62,7 @@ class Evaluation:
         merged: The scores with labels that the network cannot tell apart as one class; None if there are none.
         confusable: Native names of these labels, group by group.
         not_in_tree: Evaluated labels that have no place in the tree: they score 0 where they occur.
+        matrix: (N, N + 1) int64: pixels by true and decided class of the protocol; the last column is no class.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
     """
@@ -76,6 +77,7 @@ class Evaluation:
     merged: Scores | None
     confusable: tuple[tuple[str, ...], ...]
     not_in_tree: tuple[str, ...]
+    matrix: Counts = field(compare=False, repr=False)
     images: int
     reduced: int
 
@@ -95,6 +97,7 @@ class Evaluation:
             "merged": None if self.merged is None else self.merged.to_dict(),
             "confusable": [list(group) for group in self.confusable],
             "not_in_tree": list(self.not_in_tree),
+            "matrix": self.matrix.tolist(),
         }
 
 
@@ -238,6 +241,7 @@ def _evaluate_one(
         merged=confusion.merged_scores(),
         confusable=confusion.confusable,
         not_in_tree=confusion.not_in_tree,
+        matrix=confusion.class_counts,
         images=len(reader),
         reduced=reduced,
     )
