@@ -114,6 +114,35 @@ def test_a_label_that_others_cover_between_them_is_never_decided() -> None:
     assert matrix.scores().pixel_accuracy == 0.5
 
 
+def test_labels_finer_than_the_network_are_merged_by_the_class_that_holds_them() -> None:
+    """A network taught *vehicle* and *bike*: its vehicles are no car and no truck, but one of the two."""
+    coarse = mapped(TREE, ("vehicle", "vehicle", "pixel"), ("bike", "bike", "pixel"))
+    layout = LogitLayout.compile(TREE, [coarse], "flat-union")
+    fine = mapped(TREE, ("car", "car", "pixel"), ("truck", "truck", "pixel"), ("bike", "bike", "pixel"))
+    vehicle, bike = (layout.class_names.index(name) for name in ("vehicle", "bike"))
+    matrix = count(layout, fine, [1, 2, 2, 3, 3], [vehicle, vehicle, bike, bike, vehicle])
+    assert matrix.confusable == (("car", "truck"),)
+    assert [c.accuracy for c in matrix.scores().classes] == [0, 0, 0.5]
+    assert matrix.scores().uncovered == 3
+    merged = matrix.merged_scores()
+    assert merged is not None
+    assert [(c.name, c.pixels, c.predicted, c.iou) for c in merged.classes] == [
+        ("car | truck", 3, 3, 2 / 4),
+        ("bike", 2, 2, 1 / 3),
+    ]
+
+
+def test_a_label_that_no_decision_can_be_is_listed_alone() -> None:
+    coarse = mapped(TREE, ("vehicle", "vehicle", "pixel"), ("bike", "bike", "pixel"))
+    layout = LogitLayout.compile(TREE, [coarse], "flat-union")
+    fine = mapped(TREE, ("car", "car", "pixel"), ("bike", "bike", "pixel"))
+    matrix = count(layout, fine, [1, 1, 2], [layout.class_names.index(name) for name in ("vehicle", "bike", "bike")])
+    assert matrix.confusable == (("car",),)
+    merged = matrix.merged_scores()
+    assert merged is not None
+    assert [(c.name, c.accuracy) for c in merged.classes] == [("car", 0.5), ("bike", 1)]
+
+
 def test_an_ignored_label_that_the_protocol_evaluates_scores_zero() -> None:
     mapping = mapped(TREE, ("car", "car", "pixel"), ("lamp", "ignore", "pixel"))
     protocol = Protocol.of_labels(["car", "lamp"])
