@@ -41,7 +41,7 @@ class Segmenter:
     Attributes:
         checkpoint: The checkpoint.
         layout: What the decisions mean.
-        tensors: The layout on the device.
+        tensors: The layout, on the device.
         device: Where it computes.
 
     Raises:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from labelforge import LabelMapping, LabelSpace, LogitLayout, Taxonomy
+from labelforge.logits import Head
 from labelforge.taxonomy import shipped_folder
 from labelforge.trainer import ConfusionMatrix
 from tests.trainer.scripted import answer_perfectly
@@ -18,11 +19,18 @@ PAIRS = [
 ]
 
 
-def score(tree: str, dataset: str, head: str = "hierarchical") -> ConfusionMatrix:
-    """Forty pixels of every label that the tree has a place for, answered by a perfect network."""
+def score(tree: str, dataset: str, taught: bool = False, head: Head = "hierarchical") -> ConfusionMatrix:
+    """Forty pixels of every label that the tree has a place for, answered by a perfect network.
+
+    Args:
+        tree: Name of the tree.
+        dataset: Name of the label space.
+        taught: Whether the network was taught this dataset only, or can tell all leaves of the tree apart.
+        head: Kind of head.
+    """
     taxonomy = Taxonomy.load(tree)
     mapping = LabelMapping.load(taxonomy, dataset)
-    layout = LogitLayout.compile(taxonomy, [mapping], "flat-union" if head == "flat-union" else "hierarchical")
+    layout = LogitLayout.compile(taxonomy, [mapping], head) if taught else LogitLayout.compile(taxonomy)
     matrix = ConfusionMatrix(layout, mapping, LabelSpace.load(dataset).protocol)
     labels = np.repeat([row.row for row in mapping.rows if not row.target.ignored], 40)
     classes = answer_perfectly(layout, mapping, labels, np.random.default_rng(0))
@@ -30,9 +38,10 @@ def score(tree: str, dataset: str, head: str = "hierarchical") -> ConfusionMatri
     return matrix
 
 
+@pytest.mark.parametrize("taught", [False, True])
 @pytest.mark.parametrize(("tree", "dataset"), PAIRS)
-def test_what_can_be_told_apart_scores_one_and_the_rest_is_listed(tree: str, dataset: str) -> None:
-    matrix = score(tree, dataset)
+def test_what_can_be_told_apart_scores_one_and_the_rest_is_listed(tree: str, dataset: str, taught: bool) -> None:
+    matrix = score(tree, dataset, taught)
     listed = {name for group in matrix.confusable for name in group} | set(matrix.not_in_tree)
     right = [entry for entry in matrix.scores().classes if not set(entry.labels) & listed]
     assert right
@@ -42,15 +51,20 @@ def test_what_can_be_told_apart_scores_one_and_the_rest_is_listed(tree: str, dat
     assert all(any(iou.get(name, 1.0) != 1.0 for name in group) for group in matrix.confusable)
 
 
+@pytest.mark.parametrize("taught", [False, True])
 @pytest.mark.parametrize(("tree", "dataset"), PAIRS)
-def test_labels_merged_where_they_cannot_be_told_apart_score_one(tree: str, dataset: str) -> None:
-    matrix = score(tree, dataset)
+def test_labels_merged_where_they_cannot_be_told_apart_score_one(tree: str, dataset: str, taught: bool) -> None:
+    matrix = score(tree, dataset, taught)
     merged = matrix.merged_scores() if matrix.confusable else matrix.scores()
     assert merged is not None
     occurring = [entry for entry in merged.classes if entry.pixels]
     assert {(entry.iou, entry.accuracy) for entry in occurring} == {(1.0, 1.0)}
-    assert matrix.consistent_scores().pixel_accuracy == 1
     assert merged.pixels == matrix.scores().pixels
+
+
+@pytest.mark.parametrize(("tree", "dataset"), PAIRS)
+def test_a_perfect_network_never_contradicts_a_label(tree: str, dataset: str) -> None:
+    assert score(tree, dataset).consistent_scores().pixel_accuracy == 1
 
 
 def test_labels_that_are_never_right() -> None:
@@ -68,6 +82,6 @@ def test_labels_that_are_never_right() -> None:
 
 @pytest.mark.parametrize("dataset", ["cityscapes", "mapillary-vistas-2.0", "gtsdb"])
 def test_a_flat_head_over_the_datasets_own_labels(dataset: str) -> None:
-    matrix = score("iv2018", dataset, "flat-union")
+    matrix = score("iv2018", dataset, taught=True, head="flat-union")
     merged = matrix.merged_scores() or matrix.scores()
     assert {entry.iou for entry in merged.classes if entry.pixels} == {1.0}
