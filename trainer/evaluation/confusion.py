@@ -21,7 +21,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from labelforge.logits import IntArray, LogitLayout
+from labelforge.label_rows import IntArray
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol, ProtocolClass
 from labelforge.trainer.evaluation.distinct import confusable_rows, group_of_classes, join_overlapping

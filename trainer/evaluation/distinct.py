@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from labelforge.logits import IntArray, LogitLayout
+from labelforge.label_rows import IntArray
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 
 
