@@ -8,12 +8,14 @@ of twelve megapixels needs no more memory than the network itself.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.decision import decide
+from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
@@ -74,12 +76,29 @@ class Segmenter:
         Returns:
             (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
-        size = (image.shape[0], image.shape[1])
-        scaled = resize(image, network_size(size, self.checkpoint.config.data, self._short_side))
+        return decide_upsampled(self._logits(image), self._tensors, image.shape[:2])[0]
+
+    @torch.inference_mode()
+    def descend(self, image: Pixels) -> Descent:
+        """Decide as :meth:`decide` does, and keep the confidence of every choice on the way.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            Classes (1, H, W) and confidences (1, D, H, W), on the segmenter's device.
+        """
+        bands = [descend(band, self._tensors) for band in upsampled_bands(self._logits(image), image.shape[:2])]
+        classes, confidence = zip(*bands, strict=True)
+        return Descent(torch.cat(classes, dim=1), torch.cat(confidence, dim=2))
+
+    def _logits(self, image: Pixels) -> torch.Tensor:
+        """(1, C, h, w) float32 logits at the network's stride."""
+        scaled = resize(image, network_size(image.shape[:2], self.checkpoint.config.data, self._short_side))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
-            logits = self._network(pixels)
-        return decide_upsampled(logits.float(), self._tensors, size)[0]
+            logits: torch.Tensor = self._network(pixels)
+        return logits.float()
 
 
 def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> torch.Tensor:
@@ -95,6 +114,19 @@ def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tu
     Returns:
         (N, H, W) int64 index into ``LogitLayout.classes``.
     """
+    return torch.cat([decide(band, tensors) for band in upsampled_bands(logits_nchw, size)], dim=1)
+
+
+def upsampled_bands(logits_nchw: torch.Tensor, size: tuple[int, int]) -> Iterator[torch.Tensor]:
+    """Upsample logits bilinearly, a band of rows at a time.
+
+    Args:
+        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
+        size: Height H and width W of the whole.
+
+    Yields:
+        (N, C, rows, W) float32, from the top to the bottom.
+    """
     batch, channels, low_height, _ = logits_nchw.shape
     height, width = size
     band = max(1, _BAND_VALUES // (batch * channels * width))
@@ -105,10 +137,7 @@ def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tu
     above = at.floor().long()
     below = (above + 1).clamp(max=low_height - 1)
     weight = (at - above).view(1, 1, -1, 1)
-    decided = []
     for top in range(0, height, band):
         rows = slice(top, min(top + band, height))
         stretched = torch.lerp(logits_nchw[:, :, above[rows]], logits_nchw[:, :, below[rows]], weight[:, :, rows])
-        fine = F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
-        decided.append(decide(fine, tensors))
-    return torch.cat(decided, dim=1)
+        yield F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
