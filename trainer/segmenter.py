@@ -43,6 +43,7 @@ class Segmenter:
     Attributes:
         checkpoint: The checkpoint.
         layout: What the decisions mean.
+        tensors: The layout on the device.
         device: Where it computes.
 
     Raises:
@@ -58,7 +59,7 @@ class Segmenter:
         network = build_network(self.layout.sizes, checkpoint.config.model, pretrained=False)
         checkpoint.load_into(network, average=True)
         self._network = network.to(self.device).eval()
-        self._tensors = LayoutTensors.of_layout(self.layout, self.device)
+        self.tensors = LayoutTensors.of_layout(self.layout, self.device)
         self._dtype = resolve_precision(checkpoint.config.precision, self.device)
 
     @classmethod
@@ -76,25 +77,16 @@ class Segmenter:
         Returns:
             (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
-        return decide_upsampled(self._logits(image), self._tensors, image.shape[:2])[0]
+        return decide_upsampled(self.logits(image), self.tensors, (image.shape[0], image.shape[1]))[0]
+
+    def network_size(self, image: Pixels) -> tuple[int, int]:
+        """Height and width at which the network sees an image."""
+        return network_size((image.shape[0], image.shape[1]), self.checkpoint.config.data, self._short_side)
 
     @torch.inference_mode()
-    def descend(self, image: Pixels) -> Descent:
-        """Decide as :meth:`decide` does, and keep the confidence of every choice on the way.
-
-        Args:
-            image: (H, W, 3) uint8 RGB.
-
-        Returns:
-            Classes (1, H, W) and confidences (1, D, H, W), on the segmenter's device.
-        """
-        bands = [descend(band, self._tensors) for band in upsampled_bands(self._logits(image), image.shape[:2])]
-        classes, confidence = zip(*bands, strict=True)
-        return Descent(torch.cat(classes, dim=1), torch.cat(confidence, dim=2))
-
-    def _logits(self, image: Pixels) -> torch.Tensor:
-        """(1, C, h, w) float32 logits at the network's stride."""
-        scaled = resize(image, network_size(image.shape[:2], self.checkpoint.config.data, self._short_side))
+    def logits(self, image: Pixels) -> torch.Tensor:
+        """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
+        scaled = resize(image, self.network_size(image))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
             logits: torch.Tensor = self._network(pixels)
@@ -115,6 +107,19 @@ def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tu
         (N, H, W) int64 index into ``LogitLayout.classes``.
     """
     return torch.cat([decide(band, tensors) for band in upsampled_bands(logits_nchw, size)], dim=1)
+
+
+def descend_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Descent:
+    """Decide as :func:`decide_upsampled` does, and keep the confidence of every choice on the way.
+
+    Args:
+        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
+        tensors: Their layout, on the same device.
+        size: Height H and width W of the decision.
+    """
+    bands = [descend(band, tensors) for band in upsampled_bands(logits_nchw, size)]
+    classes, confidence = zip(*bands, strict=True)
+    return Descent(torch.cat(classes, dim=1), torch.cat(confidence, dim=2))
 
 
 def upsampled_bands(logits_nchw: torch.Tensor, size: tuple[int, int]) -> Iterator[torch.Tensor]:

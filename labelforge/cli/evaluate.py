@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write report.html to DIR.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    multiple=True,
+    help="Another run to set beside RUN in the report; may be repeated.",
+)
 @click.option("--summary", is_flag=True, help="Print one line per dataset, without the classes.")
 def command(
     run: Path,
@@ -37,6 +46,8 @@ def command(
     json_file: str | None,
     short_side: int | None,
     device: str,
+    out: Path | None,
+    against: tuple[Path, ...],
     summary: bool,
 ) -> None:
     """Score a run on shards, each dataset in its own native labels.
@@ -47,10 +58,13 @@ def command(
     """
     from rich.console import Console
 
+    from labelforge.trainer.evaluation.report import REPORT_NAME, evaluate_and_report
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
     if csv_file == json_file == "-":
         raise ConfigError("--csv - and --json - print to the same place", cure="Give one of them a file.")
+    if against and out is None:
+        raise ConfigError("--against compares runs in a report", cure="Say where with --out DIR.")
     with progress_bar(transient=True) as bar:
         tasks = {}
 
@@ -59,7 +73,8 @@ def command(
                 tasks[url] = bar.add_task(url, total=total)
             bar.update(tasks[url], completed=done)
 
-        found = evaluate(run, shards, device=device, short_side=short_side, progress=advance)
+        score = partial(evaluate, shards=shards, device=device, short_side=short_side, progress=advance)
+        found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):
         console = Console()
         for evaluation in found if not summary else ():
@@ -69,6 +84,8 @@ def command(
         print_or_write(csv_file, scores_frame(found).to_csv(index=False))
     if json_file is not None:
         print_json(json_file, [evaluation.to_dict() for evaluation in found])
+    if out is not None:
+        click.echo(f"Wrote {out / REPORT_NAME}.", err=True)
 
 
 def _class_table(evaluation: Evaluation) -> Table:

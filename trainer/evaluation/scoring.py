@@ -17,11 +17,18 @@ import numpy as np
 import torch
 
 from labelforge.errors import CheckpointError
+from labelforge.logits import LogitLayout
+from labelforge.mapping import LabelMapping
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.data.datasets import check_rows, open_shards
+from labelforge.trainer.evaluation.confusions import Confusion
 from labelforge.trainer.evaluation.metrics import ConfusionMatrix, Scores
-from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.evaluation.observation import Observation
+from labelforge.trainer.evaluation.tree_counts import TreeCounter, TreeCounts
+from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
+from labelforge.trainer.evaluation.verdicts import label_leaves
+from labelforge.trainer.segmenter import Segmenter, descend_upsampled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,15 +50,19 @@ class Evaluation:
         shards: Its folder or URL.
         split: The dataset's own name of the split.
         scores: The scores, in the dataset's native labels.
+        confusion: What is called what, in the same labels.
+        tree: Scores by the tree.
     """
 
     shards: str
     split: str
     scores: Scores
+    confusion: Confusion
+    tree: TreeScores
 
     def to_dict(self) -> dict[str, Any]:
         """As nested dictionaries and lists, for JSON."""
-        return {"shards": self.shards, "split": self.split, **self.scores.to_dict()}
+        return {"shards": self.shards, "split": self.split, **self.scores.to_dict(), "tree": self.tree.to_dict()}
 
 
 def evaluate(
@@ -61,6 +72,7 @@ def evaluate(
     device: str = "auto",
     short_side: int | None = None,
     progress: EvaluateProgress | None = None,
+    observe: Callable[[Observation], None] | None = None,
 ) -> list[Evaluation]:
     """Evaluate a run on shard sets, full images at their stored size.
 
@@ -75,6 +87,7 @@ def evaluate(
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
+        observe: Called with each image and what was decided.
 
     Returns:
         One evaluation per shard set, in the order given.
@@ -88,7 +101,7 @@ def evaluate(
     for reader in readers:
         check_same_taxonomy(checkpoint, reader)
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
-    return [_evaluate_one(segmenter, reader, progress) for reader in readers]
+    return [_evaluate_one(segmenter, reader, progress, observe) for reader in readers]
 
 
 def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
@@ -118,15 +131,46 @@ def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _evaluate_one(segmenter: Segmenter, reader: ShardReader, progress: EvaluateProgress | None) -> Evaluation:
-    confusion = ConfusionMatrix(segmenter.layout, reader.mapping, segmenter.device)
+def _evaluate_one(
+    segmenter: Segmenter,
+    reader: ShardReader,
+    progress: EvaluateProgress | None,
+    observe: Callable[[Observation], None] | None,
+) -> Evaluation:
+    layout, mapping = segmenter.layout, reader.mapping
+    confusion = ConfusionMatrix(layout, mapping, segmenter.device)
+    tree = TreeCounter(layout, mapping, segmenter.device)
+    native_rows = layout.native_rows(mapping)
     for done, sample in enumerate(_read_ahead(reader), start=1):
-        check_rows(sample, reader.mapping)
+        check_rows(sample, mapping)
         rows = torch.from_numpy(sample.label.astype(np.int64)).to(segmenter.device)
-        confusion.update(rows, segmenter.decide(sample.image))
+        descent = descend_upsampled(segmenter.logits(sample.image), segmenter.tensors, sample.label.shape)
+        confusion.update(rows, descent.classes[0])
+        tree.update(rows[None], descent)
+        if observe is not None:
+            decided = native_rows[descent.classes[0].cpu().numpy()]
+            verdict = tree.verdict(rows[None], descent.classes)[0].cpu().numpy()
+            observe(Observation.of(reader, sample, decided, verdict))
         if progress is not None:
             progress(reader.url, done, len(reader))
-    return Evaluation(reader.url, reader.split, confusion.scores())
+    counts = tree.counts()
+    return Evaluation(
+        shards=reader.url,
+        split=reader.split,
+        scores=confusion.scores(),
+        confusion=_confusion(counts, layout, mapping),
+        tree=tree_scores(counts, layout, mapping),
+    )
+
+
+def _confusion(counts: TreeCounts, layout: LogitLayout, mapping: LabelMapping) -> Confusion:
+    """The strict matrix: a decision is the one native label that it is written as."""
+    scored = np.flatnonzero(label_leaves(mapping, layout.taxonomy).any(axis=1))
+    column = np.full(len(mapping.rows), len(scored))
+    column[scored] = np.arange(len(scored))
+    matrix = np.zeros((len(scored) + 1, len(scored)), np.int64)
+    np.add.at(matrix, column[layout.native_rows(mapping)], counts.answers[0][scored, : len(layout.classes)].T)
+    return Confusion(tuple(mapping.rows[row].native_name for row in scored.tolist()), matrix.T)
 
 
 _AHEAD = 4

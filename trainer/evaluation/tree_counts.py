@@ -16,7 +16,7 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.descent import Descent
 from labelforge.trainer.evaluation.answers import Answers
-from labelforge.trainer.evaluation.verdicts import RIGHT, judge, label_leaves
+from labelforge.trainer.evaluation.verdicts import NOT_SCORED, RIGHT, judge, label_leaves
 
 THRESHOLDS = (0.5, 0.8, 0.95)
 """Confidences at which descents are stopped, to see what would be answered instead."""
@@ -66,6 +66,7 @@ class TreeCounter:
         self._answers = len(answers.leaves)
         self._after = torch.tensor(answers.after, device=device)
         self._slot = torch.tensor(slot, device=device)
+        self._verdict = torch.tensor(np.where(scored, verdicts, NOT_SCORED), dtype=torch.uint8, device=device)
         self._step_read = torch.tensor(_step_read(answers, labels, layout.native_rows(mapping)), device=device)
         shape = (1 + len(THRESHOLDS), len(mapping.rows), self._answers)
         self._counts = torch.zeros(shape, dtype=torch.int64, device=device)
@@ -91,6 +92,10 @@ class TreeCounter:
         slot = self._slot[rows, classes] + step
         self._count(self._confident, slot)
         self._confidence += torch.bincount((slot // STEPS).flatten(), confidence.flatten(), len(self._confidence))
+
+    def verdict(self, labels: Tensor, classes: Tensor) -> Tensor:
+        """What decisions are for their labels, any shape: uint8 ``WRONG``, ``COARSE``, ``RIGHT`` or ``NOT_SCORED``."""
+        return self._verdict[labels.long(), classes]
 
     @staticmethod
     def _count(counts: Tensor, cells: Tensor) -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 
-WRONG, COARSE, RIGHT = 0, 1, 2
-"""The verdicts."""
+WRONG, COARSE, RIGHT, NOT_SCORED = range(4)
+"""The verdicts; the last is for pixels whose label says nothing."""
 
 BoolArray = NDArray[np.bool_]
 
