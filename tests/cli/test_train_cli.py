@@ -86,6 +86,12 @@ def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
     classes = [entry for item in content for entry in item["classes"]]
     assert [row["name"] for row in rows] == [entry["name"] for entry in classes]
     assert [row["iou"] for row in rows] == ["" if e["iou"] is None else repr(e["iou"]) for e in classes]
+    assert set(content[0]["tree"]) >= {"depths", "classifiers", "precision", "distance", "stops", "confidence"}
+    page = tmp_path / "page"
+    drawn = invoke("evaluate", run, shards[0], "--summary", "--out", str(page), "--device", "cpu")
+    assert drawn.exit_code == 0, drawn.output
+    assert drawn.stderr == f"Wrote {page / 'report.html'}.\n"
+    assert "Evaluation of run" in (page / "report.html").read_text(encoding="utf-8")
     short = invoke("evaluate", run, shards[1], "--summary", "--short-side", "64", "--device", "cpu")
     assert "keep left" not in short.stdout
     assert "boxes train" in short.stdout
@@ -131,6 +137,8 @@ def test_help_lists_every_setting_with_its_default() -> None:
             "labelforge retarget {dense} --taxonomy",
         ),
         (["evaluate", "{tmp}/none", "{dense}"], "none: no such folder. Give the --out folder"),
+        (["evaluate", "{tmp}", "{dense}", "--against", "{tmp}/b"], "--against compares runs in a report. Say where"),
+        (["evaluate", "{tmp}", "{dense}", "--out", "{dense}"], "the folder of the report holds other files (manifest"),
         (
             ["evaluate", "{tmp}", "{dense}", "--csv", "{tmp}/none/a.csv"],
             "none/a.csv: cannot be written: its folder does not exist.",
