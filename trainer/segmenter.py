@@ -17,6 +17,7 @@ from torch import Tensor
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.decision import Decision, decide, decide_with_confidence
+from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
@@ -82,6 +83,17 @@ class Segmenter:
             (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
         return self.look(image, lambda logits: (decide(logits, self.tensors),))[0]
+
+    def descend(self, image: Pixels) -> Descent:
+        """Decide as :meth:`decide` does, and keep the confidence of every choice on the way.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            Classes (1, H, W) and confidences (1, D, H, W), on the segmenter's device.
+        """
+        return descend_upsampled(self.logits(image), self.tensors, (image.shape[0], image.shape[1]))
 
     def decide_with_confidence(self, image: Pixels, threshold: float = 0.0) -> Decision:
         """Choose an answer for every pixel, and stop the descent where confidence falls below a threshold.
@@ -152,6 +164,23 @@ def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[in
         (N, H, W) int64 index into ``LogitLayout.classes``.
     """
     return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
+
+
+def descend_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Descent:
+    """Decide as :func:`decide_upsampled` does, and keep the confidence of every choice on the way.
+
+    Args:
+        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
+        tensors: Their layout, on the same device.
+        size: Height H and width W of the decision.
+    """
+
+    def readout(fine: Tensor) -> tuple[Tensor, ...]:
+        found = descend(fine, tensors)
+        return (found.classes, *found.confidence.unbind(dim=1))
+
+    classes, *confidence = read_upsampled(logits_nchw, size, readout, values=logits_nchw.shape[1])
+    return Descent(classes, torch.stack(confidence, dim=1))
 
 
 def read_upsampled(logits_nchw: Tensor, size: tuple[int, int], readout: Readings, *, values: int) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from labelforge.console import (
     print_or_write,
     progress_bar,
 )
-from labelforge.errors import ConfigError, listed
+from labelforge.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write report.html to DIR.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    multiple=True,
+    help="Another run to set beside RUN in the report; may be repeated.",
+)
 @click.option("--summary", is_flag=True, help="Print each dataset's means, without the classes.")
 @click.option(
     "--protocol",
@@ -53,6 +62,8 @@ def command(
     json_file: str | None,
     short_side: int | None,
     device: str,
+    out: Path | None,
+    against: tuple[Path, ...],
     summary: bool,
     protocol: ProtocolName,
 ) -> None:
@@ -66,10 +77,13 @@ def command(
     'labelforge predict' writes. 'Consistent': a decision that lies inside the true label's meaning is right. 'Merged':
     labels that the network cannot tell apart are one class.
     """
+    from labelforge.trainer.evaluation.report import REPORT_NAME, evaluate_and_report
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
     if csv_file == json_file == "-":
         raise ConfigError("--csv - and --json - print to the same place", cure="Give one of them a file.")
+    if against and out is None:
+        raise ConfigError("--against compares runs in a report", cure="Say where with --out DIR.")
     with progress_bar(transient=True) as bar:
         tasks = {}
 
@@ -78,14 +92,18 @@ def command(
                 tasks[url] = bar.add_task(url, total=total)
             bar.update(tasks[url], completed=done)
 
-        found = evaluate(run, shards, protocol=protocol, device=device, short_side=short_side, progress=advance)
+        score = partial(
+            evaluate, shards=shards, protocol=protocol, device=device, short_side=short_side, progress=advance
+        )
+        found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):
         _print_scores(found, summary)
     if csv_file is not None:
         print_or_write(csv_file, scores_frame(found).to_csv(index=False))
     if json_file is not None:
         print_json(json_file, [evaluation.to_dict() for evaluation in found])
-    written = [file for file in (csv_file, json_file) if file not in (None, "-")]
+    page = None if out is None else out / REPORT_NAME
+    written = [file for file in (csv_file, json_file, page) if file not in (None, "-")]
     if written:
         click.echo(f"Wrote {' and '.join(map(str, written))}.", err=True)
 
@@ -93,17 +111,19 @@ def command(
 def _print_scores(evaluations: list[Evaluation], summary: bool) -> None:
     from rich.text import Text
 
+    from labelforge.trainer.evaluation.summary import over_all, reading_notes
+
     console = narrow_console()
     for evaluation in evaluations:
         console.print(Text(f"{evaluation.dataset} {evaluation.split}", style="bold"))
         if not summary:
             console.print(_class_table(evaluation))
         console.print(_figures(evaluation))
-        for line in _notes(evaluation):
+        for line in reading_notes(evaluation):
             console.print(Text(line))
         console.print()
     if len(evaluations) > 1:
-        console.print(Text(_over_all(evaluations)))
+        console.print(Text(over_all(evaluations)))
 
 
 def _class_table(evaluation: Evaluation) -> Table:
@@ -131,66 +151,17 @@ def _figures(evaluation: Evaluation) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    protocol, scores = evaluation.protocol, evaluation.scores
-    readings = {"strict": scores, "merged": evaluation.merged, "consistent": evaluation.consistent}
-    shown = {name: reading for name, reading in readings.items() if reading is not None}
+    from labelforge.trainer.evaluation.summary import figure_lines, readings
+
+    shown = readings(evaluation)
     table = Table(box=None, pad_edge=False)
     table.add_column("", overflow="fold")
     for name in shown:
         table.add_column(name, justify="right", no_wrap=True)
-    lines = [(protocol.title, "headline")]
-    if protocol.categories:
-        lines.append((f"IoU category, {len(protocol.categories)} categories", "mean_category_iou"))
-    if protocol.measure == "accuracy":
-        lines.append(("mean IoU", "mean_iou"))
-    else:
-        lines.append(("mean pixel accuracy", "mean_accuracy"))
-    lines.append(("pixel accuracy", "pixel_accuracy"))
-    for number, (title, field) in enumerate(lines):
+    for number, (title, field) in enumerate(figure_lines(evaluation)):
         cells = [_percent(getattr(reading, field)) for reading in shown.values()]
         table.add_row(Text(title), *cells, style=None if number else "bold")
     return table
-
-
-def _notes(evaluation: Evaluation) -> list[str]:
-    """What one must know to read the figures."""
-    scores, protocol = evaluation.scores, evaluation.protocol
-    occurring = sum(entry.pixels > 0 for entry in scores.classes)
-    notes = [f"{occurring} of {len(scores.classes)} classes occur in {scores.pixels:,} pixels."]
-    if not evaluation.trained:
-        notes.append("The network was not trained on this dataset.")
-    if scores.uncovered:
-        what = "left out" if protocol.other_decisions == "left-out" else "wrong"
-        share = f"{scores.uncovered:,} of {scores.evaluated:,} evaluated pixels"
-        notes.append(f"{share} were decided to be none of these classes: {what}.")
-    if evaluation.reduced:
-        notes.append(
-            f"{evaluation.reduced} of {evaluation.images} images are stored smaller than the dataset has them. The "
-            "figures are not those of the original size."
-        )
-    if evaluation.not_in_tree:
-        notes.append(f"Evaluated, but not in this tree, so never right: {listed(evaluation.not_in_tree)}.")
-    if evaluation.confusable:
-        notes.append(f"Not told apart by this network, so one class in 'merged': {_groups(evaluation.confusable)}.")
-    return notes
-
-
-_GROUPS, _MEMBERS = 6, 5  # named in the terminal; --json names them all
-
-
-def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
-    named = [f"({listed(group, _MEMBERS)})" if len(group) > 1 else f"({group[0]}: never decided)" for group in groups]
-    more = f" and {len(named) - _GROUPS} more groups" if len(named) > _GROUPS + 1 else ""
-    return "; ".join(named[:_GROUPS] if more else named) + more
-
-
-def _over_all(evaluations: list[Evaluation]) -> str:
-    from labelforge.trainer.evaluation.metrics import harmonic_mean_iou
-
-    mean = harmonic_mean_iou([evaluation.scores for evaluation in evaluations])
-    text = f"Harmonic mean of the mean IoU over {len(evaluations)} datasets (as MSeg): {_percent(mean)}."
-    unseen = [evaluation.dataset for evaluation in evaluations if not evaluation.trained]
-    return f"{text} Not in the training: {', '.join(dict.fromkeys(unseen)) or 'none of them'}."
 
 
 def _percent(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, `Fold`, and their parts.
+"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `HeatMap`, `Figure`, `Fold`, and their parts.
 
 Blocks are immutable data without markup: ``templates/blocks.html`` has a macro for each ``kind``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -184,10 +185,12 @@ class GalleryRow:
     Attributes:
         title: What they share (a file name, say).
         pictures: As many as the gallery has columns, or fewer.
+        legend: What the colours of these pictures mean.
     """
 
     title: str
     pictures: tuple[Picture, ...]
+    legend: tuple[Swatch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,11 +201,13 @@ class Gallery:
         columns: Column headings.
         rows: The rows, none with more pictures than columns.
         caption: What the gallery shows.
+        legend: What the colours mean that all rows share.
     """
 
     columns: tuple[str, ...]
     rows: tuple[GalleryRow, ...]
     caption: str
+    legend: tuple[Swatch, ...] = ()
     kind: ClassVar[str] = "gallery"
 
     def __post_init__(self) -> None:
@@ -238,6 +243,43 @@ class LineChart:
 
 
 @dataclass(frozen=True)
+class HeatMap:
+    """A table of shares as a picture: the higher, the stronger the colour; the diagonal has a colour of its own.
+
+    Attributes:
+        rows: Names of the rows.
+        columns: Names of the columns; those that are also rows come first, in the same order.
+        shares: Per row one share per column, in [0, 1].
+        row_label: What a row is ("true").
+        column_label: What a column is ("called").
+        caption: What the map shows.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    shares: tuple[tuple[float, ...], ...]
+    row_label: str
+    column_label: str
+    caption: str
+    kind: ClassVar[str] = "heatmap"
+
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(self.rows) or any(len(row) != len(self.columns) for row in self.shares):
+            raise ValueError(f"heat map {self.caption!r}: not {len(self.rows)} x {len(self.columns)} shares")
+
+    @staticmethod
+    def strength(share: float) -> int:
+        """How strong a share's colour is, in percent: the root of the share, so that small ones can be seen."""
+        return round(100 * math.sqrt(min(max(share, 0.0), 1.0)))
+
+    @staticmethod
+    def number(share: float) -> str:
+        """The share in whole percent; nothing where that is 0."""
+        text = f"{100 * share:.0f}"
+        return "" if text == "0" else text
+
+
+@dataclass(frozen=True)
 class Figure:
     """A finished drawing.
 
@@ -270,7 +312,7 @@ class Fold:
     kind: ClassVar[str] = "fold"
 
 
-Block = Text | Facts | Table | Gallery | LineChart | Figure | Fold
+Block = Text | Facts | Table | Gallery | LineChart | HeatMap | Figure | Fold
 """What a section may hold."""
 
 

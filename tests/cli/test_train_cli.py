@@ -91,6 +91,12 @@ def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
     assert [row["iou"] for row in strict] == ["" if e["iou"] is None else repr(e["iou"]) for e in classes]
     means = [row for row in rows if (row["reading"], row["kind"]) == ("strict", "mean")]
     assert [float(row["iou"]) for row in means] == [item["headline"] for item in content]
+    assert set(content[0]["tree"]) >= {"depths", "classifiers", "precision", "distance", "stops", "confidence"}
+    page = tmp_path / "page"
+    drawn = invoke("evaluate", run, shards[0], "--summary", "--out", str(page), "--device", "cpu")
+    assert drawn.exit_code == 0, drawn.output
+    assert drawn.stderr == f"Wrote {page / 'report.html'}.\n"
+    assert "Evaluation of run" in (page / "report.html").read_text(encoding="utf-8")
     short = invoke("evaluate", run, shards[1], "--summary", "--short-side", "64", "--device", "cpu")
     assert "keep left" not in short.stdout
     assert "boxes train" in short.stdout
@@ -136,6 +142,8 @@ def test_help_lists_every_setting_with_its_default() -> None:
             "labelforge retarget {dense} --taxonomy",
         ),
         (["evaluate", "{tmp}/none", "{dense}"], "none: no such folder. Give the --out folder"),
+        (["evaluate", "{tmp}", "{dense}", "--against", "{tmp}/b"], "--against compares runs in a report. Say where"),
+        (["evaluate", "{tmp}", "{dense}", "--out", "{dense}"], "the folder of the report holds other files (manifest"),
         (
             ["evaluate", "{tmp}", "{dense}", "--csv", "{tmp}/none/a.csv"],
             "none/a.csv: cannot be written: its folder does not exist.",

@@ -23,6 +23,7 @@ from labelforge.report import (
     Fold,
     Gallery,
     GalleryRow,
+    HeatMap,
     LineChart,
     Page,
     Picture,
@@ -137,6 +138,30 @@ def test_a_row_of_the_wrong_length_is_a_mistake() -> None:
         Table((Column("a"), Column("b")), (("x",),), "c")
     with pytest.raises(ValueError, match="2 pictures for 1 columns"):
         Gallery(("a",), (GalleryRow("r", (Picture.encode(LABELS, "x"),) * 2),), "c")
+
+
+def test_a_heat_map_is_a_table_that_can_be_read_without_colours() -> None:
+    shares = ((0.25, 0.745, 0.005), (0.0, 1.0, 0.0))
+    block = HeatMap(("road", HOSTILE), ("road", HOSTILE, "others"), shares, "true", "called", "What is called what")
+    page = Reader(Page("t").add("s", block).html())
+    assert texts(page, "caption") == ["What is called what"]
+    assert texts(page, "th") == ["true \\ called", "road", HOSTILE, "others", "road", HOSTILE]
+    cells = page.all("td")
+    assert [cell["text"] for cell in cells] == ["25", "74", "", "", "100", ""]
+    assert [cell.get("style") for cell in cells] == ["--v: 50%", "--v: 86%", "--v: 7%", None, "--v: 100%", None]
+    assert [cell.get("class") for cell in cells] == ["same", None, None, None, "same", None]
+    assert cells[1]["title"] == f"road / {HOSTILE}: 74.50%"
+    with pytest.raises(ValueError, match="not 1 x 2 shares"):
+        HeatMap(("a",), ("a", "b"), ((1.0,),), "r", "c", "h")
+
+
+def test_legends_of_galleries_are_swatches() -> None:
+    picture = Picture.encode(LABELS, "labels")
+    row = GalleryRow("aachen", (picture,), (Swatch("road", (128, 64, 128)),))
+    page = Reader(Page("t").add("s", Gallery(("image",), (row,), "Some", (Swatch("wrong", (255, 0, 0)),))).html())
+    assert texts(page, "span") == ["wrong", "road"]
+    (cell,) = page.all("td", class_="legend-row")
+    assert cell["colspan"] == "1" and texts(page, "caption") == ["Somewrong"]
 
 
 def test_galleries_name_every_picture() -> None:

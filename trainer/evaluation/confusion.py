@@ -46,6 +46,7 @@ class ConfusionMatrix:
 
     Attributes:
         protocol: What is scored.
+        class_of: (R,) int64: the protocol's class of every row, -1 where it is not evaluated.
         confusable: Native names of the labels that cannot be told apart, group by group, where that costs scores.
         not_in_tree: Evaluated labels that the mapping ignores: no decision can be right for them.
 
@@ -64,12 +65,12 @@ class ConfusionMatrix:
         device: torch.device | str = "cpu",
     ) -> None:
         self.protocol = protocol or all_labels(mapping)
-        self._class_of = _classes_of_rows(mapping, self.protocol)
-        self._groups = confusable_rows(layout, mapping, self._class_of)
+        self.class_of = _classes_of_rows(mapping, self.protocol)
+        self._groups = confusable_rows(layout, mapping, self.class_of)
         self._group_of_class = group_of_classes(layout, mapping, self._groups)
         self.confusable = tuple(tuple(mapping.rows[row].native_name for row in sorted(g)) for g in self._groups)
         self.not_in_tree = tuple(
-            row.native_name for row in mapping.rows if self._class_of[row.row] != _NOT_EVALUATED and row.target.ignored
+            row.native_name for row in mapping.rows if self.class_of[row.row] != _NOT_EVALUATED and row.target.ignored
         )
         rows, classes = len(mapping.rows), len(layout.classes)
         self._written = layout.native_rows(mapping)
@@ -122,7 +123,7 @@ class ConfusionMatrix:
     @property
     def class_counts(self) -> Counts:
         """(N, N + 1) int64: evaluated pixels by true and decided class of the protocol, as ``scores`` reads them."""
-        return _fold(self.counts, self._class_of, self._class_of, len(self.protocol.classes))
+        return _fold(self.counts, self.class_of, self.class_of, len(self.protocol.classes))
 
     def scores(self) -> Scores:
         """Strict scores of all pixels counted so far."""
@@ -132,14 +133,14 @@ class ConfusionMatrix:
         """Scores where every decision inside the true label's meaning is right."""
         counts = self._consistent.cpu().numpy().copy()
         np.add.at(counts, (self._every_row, self._credited), self._read_off.cpu().numpy())
-        return score_classes(_fold(counts, self._class_of, self._class_of, len(self.protocol.classes)), self.protocol)
+        return score_classes(_fold(counts, self.class_of, self.class_of, len(self.protocol.classes)), self.protocol)
 
     def merged_scores(self) -> Scores | None:
         """Strict scores with labels that cannot be told apart as one class; None if there are none."""
         if not self._groups:
             return None
-        merged, number_of = _merge(self.protocol, [[int(self._class_of[r]) for r in g] for g in self._groups])
-        true_of = np.append(number_of, _NOT_EVALUATED)[self._class_of]
+        merged, number_of = _merge(self.protocol, [[int(self.class_of[r]) for r in g] for g in self._groups])
+        true_of = np.append(number_of, _NOT_EVALUATED)[self.class_of]
         said_of = true_of.copy()
         group_class = np.full(len(self._groups) + 1, _NOT_EVALUATED)
         for number, group in enumerate(self._groups):
@@ -154,7 +155,7 @@ class ConfusionMatrix:
 
     @property
     def _every_row(self) -> IntArray:
-        return np.arange(len(self._class_of))[:, None]
+        return np.arange(len(self.class_of))[:, None]
 
 
 def all_labels(mapping: LabelMapping) -> Protocol:

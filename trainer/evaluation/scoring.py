@@ -22,8 +22,10 @@ from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.data.datasets import check_rows, open_shards
+from labelforge.trainer.descent import Descent
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
 from labelforge.trainer.evaluation.metrics import Counts, Scores
+from labelforge.trainer.evaluation.observation import Observation, Observe
 from labelforge.trainer.evaluation.protocols import (
     ProtocolName,
     check_protocol,
@@ -31,7 +33,10 @@ from labelforge.trainer.evaluation.protocols import (
     resize_labels,
     take_branch_as_given,
 )
-from labelforge.trainer.segmenter import Segmenter, decide_upsampled
+from labelforge.trainer.evaluation.tree_counts import TreeCounter
+from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
+from labelforge.trainer.evaluation.verdicts import RIGHT
+from labelforge.trainer.segmenter import Segmenter, descend_upsampled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +68,7 @@ class Evaluation:
         confusable: Native names of these labels, group by group.
         not_in_tree: Evaluated labels that have no place in the tree: they score 0 where they occur.
         matrix: (N, N + 1) int64: pixels by true and decided class of the protocol; the last column is no class.
+        tree: Scores by the tree, over all labels that mean something in it.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
     """
@@ -78,6 +84,7 @@ class Evaluation:
     confusable: tuple[tuple[str, ...], ...]
     not_in_tree: tuple[str, ...]
     matrix: Counts = field(compare=False, repr=False)
+    tree: TreeScores
     images: int
     reduced: int
 
@@ -98,6 +105,7 @@ class Evaluation:
             "confusable": [list(group) for group in self.confusable],
             "not_in_tree": list(self.not_in_tree),
             "matrix": self.matrix.tolist(),
+            "tree": self.tree.to_dict(),
         }
 
 
@@ -109,6 +117,7 @@ def evaluate(
     device: str = "auto",
     short_side: int | None = None,
     progress: EvaluateProgress | None = None,
+    observe: Observe | None = None,
 ) -> list[Evaluation]:
     """Evaluate a run on shard sets, full images at their stored size.
 
@@ -125,6 +134,7 @@ def evaluate(
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
+        observe: Called with each image and what was decided.
 
     Returns:
         One evaluation per shard set, in the order given.
@@ -142,7 +152,7 @@ def evaluate(
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
     read = _read_as_authors if protocol == "authors" else _read
-    return [_evaluate_one(segmenter, r, p, read, progress) for r, p in zip(readers, protocols, strict=True)]
+    return [_evaluate_one(segmenter, r, p, read, progress, observe) for r, p in zip(readers, protocols, strict=True)]
 
 
 def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
@@ -192,23 +202,23 @@ class Reading(NamedTuple):
 
     labels: Tensor
     """int64: true local rows."""
-    classes: Tensor
-    """int64: index into ``layout.classes``."""
+    descent: Descent
+    """The decision, (1, H, W), with its confidences."""
     rows: Tensor | None
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
 def _read(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     """The only place that says what the network answers, and as which native label that is read."""
-    return Reading(_labels(segmenter, sample), segmenter.decide(sample.image), None)
+    return Reading(_labels(segmenter, sample), segmenter.descend(sample.image), None)
 
 
 def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
     size = segmenter.network_size(sample.image)
     logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, reader.mapping)
-    classes = decide_upsampled(logits, segmenter.tensors, size)[0]
-    return Reading(resize_labels(_labels(segmenter, sample), size), classes, None)
+    descent = descend_upsampled(logits, segmenter.tensors, size)
+    return Reading(resize_labels(_labels(segmenter, sample), size), descent, None)
 
 
 def _labels(segmenter: Segmenter, sample: Sample) -> Tensor:
@@ -221,12 +231,24 @@ def _evaluate_one(
     protocol: Protocol,
     read: Callable[[Segmenter, ShardReader, Sample], Reading],
     progress: EvaluateProgress | None,
+    observe: Observe | None,
 ) -> Evaluation:
-    confusion = ConfusionMatrix(segmenter.layout, reader.mapping, protocol, segmenter.device)
+    layout, mapping = segmenter.layout, reader.mapping
+    confusion = ConfusionMatrix(layout, mapping, protocol, segmenter.device)
+    tree = TreeCounter(layout, mapping, segmenter.device)
+    native_rows = torch.tensor(layout.native_rows(mapping), device=segmenter.device)
     reduced = 0
     for done, sample in enumerate(_read_ahead(reader), start=1):
-        check_rows(sample, reader.mapping)
-        confusion.update(*read(segmenter, reader, sample))
+        check_rows(sample, mapping)
+        reading = read(segmenter, reader, sample)
+        classes = reading.descent.classes[0]
+        confusion.update(reading.labels, classes, reading.rows)
+        tree.update(reading.labels[None], reading.descent)
+        if observe is not None:
+            decided = native_rows[classes] if reading.rows is None else reading.rows
+            inside = tree.verdict(reading.labels, classes) == RIGHT
+            arrays = (t.cpu().numpy() for t in (reading.labels, decided, inside))
+            observe(Observation.of(reader, sample, *arrays, class_of=confusion.class_of))
         reduced += _is_reduced(sample)
         if progress is not None:
             progress(reader.url, done, len(reader))
@@ -242,6 +264,7 @@ def _evaluate_one(
         confusable=confusion.confusable,
         not_in_tree=confusion.not_in_tree,
         matrix=confusion.class_counts,
+        tree=tree_scores(tree.counts(), layout, mapping),
         images=len(reader),
         reduced=reduced,
     )

@@ -1,0 +1,51 @@
+"""The decision rule, with the confidence of every choice on the way down.
+
+The decision rule goes down one classifier at a time. After n choices the confidence is the product of the n winners'
+probabilities, so it never rises on the way down: a descent that stops where it falls below T answers after as many
+choices as have a confidence of at least T.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from labelforge.trainer.tables import LayoutTensors
+
+
+class Descent(NamedTuple):
+    """What :func:`descend` returns. D is the largest number of choices that a decision takes."""
+
+    classes: Tensor
+    """(N, H, W) int64: class per pixel."""
+    confidence: Tensor
+    """(N, D, H, W) float32: confidence after each choice; 0 after the last."""
+
+
+def descend(logits_nchw: Tensor, tensors: LayoutTensors) -> Descent:
+    """Decide as :func:`labelforge.trainer.decide` does, and keep the confidence of every step.
+
+    Args:
+        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
+        tensors: Their layout, on the same device.
+    """
+    layout = tensors.layout
+    depth = [len(layout.ancestors(j)) for j in range(layout.num_classifiers)]
+    column, probability = _winner(logits_nchw, layout.slices[0])
+    confidence = [probability] + [torch.zeros_like(probability) for _ in range(max(depth))]
+    for j in range(1, layout.num_classifiers):
+        here = column == layout.slices[layout.parent[j]].start + layout.branch[j]
+        winner, probability = _winner(logits_nchw, layout.slices[j])
+        column = torch.where(here, winner, column)
+        d = depth[j]
+        confidence[d] = torch.where(here, confidence[d - 1] * probability, confidence[d])
+    return Descent(tensors.class_of[column], torch.stack(confidence, dim=1))
+
+
+def _winner(logits_nchw: Tensor, columns: slice) -> tuple[Tensor, Tensor]:
+    """Column and probability of a classifier's highest logit, (N, H, W) each."""
+    logits = logits_nchw[:, columns].float()
+    best, winner = logits.max(dim=1)
+    return winner + columns.start, (best - logits.logsumexp(dim=1)).exp()
