@@ -87,7 +87,10 @@ def _figures(runs: dict[str, TreeScores]) -> Table:
     for name, spec, measure in lines:
         values = [measure(scores) for scores in runs.values()]
         rows.append((name, *("\N{EN DASH}" if value is None else format(value, spec) for value in values)))
-    caption = "Answers seen in the tree: right is inside what the label means, too coarse leaves open what it decides"
+    caption = (
+        "Answers to all labels that mean something in the tree, evaluated or not: right is inside what the label "
+        "means, too coarse leaves open what it decides"
+    )
     return Table((Column("figure"), *(Column(name, True) for name in runs)), tuple(rows), caption)
 
 
