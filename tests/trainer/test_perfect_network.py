@@ -10,7 +10,7 @@ from labelforge import LabelMapping, LabelSpace, LogitLayout, Taxonomy
 from labelforge.logits import Head
 from labelforge.taxonomy import shipped_folder
 from labelforge.trainer import ConfusionMatrix
-from tests.trainer.scripted import answer_perfectly
+from tests.trainer.scripted import answer_perfectly, best_classes
 
 PAIRS = [
     (file.parent.name, file.stem)
@@ -20,7 +20,7 @@ PAIRS = [
 
 
 def score(tree: str, dataset: str, taught: bool = False, head: Head = "hierarchical") -> ConfusionMatrix:
-    """Forty pixels of every label that the tree has a place for, answered by a perfect network.
+    """Forty pixels of every label that a decision can have to do with, answered by a perfect network.
 
     Args:
         tree: Name of the tree.
@@ -32,7 +32,13 @@ def score(tree: str, dataset: str, taught: bool = False, head: Head = "hierarchi
     mapping = LabelMapping.load(taxonomy, dataset)
     layout = LogitLayout.compile(taxonomy, [mapping], head) if taught else LogitLayout.compile(taxonomy)
     matrix = ConfusionMatrix(layout, mapping, LabelSpace.load(dataset).protocol)
-    labels = np.repeat([row.row for row in mapping.rows if not row.target.ignored], 40)
+    best = best_classes(layout, mapping)
+    named = [mapping.rows[row].native_name for row, fitting in enumerate(best) if fitting]
+    labels = np.repeat([row.row for row in mapping.rows if best[row.row]], 40)
+    # A label that no class of the network even touches has no right answer; it must be listed, where it is evaluated.
+    hopeless = {row.native_name for row in mapping.rows if not row.target.ignored} - set(named)
+    evaluated = {name for entry in matrix.protocol.classes for name in entry.labels}
+    assert {(name,) for name in hopeless & evaluated} <= set(matrix.confusable)
     classes = answer_perfectly(layout, mapping, labels, np.random.default_rng(0))
     matrix.update(torch.from_numpy(labels), torch.from_numpy(classes))
     return matrix
