@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from labelforge.learnable import Learnable
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import SupervisionTable
 from labelforge.taxonomy import Node
@@ -123,12 +124,16 @@ class LintReport:
         supervision: Who teaches what.
         mappings: The label tables checked.
         boxes: Which classifiers box labels were assumed to train.
+        learnable: How far a network learns the tree from them; None where they tell nothing apart.
+        chosen: Whether these datasets are a choice among those that the tree is made for.
     """
 
     findings: tuple[Finding, ...]
     supervision: SupervisionTable
     mappings: tuple[LabelMapping, ...]
     boxes: Boxes
+    learnable: Learnable | None
+    chosen: bool
 
     def count(self, severity: Severity) -> int:
         """How many findings of one severity are not accepted."""
@@ -152,4 +157,5 @@ class LintReport:
             "rules": dict(sorted(Counter(finding.rule for finding in self.findings).items())),
             "findings": [{**vars(finding), "where": finding.where} for finding in self.findings],
             "supervision": self.supervision.to_list(),
+            "learnable": None if self.learnable is None else self.learnable.to_dict(),
         }
