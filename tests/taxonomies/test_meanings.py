@@ -8,6 +8,7 @@ import pytest
 
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Node, Taxonomy
+from tests.taxonomies.rvc_table import JOINED, LABEL_SPACES
 from tests.taxonomies.wilddash_policy import POLICY
 
 MEANING = dict[str, dict[str, frozenset[int]]]
@@ -147,6 +148,23 @@ def test_labels_share_a_leaf_wherever_the_authors_of_wilddash_say_that_they_meet
             if release[name] and other and release[name].isdisjoint(other):
                 apart.add((name, dataset))
     assert apart == set(EXCEPTIONS)
+
+
+def test_labels_share_a_leaf_wherever_the_robust_vision_challenge_joined_them(tree: Taxonomy) -> None:
+    """An earlier table of the same author's, for ADE20K, COCO, Cityscapes, Vistas 2.0 and WildDash 2."""
+    rows = {name: {r.native_id: r for r in LabelMapping.load(tree, name).rows[1:]} for name in LABEL_SPACES}
+    apart, ignored = set(), set()
+    for name, native in JOINED.items():
+        meanings = [
+            rows[space][i].target.leaves for space, i in zip(LABEL_SPACES, native, strict=True) if i is not None
+        ]
+        assert len(meanings) > 1
+        if any(a and b and a.isdisjoint(b) for a, b in itertools.combinations(meanings, 2)):
+            apart.add(name)
+        if any(meanings) and not all(meanings):
+            ignored.add(name)
+    assert apart == {"dirt"}  # ADE20K's is a dirt track, COCO's soil
+    assert ignored == {"platform"}  # ADE20K's is a stage
 
 
 @pytest.mark.parametrize(
