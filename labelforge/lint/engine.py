@@ -10,6 +10,7 @@ from labelforge.lint.acceptance import accept, stale_acceptance
 from labelforge.lint.case import Case
 from labelforge.lint.findings import SEVERITIES, Finding, LintReport, Remark
 from labelforge.lint.label_rules import lone_child, mirror_pair, same_color, same_meaning, unused_label
+from labelforge.lint.overlap_rules import no_shared_leaf
 from labelforge.lint.places import Places
 from labelforge.lint.supervision_rules import inseparable, no_signal, one_child, only_boxes
 from labelforge.mapping import LabelMapping
@@ -24,6 +25,7 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
     "one-child": one_child,
     "only-boxes": only_boxes,
     "unused-label": unused_label,
+    "no-shared-leaf": no_shared_leaf,
     "mirror-pair": mirror_pair,
     "same-colour": same_color,
     "lone-child": lone_child,

@@ -37,6 +37,7 @@ class Subject:
         line_of: The node of the tree at which it is reported; default: ``node``.
         fact: The fact about that node at which it is reported, if the file states it.
         acceptance: Position of the entry of ``accepted`` at which it is reported.
+        overlap: Position of the entry of ``overlaps`` at which it is reported.
     """
 
     node: Node | None = None
@@ -46,6 +47,7 @@ class Subject:
     line_of: Node | None = None
     fact: str | None = None
     acceptance: int | None = None
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)
