@@ -102,8 +102,7 @@ class LabelSpace:
         """
         path = Path(source)
         if path.suffix != ".yaml":
-            places = [place / "label_spaces" for place in (shipped_folder(), folder) if place is not None]
-            known = {file.stem: file for place in places for file in sorted(place.glob("*.yaml"))}
+            known = cls.available(folder)
             if str(source) not in known:
                 cure = (
                     f"{did_you_mean(str(source), known)} Put a new one in label_spaces/{source}.yaml next to tree.yaml."
@@ -111,6 +110,12 @@ class LabelSpace:
                 raise TaxonomyError(f"no label space is called {str(source)!r}", cure=cure)
             path = known[str(source)]
         return cls._from_file(YamlFile.load(path))
+
+    @staticmethod
+    def available(folder: Path | None = None) -> dict[str, Path]:
+        """The shipped label spaces and those in the ``label_spaces/`` of a taxonomy's folder, by name."""
+        places = [place / "label_spaces" for place in (shipped_folder(), folder) if place is not None]
+        return {file.stem: file for place in places for file in sorted(place.glob("*.yaml"))}
 
     @classmethod
     def _from_file(cls, file: YamlFile) -> LabelSpace:

@@ -26,7 +26,9 @@ from labelforge.taxonomy import Node, Taxonomy
 from labelforge.yamlfile import KeyPath, YamlFile
 
 Supervision = Literal["pixel", "box"]
-AcceptableRule = Literal["one-child", "unused-label"]
+AcceptableRule = Literal["one-child", "unused-label", "no-shared-leaf"]
+LABEL_RULES = frozenset({"unused-label", "no-shared-leaf"})
+"""The acceptable rules whose findings are about a native label, not about a node."""
 
 NO_ANNOTATION = "(no annotation)"
 """Name of row 0."""
@@ -42,9 +44,20 @@ class Accepted(BaseModel):
     rule: AcceptableRule = Field(description="The rule that lint names.")
     at: str = Field(
         min_length=1,
-        description="Where: the node whose classifier is meant (one-child), or the native label (unused-label).",
+        description="Where: the node whose classifier is meant (one-child), or else the native label.",
     )
     why: str = Field(min_length=1, description="Why it is intended.")
+
+
+class Overlap(BaseModel):
+    """A sentence by which a label and one of another dataset can show the same thing; lint compares what they mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    label: str = Field(min_length=1, description="The native label that the sentence is about.")
+    dataset: str = Field(min_length=1, description="The label space that the other label is of.")
+    other: str = Field(min_length=1, description="The other label, by its native name.")
+    text: str = Field(min_length=1, description="The sentence, from the text that defines either label.")
 
 
 class MappingFile(BaseModel):
@@ -58,6 +71,9 @@ class MappingFile(BaseModel):
     labels: dict[str, Any] = Field(description="Every native label and what it means in the tree.")
     rest: Literal["ignore"] | None = Field(
         None, description="ignore: labels that are not named under 'labels' are never used. Default: that is an error."
+    )
+    overlaps: Annotated[tuple[Overlap, ...], Field(strict=False)] = Field(
+        (), description="Labels of other datasets that can show the same thing, by the datasets' own texts."
     )
     accepted: Annotated[tuple[Accepted, ...], Field(strict=False)] = Field(
         (), description="Findings of 'labelforge lint' that are intended, each with the reason."
@@ -117,12 +133,14 @@ class LabelMapping:
         supervision: What the dataset annotates.
         rows: The table; position = row number.
         accepted: Findings of ``labelforge lint`` that the file says are intended; they do not change what labels mean.
+        overlaps: Labels of other datasets that can show the same thing, for ``labelforge lint``.
     """
 
     dataset: str
     supervision: Supervision
     rows: tuple[LabelRow, ...]
     accepted: tuple[Accepted, ...] = field(default=(), compare=False)
+    overlaps: tuple[Overlap, ...] = field(default=(), compare=False)
 
     @classmethod
     def load(cls, tree: Taxonomy, source: str | os.PathLike[str], space: LabelSpace | None = None) -> LabelMapping:
@@ -136,7 +154,7 @@ class LabelMapping:
         Raises:
             TaxonomyError: No such mapping, or a fault in the file (with its line): a native label that is missing,
                 unknown or mapped twice, an unknown or ambiguous node, an expression that means nothing, an
-                accepted finding about a label or node that does not exist.
+                accepted finding or an overlap about a label or node that does not exist.
         """
         path = Path(source)
         if path.suffix != ".yaml":
@@ -183,7 +201,9 @@ class LabelMapping:
             target = targets.get(label.name, rest)
             rows.append(LabelRow(len(rows), label.id, label.name, target, content.supervision))
         _check_accepted(file, content, tree, space)
-        return cls(space.name, content.supervision, tuple(rows), content.accepted)
+        for i, entry in enumerate(content.overlaps):
+            _check_label(file, content, ("overlaps", i, "label"), entry.label, space)
+        return cls(space.name, content.supervision, tuple(rows), content.accepted, content.overlaps)
 
     @classmethod
     def from_records(cls, tree: Taxonomy, dataset: str, records: Sequence[Mapping[str, Any]]) -> LabelMapping:
@@ -274,16 +294,19 @@ def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy, space:
         at: KeyPath = ("accepted", i, "at")
         if any((entry.rule, entry.at) == (other.rule, other.at) for other in content.accepted[:i]):
             file.fail(at, f"{entry.rule} at {entry.at!r} is accepted twice", "Keep one of the two.")
-        if entry.rule == "unused-label":
-            if entry.at not in space.by_name:
-                cure = did_you_mean(entry.at, space.names)
-                file.fail(at, f"{content.dataset} has no label {entry.at!r}", cure)
+        if entry.rule in LABEL_RULES:
+            _check_label(file, content, at, entry.at, space)
             continue
         found = tree.references.find(entry.at)
         if len(found) != 1:
             file.fail(at, *tree.references.explain(entry.at))
         if tree.nodes[found[0]].is_leaf:
             file.fail(at, f"{entry.at!r} is a leaf and owns no classifier", "Use the inner node that lint names.")
+
+
+def _check_label(file: YamlFile, content: MappingFile, at: KeyPath, name: str, space: LabelSpace) -> None:
+    if name not in space.by_name:
+        file.fail(at, f"{content.dataset} has no label {name!r}", did_you_mean(name, space.names))
 
 
 def _row_zero(supervision: Supervision) -> LabelRow:

@@ -66,6 +66,18 @@ def taught_classifiers(tree: Taxonomy, rows: LabelRows, boxes: Boxes) -> list[As
     return _Descent(tree, rows, boxes).classifiers
 
 
+def told_apart(tree: Taxonomy, rows: LabelRows, boxes: Boxes) -> tuple[Node, ...]:
+    """The inner nodes whose children some labels tell apart, whether decisions arrive there or not.
+
+    Args:
+        tree: The tree.
+        rows: All label rows of a run.
+        boxes: Which classifiers a box label trains.
+    """
+    allowed = ask_tree(tree, rows, boxes)[: rows.originals]
+    return tuple(c.node for c in tree.classifiers if len(_groups(allowed[:, c.slice])) > 1)
+
+
 class _Descent:
     """Follows the labels of a run from the root down. A *name* below is the position of a row among the originals."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -19,6 +19,9 @@ _NAMED = 5  # classifiers named on a line: about two lines of 80 columns
 class TrainProgress(Protocol):
     """How :func:`labelforge.trainer.train` reports on a run."""
 
+    def opening(self, lines: Sequence[str]) -> None:
+        """The run is about to begin; the lines say what it trains."""
+
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Follow a run that starts after step ``first`` of ``steps`` until it ends, for whatever reason."""
 
@@ -31,6 +34,9 @@ class TrainProgress(Protocol):
 
 class NoProgress:
     """Shows nothing."""
+
+    def opening(self, lines: Sequence[str]) -> None:
+        """Do nothing."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Do nothing."""
@@ -60,6 +66,11 @@ class ConsoleProgress:
         self._console = console or Console(stderr=True)
         self._steps = 0
         self._bar = _Bar(self._console) if self._console.is_terminal else None
+
+    def opening(self, lines: Sequence[str]) -> None:
+        """Print the lines."""
+        for line in lines:
+            self._say(f"{self._title}: {line}")
 
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:

@@ -31,6 +31,7 @@ from labelforge.trainer.distributed import Processes, join_processes, listen_for
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.opening import describe_run
 from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.report import write_report
@@ -109,7 +110,9 @@ def train(
             training_sets, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
         )
         told = progress if progress and processes.main else NoProgress()
-        stopped_by = Trainer(config, table, processes, start.checkpoint).fit(start, plan, told)
+        trainer = Trainer(config, table, processes, start.checkpoint)
+        told.opening(describe_run(config, table, training_sets, counts, trainer.network, processes.device))
+        stopped_by = trainer.fit(start, plan, told)
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:

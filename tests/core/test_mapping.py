@@ -219,12 +219,17 @@ def test_iv2018_uses_the_27_cityscapes_classes_of_the_authors() -> None:
 
 ACCEPTED = MAPPING + 'accepted:\n  - {rule: one-child, at: sign, why: "only fronts are labelled"}\n'
 ACCEPTED_FAULTS = {
-    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: input should be 'one-child' or 'unused-"),
+    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: input should be 'one-child', 'unused-"),
     "unknown node": ("at: sign", "at: sing", "unknown node 'sing'. Did you mean 'sign'"),
     "leaf": ("at: sign", "at: sign/back", "'sign/back' is a leaf and owns no classifier"),
     "unknown label": ("one-child, at: sign", "unused-label, at: sing", "town has no label 'sing'. Did you mean 'sign'"),
     "no reason": (', why: "only fronts are labelled"', "", "the key 'why' is missing"),
     "unknown key": ("why:", "wyh:", "unknown key 'wyh'. Did you mean 'why'"),
+    "unknown label of an overlap": (
+        'accepted:\n  - {rule: one-child, at: sign, why: "only fronts are labelled"}\n',
+        "overlaps:\n  - {label: sing, dataset: d, other: o, text: t}\n",
+        "town has no label 'sing'. Did you mean 'sign'",
+    ),
     "twice": ("accepted:\n", 'accepted:\n  - {rule: one-child, at: sign, why: "x"}\n', "accepted twice"),
 }
 

@@ -21,6 +21,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Node, Taxonomy
 from labelforge.trainer.decision import decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
+from labelforge.trainer.evaluation import tree_counts
 from labelforge.trainer.evaluation.tree_counts import THRESHOLDS, TreeCounter
 from labelforge.trainer.evaluation.tree_scores import Tally, TreeScores, tree_scores
 from labelforge.trainer.tables import LayoutTensors
@@ -322,6 +323,24 @@ def test_a_confidence_at_an_edge_belongs_to_the_bin_below_it() -> None:
     # A threshold is reached by a confidence that equals it.
     assert scores.stops[0].threshold == 0.5
     assert (scores.stops[0].unanswered, scores.stops[1].unanswered) == (0.0, 0.5)
+
+
+def test_counting_in_bands_is_counting_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = Taxonomy.load("iv2018")
+    mapping, layout = LabelMapping.load(tree, "cityscapes"), LogitLayout.compile(tree)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, len(mapping.rows), (2, 7, 5), generator=generator)
+    logits = torch.randn(2, layout.num_logits, 7, 5, generator=generator) * 5
+    found = []
+    for pixels in (1, 30, 1000):  # bands of one row, of three and a rest, of all
+        monkeypatch.setattr(tree_counts, "_BAND_PIXELS", pixels)
+        counter = TreeCounter(layout, mapping)
+        counter.update(rows, descend(logits, LayoutTensors.of_layout(layout)))
+        found.append(counter.counts())
+    for counts in found[:2]:
+        assert (counts.answers == found[2].answers).all() and (counts.confident == found[2].confident).all()
+        assert counts.confidence == pytest.approx(found[2].confidence)
+    assert found[2].answers.sum() == 4 * rows.numel()
 
 
 def test_without_a_pixel_there_is_no_figure() -> None:

@@ -27,6 +27,9 @@ BINS = 15
 STEPS = 100
 """Steps of the histogram per bin."""
 
+_BAND_PIXELS = 1 << 18
+"""Pixels counted at a time: what is looked up for each takes a few MiB, however large the image."""
+
 
 @dataclass(frozen=True, eq=False)
 class TreeCounts:
@@ -80,7 +83,13 @@ class TreeCounter:
             labels: (N, H, W) local rows of the dataset, any integer dtype.
             descent: Their decisions.
         """
-        rows, classes = labels.long(), descent.classes
+        band = max(1, _BAND_PIXELS // max(1, labels.shape[0] * labels.shape[2]))
+        for top in range(0, labels.shape[1], band):
+            part = slice(top, top + band)
+            self._update(labels[:, part].long(), Descent(descent.classes[:, part], descent.confidence[:, :, part]))
+
+    def _update(self, rows: Tensor, descent: Descent) -> None:
+        classes = descent.classes
         cells = rows * self._answers
         self._count(self._counts[0], cells + classes)
         for number, threshold in enumerate(THRESHOLDS, start=1):
