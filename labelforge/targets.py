@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.errors import ConfigError, did_you_mean
+from labelforge.files import json_digest
 from labelforge.logits import Head, IntArray, LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
@@ -106,6 +107,11 @@ class TargetTable:
         """First global row of each dataset: its row 0, "no annotation"."""
         ends = np.cumsum([0, *(len(mapping.rows) for mapping in self.mappings)])
         return tuple(ends[:-1].tolist())
+
+    @cached_property
+    def numbering(self) -> str:
+        """Hex SHA-256 of what decides which label each row number means: the tree, and the label tables in order."""
+        return json_digest([self.layout.taxonomy.digest, [mapping.digest for mapping in self.mappings]])
 
     def rows_of(self, dataset: int) -> slice:
         """The rows of one dataset, without those that only occur in flipped images.

@@ -1,8 +1,12 @@
 from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import find_checkpoint as find_checkpoint
+from .config import DataConfig as DataConfig
 from .config import ModelConfig as ModelConfig
 from .config import TrainConfig as TrainConfig
 from .config import load_config as load_config
+from .data.batches import Batch as Batch
+from .data.batches import TrainingBatches as TrainingBatches
+from .data.crops import CropDataset as CropDataset
 from .decision import decide as decide
 from .decision import decide_with_confidence as decide_with_confidence
 from .evaluation.metrics import ConfusionMatrix as ConfusionMatrix
@@ -22,6 +26,7 @@ from .optim import ExponentialMovingAverage as ExponentialMovingAverage
 from .prediction import Prediction as Prediction
 from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
+from .rows import GlobalRows as GlobalRows
 from .segmenter import Segmenter as Segmenter
 from .tables import TableTensors as TableTensors
 from .training import RunResult as RunResult

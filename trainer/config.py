@@ -79,7 +79,12 @@ class ModelConfig(_Part):
 
 
 class DataConfig(_Part):
-    """What a batch is made of."""
+    """What a batch is made of.
+
+    >>> from labelforge.trainer import DataConfig
+    >>> DataConfig(crop=(256, 512), batch={"cityscapes": 2}).flip
+    True
+    """
 
     crop: tuple[Positive, Positive] = Field(
         default=(512, 706), description="Height and width of a training crop, in pixels."

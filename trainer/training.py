@@ -23,8 +23,7 @@ from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from labelforge.trainer.config import TrainConfig, load_config
-from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
-from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
+from labelforge.trainer.data.batches import Batch, TrainingBatches
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
@@ -94,21 +93,14 @@ def train(
     """
     start = open_run(out, resume=resume)
     config = load_config(start.config_file if config is None else config, settings)
-    readers = open_shards(shards)
-    taxonomy = check_taxonomy(readers, config.taxonomy)
-    training_sets = group_training_sets(readers)
-    table = TargetTable.compile(
-        taxonomy, [item.mapping for item in training_sets], config.loss.boxes, config.model.head
-    )
-    counts = batch_counts(training_sets, config.data.batch)
+    batches = TrainingBatches.open(shards, config)
+    table = batches.table
     if start.checkpoint is not None:
-        start.checkpoint.check_same_run(config, taxonomy, table.mappings)
+        start.checkpoint.check_same_run(config, table.layout.taxonomy, table.mappings)
     with join_processes(config.device) as processes:
-        plan = BatchPlan(
-            training_sets, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
-        )
+        own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
-        stopped_by = Trainer(config, table, processes, start.checkpoint).fit(start, plan, told)
+        stopped_by = Trainer(config, table, processes, start.checkpoint).fit(start, own, told)
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:
@@ -158,12 +150,12 @@ class Trainer:
         if processes.world > 1:
             self._forward = DistributedDataParallel(self.network)
 
-    def fit(self, start: RunStart, plan: BatchPlan, progress: TrainProgress) -> signal.Signals | None:
+    def fit(self, start: RunStart, batches: TrainingBatches, progress: TrainProgress) -> signal.Signals | None:
         """Train from where a run begins to its last step, or until a signal asks to stop.
 
         Args:
             start: Folder and first step.
-            plan: The batches.
+            batches: The batches of this process.
             progress: Shows how far the run is.
 
         Returns:
@@ -175,14 +167,14 @@ class Trainer:
             write_description(start.folder, config, processes.device)
         log = MetricsLog(start.folder, start.step, write=processes.main)
         window = LossWindow(self.table.layout.names)
-        clock = Clock(sum(plan.counts) * processes.world, log.seconds)
+        clock = Clock(sum(batches.counts) * processes.world, log.seconds)
         pin = processes.device.type == "cuda"
-        batches = iterate_batches(plan, start.step, config.steps, config.data.workers, pin)
+        loaded = batches.load(start.step, workers=config.data.workers, pin=pin)
         step, stopped_by = start.step, None
-        with closing(log), closing(batches), listen_for_stop() as stop, progress.following(step, config.steps):
+        with closing(log), closing(loaded), listen_for_stop() as stop, progress.following(step, config.steps):
             while step < config.steps and stopped_by is None:
                 with clock.waiting():
-                    batch = next(batches)
+                    batch = next(loaded)
                 loss = self.step(step, batch)
                 step += 1
                 clock.step()
@@ -197,7 +189,7 @@ class Trainer:
                     progress.log(line)
                 if step % config.checkpoint_every == 0 or last:
                     window.check()
-                    self._save(start.folder, step, plan)
+                    self._save(start.folder, step, batches)
         return None if step == config.steps else stopped_by
 
     def step(self, number: int, batch: Batch) -> LossOutput:
@@ -211,7 +203,7 @@ class Trainer:
         self.rate = learning_rate(number, config.steps, config.optim)
         set_learning_rate(self._optimizer, self.rate)
         images = batch.images.to(device, non_blocking=True)
-        rows = batch.rows.to(device, non_blocking=True).long()
+        rows = batch.rows.to(device, non_blocking=True)
         with autocast(device, self._dtype):
             logits = self._forward(images)
         logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
@@ -222,7 +214,7 @@ class Trainer:
         self.average.update(self.network)
         return loss
 
-    def _save(self, folder: Path, step: int, plan: BatchPlan) -> None:
+    def _save(self, folder: Path, step: int, batches: TrainingBatches) -> None:
         if not self.processes.main:
             return
         save_checkpoint(
@@ -231,7 +223,7 @@ class Trainer:
             config=self.config,
             taxonomy=self.table.layout.taxonomy,
             mappings=self.table.mappings,
-            samples=[len(item) for item in plan.training_sets],
+            samples=[len(crops) for crops in batches.crops],
             weights=self.network.state_dict(),
             average=self.average.module.state_dict(),
             state=self._state(),

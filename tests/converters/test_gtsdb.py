@@ -270,13 +270,13 @@ def test_converted_boxes_come_back_as_drawn(tmp_path: Path, overlaps: str) -> No
     done = convert("gtsdb", root, tmp_path / "out", split="train", options={"overlaps": overlaps})
     reader = ShardReader(tmp_path / "out")
     assert [reader[i].key for i in range(len(reader))] == ["00000", "00003"]
-    assert (reader[0].label == 0).all()
+    assert (reader[0].local_rows == 0).all()
     rows = reader.manifest.labels
     native = np.array([NO_ANNOTATION if row.native_id is None else row.native_id for row in rows])
     converter = Gtsdb(root, overlaps=overlaps)  # type: ignore[arg-type]
     converter.shapes = {2: "circle", 11: "triangle up"}
     drawn = draw(converter, "train", 1)
-    label = reader[1].label
+    label = reader[1].local_rows
     if overlaps == "set":
         assert [(row.native_id, row.native_name) for row in rows[44:]] == [
             (None, "speed limit 50 | priority at next intersection")
@@ -340,7 +340,7 @@ def test_a_line_corrected_in_place_is_converted_again(tmp_path: Path) -> None:
     path.write_text(GT.replace("00003.ppm;10;4;20;14;2\n", "00003.ppm;10;4;20;14;3\n"))  # no byte longer
     assert convert("gtsdb", root, out, split="train").kept == 0
     reader = ShardReader(out)
-    labels = reader[reader.keys.index("00003")].label
+    labels = reader[reader.keys.index("00003")].local_rows
     names = {reader.mapping.rows[row].native_id for row in np.unique(labels).tolist()}
     assert names == {None, 3, 11}
     assert convert("gtsdb", root, out, split="train").kept == 1

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
-from labelforge.trainer import TableTensors, hierarchical_loss
+from labelforge.trainer import TableTensors
 from labelforge.trainer.config import Gate
+from tests.trainer.plain_rows import hierarchical_loss
 
 Nested = dict[str, Any]
 Leaves = frozenset[str]

@@ -146,14 +146,14 @@ def augment(
         mirrored_rows: (R,) row of the dataset -> global row of what it becomes in a mirrored image.
 
     Returns:
-        (h, w, 3) uint8 and (h, w) int16 of global rows.
+        (h, w, 3) uint8, writable, and (h, w) int16 of global rows.
     """
     view = draw_view(rng, (image.shape[0], image.shape[1]), config)
     pixels = crop_image(image, view)
     if config.jitter:
         pixels = jitter_colors(rng, pixels, config.jitter)
     crop = crop_rows(rows, view, fill=0)
-    return np.ascontiguousarray(pixels), (mirrored_rows if view.flip else global_rows)[crop]
+    return np.require(pixels, requirements=("C", "W")), (mirrored_rows if view.flip else global_rows)[crop]
 
 
 def _place(draw: float, slack: int) -> int:

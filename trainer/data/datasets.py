@@ -107,7 +107,7 @@ def check_rows(sample: Sample, mapping: LabelMapping) -> None:
     Raises:
         ShardError: There is such a row; the message names the sample.
     """
-    highest = int(sample.label.max(initial=0))
+    highest = int(sample.local_rows.max(initial=0))
     if highest >= len(mapping.rows):
         raise ShardError(
             f"label row {highest} in a table with {len(mapping.rows)} rows",
