@@ -3,7 +3,6 @@ from .checkpoint import find_checkpoint as find_checkpoint
 from .config import DataConfig as DataConfig
 from .config import ModelConfig as ModelConfig
 from .config import TrainConfig as TrainConfig
-from .config import load_config as load_config
 from .data.batches import Batch as Batch
 from .data.batches import TrainingBatches as TrainingBatches
 from .data.crops import CropDataset as CropDataset
@@ -28,6 +27,7 @@ from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
 from .rows import GlobalRows as GlobalRows
 from .segmenter import Segmenter as Segmenter
+from .settings import load_config as load_config
 from .tables import TableTensors as TableTensors
 from .training import RunResult as RunResult
 from .training import train as train

@@ -17,6 +17,9 @@ from labelforge.trainer.log import LogLine
 class TrainProgress(Protocol):
     """How :func:`labelforge.trainer.train` reports on a run."""
 
+    def note(self, text: str) -> None:
+        """Something worth knowing before the first step, as one sentence or two."""
+
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Follow a run that starts after step ``first`` of ``steps`` until it ends, for whatever reason."""
 
@@ -29,6 +32,9 @@ class TrainProgress(Protocol):
 
 class NoProgress:
     """Shows nothing."""
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Do nothing."""
@@ -59,11 +65,15 @@ class ConsoleProgress:
         self._steps = 0
         self._bar = _Bar(self._console) if self._console.is_terminal else None
 
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._say(f"{self._title}: {text}")
+
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:
         """Show the bar while the run lasts; say so if it is resumed."""
         self._steps = steps
-        if first:
+        if 0 < first < steps:
             self._say(f"{self._title}: continuing from step {first}")
         if self._bar is None:
             yield

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from labelforge.logits import LogitLayout
 from labelforge.report import Column, Facts, LineChart, Page, Series, Table
-from labelforge.trainer.config import TrainConfig, describe_fields
+from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
+from labelforge.trainer.settings import describe_fields
 
 
 def write_report(

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
-from labelforge.trainer.config import TrainConfig, load_config
+from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import Batch, TrainingBatches
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
@@ -31,8 +31,10 @@ from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
 from labelforge.trainer.progress import NoProgress, TrainProgress
+from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
-from labelforge.trainer.run_folder import RunStart, open_run, write_description
+from labelforge.trainer.run_folder import RunStart, finished_note, open_run, write_description
+from labelforge.trainer.settings import load_config
 from labelforge.trainer.tables import TableTensors
 
 
@@ -80,13 +82,15 @@ def train(
     Args:
         shards: Shard sets, all made for one taxonomy.
         out: Folder of the run; new, unless it is resumed.
-        config: Configuration, or its YAML file; default: when resuming the run's own, else the paper's.
+        config: Configuration, or its YAML file; default: when resuming the run's own, else the defaults of
+            :class:`TrainConfig`, which are not the paper's (those are its ``preset="authors"``).
         settings: ``key=value`` texts that override it (:func:`load_config`).
         resume: Continue the run in ``out`` from its latest checkpoint (from the start if it has none).
         progress: Shows how far the run is.
 
     Raises:
-        ConfigError: The configuration does not fit the shards, the machine or the folder.
+        ConfigError: The configuration does not fit the shards, the machine or the folder, or the run is finished and
+            the settings are others.
         ShardError: Shards are broken or were made for another taxonomy.
         CheckpointError: The checkpoint to resume from is broken or belongs to another run.
         LabelforgeError: The loss became infinite or not a number.
@@ -95,11 +99,14 @@ def train(
     config = load_config(start.config_file if config is None else config, settings)
     batches = TrainingBatches.open(shards, config)
     table = batches.table
+    notes = [finished_note(start, config), *preset_remarks(config, batches)]
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, table.layout.taxonomy, table.mappings)
     with join_processes(config.device) as processes:
         own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
+        for note in filter(None, notes):
+            told.note(note)
         stopped_by = Trainer(config, table, processes, start.checkpoint).fit(start, own, told)
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))

@@ -73,7 +73,7 @@ def command(
     DATASET            splits                           options
     cityscapes         train, val, test
     mapillary-vistas   training, validation, testing    release=1.2 or 2.0 (default: the newest found)
-    gtsdb              train, test, all                 overlaps=smallest, ignore or set
+    gtsdb              train, test, all                 overlaps=smallest, ignore or set; fill=shape or rectangle
 
     To resume an interrupted conversion, run the same command again. OUT/report.html shows what came in, what it became,
     and what is not used and why.

@@ -76,6 +76,9 @@ class _Teller:
     def __init__(self, name: str, queue: Any) -> None:
         self._name, self._queue, self._note = name, queue, ""
 
+    def note(self, text: str) -> None:
+        pass
+
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         self.advance(first)
         return nullcontext()

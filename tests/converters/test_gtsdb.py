@@ -238,6 +238,24 @@ def test_a_converter_and_its_labels_go_to_worker_processes(tmp_path: Path) -> No
     assert np.array_equal(draw(again, "train", 1), draw(converter, "train", 1))
 
 
+def test_whole_boxes_are_filled_if_asked_for(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    done = convert("gtsdb", root, tmp_path / "out", split="train", options={"fill": "rectangle"})
+    assert done.manifest.options["converter_options"] == {"overlaps": "smallest", "shapes": {}}
+    reader = ShardReader(tmp_path / "out")
+    for sample in reader:
+        wanted = np.zeros(sample.local_rows.shape, np.int64)
+        boxes = sorted(
+            sample.meta["native"]["boxes"], key=lambda b: -(b["right"] - b["left"] + 1) * (b["bottom"] - b["top"] + 1)
+        )
+        for box in boxes:  # right and bottom are inclusive, and the smaller box is on top
+            row = reader.mapping.row_of[box["class_id"]]
+            wanted[box["top"] : box["bottom"] + 1, box["left"] : box["right"] + 1] = row
+        assert np.array_equal(sample.local_rows, wanted)
+    with pytest.raises(ConfigError, match=r"fill cannot be 'rectangel'\. Did you mean 'rectangle'"):
+        Gtsdb(root, fill="rectangel")  # type: ignore[arg-type]
+
+
 def test_overlaps_become_sets_of_the_split_that_they_are_in(tmp_path: Path) -> None:
     line = "00700.ppm;0;0;9;9;5\n00700.ppm;5;5;14;14;14\n00700.ppm;9;9;9;9;0\n"
     converter = Gtsdb(make(tmp_path, GT + line), overlaps="set")

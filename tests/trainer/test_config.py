@@ -9,23 +9,14 @@ import yaml
 from pydantic import ValidationError
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import TrainConfig, describe_fields, load_config
+from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.settings import describe_fields, load_config
 
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "config.yaml"
     path.write_text(text)
     return path
-
-
-def test_the_defaults_are_the_papers_training() -> None:
-    config = load_config()
-    assert config.data.crop == (512, 706)
-    assert (config.loss.root, config.loss.others, config.loss.gate, config.loss.boxes) == (1.0, 0.1, "parent", None)
-    assert config.model.backbone == "resnet50"
-    assert config.model.features == 256
-    # Vistas has 18000 training images, two per batch: 9000 steps are an epoch; the paper cuts after epochs 8 and 15.
-    assert [round(cut * config.steps / 9000, 6) for cut in config.optim.cuts] == [8, 15]
 
 
 def test_a_file_may_hold_any_part(tmp_path: Path) -> None:
@@ -117,6 +108,16 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
         ("=3", "not of the form key=value"),
         ("data.crop=[1, 2", "not valid YAML"),
         ("data=3", "data: "),
+        ("data.crop=256", "data.crop: two numbers are needed: data.crop=[256, 256] (got 256)."),
+        ("data.scale=2", "data.scale: two numbers are needed: data.scale=[2, 2] (got 2)."),
+        ("data.batch=2", "data.batch: a number for each dataset is needed: data.batch.cityscapes=2 (got 2)."),
+        (
+            "data.batch={foo:2}",
+            "data.batch: 'foo:2' has no number: write data.batch.foo=2, or put a space after the colon",
+        ),
+        ("data.batch={foo}", "data.batch: 'foo' has no number: write data.batch.foo=1 (got a mapping)."),
+        ("preset=author", "preset: input should be 'authors' (got 'author')."),
+        ("preset=[authors]", "preset: input should be 'authors' (got a list)."),
     ],
 )
 def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:

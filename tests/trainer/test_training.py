@@ -19,8 +19,8 @@ from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import training
 from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
-from labelforge.trainer.config import load_config
 from labelforge.trainer.log import LogLine, read_log
+from labelforge.trainer.settings import load_config
 from labelforge.trainer.training import Trainer, train
 from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_config
 
@@ -33,6 +33,9 @@ class SignalAt:
         self.told: list[str] = []
         self.lines: list[LogLine] = []
         self.steps: list[int] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
 
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:

@@ -99,6 +99,7 @@ class CropDataset(Dataset[Crop]):
             sample.image,
             sample.local_rows,
             self._config,
+            self.training_set.dataset,
             global_rows=self._global_rows,
             mirrored_rows=self._mirrored_rows,
         )
