@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ConfigError, did_you_mean
+from labelforge.errors import ConfigError, counted, did_you_mean
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 
@@ -117,6 +117,11 @@ class LogitLayout:
             classes=classes,
             class_names=names,
         )
+
+    def __repr__(self) -> str:
+        counts = ((self.num_classifiers, "classifier"), (self.num_logits, "logit"))
+        parts = [counted(number, noun) for number, noun in counts]
+        return f"<LogitLayout {self.taxonomy.name}: {', '.join(parts)}, {len(self.classes)} classes>"
 
     @property
     def sizes(self) -> tuple[int, ...]:

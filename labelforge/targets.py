@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ConfigError, did_you_mean
+from labelforge.errors import ConfigError, counted, did_you_mean
 from labelforge.files import json_digest
 from labelforge.logits import Head, IntArray, LogitLayout
 from labelforge.mapping import LabelMapping
@@ -96,6 +96,11 @@ class TargetTable:
             from_box=rows.from_box if head == "hierarchical" else np.zeros_like(rows.from_box),
             mirror=rows.mirror,
         )
+
+    def __repr__(self) -> str:
+        rows = f"{counted(len(self.target), 'row')} of {counted(len(self.mappings), 'dataset')}"
+        logits = f"{counted(self.layout.num_classifiers, 'classifier')}, {counted(self.layout.num_logits, 'logit')}"
+        return f"<TargetTable {self.layout.taxonomy.name}: {rows}, {logits}>"
 
     @property
     def datasets(self) -> tuple[str, ...]:

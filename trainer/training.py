@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from labelforge.errors import counted, shortened
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
@@ -60,6 +61,11 @@ class RunResult:
     checkpoint: Path
     log: tuple[LogLine, ...]
     stopped_by: int | None = None
+
+    def __repr__(self) -> str:
+        loss = f", loss {self.log[-1].loss:.3f}" if self.log else ""
+        end = "" if self.stopped_by is None else f", stopped by {signal.Signals(self.stopped_by).name}"
+        return f"<RunResult {shortened(self.out)}: {counted(self.step, 'step')}{loss}{end}>"
 
 
 def train(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ShardError, TaxonomyError
+from labelforge.errors import ShardError, TaxonomyError, counted, shortened
 from labelforge.mapping import LabelMapping
 from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
 from labelforge.shards.manifest import COPY_AGAIN, MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
@@ -110,6 +110,10 @@ class ShardReader:
         ):
             raise ShardError("its index and the manifest describe different shards", where=place, cure=FETCH_AGAIN)
         return index
+
+    def __repr__(self) -> str:
+        what = f"{counted(len(self), 'sample')} of {self.dataset} {self.split}, {self.manifest.taxonomy.name}"
+        return f"<ShardReader {shortened(self.url)}: {what}>"
 
     @property
     def url(self) -> str:
