@@ -105,7 +105,7 @@ def train(
     config = load_config(start.config_file if config is None else config, settings)
     batches = TrainingBatches.open(shards, config)
     table = batches.table
-    notes = [finished_note(start, config), *preset_remarks(config, batches)]
+    notes = [finished_note(start, config)] if start.checkpoint else list(preset_remarks(config, batches))
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, table.layout.taxonomy, table.mappings)
     with join_processes(config.device) as processes:
