@@ -209,6 +209,16 @@ class OptimConfig(_Part):
         default=0, ge=0, description="Steps over which the rate rises linearly from 0; a small batch needs none."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _cuts_need_steps(cls, data: Any) -> Any:
+        """Refuse cuts that would do nothing, because the default schedule has none."""
+        if isinstance(data, Mapping) and "schedule" not in data:
+            for name in ("cuts", "cut"):
+                if name in data:
+                    raise ValueError(f"{name} only counts with optim.schedule=steps: set that too")
+        return data
+
 
 class LossConfig(_Part):
     """The loss, one term per classifier."""

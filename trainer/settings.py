@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.config import OptimConfig, TrainConfig
 from labelforge.trainer.presets import PRESETS, overlay
 from labelforge.yamlfile import YamlFile
 
@@ -52,11 +52,14 @@ def load_config(
     for _, layer in layers:
         merged = overlay(merged, layer)
     try:
-        return _validate(merged)
+        config = _validate(merged)
     except ConfigError as fault:
         blamed = next((text for text, layer in layers if not _is_valid(overlay(base, layer))), None)
         where = "--set" if blamed is None else f"--set {blamed}"
         raise ConfigError(fault.what, where=where, cure=fault.cure) from None
+    for text, layer in layers:
+        _check_cuts_count(config.optim, layer, text)
+    return config
 
 
 def describe_fields(model: type[BaseModel] = TrainConfig, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -80,6 +83,14 @@ def _check_preset_shows(base: Mapping[str, Any], preset: Any, text: str) -> None
             return
     what = "this would change nothing: the configuration below it, a file or that of a run, sets all that a preset sets"
     raise ConfigError(what, where=f"--set {text}", cure="Start a new run with the preset, or set single values.")
+
+
+def _check_cuts_count(optim: OptimConfig, layer: Mapping[str, Any], text: str) -> None:
+    """Refuse cuts of the rate for a schedule that has none."""
+    unused = optim.schedule == "poly" and (optim.cuts, optim.cut) != (OptimConfig().cuts, OptimConfig().cut)
+    if unused and {"cuts", "cut"} & set(layer.get("optim", {})):
+        what = "this would change nothing: the schedule is poly, which has no cuts"
+        raise ConfigError(what, where=f"--set {text}", cure="Add --set optim.schedule=steps.")
 
 
 def _validate(data: Mapping[str, Any]) -> TrainConfig:

@@ -27,7 +27,7 @@ def test_a_file_may_hold_any_part(tmp_path: Path) -> None:
 
 
 def test_settings_lie_over_a_configuration_too() -> None:
-    base = TrainConfig(steps=7, data={"batch": {"mapillary-vistas-1.2": 3}}, optim={"cuts": ()})
+    base = TrainConfig(steps=7, data={"batch": {"mapillary-vistas-1.2": 3}}, optim={"schedule": "steps", "cuts": ()})
     config = load_config(base, ["optim.lr=0.25", "data.batch.gtsdb=2"])
     assert config == base.model_copy(
         update={
@@ -63,7 +63,10 @@ def test_a_key_of_a_free_mapping_may_hold_dots() -> None:
 
 
 def test_a_dumped_configuration_reads_back_equal(tmp_path: Path) -> None:
-    config = load_config(None, ["data.batch={mapillary-vistas-1.2: 2}", "optim.cuts=[]", "optim.weight_decay=1e-05"])
+    config = load_config(
+        None,
+        ["data.batch={mapillary-vistas-1.2: 2}", "optim.schedule=steps", "optim.cuts=[]", "optim.weight_decay=1e-05"],
+    )
     path = write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))
     assert load_config(path) == config
 
@@ -116,6 +119,7 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
             "data.batch: 'foo:2' has no number: write data.batch.foo=2, or put a space after the colon",
         ),
         ("data.batch={foo}", "data.batch: 'foo' has no number: write data.batch.foo=1 (got a mapping)."),
+        ("optim.cut=0.3", "optim: cut only counts with optim.schedule=steps: set that too (got a mapping)."),
         ("preset=author", "preset: input should be 'authors' (got 'author')."),
         ("preset=[authors]", "preset: input should be 'authors' (got a list)."),
     ],
@@ -129,6 +133,19 @@ def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:
 def test_settings_that_only_fit_together_are_checked_together(tmp_path: Path) -> None:
     path = write(tmp_path, "data: {scale: [3, 4]}\n")
     assert load_config(path, ["data.scale=[1, 2]"]).data.scale == (1.0, 2.0)
+
+
+def test_cuts_that_would_do_nothing_are_refused() -> None:
+    """The default schedule has none, nor has a run that was started with it."""
+    assert load_config(None, ["optim.cuts=[0.3]", "optim.schedule=steps"]).optim.cuts == (0.3,)
+    with pytest.raises(
+        ConfigError, match=r"^--set optim\.cuts=\[0\.3\]: .* the schedule is poly.*Add --set optim\.sch"
+    ):
+        load_config(TrainConfig(), ["optim.lr=1", "optim.cuts=[0.3]"])
+    with pytest.raises(ConfigError, match="the schedule is poly"):
+        load_config(None, ["preset=authors", "optim.schedule=poly", "optim.cut=0.3"])
+    assert load_config(None, ["preset=authors", "optim.schedule=poly"]).optim.schedule == "poly"
+    assert load_config(None, ["preset=authors", "optim.cut=0.3"]).optim.cut == 0.3
 
 
 def test_models_are_frozen_and_every_field_is_described() -> None:

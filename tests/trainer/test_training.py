@@ -78,7 +78,7 @@ def measured(run: Path) -> list[tuple[int, float, dict[str, float], dict[str, fl
 def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_for_bit(
     readers: list[ShardReader], tmp_path: Path
 ) -> None:
-    config = tiny_config(steps=8, optim={"cuts": [0.6], "warmup": 3})
+    config = tiny_config(steps=8, optim={"schedule": "steps", "cuts": [0.6], "warmup": 3})
     whole = train(readers, tmp_path / "whole", config)
     assert (whole.step, whole.stopped_by) == (8, None)
 
@@ -103,7 +103,9 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_for_bit(
 
 
 def test_the_loss_falls_and_the_run_describes_itself(readers: list[ShardReader], tmp_path: Path) -> None:
-    config = tiny_config(steps=30, log_every=10, checkpoint_every=12, optim={"lr": 0.05, "cuts": []})
+    config = tiny_config(
+        steps=30, log_every=10, checkpoint_every=12, optim={"lr": 0.05, "schedule": "steps", "cuts": []}
+    )
     result = train(readers, tmp_path / "run", config)
     first, last = result.log[0], result.log[-1]
     assert [line.step for line in result.log] == [10, 20, 30]
