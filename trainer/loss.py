@@ -39,8 +39,9 @@ class LossOutput(NamedTuple):
     >>> import numpy as np, torch, labelforge as lf
     >>> from labelforge.trainer import GlobalRows, LossOutput, TableTensors, hierarchical_loss
     >>> tree = lf.Taxonomy.load("iv2018")
-    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "gtsdb")])
-    >>> rows = GlobalRows.of(table, "gtsdb", np.full((1, 2, 3), table.mappings[0].row_of[20]))
+    >>> datasets = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in datasets])
+    >>> rows = GlobalRows.of(table, "gtsdb", np.full((1, 2, 3), table.mappings[2].row_of[20]))
     >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 111, 2, 3), rows, TableTensors.of(table))
     >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first child, "back", wins
     ([0, 0, 0, 0, 6], [0, 0, 0, 0, 0])
@@ -109,7 +110,8 @@ def hierarchical_loss(
         >>> import numpy as np, torch, labelforge as lf
         >>> from labelforge.trainer import GlobalRows, TableTensors, hierarchical_loss
         >>> tree = lf.Taxonomy.load("iv2018")
-        >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "cityscapes")])
+        >>> datasets = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+        >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in datasets])
         >>> rows = GlobalRows.of(table, "cityscapes", np.full((1, 20, 30), table.mappings[0].row_of[23]))  # all sky
         >>> loss = hierarchical_loss(torch.zeros(1, 111, 20, 30), rows, TableTensors.of(table))
         >>> loss.per_classifier  # log(53) at the root; the others have nothing to learn from sky

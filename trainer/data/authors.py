@@ -68,26 +68,26 @@ def scale_contrast(colors: Colors, factor: float) -> Colors:
 
 def scale_saturation(colors: Colors, factor: float) -> Colors:
     """Multiply the saturation S of HSV, to at most 1; hue and value stay."""
-    value = colors.max(axis=2, keepdims=True)
-    saturation = _saturation(colors, value)
+    value, span = _value_and_span(colors)
+    saturation = _saturation(value, span)
     wanted = np.clip(saturation * np.float32(factor), 0, 1)
     ratio = np.divide(wanted, saturation, out=np.zeros_like(wanted), where=saturation > 0)
-    changed: Colors = value - (value - colors) * ratio
+    changed: Colors = value[..., None] - (value[..., None] - colors) * ratio[..., None]
     return changed
 
 
 def shift_hue(colors: Colors, delta: float) -> Colors:
     """Add ``delta`` to the hue H of HSV, 1 being the whole circle; saturation and value stay."""
-    value = colors.max(axis=2)
-    span = value - colors.min(axis=2)
+    value, span = _value_and_span(colors)
     red, green, blue = np.moveaxis(colors, 2, 0)
-    sixths = np.select(
-        [span <= 0, value == red, value == green],
-        [np.float32(0), (green - blue) / np.where(span > 0, span, 1), 2 + (blue - red) / np.where(span > 0, span, 1)],
-        4 + (red - green) / np.where(span > 0, span, 1),
+    divisor = np.where(span > 0, span, np.float32(1))  # without a span there is no hue, and none is needed
+    around = np.select(
+        [value == red, value == green],
+        [(green - blue) / divisor, 2 + (blue - red) / divisor],
+        4 + (red - green) / divisor,
     )
-    sixths = sixths + np.float32(6 * delta)
-    chroma = value * _saturation(colors, value)
+    sixths = around + np.float32(6 * delta)
+    chroma = value * _saturation(value, span)
     channels = []
     for start in (5, 3, 1):  # how far a channel is below the value, around the circle
         place = (start + sixths) % 6
@@ -126,9 +126,15 @@ def bilateral_blur(colors: Colors) -> Colors:
     return total / weights
 
 
-def _saturation(colors: Colors, value: Colors) -> Colors:
-    """(value - smallest channel) / value, 0 for black and below; shaped like ``value``."""
-    span = value - colors.min(axis=2, keepdims=value.ndim == colors.ndim)
+def _value_and_span(colors: Colors) -> tuple[Colors, Colors]:
+    """(H, W) the largest channel, and how far it is above the smallest."""
+    red, green, blue = np.moveaxis(colors, 2, 0)  # NumPy is slow at reducing an axis of three
+    value = np.maximum(np.maximum(red, green), blue)
+    return value, value - np.minimum(np.minimum(red, green), blue)
+
+
+def _saturation(value: Colors, span: Colors) -> Colors:
+    """(H, W) S of HSV: 0 for black and below."""
     found: Colors = np.divide(span, value, out=np.zeros_like(value), where=value > 0)
     return found
 
