@@ -175,6 +175,9 @@ def test_crops_of_one_dataset_go_on_in_a_new_order(readers: list[ShardReader]) -
     loader: DataLoader[Crop] = DataLoader(crops, batch_size=5, sampler=range(20), collate_fn=Batch.of)
     epochs = [batch.keys for batch in loader]
     assert len(crops) == 5
+    assert tuple(crop.key for crop in crops) == epochs[0]
+    with pytest.raises(IndexError):
+        crops[-1]
     assert {frozenset(keys) for keys in epochs} == {frozenset(f"dense/{sample.key}" for sample in readers[0])}
     assert len(set(epochs)) > 1
     with pytest.raises(ConfigError, match=r"several datasets: boxes, dense\. Use TrainingBatches to mix them"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,12 +85,19 @@ class CropDataset(Dataset[Crop]):
     def __len__(self) -> int:
         return len(self.training_set)
 
+    def __iter__(self) -> Iterator[Crop]:
+        """The crops of the first epoch."""
+        return (self[draw] for draw in range(len(self)))
+
     def __getitem__(self, draw: int) -> Crop:
-        """The crop of a draw.
+        """The crop of a draw, however high its number.
 
         Raises:
+            IndexError: The number is negative.
             ShardError: Its sample is broken.
         """
+        if draw < 0:
+            raise IndexError(draw)
         epoch, position = divmod(draw, len(self))
         sample = self.training_set[int(_permutation(self._seed, self._number, epoch, len(self))[position])]
         check_rows(sample, self.training_set.mapping)
