@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
-from labelforge.errors import CheckpointError, ConfigError, TaxonomyError
+from labelforge.errors import CheckpointError, ConfigError, TaxonomyError, counted, shortened
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
@@ -122,6 +122,11 @@ class Checkpoint:
             if size != record.size:
                 raise CheckpointError(f"cut short: {size} bytes of {record.size}", where=file, cure=_LOST)
         return cls(Path(folder), about)
+
+    def __repr__(self) -> str:
+        names = [record.dataset for record in self.about.datasets]
+        datasets = ", ".join(names) if len(names) < 3 else counted(len(names), "dataset")
+        return f"<Checkpoint {shortened(self.folder)}: {self.about.taxonomy.get('name')}, {datasets}>"
 
     @property
     def step(self) -> int:

@@ -122,7 +122,7 @@ def _evaluate_one(segmenter: Segmenter, reader: ShardReader, progress: EvaluateP
     confusion = ConfusionMatrix(segmenter.layout, reader.mapping, segmenter.device)
     for done, sample in enumerate(_read_ahead(reader), start=1):
         check_rows(sample, reader.mapping)
-        rows = torch.from_numpy(sample.label.astype(np.int64)).to(segmenter.device)
+        rows = torch.from_numpy(sample.local_rows.astype(np.int64)).to(segmenter.device)
         confusion.update(rows, segmenter.decide(sample.image))
         if progress is not None:
             progress(reader.url, done, len(reader))
