@@ -26,7 +26,8 @@ def confusable_rows(layout: LogitLayout, mapping: LabelMapping, class_of: IntArr
         class_of: (R,) the class that each row is scored as, -1 where it is not; labels of one class may be confused.
 
     Returns:
-        Rows of each group, groups by their first row. A group of one is a label that no decision can be.
+        Rows of each group, groups by their first row. A group of one is a label that no decision can be, and that no
+        other label stands in for.
     """
     written = layout.native_rows(mapping)
     meanings = {
