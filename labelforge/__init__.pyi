@@ -10,6 +10,7 @@ from .label_space import NativeLabel as NativeLabel
 from .logits import LogitLayout as LogitLayout
 from .mapping import LabelMapping as LabelMapping
 from .mapping import LabelRow as LabelRow
+from .protocol import Protocol as Protocol
 from .shards.reader import ShardReader as ShardReader
 from .targets import TargetTable as TargetTable
 from .taxonomy import Classifier as Classifier

@@ -1,7 +1,8 @@
 """Label spaces: the native labels of a dataset release, as published.
 
 A label space is data (``taxonomies/label_spaces/<name>.yaml``): which value in the dataset's files means which label.
-It knows nothing about trees; a mapping (:mod:`labelforge.mapping`) says what its labels mean in one.
+It knows nothing about trees; a mapping (:mod:`labelforge.mapping`) says what its labels mean in one. Where the dataset
+has a benchmark, the file also says how that scores (:mod:`labelforge.protocol`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from labelforge.errors import TaxonomyError, did_you_mean
 from labelforge.palette import Color
+from labelforge.protocol import Protocol, ProtocolEntry
 from labelforge.taxonomy import shipped_folder
 from labelforge.treefile import Channel
 from labelforge.yamlfile import YamlFile
@@ -45,6 +47,7 @@ class LabelSpaceFile(BaseModel):
     labels: Annotated[tuple[LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
         description="Every native label."
     )
+    protocol: ProtocolEntry | None = Field(None, description="How the dataset's benchmark scores.")
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,13 @@ class LabelSpace:
         name: Name of the release, such as ``mapillary-vistas-1.2``.
         source: Where the table is published; None if the file does not say.
         labels: Every label, in the published order.
+        protocol: How the dataset's benchmark scores, if it is known.
     """
 
     name: str
     source: str | None
     labels: tuple[NativeLabel, ...]
+    protocol: Protocol | None = None
 
     @classmethod
     def load(cls, source: str | os.PathLike[str], folder: Path | None = None) -> LabelSpace:
@@ -126,7 +131,10 @@ class LabelSpace:
             ids[entry.id] = entry.name
             names.add(entry.name)
         labels = tuple(NativeLabel(entry.id, entry.name, entry.color) for entry in content.labels)
-        return cls(content.name, content.source, labels)
+        protocol = None
+        if content.protocol is not None:
+            protocol = Protocol.from_entry(content.protocol, tuple(ids.values()), file, ("protocol",))
+        return cls(content.name, content.source, labels, protocol=protocol)
 
     @cached_property
     def by_name(self) -> dict[str, NativeLabel]:

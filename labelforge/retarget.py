@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from labelforge.errors import ShardError, TaxonomyError, did_you_mean
+from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping, LabelRow
 from labelforge.shards import Manifest, open_folder, stored_mapping, stored_taxonomy
 from labelforge.taxonomy import Taxonomy
@@ -85,6 +86,7 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
     old = stored_mapping(manifest, old_tree, folder)
     try:
         native = LabelMapping.load(tree, manifest.dataset)
+        protocol = LabelSpace.load(manifest.dataset, tree.folder).protocol
     except TaxonomyError as fault:
         if fault.where is not None:
             raise
@@ -94,7 +96,7 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
     return Retargeting(
         url=folder.url,
         old=manifest,
-        new=manifest.retargeted(tree, new),
+        new=manifest.retargeted(tree, new, protocol),
         tree=difference,
         changes=difference.mapping(old, new),
         redrawn=_redrawn(old, old_tree, new, tree),

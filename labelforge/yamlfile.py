@@ -246,11 +246,16 @@ def _fields_at(model: type[BaseModel], at: KeyPath) -> list[str]:
         info = getattr(current, "model_fields", {}).get(part)
         if info is None:
             continue
-        current = info.annotation
-        for inner in getattr(current, "__args__", ()):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                current = inner
+        current = _model_in(info.annotation) or info.annotation
     return list(getattr(current, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds, perhaps in tuples or beside None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(inner) for inner in getattr(annotation, "__args__", ()))
+    return next((model for model in found if model is not None), None)
 
 
 def _kind(value: Any) -> str:

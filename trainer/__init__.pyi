@@ -10,7 +10,7 @@ from .decision import Decision as Decision
 from .decision import class_probabilities as class_probabilities
 from .decision import decide as decide
 from .decision import decide_with_confidence as decide_with_confidence
-from .evaluation.metrics import ConfusionMatrix as ConfusionMatrix
+from .evaluation.confusion import ConfusionMatrix as ConfusionMatrix
 from .evaluation.metrics import Scores as Scores
 from .evaluation.scoring import Evaluation as Evaluation
 from .evaluation.scoring import evaluate as evaluate

@@ -120,13 +120,21 @@ class Segmenter:
         Returns:
             The readout's tensors for the whole image: (H, W) each.
         """
-        size = (image.shape[0], image.shape[1])
-        scaled = resize(image, network_size(size, self.checkpoint.config.data, self._short_side))
+        size, values = (image.shape[0], image.shape[1]), len(self.layout.classes) + self.layout.num_logits
+        return tuple(found[0] for found in read_upsampled(self.logits(image), size, readout, values=values))
+
+    def network_size(self, image: Pixels) -> tuple[int, int]:
+        """Height and width at which the network sees an image."""
+        return network_size((image.shape[0], image.shape[1]), self.checkpoint.config.data, self._short_side)
+
+    @torch.inference_mode()
+    def logits(self, image: Pixels) -> Tensor:
+        """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
+        scaled = resize(image, self.network_size(image))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
-            logits = self._network(pixels)
-        values = len(self.layout.classes) + self.layout.num_logits
-        return tuple(found[0] for found in read_upsampled(logits.float(), size, readout, values=values))
+            logits: Tensor = self._network(pixels)
+        return logits.float()
 
 
 def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Tensor:

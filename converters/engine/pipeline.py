@@ -23,6 +23,7 @@ from labelforge.converters.engine.tasks import ShardTask, make_tasks, run_tasks,
 from labelforge.converters.images import CODECS, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, listed
+from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Folder, Manifest, ShardIndex, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
@@ -98,7 +99,8 @@ def convert(
     tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")
     prepare(folder, overwrite=overwrite)
     indexes, kept = _run(tasks, folder, workers, executor, progress)
-    manifest = Manifest.build(tree, mapping, split, indexes, options=tasks[0].options)
+    protocol = LabelSpace.load(converter.label_space, tree.folder).protocol
+    manifest = Manifest.build(tree, mapping, split, indexes, protocol=protocol, options=tasks[0].options)
     conversion = Conversion(manifest, mapping, converter.title, kept, _notes(converter, split))
     if not manifest.totals.samples:
         reason = manifest.totals.skipped[0].reason

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import SHORT_SIDE_HELP, json_option, output_file, print_json, print_or_write, progress_bar
-from labelforge.errors import ConfigError
+from labelforge.console import (
+    SHORT_SIDE_HELP,
+    json_option,
+    narrow_console,
+    output_file,
+    print_json,
+    print_or_write,
+    progress_bar,
+)
+from labelforge.errors import ConfigError, listed
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
 
 
@@ -29,7 +38,14 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--summary", is_flag=True, help="Print one line per dataset, without the classes.")
+@click.option("--summary", is_flag=True, help="Print each dataset's means, without the classes.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["official", "authors"]),
+    default="official",
+    show_default=True,
+    help="Score as each dataset's benchmark does, or as the method's authors did.",
+)
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -38,15 +54,18 @@ def command(
     short_side: int | None,
     device: str,
     summary: bool,
+    protocol: ProtocolName,
 ) -> None:
-    """Score a run on shards, each dataset in its own native labels.
+    """Score a run on shards, each dataset as its own benchmark does.
 
     RUN is the --out folder of 'labelforge train' (its latest checkpoint) or one checkpoint's folder; its averaged
     weights are used. SHARDS may come from any dataset that is mapped to the run's taxonomy, even one it was not trained
     on. Images are scored whole, at their stored size.
-    """
-    from rich.console import Console
 
+    The first figure of a dataset is its benchmark's, by name. 'Strict': a decision is the one native label that
+    'labelforge predict' writes. 'Consistent': a decision that lies inside the true label's meaning is right. 'Merged':
+    labels that the network cannot tell apart are one class.
+    """
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
     if csv_file == json_file == "-":
@@ -59,52 +78,119 @@ def command(
                 tasks[url] = bar.add_task(url, total=total)
             bar.update(tasks[url], completed=done)
 
-        found = evaluate(run, shards, device=device, short_side=short_side, progress=advance)
+        found = evaluate(run, shards, protocol=protocol, device=device, short_side=short_side, progress=advance)
     if "-" not in (csv_file, json_file):
-        console = Console()
-        for evaluation in found if not summary else ():
-            console.print(_class_table(evaluation))
-        console.print(_summary_table(found))
+        _print_scores(found, summary)
     if csv_file is not None:
         print_or_write(csv_file, scores_frame(found).to_csv(index=False))
     if json_file is not None:
         print_json(json_file, [evaluation.to_dict() for evaluation in found])
+    written = [file for file in (csv_file, json_file) if file not in (None, "-")]
+    if written:
+        click.echo(f"Wrote {' and '.join(map(str, written))}.", err=True)
+
+
+def _print_scores(evaluations: list[Evaluation], summary: bool) -> None:
+    from rich.text import Text
+
+    console = narrow_console()
+    for evaluation in evaluations:
+        console.print(Text(f"{evaluation.dataset} {evaluation.split}", style="bold"))
+        if not summary:
+            console.print(_class_table(evaluation))
+        console.print(_figures(evaluation))
+        for line in _notes(evaluation):
+            console.print(Text(line))
+        console.print()
+    if len(evaluations) > 1:
+        console.print(Text(_over_all(evaluations)))
 
 
 def _class_table(evaluation: Evaluation) -> Table:
-    from rich.markup import escape  # a name like [void] is no markup
     from rich.table import Table
+    from rich.text import Text  # a name like [void] is no markup
 
-    scores = evaluation.scores
-    table = Table(title=f"{scores.dataset} {evaluation.split}", title_justify="left")
+    table = Table(box=None, pad_edge=False)
     table.add_column("class", overflow="fold")
-    for name in ("pixels", "IoU", "accuracy"):
-        table.add_column(name, justify="right")
-    for entry in scores.classes:
-        if entry.pixels or entry.predicted:
-            table.add_row(escape(entry.name), f"{entry.pixels:,}", _percent(entry.iou), _percent(entry.accuracy))
-    return table
-
-
-def _summary_table(evaluations: list[Evaluation]) -> Table:
-    from rich.table import Table
-
-    table = Table(title="Scores in native labels", title_justify="left")
-    table.add_column("dataset", overflow="fold")
-    for name in ("mIoU", "mean pixel acc.", "pixel acc.", "labels seen", "pixels"):
+    for name in ("pixels", "IoU", "accuracy", "consistent IoU"):
         table.add_column(name, justify="right", no_wrap=True)
-    for evaluation in evaluations:
-        scores = evaluation.scores
-        seen = sum(entry.pixels > 0 for entry in scores.classes)
-        table.add_row(
-            f"{scores.dataset} {evaluation.split}",
-            _percent(scores.mean_iou),
-            _percent(scores.mean_accuracy),
-            _percent(scores.pixel_accuracy),
-            f"{seen} of {len(scores.classes)}",
-            f"{scores.pixels:,}",
-        )
+    consistent = evaluation.consistent
+    scores = evaluation.scores
+    pairs = [*zip(scores.classes, consistent.classes, strict=True)]
+    pairs += zip(scores.categories, consistent.categories, strict=True)
+    for number, (entry, other) in enumerate(pairs):
+        if entry.pixels or entry.predicted:
+            name = entry.name if number < len(scores.classes) else f"category {entry.name}"
+            cells = (f"{entry.pixels:,}", _percent(entry.iou), _percent(entry.accuracy), _percent(other.iou))
+            table.add_row(Text(name), *cells)
     return table
+
+
+def _figures(evaluation: Evaluation) -> Table:
+    """The protocol's figure first, then the others, in all readings."""
+    from rich.table import Table
+    from rich.text import Text
+
+    protocol, scores = evaluation.protocol, evaluation.scores
+    readings = {"strict": scores, "merged": evaluation.merged, "consistent": evaluation.consistent}
+    shown = {name: reading for name, reading in readings.items() if reading is not None}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    lines = [(protocol.title, "headline")]
+    if protocol.categories:
+        lines.append((f"IoU category, {len(protocol.categories)} categories", "mean_category_iou"))
+    if protocol.measure == "accuracy":
+        lines.append(("mean IoU", "mean_iou"))
+    else:
+        lines.append(("mean pixel accuracy", "mean_accuracy"))
+    lines.append(("pixel accuracy", "pixel_accuracy"))
+    for number, (title, field) in enumerate(lines):
+        cells = [_percent(getattr(reading, field)) for reading in shown.values()]
+        table.add_row(Text(title), *cells, style=None if number else "bold")
+    return table
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    """What one must know to read the figures."""
+    scores, protocol = evaluation.scores, evaluation.protocol
+    occurring = sum(entry.pixels > 0 for entry in scores.classes)
+    notes = [f"{occurring} of {len(scores.classes)} classes occur in {scores.pixels:,} pixels."]
+    if not evaluation.trained:
+        notes.append("The network was not trained on this dataset.")
+    if scores.uncovered:
+        what = "left out" if protocol.other_decisions == "left-out" else "wrong"
+        share = f"{scores.uncovered:,} of {scores.evaluated:,} evaluated pixels"
+        notes.append(f"{share} were decided to be none of these classes: {what}.")
+    if evaluation.reduced:
+        notes.append(
+            f"{evaluation.reduced} of {evaluation.images} images are stored smaller than the dataset has them. The "
+            "figures are not those of the original size."
+        )
+    if evaluation.not_in_tree:
+        notes.append(f"Evaluated, but not in this tree, so never right: {listed(evaluation.not_in_tree)}.")
+    if evaluation.confusable:
+        notes.append(f"Not told apart by this network, so one class in 'merged': {_groups(evaluation.confusable)}.")
+    return notes
+
+
+_GROUPS, _MEMBERS = 6, 5  # named in the terminal; --json names them all
+
+
+def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
+    named = [f"({listed(group, _MEMBERS)})" if len(group) > 1 else f"({group[0]}: never decided)" for group in groups]
+    more = f" and {len(named) - _GROUPS} more groups" if len(named) > _GROUPS + 1 else ""
+    return "; ".join(named[:_GROUPS] if more else named) + more
+
+
+def _over_all(evaluations: list[Evaluation]) -> str:
+    from labelforge.trainer.evaluation.metrics import harmonic_mean_iou
+
+    mean = harmonic_mean_iou([evaluation.scores for evaluation in evaluations])
+    text = f"Harmonic mean of the mean IoU over {len(evaluations)} datasets (as MSeg): {_percent(mean)}."
+    unseen = [evaluation.dataset for evaluation in evaluations if not evaluation.trained]
+    return f"{text} Not in the training: {', '.join(dict.fromkeys(unseen)) or 'none of them'}."
 
 
 def _percent(value: float | None) -> str:

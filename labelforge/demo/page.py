@@ -41,21 +41,22 @@ _STORY = (
     "softmax over the leaves of the tree, and reads a coarse label as the sum of its leaves.",
 )
 _READING = (
-    "Each network is scored on images it has not seen, in each dataset's own labels. A decision that is finer than a "
-    "dataset's label counts as that label; one that is coarser counts as wrong. Mean pixel accuracy is the mean over "
-    "the labels that occur. In GTSDB only pixels inside boxes are scored, since nothing is known of the others."
+    "Each network is scored on images it has not seen, over the classes that each dataset's benchmark evaluates. A "
+    "decision that is finer than a dataset's label counts as that label; one that is coarser counts as wrong. Mean "
+    "pixel accuracy is the mean over the classes that occur. In GTSDB only pixels inside boxes are scored, since "
+    "nothing is known of the others."
 )
 
 
 def score_table(demo: Demo) -> TerminalTable:
     """Mean pixel accuracy and mean IoU of every head on every dataset, for the terminal."""
-    table = TerminalTable(title="Mean pixel accuracy (mean IoU) in each dataset's own labels", title_justify="left")
+    table = TerminalTable(title="Mean pixel accuracy (mean IoU) over each dataset's classes", title_justify="left")
     for title in ("dataset", *HEADS):
         table.add_column(title, justify="left" if title == "dataset" else "right")
     for row in _rows(demo):
         styles = ["bold" if _accuracy(e) == max(map(_accuracy, row)) else "none" for e in row]
         cells = [f"{_accuracy(e):.1%} ({e.scores.mean_iou or 0:.1%})" for e in row]
-        table.add_row(row[0].scores.dataset, *(Styled(*pair) for pair in zip(cells, styles, strict=True)))
+        table.add_row(row[0].dataset, *(Styled(*pair) for pair in zip(cells, styles, strict=True)))
     return table
 
 
@@ -64,7 +65,7 @@ def verdict(demo: Demo) -> str:
     gaps = []
     for hierarchical, union, *_ in _rows(demo):
         gap = 100 * (_accuracy(hierarchical) - _accuracy(union))
-        gaps.append(f"{abs(gap):.1f} points {'ahead' if gap >= 0 else 'behind'} on {hierarchical.scores.dataset}")
+        gaps.append(f"{abs(gap):.1f} points {'ahead' if gap >= 0 else 'behind'} on {hierarchical.dataset}")
     text = f"In mean pixel accuracy the hierarchical network is, compared with flat-union, {', '.join(gaps[:-1])}"
     return f"{text} and {gaps[-1]}."
 
@@ -111,11 +112,11 @@ def _score_tables(demo: Demo) -> list[Table]:
     measures: dict[str, Callable[[Any], float | None]] = {
         "Mean pixel accuracy": lambda scores: scores.mean_accuracy,
         "Mean IoU": lambda scores: scores.mean_iou,
-        "Pixels decided for what no label of the dataset contains": lambda s: s.uncovered / max(1, s.pixels),
+        "Pixels decided to be none of the evaluated classes": lambda s: s.uncovered / max(1, s.evaluated),
     }
     columns, rows = (Column("dataset"), *_HEAD_COLUMNS), _rows(demo)
     return [
-        Table(columns, tuple((row[0].scores.dataset, *(measure(e.scores) for e in row)) for row in rows), title)
+        Table(columns, tuple((row[0].dataset, *(measure(e.scores) for e in row)) for row in rows), title)
         for title, measure in measures.items()
     ]
 
@@ -127,7 +128,7 @@ def _differences(demo: Demo) -> list[Table]:
         lines = [e for e in zip(*(e.scores.classes for e in row), strict=True) if e[0].accuracy != e[1].accuracy]
         lines.sort(key=lambda line: -abs((line[0].accuracy or 0.0) - (line[1].accuracy or 0.0)))
         cells = tuple((line[0].name, line[0].pixels, *(entry.accuracy for entry in line)) for line in lines[:8])
-        title = f"{row[0].scores.dataset}: accuracy of the labels that differ most"
+        title = f"{row[0].dataset}: accuracy of the labels that differ most"
         tables.append(Table((Column("label"), Column("pixels", True), *_HEAD_COLUMNS), cells, title))
     return tables
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from labelforge.errors import ShardError
 from labelforge.mapping import LabelMapping
+from labelforge.protocol import Protocol
 from labelforge.shards.storage import Folder
 from labelforge.taxonomy import Taxonomy
 
@@ -135,6 +136,7 @@ class Manifest(_Record):
     taxonomy: TaxonomyRecord = Field(description="The tree that the targets refer to.")
     mapping_digest: str = Field(description="Hex digest of the label table's meaning.")
     labels: tuple[LabelRecord, ...] = Field(min_length=1, description="The label table; row 0 = no annotation.")
+    protocol: Protocol | None = Field(None, description="How the dataset's benchmark scores, from its label space.")
     options: dict[str, Any] = Field(description="What the conversion was asked for.")
     shards: tuple[ShardRecord, ...] = Field(description="The shards, in order.")
     totals: Totals = Field(description="Sums over all shards.")
@@ -147,6 +149,7 @@ class Manifest(_Record):
         split: str,
         indexes: Sequence[ShardIndex],
         *,
+        protocol: Protocol | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Manifest:
         """The manifest of finished shards, with the pixels of every label and the totals.
@@ -156,6 +159,7 @@ class Manifest(_Record):
             mapping: The label table behind the label maps.
             split: The dataset's own name of the split.
             indexes: The indexes of all shards, in order.
+            protocol: How the dataset's benchmark scores.
             options: What the conversion was asked for.
         """
         samples = [sample for index in indexes for sample in index.samples]
@@ -170,6 +174,7 @@ class Manifest(_Record):
             taxonomy=TaxonomyRecord.of(tree),
             mapping_digest=mapping.digest,
             labels=_labels(mapping, pixels),
+            protocol=protocol,
             options=dict(options or {}),
             shards=tuple(
                 ShardRecord(name=i.name, sha256=i.sha256, size=i.size, samples=len(i.samples)) for i in indexes
@@ -182,12 +187,13 @@ class Manifest(_Record):
             ),
         )
 
-    def retargeted(self, tree: Taxonomy, mapping: LabelMapping) -> Manifest:
+    def retargeted(self, tree: Taxonomy, mapping: LabelMapping, protocol: Protocol | None) -> Manifest:
         """The manifest of the same shards for another tree.
 
         Args:
             tree: The other tree.
             mapping: A label table that maps to it, with as many rows as this one.
+            protocol: How the dataset's benchmark scores.
         """
         pixels = [record.pixels for record in self.labels]
         return self.model_copy(
@@ -195,6 +201,7 @@ class Manifest(_Record):
                 "taxonomy": TaxonomyRecord.of(tree),
                 "mapping_digest": mapping.digest,
                 "labels": _labels(mapping, pixels),
+                "protocol": protocol,
                 "totals": self.totals.model_copy(update=_uses(mapping, pixels)),
             }
         )

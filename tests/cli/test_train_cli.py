@@ -81,15 +81,20 @@ def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
     csv_file, json_file = tmp_path / "scores.csv", tmp_path / "scores.json"
     scored = invoke("evaluate", run, *shards, "--csv", str(csv_file), "--json", str(json_file), "--device", "cpu")
     assert scored.exit_code == 0, scored.output
-    for word in ("keep left", "floor", "mIoU", "dense train", "boxes train"):
+    for word in ("keep left", "floor", "mean IoU, 4 classes (no protocol)", "dense train", "boxes train"):
         assert word in scored.stdout
+    assert "Harmonic mean of the mean IoU over 2 datasets (as MSeg): " in scored.stdout
+    assert scored.stderr.endswith(f"Wrote {csv_file} and {json_file}.\n")
     content = json.loads(json_file.read_text())
     assert [entry["dataset"] for entry in content] == ["dense", "boxes"]
     with csv_file.open(newline="") as file:
         rows = list(csv.DictReader(file))
     classes = [entry for item in content for entry in item["classes"]]
-    assert [row["name"] for row in rows] == [entry["name"] for entry in classes]
-    assert [row["iou"] for row in rows] == ["" if e["iou"] is None else repr(e["iou"]) for e in classes]
+    strict = [row for row in rows if (row["reading"], row["kind"]) == ("strict", "class")]
+    assert [row["name"] for row in strict] == [entry["name"] for entry in classes]
+    assert [row["iou"] for row in strict] == ["" if e["iou"] is None else repr(e["iou"]) for e in classes]
+    means = [row for row in rows if (row["reading"], row["kind"]) == ("strict", "mean")]
+    assert [float(row["iou"]) for row in means] == [item["headline"] for item in content]
     short = invoke("evaluate", run, shards[1], "--summary", "--short-side", "64", "--device", "cpu")
     assert "keep left" not in short.stdout
     assert "boxes train" in short.stdout

@@ -18,6 +18,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from labelforge.errors import ShardError
+from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.shards import EncodedSample, escape_key, open_folder, write_shard
 from labelforge.shards.codec import decode_label, encode_label
@@ -231,3 +232,16 @@ def test_a_manifest_counts_what_its_indexes_list(tmp_path: Path) -> None:
         ("shard-00001.tar", 1),
     ]
     assert (manifest.split, manifest.options, manifest.taxonomy.digest) == ("train", {"codec": "png"}, tree.digest)
+
+
+def test_a_manifest_keeps_the_protocol_and_old_ones_have_none(tmp_path: Path) -> None:
+    folder, table = open_folder(tmp_path), shard_folders.mapping(2)
+    protocol = LabelSpace.load("cityscapes").protocol
+    manifest = Manifest.build(shard_folders.TREE, table, "train", [], protocol=protocol)
+    manifest.write(folder)
+    assert Manifest.load(folder) == manifest
+    assert Manifest.load(folder).protocol == protocol
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    del content["protocol"]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert Manifest.load(open_folder(tmp_path)).protocol is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,19 +15,25 @@ import torch
 from torch import nn
 
 from labelforge.errors import CheckpointError, ShardError
+from labelforge.label_space import LabelSpace
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
-from labelforge.shards import ShardReader
+from labelforge.protocol import Protocol, ProtocolClass
+from labelforge.shards import Manifest, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import segmenter as inference
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from labelforge.trainer.decision import decide
-from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
+from labelforge.trainer.evaluation.metrics import harmonic_mean_iou, score_classes
+from labelforge.trainer.evaluation.protocols import find_protocol
+from labelforge.trainer.evaluation.scoring import Evaluation, evaluate, scores_frame
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.segmenter import Segmenter, decide_upsampled
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.training import train
+from tests.core import shard_folders
+from tests.trainer.scripted import ScriptedSegmenter
 from tests.trainer.tiny import (
     DEFINITION,
     LABELS,
@@ -122,7 +130,7 @@ def brute_force(segmenter: Segmenter, reader: ShardReader) -> tuple[dict[int, fl
             name = decided(logits[y, x])
             answer = {"road", "grass"} if name == "ground" else {name}
             containing = [i for i, leaves in enumerate(rows_of) if answer <= leaves]
-            counted = row if row in containing else min(containing, key=lambda i: len(rows_of[i]), default=0)
+            counted = min(containing, key=lambda i: len(rows_of[i]), default=0)
             true[row] += 1
             said[counted] += 1
             hit[row] += counted == row
@@ -134,6 +142,12 @@ def brute_force(segmenter: Segmenter, reader: ShardReader) -> tuple[dict[int, fl
     return iou, hit.sum() / true.sum()
 
 
+def by_row(evaluation: Evaluation) -> dict[int, float | None]:
+    """IoU by row; every scored label of the tiny datasets is a class of its own."""
+    rows = {name: row for row, (_, name, _) in enumerate(LABELS[evaluation.dataset], start=1)}
+    return {rows[entry.name]: entry.iou for entry in evaluation.scores.classes}
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_scores_are_those_counted_pixel_by_pixel(run: Path, tmp_path: Path, seed: int) -> None:
     readers = [
@@ -143,10 +157,12 @@ def test_scores_are_those_counted_pixel_by_pixel(run: Path, tmp_path: Path, seed
     segmenter = load_scrambled(run, tmp_path, seed)
     for reader, found in zip(readers, evaluate(segmenter, readers), strict=True):
         iou, accuracy = brute_force(segmenter, reader)
-        assert {entry.row: entry.iou for entry in found.scores.classes} == pytest.approx(iou)
+        assert by_row(found) == pytest.approx(iou)
         assert found.scores.pixel_accuracy == pytest.approx(accuracy)
         assert found.scores.mean_iou == pytest.approx(np.mean([v for v in iou.values() if v is not None]))
-        assert (found.shards, found.split, found.scores.dataset) == (reader.url, "train", reader.dataset)
+        assert (found.shards, found.split, found.dataset) == (reader.url, "train", reader.dataset)
+        assert (found.trained, found.images, found.reduced) == (True, len(reader), 0)
+        assert found.protocol.benchmark == "no protocol"
 
 
 def test_a_dataset_that_was_not_trained_on_is_scored(
@@ -161,8 +177,9 @@ def test_a_dataset_that_was_not_trained_on_is_scored(
     segmenter = load_scrambled(run, tmp_path)
     assert reader.mapping.digest not in {m.digest for m in segmenter.checkpoint.mappings}
     iou, accuracy = brute_force(segmenter, reader)
-    scores = evaluate(segmenter, [reader])[0].scores
-    assert {entry.row: entry.iou for entry in scores.classes} == pytest.approx(iou)
+    (found,) = evaluate(segmenter, [reader])
+    scores = found.scores
+    assert by_row(found) == pytest.approx(iou)
     assert scores.pixel_accuracy == pytest.approx(accuracy)
 
 
@@ -202,9 +219,12 @@ def test_progress_and_frame(run: Path, tmp_path: Path) -> None:
     found = evaluate(run, [reader], progress=lambda url, done, total: told.append((url, done, total)))
     assert told == [(reader.url, i, 3) for i in (1, 2, 3)]
     frame = scores_frame(found)
-    assert list(frame["name"]) == ["keep left", "keep right", "limit 30"]
-    assert list(frame.columns[:3]) == ["shards", "dataset", "split"]
-    assert frame["pixels"].sum() == found[0].scores.pixels
+    assert list(frame.columns[:6]) == ["shards", "dataset", "split", "metric", "reading", "kind"]
+    classes = frame[(frame["reading"] == "strict") & (frame["kind"] == "class")]
+    assert list(classes["name"]) == ["keep left", "keep right", "limit 30"]
+    assert classes["pixels"].sum() == found[0].scores.pixels
+    (mean,) = frame[(frame["reading"] == "consistent") & (frame["kind"] == "mean")]["iou"]
+    assert mean == found[0].consistent.mean_iou
 
 
 @pytest.mark.parametrize("size", [(8, 12), (37, 23), (5, 60), (1, 1), (64, 64)])
@@ -223,3 +243,45 @@ def test_labels_of_the_mapping_are_as_the_oracle_says() -> None:
     for dataset, rows in MEANING.items():
         table: LabelMapping = mapping(dataset)
         assert [row.target.leaves for row in table.rows] == [frozenset(leaves[n] for n in names) for names in rows]
+
+
+def test_the_protocol_of_an_own_label_space_comes_with_the_shards(run: Path, tmp_path: Path) -> None:
+    shards = make_shards(tmp_path / "dense", "dense", 2)
+    folder = open_folder(shards)
+    own = Protocol("Tiny", "mIoU", "this test", (ProtocolClass(name="up", labels=("sky", "auto")),), "accuracy")
+    Manifest.load(folder).model_copy(update={"protocol": own}).write(folder)
+    (found,) = evaluate(run, [shards])
+    assert found.protocol == own
+    assert [(entry.name, entry.labels) for entry in found.scores.classes] == [("up", ("sky", "auto"))]
+    assert found.scores.headline == found.scores.mean_accuracy
+
+
+def test_shards_without_a_protocol_take_that_of_the_shipped_label_space(tmp_path: Path) -> None:
+    tree = Taxonomy.load("iv2018")
+    table = LabelMapping.load(tree, "cityscapes")
+    shard_folders.write(tmp_path / "real", [], table, tree)
+    assert find_protocol(ShardReader(tmp_path / "real"), "official") == LabelSpace.load("cityscapes").protocol
+    short = LabelMapping.from_records(tree, "cityscapes", table.to_records()[:-1])
+    shard_folders.write(tmp_path / "own", [], short, tree)
+    assert find_protocol(ShardReader(tmp_path / "own"), "official").benchmark == "no protocol"
+
+
+def test_images_that_were_scaled_down_are_counted(tmp_path: Path) -> None:
+    """The converter notes the source's size; turned on its side it is no smaller."""
+    image, rows = draw("dense", 5, (30, 40))
+    for name, source, reduced in (("same", [30, 40], 0), ("turned", [40, 30], 0), ("half", [60, 80], 1)):
+        member = {"source_size": source}
+        sample = shard_folders.encoded("one", image, rows, [(i, i, i) for i in range(6)])
+        members = (*sample.members[:2], ("json", json.dumps(member).encode()))
+        shard_folders.write(tmp_path / name, [[replace(sample, members=members)]], mapping("dense"), TREE)
+        answers = [np.zeros((30, 40), np.int64)]
+        (found,) = evaluate(ScriptedSegmenter(TREE, answers), [ShardReader(tmp_path / name)])
+        assert (found.images, found.reduced, found.trained) == (1, reduced, False)
+
+
+def test_several_datasets_are_summed_up_by_the_harmonic_mean() -> None:
+    scores = [score_classes(np.array([[right, 10 - right]]), Protocol.of_labels(["a"])) for right in (2, 6)]
+    assert harmonic_mean_iou(scores) == pytest.approx(2 / (1 / 0.2 + 1 / 0.6))
+    assert harmonic_mean_iou([*scores, score_classes(np.zeros((1, 2), np.int64), Protocol.of_labels(["a"]))]) == (
+        pytest.approx(0.3)
+    )

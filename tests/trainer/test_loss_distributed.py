@@ -41,7 +41,12 @@ matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
 matrix.update(given["native"][part], given["classes"][part])
 matrix.all_reduce()
 torch.save(
-    {"loss": list(output), "weight": layer.weight.grad, "bias": layer.bias.grad, "counts": matrix.counts},
+    {
+        "loss": list(output),
+        "weight": layer.weight.grad,
+        "bias": layer.bias.grad,
+        "counts": torch.from_numpy(matrix.counts),
+    },
     f"{folder}/got-{rank}.pt",
 )
 dist.destroy_process_group()
@@ -98,4 +103,4 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         torch.testing.assert_close(got["loss"], list(output), rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(got["weight"], layer.weight.grad, rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(got["bias"], layer.bias.grad, rtol=1e-9, atol=1e-12)
-        assert torch.equal(got["counts"], matrix.counts)
+        assert torch.equal(got["counts"], torch.from_numpy(matrix.counts))

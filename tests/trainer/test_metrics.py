@@ -9,12 +9,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelforge import LabelMapping, LogitLayout, Taxonomy
+from labelforge import LabelMapping, LogitLayout, Protocol, Taxonomy
 from labelforge.trainer import ConfusionMatrix
 
 Nested = dict[str, Any]
@@ -54,15 +55,16 @@ def test_by_hand() -> None:
         ("void", "ignore", "pixel"),
     )
     scores = count(LAYOUT, mapping, [1, 1, 1, 1, 2, 2, 2, 0, 4, 4], [0, 0, 0, 1, 1, 2, 3, 0, 0, 4]).scores()
-    assert [(c.native_id, c.name, c.pixels, c.predicted, c.iou, c.accuracy) for c in scores.classes] == [
-        (100, "bike", 4, 3, 3 / 4, 3 / 4),
-        (101, "vehicle", 3, 3, 2 / 4, 2 / 3),
-        (102, "sky", 0, 1, 0.0, None),
+    assert [(c.name, c.labels, c.pixels, c.predicted, c.iou, c.accuracy) for c in scores.classes] == [
+        ("bike", ("bike",), 4, 3, 3 / 4, 3 / 4),
+        ("vehicle", ("vehicle",), 3, 3, 2 / 4, 2 / 3),
+        ("sky", ("sky",), 0, 1, 0.0, None),
     ]
     assert scores.mean_iou == pytest.approx((3 / 4 + 2 / 4 + 0) / 3)
     assert scores.mean_accuracy == pytest.approx((3 / 4 + 2 / 3) / 2)
     assert scores.pixel_accuracy == pytest.approx(5 / 7)
-    assert (scores.pixels, scores.uncovered, scores.dataset) == (7, 0, "set")
+    assert (scores.pixels, scores.evaluated, scores.uncovered) == (7, 7, 0)
+    assert scores.headline == scores.mean_iou
 
 
 def test_a_decision_without_native_label_is_wrong() -> None:
@@ -77,11 +79,102 @@ def test_only_the_inside_of_boxes_is_scored() -> None:
     assert (scores.pixels, scores.classes[0].iou) == (2, 0.5)
 
 
-def test_labels_of_one_meaning_do_not_rob_each_other() -> None:
-    """Two native labels that the tree cannot tell apart are both right for their node."""
+def test_labels_of_one_meaning_are_confused_unless_the_reading_forgives_it() -> None:
+    """Decisions for their node are written as the first of the two: the other is never right."""
     mapping = mapped(TREE, ("car", "car", "pixel"), ("parked car", "car", "pixel"), ("bike", "bike", "pixel"))
-    scores = count(LAYOUT, mapping, [1, 2, 2, 3], [1, 1, 1, 0]).scores()
-    assert scores.mean_accuracy == scores.mean_iou == 1
+    matrix = count(LAYOUT, mapping, [1, 2, 2, 3], [1, 1, 1, 0])
+    assert matrix.confusable == (("car", "parked car"),)
+    assert [c.iou for c in matrix.scores().classes] == [1 / 3, 0, 1]
+    assert matrix.scores().pixel_accuracy == 0.5
+    assert matrix.consistent_scores().mean_iou == matrix.consistent_scores().mean_accuracy == 1
+    merged = matrix.merged_scores()
+    assert merged is not None
+    assert [(c.name, c.labels, c.pixels, c.iou) for c in merged.classes] == [
+        ("car | parked car", ("car", "parked car"), 3, 1),
+        ("bike", ("bike",), 1, 1),
+    ]
+
+
+def test_a_label_inside_another_is_told_apart() -> None:
+    mapping = mapped(TREE, ("vehicle", "vehicle", "pixel"), ("truck", "truck", "pixel"))
+    matrix = count(LAYOUT, mapping, [1, 1, 2, 2], [1, 2, 2, 1])
+    assert (matrix.confusable, matrix.merged_scores()) == ((), None)
+    assert [(c.pixels, c.predicted, c.accuracy) for c in matrix.scores().classes] == [(2, 2, 0.5), (2, 2, 0.5)]
+    # A truck is a vehicle, so calling a vehicle one is no contradiction; calling a truck a car is.
+    assert matrix.consistent_scores().pixel_accuracy == 0.75
+
+
+def test_a_label_that_others_cover_between_them_is_never_decided() -> None:
+    mapping = mapped(TREE, ("vehicle", "vehicle", "pixel"), ("car", "car", "pixel"), ("truck", "truck", "pixel"))
+    matrix = count(LAYOUT, mapping, [1, 1, 2, 3], [1, 2, 1, 2])
+    assert matrix.confusable == (("vehicle", "car", "truck"),)
+    merged = matrix.merged_scores()
+    assert merged is not None
+    assert merged.mean_iou == 1
+    assert matrix.scores().pixel_accuracy == 0.5
+
+
+def test_labels_finer_than_the_network_are_merged_by_the_class_that_holds_them() -> None:
+    """A network taught *vehicle* and *bike*: its vehicles are no car and no truck, but one of the two."""
+    coarse = mapped(TREE, ("vehicle", "vehicle", "pixel"), ("bike", "bike", "pixel"))
+    layout = LogitLayout.compile(TREE, [coarse], "flat-union")
+    fine = mapped(TREE, ("car", "car", "pixel"), ("truck", "truck", "pixel"), ("bike", "bike", "pixel"))
+    vehicle, bike = (layout.class_names.index(name) for name in ("vehicle", "bike"))
+    matrix = count(layout, fine, [1, 2, 2, 3, 3], [vehicle, vehicle, bike, bike, vehicle])
+    assert matrix.confusable == (("car", "truck"),)
+    assert [c.accuracy for c in matrix.scores().classes] == [0, 0, 0.5]
+    assert matrix.scores().uncovered == 3
+    merged = matrix.merged_scores()
+    assert merged is not None
+    assert [(c.name, c.pixels, c.predicted, c.iou) for c in merged.classes] == [
+        ("car | truck", 3, 3, 2 / 4),
+        ("bike", 2, 2, 1 / 3),
+    ]
+
+
+def test_a_label_that_no_decision_can_be_is_listed_alone() -> None:
+    coarse = mapped(TREE, ("vehicle", "vehicle", "pixel"), ("bike", "bike", "pixel"))
+    layout = LogitLayout.compile(TREE, [coarse], "flat-union")
+    fine = mapped(TREE, ("car", "car", "pixel"), ("bike", "bike", "pixel"))
+    matrix = count(layout, fine, [1, 1, 2], [layout.class_names.index(name) for name in ("vehicle", "bike", "bike")])
+    assert matrix.confusable == (("car",),)
+    merged = matrix.merged_scores()
+    assert merged is not None
+    assert [(c.name, c.accuracy) for c in merged.classes] == [("car", 0.5), ("bike", 1)]
+
+
+def test_an_ignored_label_that_the_protocol_evaluates_scores_zero() -> None:
+    mapping = mapped(TREE, ("car", "car", "pixel"), ("lamp", "ignore", "pixel"))
+    protocol = Protocol.of_labels(["car", "lamp"])
+    matrix = ConfusionMatrix(LAYOUT, mapping, protocol)
+    matrix.update(torch.tensor([1, 1, 2]), torch.tensor([1, 1, 3]))
+    assert matrix.not_in_tree == ("lamp",)
+    assert [c.iou for c in matrix.scores().classes] == [1, 0]
+    assert matrix.scores().mean_iou == 0.5
+
+
+def test_rows_may_be_given_where_a_label_is_not_read_off_the_class() -> None:
+    mapping = mapped(TREE, ("car", "car", "pixel"), ("truck", "truck", "pixel"))
+    matrix = ConfusionMatrix(LAYOUT, mapping)
+    matrix.update(torch.tensor([1, 1, 2]), torch.tensor([1, 2, 1]), torch.tensor([2, 1, 2]))
+    assert [c.accuracy for c in matrix.scores().classes] == [0.5, 1]
+    assert [c.accuracy for c in matrix.consistent_scores().classes] == [1, 1]
+    with pytest.raises(ValueError, match=r"labels are \(1,\)"):
+        matrix.update(torch.tensor([1]), torch.tensor([1]), torch.tensor([1, 2]))
+
+
+def test_rows_given_as_they_would_be_read_off_change_nothing() -> None:
+    tree = Taxonomy.load("iv2018")
+    layout, mapping = LogitLayout.compile(tree), LabelMapping.load(tree, "mapillary-vistas-2.0")
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, len(mapping.rows), (4000,), generator=generator)
+    classes = torch.randint(0, len(layout.classes), (4000,), generator=generator)
+    one, other = (ConfusionMatrix(layout, mapping) for _ in range(2))
+    one.update(labels, classes)
+    other.update(labels, classes, torch.from_numpy(layout.native_rows(mapping))[classes])
+    assert np.array_equal(one.counts, other.counts)
+    assert one.consistent_scores() == other.consistent_scores()
+    assert one.merged_scores() == other.merged_scores() != one.scores()
 
 
 def test_each_dataset_is_scored_in_its_own_labels() -> None:
@@ -102,9 +195,10 @@ def test_updates_add_up_and_take_any_shape() -> None:
     for some_labels, some_classes in zip(labels, classes, strict=True):
         parts.update(some_labels.to(torch.uint8), some_classes)
     parts.all_reduce()  # nothing to add up in a single process
-    assert torch.equal(once.counts, parts.counts)
+    assert np.array_equal(once.counts, parts.counts)
     assert once.counts.sum() == labels.numel()
     assert json.loads(json.dumps(once.scores().to_dict(), allow_nan=False))["classes"][0]["name"] == "ego vehicle"
+    assert once.consistent_scores() == parts.consistent_scores()
 
 
 def test_no_pixels_no_scores() -> None:
@@ -122,36 +216,37 @@ def test_shapes_must_agree() -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), flat=st.booleans())
 def test_random_labels(grow_tree: Callable[[random.Random], Nested], seed: int, flat: bool) -> None:
-    """Every pixel judged by sets of leaf names, every score as an exact fraction."""
+    """Every pixel judged by sets of leaf names, every score as an exact fraction, strict and consistent."""
     rng = random.Random(seed)
     tree = Taxonomy.from_dict(grow_tree(rng))
     below = {node.name: frozenset(tree.leaves[i].name for i in node.leaves) for node in tree.nodes}
     targets = [rng.choice(["ignore", *below, *below]) for _ in range(6)]
     mapping = mapped(tree, *((f"label {i}", target, "pixel") for i, target in enumerate(targets)))
     layout = LogitLayout.compile(tree, head="flat-marginal" if flat else "hierarchical")
-    leaves = [leaf.name for leaf in tree.leaves]
+    leaves_of = [{tree.leaves[i].name for i in leaves} for leaves in layout.classes]
     labels = [rng.randrange(7) for _ in range(40)]
-    classes = [rng.randrange(len(leaves)) for _ in range(40)]
+    classes = [rng.randrange(len(leaves_of)) for _ in range(40)]
     meaning = {i: below[t] for i, t in enumerate(targets, start=1) if t != "ignore"}
+    matrix = count(layout, mapping, labels, classes)
 
-    truly, decided, right, uncovered = Counter[int](), Counter[int](), Counter[int](), 0
-    for label, decided_for in zip(labels, classes, strict=True):
-        if label not in meaning:
-            continue
-        truly[label] += 1
-        fitting = [i for i in meaning if leaves[decided_for] in meaning[i]]
-        uncovered += not fitting
-        if label in fitting:
-            right[label] += 1
-            decided[label] += 1
-        elif fitting:
-            decided[min(fitting, key=lambda i: (len(meaning[i]), i))] += 1
-    ious = [Fraction(right[i], truly[i] + decided[i] - right[i]) for i in meaning if truly[i] + decided[i]]
-    accuracies = [Fraction(right[i], truly[i]) for i in meaning if truly[i]]
-
-    scores = count(layout, mapping, labels, classes).scores()
-    assert [(c.row, c.pixels, c.predicted) for c in scores.classes] == [(i, truly[i], decided[i]) for i in meaning]
-    assert (scores.pixels, scores.uncovered) == (truly.total(), uncovered)
-    assert scores.mean_iou == (pytest.approx(float(sum(ious) / len(ious))) if ious else None)
-    assert scores.mean_accuracy == (pytest.approx(float(sum(accuracies) / len(accuracies))) if accuracies else None)
-    assert scores.pixel_accuracy == (pytest.approx(right.total() / truly.total()) if truly else None)
+    for forgiving, scores in ((False, matrix.scores()), (True, matrix.consistent_scores())):
+        truly, decided, right, uncovered = Counter[int](), Counter[int](), Counter[int](), 0
+        for label, decided_for in zip(labels, classes, strict=True):
+            if label not in meaning:
+                continue
+            truly[label] += 1
+            fitting = [i for i in meaning if leaves_of[decided_for] <= meaning[i]]
+            said = min(fitting, key=lambda i: (len(meaning[i]), i), default=0)
+            if forgiving and label in fitting:
+                said = label
+            uncovered += not said
+            decided[said] += 1
+            right[label] += said == label
+        ious = [Fraction(right[i], truly[i] + decided[i] - right[i]) for i in meaning if truly[i] + decided[i]]
+        accuracies = [Fraction(right[i], truly[i]) for i in meaning if truly[i]]
+        names = [(f"label {i - 1}", truly[i], decided[i]) for i in meaning]
+        assert [(c.name, c.pixels, c.predicted) for c in scores.classes] == names
+        assert (scores.pixels, scores.uncovered) == (truly.total(), uncovered)
+        assert scores.mean_iou == (pytest.approx(float(sum(ious) / len(ious))) if ious else None)
+        assert scores.mean_accuracy == (pytest.approx(float(sum(accuracies) / len(accuracies))) if accuracies else None)
+        assert scores.pixel_accuracy == (pytest.approx(right.total() / truly.total()) if truly else None)

@@ -1,48 +1,40 @@
-"""Scores of a network on one dataset, in the dataset's own labels.
+"""Scores from a confusion matrix of classes, by the rules of a protocol.
 
-They come from one confusion matrix: rows are the true native labels, columns the native labels that the decisions count
-as (:meth:`labelforge.logits.LogitLayout.credited_rows`). A decision is right for every native label whose meaning
-contains it, and otherwise counts as the most specific native label that contains it. Column 0 is for decisions that no
-native label of the dataset contains: they are always wrong.
-
-Pixels without annotation, pixels whose native label the mapping ignores, and pixels where overlapping boxes leave the
-label open are not scored. In a dataset of boxes only pixels inside boxes remain, so its scores say how well the class
-is recognised there, not how well its outline is found.
+The matrix has a row per evaluated class and a column more than rows: the last one counts evaluated pixels that were
+decided to be something else, a label that is not evaluated or none at all. Pure arithmetic on counts;
+:mod:`labelforge.trainer.evaluation.confusion` counts the pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
+from statistics import fmean, harmonic_mean
 from typing import Any
 
 import numpy as np
-import torch
-import torch.distributed as dist
-from torch import Tensor
+from numpy.typing import NDArray
 
-from labelforge.logits import LogitLayout
-from labelforge.mapping import LabelMapping
+from labelforge.protocol import Protocol
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Score of one native label.
+    """Score of one class of a protocol, or of one of its categories.
 
     Attributes:
-        row: Row of the dataset's label table.
-        native_id: Its value in the dataset's files.
-        name: Its native name.
+        name: The protocol's name for it.
+        labels: The native labels that it is made of; of a category, its classes.
         pixels: Pixels that truly have it.
-        predicted: Scored pixels predicted as it.
-        iou: Intersection over union, in [0, 1]; None if it neither occurs nor is predicted.
-        accuracy: Share of its pixels predicted as it, in [0, 1]; None if it does not occur.
+        predicted: Evaluated pixels decided as it.
+        iou: Intersection over union, in [0, 1]; None if it neither occurs nor is decided.
+        accuracy: Share of its pixels decided as it, in [0, 1]; None if it does not occur.
     """
 
-    row: int
-    native_id: int
     name: str
+    labels: tuple[str, ...]
     pixels: int
     predicted: int
     iou: float | None
@@ -51,108 +43,110 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores on one dataset. Means are None if no pixel was scored.
+    """Scores on one dataset. Means are None if there is nothing to average.
 
         >>> from labelforge.trainer import Scores, evaluate
         >>> scores: Scores = evaluate("runs/first", ["shards/gtsdb-train"])[0].scores
-        >>> scores.dataset, len(scores.classes), 0 <= scores.mean_accuracy <= 1
-        ('gtsdb', 43, True)
+        >>> len(scores.classes), 0 <= scores.mean_accuracy <= 1, scores.headline == scores.mean_accuracy
+        (43, True, True)
 
     Attributes:
-        dataset: Name of the label space.
-        mean_iou: Mean IoU over the labels that occur or are predicted.
-        mean_accuracy: Mean pixel accuracy: mean accuracy over the labels that occur.
-        pixel_accuracy: Share of all scored pixels decided correctly.
-        pixels: Scored pixels.
-        uncovered: Scored pixels whose predicted class no native label contains.
-        classes: One score per native label that is not ignored.
+        headline: The protocol's official figure: the mean IoU, or the mean pixel accuracy.
+        mean_iou: Mean IoU over the classes that the protocol averages.
+        mean_accuracy: Mean pixel accuracy: mean accuracy over the classes that occur.
+        pixel_accuracy: Share of the pixels that count that were decided correctly.
+        mean_category_iou: Mean IoU over the categories; None if the protocol has none.
+        pixels: Pixels that count.
+        evaluated: Pixels whose true label is evaluated; more than ``pixels`` where the protocol leaves some out.
+        uncovered: Evaluated pixels decided to be no evaluated class.
+        classes: One score per class of the protocol.
+        categories: One score per category of the protocol.
     """
 
-    dataset: str
+    headline: float | None
     mean_iou: float | None
     mean_accuracy: float | None
     pixel_accuracy: float | None
+    mean_category_iou: float | None
     pixels: int
+    evaluated: int
     uncovered: int
     classes: tuple[ClassScore, ...]
+    categories: tuple[ClassScore, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as nested dictionaries and lists, for JSON."""
         return asdict(self)
 
 
-class ConfusionMatrix:
-    """Counts pixels by true and decided native label.
-
-        >>> import torch, labelforge as lf
-        >>> from labelforge.trainer import ConfusionMatrix
-        >>> tree = lf.Taxonomy.load("iv2018")
-        >>> layout, mapping = lf.LogitLayout.compile(tree), lf.LabelMapping.load(tree, "cityscapes")
-        >>> confusion = ConfusionMatrix(layout, mapping)
-        >>> sky = layout.class_names.index("sky")
-        >>> confusion.update(torch.full((4, 4), mapping.row_of[23]), torch.full((4, 4), sky))
-        >>> confusion.scores().pixel_accuracy
-        1.0
-
-    Attributes:
-        counts: (R, R) int64: true row x decided row; rows that are not scored are counted, but enter no score.
+def score_classes(matrix: Counts, protocol: Protocol) -> Scores:
+    """Score a confusion matrix.
 
     Args:
-        layout: The classes that the decisions refer to.
-        mapping: Label table of the dataset.
-        device: The device that counts.
+        matrix: (N, N + 1) pixels: true class x decided class, in the order of the protocol's classes; the last column
+            is for decisions that are no class.
+        protocol: What is averaged over what.
     """
+    evaluated, uncovered = int(matrix.sum()), int(matrix[:, -1].sum())
+    if protocol.other_decisions == "left-out":
+        matrix = np.concatenate([matrix[:, :-1], np.zeros((len(matrix), 1), np.int64)], axis=1)
+    singles = [[i] for i in range(len(protocol.classes))]
+    classes = [
+        _score(matrix, numbers, entry.name, entry.labels)
+        for numbers, entry in zip(singles, protocol.classes, strict=True)
+    ]
+    position = {entry.name: i for i, entry in enumerate(protocol.classes)}
+    categories = [
+        _score(matrix, [position[member] for member in members], name, members)
+        for name, members in protocol.categories.items()
+    ]
+    mean_iou = _mean_iou(classes, protocol)
+    mean_accuracy = _mean(_absent_as_zero((c.accuracy for c in classes), protocol))
+    return Scores(
+        headline=mean_accuracy if protocol.measure == "accuracy" else mean_iou,
+        mean_iou=mean_iou,
+        mean_accuracy=mean_accuracy,
+        pixel_accuracy=_ratio(int(np.trace(matrix)), int(matrix.sum())),
+        mean_category_iou=_mean_iou(categories, protocol),
+        pixels=int(matrix.sum()),
+        evaluated=evaluated,
+        uncovered=uncovered,
+        classes=tuple(classes),
+        categories=tuple(categories),
+    )
 
-    def __init__(self, layout: LogitLayout, mapping: LabelMapping, device: torch.device | str = "cpu") -> None:
-        self.dataset = mapping.dataset
-        self.rows = mapping.rows
-        scored = np.array([row.native_id is not None and not row.target.ignored for row in self.rows])
-        # Flat position in the matrix of each (true row, class): one look-up per pixel.
-        cell = np.arange(len(self.rows))[:, None] * len(self.rows) + layout.credited_rows(mapping)
-        self._scored = scored
-        self._cell = torch.tensor(cell, dtype=torch.int64, device=device)
-        self.counts = torch.zeros(len(self.rows), len(self.rows), dtype=torch.int64, device=device)
 
-    def update(self, labels: Tensor, classes: Tensor) -> None:
-        """Count some pixels.
+def harmonic_mean_iou(scores: Sequence[Scores]) -> float | None:
+    """The harmonic mean of several datasets' mean IoU: one dataset at 0 makes it 0.
 
-        Args:
-            labels: (...) local rows of the dataset (as its shards hold them), any integer dtype.
-            classes: (...) classes, as :func:`labelforge.trainer.decide` returns them, int64.
+    Source: Lambert et al., MSeg, CVPR 2020, which sums a network's results over datasets up like this.
 
-        Raises:
-            ValueError: The two differ in shape.
-        """
-        if labels.shape != classes.shape:
-            raise ValueError(f"labels are {tuple(labels.shape)}, classes {tuple(classes.shape)}")
-        cells = self._cell[labels.long(), classes]
-        self.counts += torch.bincount(cells.flatten(), minlength=self.counts.numel()).view_as(self.counts)
+    Args:
+        scores: One per dataset; those without a mean IoU are left out.
+    """
+    means = [s.mean_iou for s in scores if s.mean_iou is not None]
+    return harmonic_mean(means) if means else None
 
-    def all_reduce(self) -> None:
-        """Add up the counts of all processes, where ``torch.distributed`` is initialised; a collective call."""
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(self.counts)
 
-    def scores(self) -> Scores:
-        """Scores of all pixels counted so far."""
-        matrix = self.counts.cpu().numpy()[self._scored]
-        occurs, decided = matrix.sum(axis=1), matrix.sum(axis=0)[self._scored]
-        right = np.diagonal(matrix[:, self._scored])
-        classes = []
-        rows = (row for row, scored in zip(self.rows, self._scored, strict=True) if scored)
-        for row, n, p, hits in zip(rows, occurs.tolist(), decided.tolist(), right.tolist(), strict=True):
-            assert row.native_id is not None
-            iou, accuracy = _ratio(hits, n + p - hits), _ratio(hits, n)
-            classes.append(ClassScore(row.row, row.native_id, row.native_name, n, p, iou, accuracy))
-        return Scores(
-            dataset=self.dataset,
-            mean_iou=_mean(c.iou for c in classes),
-            mean_accuracy=_mean(c.accuracy for c in classes),
-            pixel_accuracy=_ratio(int(right.sum()), int(occurs.sum())),
-            pixels=int(occurs.sum()),
-            uncovered=int(matrix[:, 0].sum()),
-            classes=tuple(classes),
-        )
+def _score(matrix: Counts, numbers: Sequence[int], name: str, labels: tuple[str, ...]) -> ClassScore:
+    """Score some classes as one."""
+    hits = int(matrix[np.ix_(numbers, numbers)].sum())
+    pixels, predicted = int(matrix[numbers].sum()), int(matrix[:, numbers].sum())
+    return ClassScore(name, labels, pixels, predicted, _ratio(hits, pixels + predicted - hits), _ratio(hits, pixels))
+
+
+def _mean_iou(entries: Sequence[ClassScore], protocol: Protocol) -> float | None:
+    if protocol.mean_over == "labelled":
+        entries = [entry for entry in entries if entry.pixels]
+    return _mean(_absent_as_zero((entry.iou for entry in entries), protocol))
+
+
+def _absent_as_zero(values: Iterable[float | None], protocol: Protocol) -> list[float | None]:
+    """The values, with 0 for what is absent where the protocol averages over all classes and there is anything."""
+    found = list(values)
+    if protocol.mean_over == "all" and any(value is not None for value in found):
+        return [value or 0.0 for value in found]
+    return found
 
 
 def _ratio(part: int, whole: int) -> float | None:

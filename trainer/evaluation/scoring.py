@@ -1,7 +1,7 @@
-"""Scores of a trained network on shards, each dataset in its own native labels.
+"""Scores of a trained network on shards, each dataset as its own benchmark scores it.
 
 The network need not have been trained on a dataset to be scored on it: the label table comes with the shards, and a
-class of the network counts as the native labels that contain it. Only the tree must be the one of the training.
+class of the network is written as the native label that contains it. Only the tree must be the one of the training.
 """
 
 from __future__ import annotations
@@ -10,18 +10,28 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from labelforge.errors import CheckpointError
+from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.data.datasets import check_rows, open_shards
-from labelforge.trainer.evaluation.metrics import ConfusionMatrix, Scores
-from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.evaluation.confusion import ConfusionMatrix
+from labelforge.trainer.evaluation.metrics import Counts, Scores
+from labelforge.trainer.evaluation.protocols import (
+    ProtocolName,
+    check_protocol,
+    find_protocol,
+    resize_labels,
+    take_branch_as_given,
+)
+from labelforge.trainer.segmenter import Segmenter, decide_upsampled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,28 +46,66 @@ class Evaluation:
 
         >>> from labelforge.trainer import Evaluation, evaluate
         >>> evaluations: list[Evaluation] = evaluate("runs/first", ["shards/gtsdb-train", "shards/cityscapes-train"])
-        >>> [(evaluation.scores.dataset, evaluation.split) for evaluation in evaluations]
-        [('gtsdb', 'train'), ('cityscapes', 'train')]
+        >>> [(evaluation.dataset, evaluation.split, evaluation.trained) for evaluation in evaluations]
+        [('gtsdb', 'train', True), ('cityscapes', 'train', True)]
+        >>> evaluations[1].protocol.title
+        'IoU class, 19 classes (Cityscapes)'
 
     Attributes:
         shards: Its folder or URL.
+        dataset: Name of the label space.
         split: The dataset's own name of the split.
-        scores: The scores, in the dataset's native labels.
+        trained: Whether the network was trained on the dataset.
+        protocol: What is scored, and how.
+        scores: The scores; a decision is the one native label that ``predict`` writes.
+        consistent: The same where every decision inside the true label's meaning is right.
+        merged: The scores with labels that the network cannot tell apart as one class; None if there are none.
+        confusable: Native names of these labels, group by group.
+        not_in_tree: Evaluated labels that have no place in the tree: they score 0 where they occur.
+        matrix: (N, N + 1) int64: pixels by true and decided class of the protocol; the last column is no class.
+        images: Number of images.
+        reduced: How many of them the shards hold smaller than the dataset does.
     """
 
     shards: str
+    dataset: str
     split: str
+    trained: bool
+    protocol: Protocol
     scores: Scores
+    consistent: Scores
+    merged: Scores | None
+    confusable: tuple[tuple[str, ...], ...]
+    not_in_tree: tuple[str, ...]
+    matrix: Counts = field(compare=False, repr=False)
+    images: int
+    reduced: int
 
     def to_dict(self) -> dict[str, Any]:
         """As nested dictionaries and lists, for JSON."""
-        return {"shards": self.shards, "split": self.split, **self.scores.to_dict()}
+        return {
+            "shards": self.shards,
+            "dataset": self.dataset,
+            "split": self.split,
+            "trained": self.trained,
+            "images": self.images,
+            "reduced": self.reduced,
+            "metric": self.protocol.title,
+            "protocol": self.protocol.to_dict(),
+            **self.scores.to_dict(),
+            "consistent": self.consistent.to_dict(),
+            "merged": None if self.merged is None else self.merged.to_dict(),
+            "confusable": [list(group) for group in self.confusable],
+            "not_in_tree": list(self.not_in_tree),
+            "matrix": self.matrix.tolist(),
+        }
 
 
 def evaluate(
     run: str | os.PathLike[str] | Segmenter,
     shards: Sequence[str | os.PathLike[str] | ShardReader],
     *,
+    protocol: ProtocolName = "official",
     device: str = "auto",
     short_side: int | None = None,
     progress: EvaluateProgress | None = None,
@@ -66,12 +114,14 @@ def evaluate(
 
         >>> from labelforge.trainer import evaluate
         >>> (evaluation,) = evaluate("runs/first", ["shards/cityscapes-train"])
-        >>> 0 <= evaluation.scores.mean_iou <= 1
+        >>> 0 <= evaluation.scores.headline <= 1
         True
 
     Args:
         run: Folder of a run (its latest checkpoint), of one checkpoint, or a loaded network.
         shards: Shard sets made for the taxonomy that the network was trained for.
+        protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
+            size that the network sees.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
@@ -81,14 +131,18 @@ def evaluate(
 
     Raises:
         CheckpointError: The checkpoint is broken, or was trained for another taxonomy than the shards'.
+        ConfigError: There is no such protocol.
         ShardError: A shard set is missing or broken.
     """
+    check_protocol(protocol)
     checkpoint = run.checkpoint if isinstance(run, Segmenter) else find_checkpoint(run)
     readers = open_shards(shards)
     for reader in readers:
         check_same_taxonomy(checkpoint, reader)
+    protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
-    return [_evaluate_one(segmenter, reader, progress) for reader in readers]
+    read = _read_as_authors if protocol == "authors" else _read
+    return [_evaluate_one(segmenter, r, p, read, progress) for r, p in zip(readers, protocols, strict=True)]
 
 
 def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
@@ -107,26 +161,96 @@ def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
 
 
 def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    """All class scores as one table: shards, dataset, split, and the fields of a class score."""
+    """All scores as one table: per shard set and reading a line per class and category, and one with the means.
+
+    Columns: shards, dataset, split, metric (the protocol's title), reading (strict, consistent or merged), kind (class,
+    category or mean), and the fields of a class score.
+    """
     import pandas as pd
 
-    rows = [
-        {"shards": e.shards, "dataset": e.scores.dataset, "split": e.split, **entry}
-        for e in evaluations
-        for entry in e.to_dict()["classes"]
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([line for evaluation in evaluations for line in _frame_lines(evaluation)])
 
 
-def _evaluate_one(segmenter: Segmenter, reader: ShardReader, progress: EvaluateProgress | None) -> Evaluation:
-    confusion = ConfusionMatrix(segmenter.layout, reader.mapping, segmenter.device)
+def _frame_lines(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    place = {"shards": evaluation.shards, "dataset": evaluation.dataset, "split": evaluation.split}
+    readings = {"strict": evaluation.scores, "consistent": evaluation.consistent, "merged": evaluation.merged}
+    for reading, scores in readings.items():
+        if scores is None:
+            continue
+        start = {**place, "metric": evaluation.protocol.title, "reading": reading}
+        for kind, entries in (("class", scores.classes), ("category", scores.categories)):
+            for entry in entries:
+                fields = entry.__dict__ | {"labels": " | ".join(entry.labels)}
+                yield {**start, "kind": kind, **fields}
+        predicted = sum(entry.predicted for entry in scores.classes)
+        mean = {"name": "mean", "labels": "", "pixels": scores.pixels, "predicted": predicted}
+        yield {**start, "kind": "mean", **mean, "iou": scores.mean_iou, "accuracy": scores.mean_accuracy}
+
+
+class Reading(NamedTuple):
+    """One image as it is scored, at one size (H, W) and on the segmenter's device."""
+
+    labels: Tensor
+    """int64: true local rows."""
+    classes: Tensor
+    """int64: index into ``layout.classes``."""
+    rows: Tensor | None
+    """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
+
+
+def _read(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
+    """The only place that says what the network answers, and as which native label that is read."""
+    return Reading(_labels(segmenter, sample), segmenter.decide(sample.image), None)
+
+
+def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
+    """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
+    size = segmenter.network_size(sample.image)
+    logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, reader.mapping)
+    classes = decide_upsampled(logits, segmenter.tensors, size)[0]
+    return Reading(resize_labels(_labels(segmenter, sample), size), classes, None)
+
+
+def _labels(segmenter: Segmenter, sample: Sample) -> Tensor:
+    return torch.from_numpy(sample.local_rows.astype(np.int64)).to(segmenter.device)
+
+
+def _evaluate_one(
+    segmenter: Segmenter,
+    reader: ShardReader,
+    protocol: Protocol,
+    read: Callable[[Segmenter, ShardReader, Sample], Reading],
+    progress: EvaluateProgress | None,
+) -> Evaluation:
+    confusion = ConfusionMatrix(segmenter.layout, reader.mapping, protocol, segmenter.device)
+    reduced = 0
     for done, sample in enumerate(_read_ahead(reader), start=1):
         check_rows(sample, reader.mapping)
-        rows = torch.from_numpy(sample.local_rows.astype(np.int64)).to(segmenter.device)
-        confusion.update(rows, segmenter.decide(sample.image))
+        confusion.update(*read(segmenter, reader, sample))
+        reduced += _is_reduced(sample)
         if progress is not None:
             progress(reader.url, done, len(reader))
-    return Evaluation(reader.url, reader.split, confusion.scores())
+    return Evaluation(
+        shards=reader.url,
+        dataset=reader.dataset,
+        split=reader.split,
+        trained=reader.dataset in {mapping.dataset for mapping in segmenter.checkpoint.mappings},
+        protocol=protocol,
+        scores=confusion.scores(),
+        consistent=confusion.consistent_scores(),
+        merged=confusion.merged_scores(),
+        confusable=confusion.confusable,
+        not_in_tree=confusion.not_in_tree,
+        matrix=confusion.class_counts,
+        images=len(reader),
+        reduced=reduced,
+    )
+
+
+def _is_reduced(sample: Sample) -> bool:
+    """Whether the dataset's own image has more pixels than the stored one; no, where the sample does not say."""
+    height, width = sample.meta.get("source_size", sample.local_rows.shape)
+    return bool(height * width > sample.local_rows.size)
 
 
 _AHEAD = 4
