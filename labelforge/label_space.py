@@ -52,7 +52,9 @@ class LabelSpaceFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(min_length=1, description="Name of the dataset release.")
-    void: VoidEntry | None = Field(None, description="The dataset's own 'no label'; where no label fits, it is written.")
+    void: VoidEntry | None = Field(
+        None, description="The dataset's own 'no label'; where no label fits, it is written."
+    )
     source: str = Field(min_length=1, description="Where the table is published.")
     labels: Annotated[tuple[LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
         description="Every native label."

@@ -1,4 +1,4 @@
-"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, and their parts.
+"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, `Beside`, and their parts.
 
 Blocks are immutable data without markup: ``templates/blocks.html`` has a macro for each ``kind``.
 """
@@ -256,7 +256,19 @@ class Figure:
         return re.sub(r"^(\s*(<\?xml[^>]*\?>|<!DOCTYPE[^>]*>))*\s*", "", self.svg.removeprefix("\ufeff"))
 
 
-Block = Text | Facts | Table | Gallery | LineChart | Figure
+@dataclass(frozen=True)
+class Beside:
+    """Two blocks side by side, below each other on a narrow screen; the second stays in view beside a long first one.
+
+    Attributes:
+        parts: The two.
+    """
+
+    parts: tuple[Table | Text, Gallery | Figure]
+    kind: ClassVar[str] = "beside"
+
+
+Block = Text | Facts | Table | Gallery | LineChart | Figure | Beside
 """What a section may hold."""
 
 
