@@ -39,7 +39,8 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
         DatasetError: It is missing, broken, or holds more than 8 bits per channel.
     """
     try:
-        with Image.open(file) as picture:
+        with warnings.catch_warnings(action="ignore", category=UserWarning), Image.open(file) as picture:
+            # Pillow warns of a broken EXIF block, which is no reason to refuse the pixels.
             if picture.mode.startswith(("I", "F")):
                 raise DatasetError(
                     f"has mode {picture.mode}, which is not supported",
@@ -57,12 +58,10 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
 
 def _orientation(picture: Image.Image) -> int:
     """EXIF orientation, 1 (upright) to 8; 1 if it cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
-        try:
-            value = picture.getexif().get(_EXIF_ORIENTATION, 1)
-        except (OSError, SyntaxError, ValueError, struct.error):
-            return 1
+    try:
+        value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return 1
     return value if isinstance(value, int) else 1
 
 

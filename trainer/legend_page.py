@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelforge.files import json_text, write_atomically
-from labelforge.report import Bar, Beside, Column, Gallery, GalleryRow, Page, Picture, Swatch, Table
+from labelforge.report import Beside, Column, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.id_maps import TREE, IdLegend
 
@@ -78,29 +78,24 @@ class LegendPage:
         whose = "the tree's own class ids" if space == TREE else f"the ids of {space}"
         number = f"{self._pictures:,} picture{'s' * (self._pictures != 1)}"
         page = Page("What was predicted", f"{number}; the values of the id maps are {whose}")
-        table = self._table()
+        table, others = self._table()
         if self._example is not None:
             title, picture = self._example
-            gallery = Gallery(("example",), (GalleryRow(title, (picture,)),), "The picture that shows the most classes")
-            page = page.add("Classes that occur", Beside((table, gallery)))
+            gallery = Gallery(("overlay",), (GalleryRow(title, (picture,)),), "The picture that shows the most classes")
+            page = page.add("Classes that occur", Beside((table, gallery)), *others)
         page.write(path)
 
-    def _table(self) -> Table:
-        """The classes that occur, the most frequent first; at the end what fits no label."""
+    def _table(self) -> tuple[Table, list[Text]]:
+        """The classes that occur, the most frequent first, then what fits no label; and how many do not occur."""
         legend, every = self._legend, max(1, int(self._pixels.sum()))
-        share = {
-            entry: int(self._pixels[legend.fits & (legend.id_of == entry.id)].sum()) / every for entry in legend.entries
-        }
-        largest = max(share.values(), default=0.0) or 1.0
-        rows = [
-            (entry.id, Swatch(entry.name, entry.color), Bar(part, largest))
-            for entry, part in sorted(share.items(), key=lambda item: -item[1])
-            if part
+        pixels = {entry: int(self._pixels[legend.fits & (legend.id_of == entry.id)].sum()) for entry in legend.entries}
+        occur = sorted((entry for entry in pixels if pixels[entry]), key=lambda entry: -pixels[entry])
+        rows: list[tuple[Swatch | str, int, float]] = [
+            (Swatch(entry.name, entry.color), entry.id, pixels[entry] / every) for entry in occur
         ]
-        columns = (Column("id", numeric=True), Column("class"), Column("share of the pixels", numeric=True, spec=".2%"))
-        unfit = int(self._pixels[~legend.fits].sum()) / every
-        if unfit:
-            rows.append((legend.void, Swatch("(no label fits)", (0, 0, 0)), Bar(unfit, largest)))
-        missing = len(legend.entries) - sum(part > 0 for part in share.values())
-        others = f"; {missing} more that could occur are in classes.json" if missing else ""
-        return Table(columns, tuple(rows), f"By share of all pixels{others}")
+        if unfit := int(self._pixels[~legend.fits].sum()):
+            rows.append((f"not painted: no label of {legend.label_space} fits", legend.void, unfit / every))
+        columns = (Column("class"), Column("id", numeric=True), Column("pixels", numeric=True, spec=".2%"))
+        missing = len(pixels) - len(occur)
+        others = [Text(f"{missing} more could occur; classes.json lists all.")] if missing else []
+        return Table(columns, tuple(rows), "The most frequent first"), others

@@ -83,7 +83,7 @@ def output_names(inputs: Sequence[InputFile], name_as: str | None = None) -> lis
         return _distinct_stems(inputs)
     if "{" not in name_as and name_as not in BENCHMARKS:
         cure = f"{did_you_mean(name_as, BENCHMARKS)} Or give a template such as '{{folder}}/{{stem}}'."
-        raise ConfigError(f"there are no tools of {name_as!r} to name files for", cure=cure)
+        raise ConfigError(f"no benchmark is called {name_as!r}", cure=cure)
     names = [_benchmark_name(file, name_as) if name_as in BENCHMARKS else _filled(file, name_as) for file in inputs]
     first: dict[str, InputFile] = {}
     for file, name in zip(inputs, names, strict=True):

@@ -66,7 +66,7 @@ class PredictResult:
     """What :func:`predict` returns.
 
         >>> from labelforge.trainer import PredictResult, predict
-        >>> result: PredictResult = predict("runs/first", ["photos"], "predictions", overwrite=True)
+        >>> result: PredictResult = predict("runs/first", ["photos"], "results")
         >>> len(result.written), result.failures, result.label_space
         (1, (), 'tree')
 

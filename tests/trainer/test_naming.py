@@ -58,7 +58,7 @@ def test_a_folder_that_is_empty_leaves_no_slash() -> None:
         ("{stem.__class__}", "has a field"),
         ("../{stem}", r"gives '\.\./x'"),
         ("{folder}/", "gives ''"),
-        ("citiscapes", r"'citiscapes' to name files for\. Did you mean 'cityscapes'\? Or give a template"),
+        ("citiscapes", r"no benchmark is called 'citiscapes'\. Did you mean 'cityscapes'\? Or give a template"),
         ("pred", "Known: ade20k-150, bdd100k, cityscapes"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from labelforge.trainer.models.network import build_network
 from labelforge.trainer.prediction import overlay, predict
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.training import train
+from tests.core.html_reader import Reader
 from tests.trainer import tiny
 from tests.trainer.tiny import draw, open_both, tiny_config
 
@@ -223,3 +225,90 @@ def test_names_and_ids_for_a_benchmark(segmenter: Segmenter, tmp_path: Path, mon
     assert written.overlay == tmp_path / "out/overlays/left/ulm_000001_000019_leftImg8bit.jpg"
     with pytest.raises(ConfigError, match="knows no label space 'cityscapes'"):
         predict(segmenter, [image], tmp_path / "other", name_as="cityscapes")
+
+
+def video(file: Path, count: int) -> Path:
+    """A video of flat frames, whose red channel (and so the decision of the scripted network) grows."""
+    av = pytest.importorskip("av")
+    with av.open(file, "w") as container:
+        stream = container.add_stream("libx264rgb", rate=10, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "rgb24"
+        for number in range(count):
+            image = np.full((16, 32, 3), number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return file
+
+
+def test_a_video_becomes_a_video(segmenter: Segmenter, picture: Path, tmp_path: Path) -> None:
+    source = video(tmp_path / "drive.mkv", 5)
+    steps: list[tuple[int, int]] = []
+    out = tmp_path / "out"
+    result = predict(segmenter, [source, picture], out, progress=lambda *step: steps.append(step))
+    assert [(item.ids, item.overlay) for item in result.written] == [
+        (None, out / "overlays/drive.mp4"),
+        (out / "ids/street.png", out / "overlays/street.jpg"),
+    ]
+    assert steps[-1] == (6, 6) and steps == sorted(steps)
+    assert not (out / "ids" / "drive").exists()
+    page = (out / "legend.html").read_text()
+    assert "6 pictures" in page
+
+
+def test_the_ids_of_every_frame_if_asked_for(segmenter: Segmenter, tmp_path: Path) -> None:
+    source = video(tmp_path / "drive.mkv", 5)
+    out = tmp_path / "out"
+    [written] = predict(segmenter, [source], out, video_ids=True).written
+    assert written.ids == out / "ids/drive"
+    assert [path.name for path in sorted(written.ids.iterdir())] == [f"{number:06d}.png" for number in range(5)]
+    for number in range(5):
+        assert (load(written.ids / f"{number:06d}.png") == np.full((16, 32), number)).all()
+    with pytest.raises(ConfigError, match="exists already"):
+        predict(segmenter, [source], out, video_ids=True)
+    video(source, 2)
+    predict(segmenter, [source], out, video_ids=True, overwrite=True)
+    assert [path.name for path in sorted(written.ids.iterdir())] == ["000000.png", "000001.png"], "none of the old ones"
+
+
+def test_a_video_without_pyav_is_refused_before_anything_is_done(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    (tmp_path / "drive.mp4").touch()
+    with pytest.raises(ConfigError, match=r"drive\.mp4: reading a video needs the package av"):
+        predict(tmp_path / "no run", [picture, tmp_path / "drive.mp4"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_legend_shows_what_occurs_and_the_picture_that_shows_most(segmenter: Segmenter, tmp_path: Path) -> None:
+    for name, reds in {"a": [0, 0, 0, 3], "b": [0, 7, 4, 4], "c": [7, 7, 7, 7]}.items():
+        red = np.array([reds], np.uint8)
+        Image.fromarray(np.stack([red] * 3, axis=-1)).save(tmp_path / f"{name}.png")
+    predict(segmenter, [tmp_path], tmp_path / "out", label_space="dense")
+    page = Reader((tmp_path / "out" / "legend.html").read_text())
+    rows = [[text for text in row if text] for row in cells(page)]
+    assert rows == [
+        ["auto", "21", "41.67%"],
+        ["sky", "7", "33.33%"],
+        ["sign", "20", "16.67%"],
+        ["not painted: no label of dense fits", "255", "8.33%"],
+    ]
+    [image] = page.all("img")
+    assert image["alt"].startswith("b,"), "three classes"
+    assert "1 more could occur" in "".join(element["text"] for element in page.elements)
+    every = json.loads((tmp_path / "out" / "classes.json").read_text())["classes"]
+    assert [entry["name"] for entry in every] == ["floor", "sky", "sign", "auto"]
+
+
+def cells(page: Reader) -> list[list[str]]:
+    """Text of the cells of the page's data table, by row."""
+    (table,) = page.all("table", class_="data")
+
+    def above(index: int) -> list[int]:
+        parent = page.elements[index]["parent"]
+        return [] if parent is None else [parent, *above(parent)]
+
+    elements = page.elements
+    body = next(i for i, e in enumerate(elements) if e["tag"] == "tbody" and table is elements[e["parent"]])
+    rows = [i for i, e in enumerate(elements) if e["tag"] == "tr" and e["parent"] == body]
+    return [[e["text"].strip() for i, e in enumerate(elements) if row in above(i)] for row in rows]
