@@ -10,41 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from PIL import Image
 
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.checkpoint import save_checkpoint
-from labelforge.trainer.models.network import build_network
 from labelforge.trainer.prediction import predict
-from labelforge.trainer.segmenter import Segmenter
-from tests.trainer.tiny import tiny_config
-
-pytestmark = pytest.mark.usefixtures("backbone")
-
-
-@pytest.fixture
-def segmenter(tmp_path: Path) -> Segmenter:
-    """An untrained network for the shipped tree."""
-    tree = Taxonomy.load("iv2018")
-    mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "mapillary-vistas-1.2", "gtsdb")]
-    layout, config = LogitLayout.compile(tree, mappings), tiny_config()
-    weights = build_network(layout.sizes, config.model).state_dict()
-    folder = save_checkpoint(
-        tmp_path / "run",
-        step=1,
-        config=config,
-        taxonomy=tree,
-        mappings=mappings,
-        samples=[1] * len(mappings),
-        weights=weights,
-        average=weights,
-        state={},
-        keep=1,
-    )
-    return Segmenter.load(folder, device="cpu")
+from tests.trainer.scripted_network import ScriptedNetwork
 
 
 @pytest.fixture
@@ -59,29 +31,29 @@ def official(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 def test_the_official_tool_finds_and_scores_cityscapes_predictions(
-    segmenter: Segmenter,
     official: Any,
     shared_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The network is right wherever some class is the true label, and else decides for what is no Cityscapes label."""
-    layout = segmenter.layout
+    tree = Taxonomy.load("iv2018")
+    mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "mapillary-vistas-1.2", "gtsdb")]
+    layout = LogitLayout.compile(tree, mappings)
     root = shared_data / "cityscapes"
     images = sorted((root / "leftImg8bit").rglob("*_leftImg8bit.png"))
     truths = sorted((root / "gtFine").rglob("*_gtFine_labelIds.png"))
-    mapping = LabelMapping.load(Taxonomy.load("iv2018"), "cityscapes")
-    native = layout.native_rows(mapping).tolist()
+    native = layout.native_rows(mappings[0]).tolist()
     unfit = native.index(0)
     class_of = np.full(256, unfit)
     for number, row in enumerate(native):
-        native_id = mapping.rows[row].native_id
+        native_id = mappings[0].rows[row].native_id
         if native_id is not None and native_id >= 0:
             class_of[native_id] = number
     truth_of = {load(image).tobytes(): load(truth) for image, truth in zip(images, truths, strict=True)}
-    monkeypatch.setattr(segmenter, "decide", lambda image: torch.from_numpy(class_of[truth_of[image.tobytes()]]))
+    network = ScriptedNetwork(layout, mappings, lambda image: class_of[truth_of[image.tobytes()]])
 
-    predict(segmenter, [root / "leftImg8bit"], tmp_path / "out", name_as="cityscapes")
+    predict(network, [root / "leftImg8bit"], tmp_path / "out", name_as="cityscapes")
     monkeypatch.setenv("CITYSCAPES_RESULTS", str(tmp_path / "out" / "ids"))
     found = [official.getPrediction(official.args, str(truth)) for truth in truths]
     scores = official.evaluateImgLists(found, [str(truth) for truth in truths], official.args)
