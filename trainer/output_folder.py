@@ -139,9 +139,13 @@ class OwnFiles:
     def __init__(self, out: Path) -> None:
         self._out = out.resolve()
         self._is_output: dict[Path, bool] = {self._out: True}
+        self._holds_own: dict[Path, bool] = {}  # by folder, since all files of a folder are or are not
 
     def __contains__(self, file: Path) -> bool:
-        return any(self._is_output_folder(folder) for folder in _output_folders(file))
+        folder = file.parent
+        if folder not in self._holds_own:
+            self._holds_own[folder] = any(map(self._is_output_folder, _output_folders(file)))
+        return self._holds_own[folder]
 
     def of_this_output(self, file: Path) -> bool:
         """Whether a file lies in the subfolders of this run's output folder."""
@@ -155,7 +159,8 @@ class OwnFiles:
 
 def _output_folders(file: Path) -> list[Path]:
     """The folders that would be output folders if labelforge had written the file; by path alone."""
-    return [folder.parent for folder in file.parent.resolve().joinpath(file.name).parents if folder.name in _SUBFOLDERS]
+    folder = file.parent.resolve()
+    return [above.parent for above in (folder, *folder.parents) if above.name in _SUBFOLDERS]
 
 
 def _has_classes(folder: Path) -> bool:

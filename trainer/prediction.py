@@ -157,7 +157,7 @@ def _targets(folder: OutputFolder, file: InputFile, name: str) -> list[Path]:
     """What may be written for an input."""
     if file.is_video:
         return [folder.video_overlay(name), folder.frames(name)]
-    return [folder.ids(name), folder.overlay(name)]
+    return [folder.ids(name), folder.overlay(name), folder.confidence(name)]
 
 
 class _Work:
