@@ -165,6 +165,8 @@ class Converter(ABC):
     """The name in reports."""
     splits: ClassVar[tuple[str, ...]]
     """The dataset's own split names."""
+    option_help: ClassVar[Mapping[str, str]] = {}
+    """What each option may be, in a few words, for ``convert --help``."""
     label_space: str
     """Name of the label space (``taxonomies/label_spaces/<name>.yaml``) that the ids belong to. A class attribute, or
     set in ``__init__`` by a dataset that has several releases."""

@@ -61,7 +61,8 @@ def draw_boxes(
     ``sets`` has for the set of them, background if it has none.
 
     A box whose shape holds no pixel centre still gets the one pixel that contains its middle, so that small objects do
-    not vanish when an image is scaled down. Parts outside the image are cut off.
+    not vanish when an image is scaled down. What lies outside the image is cut off afterwards: a part of an image gets
+    the same pixels as the whole image has there, and an object of which no pixel is left draws nothing.
 
     Args:
         boxes: (N, 4) left, top, right, bottom in pixel edges of the label map, right and bottom exclusive.
@@ -151,18 +152,26 @@ def _cover(edges: Floats, shape: str, size: Size) -> tuple[tuple[slice, slice], 
     limits = np.array([size[1], size[0]])
     x0, y0 = np.clip(np.floor(edges[:2]).astype(np.int64), 0, limits).tolist()
     x1, y1 = np.clip(np.ceil(edges[2:]).astype(np.int64), 0, limits).tolist()
-    x = np.arange(x0, x1)[None, :] + 0.5
-    y = np.arange(y0, y1)[:, None] + 0.5
+    inside = _holds(edges, shape, np.arange(y0, y1), np.arange(x0, x1))
+    row, column = int(np.floor((top + bottom) / 2)), int(np.floor((left + right) / 2))
+    if y0 <= row < y1 and x0 <= column < x1 and not inside.any():
+        # Of every row the shape holds, if any, the pixels nearest the middle column: all shapes are symmetric about it.
+        rows = np.arange(int(np.floor(top)), int(np.ceil(bottom)))
+        inside[row - y0, column - x0] = not _holds(edges, shape, rows, np.arange(column - 1, column + 2)).any()
+    return (slice(y0, y1), slice(x0, x1)), inside
+
+
+def _holds(edges: Floats, shape: str, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of which pixels a box's shape holds the centre: (H, W) for pixels of H rows and W columns of an endless image."""
+    left, top, right, bottom = edges.tolist()
+    x = columns[None, :] + 0.5
+    y = rows[:, None] + 0.5
     # Twice the distance from the middle: exact for integer boxes, so that shapes are exactly symmetric.
     p = (2 * x - (left + right)) / (right - left)
     q = (2 * y - (top + bottom)) / (bottom - top)
     # Half open, on the coordinates themselves: rectangles that share an edge tile whatever the rounding of p and q.
-    inside = SHAPES[shape](p, q) & (x >= left) & (x < right) & (y >= top) & (y < bottom)
-    if inside.size and not inside.any():
-        row = min(max(int(np.floor((top + bottom) / 2)), y0), y1 - 1) - y0
-        column = min(max(int(np.floor((left + right) / 2)), x0), x1 - 1) - x0
-        inside[row, column] = True
-    return (slice(y0, y1), slice(x0, x1)), inside
+    inside: NDArray[np.bool_] = SHAPES[shape](p, q) & (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    return inside
 
 
 def draw_segmentation(

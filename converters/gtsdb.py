@@ -148,6 +148,7 @@ class Gtsdb(Converter):
 
     name: ClassVar[str] = "gtsdb"
     title: ClassVar[str] = "GTSDB"
+    option_help: ClassVar[Mapping[str, str]] = {"overlaps": "smallest (the default), ignore or set"}
     splits: ClassVar[tuple[str, ...]] = tuple(SPLITS)
     label_space = "gtsdb"
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from labelforge.converters.base import Converter, NativeLabels, PixelLabels, Source, Unannotated, check_root, list_files
 from labelforge.converters.images import read_label_map
@@ -54,6 +55,7 @@ class MapillaryVistas(Converter):
     name = "mapillary-vistas"
     title = "Mapillary Vistas"
     splits = ("training", "validation", _TESTING)
+    option_help: ClassVar[Mapping[str, str]] = {"release": "1.2 or 2.0 (default: the newest found)"}
 
     def __init__(self, root: str | os.PathLike[str], *, release: str | None = None) -> None:
         super().__init__(root)

@@ -43,13 +43,25 @@ def find_converter(name: str) -> type[Converter]:
         ('train', 'test', 'all')
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is none, or the package that adds it cannot be imported.
     """
     known = available()
     if name not in known:
         raise ConfigError(f"no converter is called {name!r}", cure=did_you_mean(name, known))
-    found: type[Converter] = known[name].load()
+    entry = known[name]
+    try:
+        found: type[Converter] = entry.load()
+    except (ImportError, AttributeError) as error:
+        package = f"the package {entry.dist.name}" if entry.dist else f"the module {entry.module}"
+        cure = f"Repair or remove {package}, which adds it."
+        raise ConfigError(f"the converter {name!r} cannot be loaded ({error})", cure=cure) from error
     return found
+
+
+def option_names(kind: type[Converter]) -> list[str]:
+    """The options of a converter: the keyword-only arguments that it is constructed with."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
 def open_converter(
@@ -67,8 +79,7 @@ def open_converter(
         DatasetError: The folder is not the dataset.
     """
     kind = find_converter(dataset) if isinstance(dataset, str) else dataset
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    accepted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    accepted = option_names(kind)
     for name in options:
         if name not in accepted:
             cure = did_you_mean(name, accepted) if accepted else "It has no options."

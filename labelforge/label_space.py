@@ -55,7 +55,7 @@ class LabelSpaceFile(BaseModel):
     void: VoidEntry | None = Field(
         None, description="The dataset's own 'no label'; where no label fits, it is written."
     )
-    source: str = Field(min_length=1, description="Where the table is published.")
+    source: str | None = Field(None, min_length=1, description="Where the table is published, if it is.")
     labels: Annotated[tuple[LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
         description="Every native label."
     )
@@ -90,13 +90,13 @@ class LabelSpace:
 
     Attributes:
         name: Name of the release, such as ``mapillary-vistas-1.2``.
-        source: Where the table is published.
+        source: Where the table is published; None if the file does not say.
         labels: Every label, in the published order.
         void: The value that means "no label" in the dataset's label files, 0 to 65535; None if it has none.
     """
 
     name: str
-    source: str
+    source: str | None
     labels: tuple[NativeLabel, ...]
     void: int | None = None
 
@@ -113,8 +113,7 @@ class LabelSpace:
         """
         path = Path(source)
         if path.suffix != ".yaml":
-            places = [place / "label_spaces" for place in (shipped_folder(), folder) if place is not None]
-            known = {file.stem: file for place in places for file in sorted(place.glob("*.yaml"))}
+            known = cls.available(folder)
             if str(source) not in known:
                 cure = (
                     f"{did_you_mean(str(source), known)} Put a new one in label_spaces/{source}.yaml next to tree.yaml."
@@ -122,6 +121,12 @@ class LabelSpace:
                 raise TaxonomyError(f"no label space is called {str(source)!r}", cure=cure)
             path = known[str(source)]
         return cls._from_file(YamlFile.load(path))
+
+    @staticmethod
+    def available(folder: Path | None = None) -> dict[str, Path]:
+        """The shipped label spaces and those in the ``label_spaces/`` of a taxonomy's folder, by name."""
+        places = [place / "label_spaces" for place in (shipped_folder(), folder) if place is not None]
+        return {file.stem: file for place in places for file in sorted(place.glob("*.yaml"))}
 
     @classmethod
     def _from_file(cls, file: YamlFile) -> LabelSpace:

@@ -2,8 +2,9 @@
 
 The logits of all classifiers are side by side in one vector of C columns. A :class:`LogitLayout` says which columns
 belong to which classifier, how the classifiers are connected, and in which *classes* a decision can end. It follows
-from the tree and the kind of head alone (for ``flat-union`` also from the labels), so it is all that is needed to use a
-trained network; :class:`labelforge.targets.TargetTable` adds what each label asks of the classifiers in training.
+from the tree, the labels of the training and the kind of head: a network carries what the labels teach and nothing else
+(:mod:`labelforge.taught`). It is all that is needed to use a trained network;
+:class:`labelforge.targets.TargetTable` adds what each label asks of the classifiers in training.
 
 :meth:`LogitLayout.native_rows` and :meth:`LogitLayout.credited_rows` translate a class into a dataset's own labels; the
 dataset need not be one that was trained on.
@@ -11,25 +12,34 @@ dataset need not be one that was trained on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import cached_property
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from labelforge.errors import ConfigError, did_you_mean
+from labelforge.answers import cover, name_of
+from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
+from labelforge.expression import compile_expression
+from labelforge.label_rows import IntArray, LabelRows
 from labelforge.mapping import LabelMapping
+from labelforge.taught import AskedClassifier, Choice, leaf_groups, taught_classifiers
 from labelforge.taxonomy import Taxonomy
+from labelforge.treefile import Boxes
+from labelforge.yamlfile import KeyPath
 
 Head = Literal["hierarchical", "flat-union", "flat-marginal"]
-"""hierarchical: one classifier per inner node. flat-union: one softmax over every distinct meaning that a label names,
-inner nodes beside their own descendants. flat-marginal: one softmax over the leaves; coarse labels are sums."""
+"""hierarchical: one classifier per inner node whose children labels tell apart. flat-union: one softmax over every
+distinct meaning that a label names, inner nodes beside their own descendants. flat-marginal: one softmax over the
+leaves, those that no label tells apart as one; coarse labels are sums."""
 
 HEADS: tuple[Head, ...] = get_args(Head)
 """All kinds of heads."""
 
-IntArray = NDArray[np.int64]
+FLAT = "flat"
+"""Name of the only classifier of a flat head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,86 +47,148 @@ class LogitLayout:
     """J classifiers over C logits, and the K classes that their decisions end in.
 
         >>> import labelforge as lf
-        >>> layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+        >>> tree = lf.Taxonomy.load("iv2018")
+        >>> layout = lf.LogitLayout.compile(tree)
         >>> layout.names, layout.sizes, len(layout.classes)
         (('scene', 'driveable', 'rider', 'traffic sign', 'traffic sign/front'), (53, 10, 3, 2, 43), 107)
+        >>> cityscapes = lf.LabelMapping.load(tree, "cityscapes")
+        >>> lf.LogitLayout.compile(tree, [cityscapes]).names  # what Cityscapes alone can teach
+        ('scene', 'driveable')
 
     Attributes:
         taxonomy: The tree.
         slices: Columns of each classifier; together they tile ``range(C)`` in order.
-        names: Path of the node that owns each classifier; ``flat`` for a flat head's.
-        parent: Per classifier, the one that leads to it, -1 for the root's; a parent comes before its children.
-        branch: Per classifier, which of the parent's children leads to it, -1 for the root's.
-        class_of: (C,) int64: class that a child stands for, -1 where it owns a classifier itself.
-        classes: Leaf numbers of each class.
-        class_names: Their names.
+        nodes: Index of the node that owns each classifier; the root's for a flat head.
+        flat: Whether it is the layout of a flat head.
+        parent: Per classifier, the one that leads to it, -1 for the first; a parent comes before its children.
+        branch: Per classifier, which of the parent's columns leads to it (from 0), -1 for the first.
+        covers: Per column, the leaves of the children that it stands for.
+        class_of: (C,) int64: class that a column stands for, -1 where it leads to another classifier.
+        classes: Leaf numbers of each class: one leaf, those of an inner node, or a group.
     """
 
     taxonomy: Taxonomy
     slices: tuple[slice, ...]
-    names: tuple[str, ...]
+    nodes: tuple[int, ...]
+    flat: bool
     parent: tuple[int, ...]
     branch: tuple[int, ...]
+    covers: tuple[frozenset[int], ...]
     class_of: IntArray
     classes: tuple[frozenset[int], ...]
-    class_names: tuple[str, ...]
 
     @classmethod
-    def compile(cls, tree: Taxonomy, mappings: Sequence[LabelMapping] = (), head: Head = "hierarchical") -> LogitLayout:
+    def compile(
+        cls,
+        tree: Taxonomy,
+        mappings: Sequence[LabelMapping] | None = None,
+        head: Head = "hierarchical",
+        boxes: Boxes | None = None,
+    ) -> LogitLayout:
         """Lay out the logits of a head.
 
         Args:
             tree: The tree.
-            mappings: Label tables of the datasets; only ``flat-union`` asks what their labels mean.
+            mappings: Label tables of the training's datasets. Default: as if the labels were the tree's leaves, so
+                that every classifier is carried.
             head: Kind of head.
+            boxes: Which classifiers box labels train; default: what the tree says.
 
         Raises:
-            ConfigError: There is no such head.
+            ConfigError: There is no such head, or the labels tell nothing apart.
         """
         if head not in HEADS:
             raise ConfigError(f"unknown head {head!r}", cure=did_you_mean(head, HEADS))
+        if mappings is None:
+            leaves = [frozenset({i}) for i in range(len(tree.leaves))]
+            return cls._flat(tree, leaves) if head != "hierarchical" else cls._whole(tree)
+        rows = LabelRows.of(tree, mappings)
         if head == "hierarchical":
-            return cls._of_tree(tree)
-        if head == "flat-union":
-            texts: dict[frozenset[int], str] = {}
-            for mapping in mappings:
-                for row in mapping.rows:
-                    if not row.target.ignored:
-                        texts.setdefault(row.target.leaves, row.target.text)
-            return cls._flat(tree, tuple(texts), tuple(texts.values()))
-        return cls._flat(tree, *_leaf_classes(tree))
+            layout = cls._of_classifiers(tree, taught_classifiers(tree, rows, boxes or tree.boxes))
+        elif head == "flat-union":
+            layout = cls._flat(tree, _distinct_meanings(rows))
+        else:
+            layout = cls._flat(tree, list(leaf_groups(rows.meanings[: rows.originals])))
+        if layout.num_logits < 2:
+            datasets = ", ".join(mapping.dataset for mapping in mappings) or "none"
+            raise ConfigError(
+                f"the labels of these datasets ({datasets}) tell nothing apart in the tree {tree.name!r}",
+                cure="Map some labels to different nodes, or add a dataset.",
+            )
+        return layout
 
     @classmethod
-    def _of_tree(cls, tree: Taxonomy) -> LogitLayout:
-        class_of = np.full(tree.num_logits, -1, np.int64)
+    def _whole(cls, tree: Taxonomy) -> LogitLayout:
+        """Every classifier of the tree."""
+        found = []
         for classifier in tree.classifiers:
-            for column, child in enumerate(classifier.children, classifier.slice.start):
-                if child.is_leaf:
-                    class_of[column] = child.leaves.start
-        classes, class_names = _leaf_classes(tree)
+            asked = AskedClassifier(
+                classifier.node,
+                -1 if classifier.parent is None else classifier.parent,
+                -1 if classifier.branch is None else classifier.branch,
+            )
+            for child in classifier.children:
+                leaves = frozenset(child.leaves)
+                asked.choices.append(Choice(leaves, leaves if child.is_leaf else None))
+            found.append(asked)
+        return cls._of_classifiers(tree, found)
+
+    @classmethod
+    def _of_classifiers(cls, tree: Taxonomy, classifiers: Sequence[AskedClassifier]) -> LogitLayout:
+        answers = [choice.answer for asked in classifiers for choice in asked.choices]
+        # Classes in the order of their leaves, so that the classes of the whole tree are its leaves, number by number.
+        classes = sorted({answer for answer in answers if answer is not None}, key=min)
+        number = {answer: i for i, answer in enumerate(classes)}
         return cls(
             taxonomy=tree,
-            slices=tuple(c.slice for c in tree.classifiers),
-            names=tuple(c.node.path for c in tree.classifiers),
-            parent=tuple(-1 if c.parent is None else c.parent for c in tree.classifiers),
-            branch=tuple(-1 if c.branch is None else c.branch for c in tree.classifiers),
-            class_of=class_of,
-            classes=classes,
-            class_names=class_names,
+            slices=_tile([len(asked.choices) for asked in classifiers]),
+            nodes=tuple(asked.node.index for asked in classifiers),
+            flat=False,
+            parent=tuple(asked.parent for asked in classifiers),
+            branch=tuple(asked.branch for asked in classifiers),
+            covers=tuple(choice.covers for asked in classifiers for choice in asked.choices),
+            class_of=np.array([-1 if answer is None else number[answer] for answer in answers], np.int64),
+            classes=tuple(classes),
         )
 
     @classmethod
-    def _flat(cls, tree: Taxonomy, classes: tuple[frozenset[int], ...], names: tuple[str, ...]) -> LogitLayout:
+    def _flat(cls, tree: Taxonomy, classes: Sequence[frozenset[int]]) -> LogitLayout:
         return cls(
             taxonomy=tree,
-            slices=(slice(0, len(classes)),),
-            names=("flat",),
+            slices=_tile([len(classes)]),
+            nodes=(0,),
+            flat=True,
             parent=(-1,),
             branch=(-1,),
+            covers=tuple(classes),
             class_of=np.arange(len(classes), dtype=np.int64),
-            classes=classes,
-            class_names=names,
+            classes=tuple(classes),
         )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Path of the node that owns each classifier; ``flat`` for a flat head's."""
+        return (FLAT,) if self.flat else tuple(self.taxonomy.nodes[node].path for node in self.nodes)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes: the path of a node, or a label expression for a group."""
+        return tuple(name_of(self.taxonomy, leaves) for leaves in self.classes)
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns: what each classifier chooses from."""
+        return tuple(name_of(self.taxonomy, leaves) for leaves in self.covers)
+
+    @cached_property
+    def answers(self) -> tuple[frozenset[int], ...]:
+        """Leaves of each possible answer: the K classes, then J nodes, where a descent can stop before a classifier."""
+        return (*self.classes, *(frozenset(self.taxonomy.nodes[node].leaves) for node in self.nodes))
+
+    @cached_property
+    def answer_names(self) -> tuple[str, ...]:
+        """Names of the answers: of the classes, then of the nodes that own a classifier."""
+        return (*self.class_names, *(self.taxonomy.nodes[node].path for node in self.nodes))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -150,15 +222,19 @@ class LogitLayout:
         Returns:
             (K,) int64: row of the dataset's table; 0 where no native label contains the class.
         """
+        return self.answer_rows(mapping)[: len(self.classes)]
+
+    def answer_rows(self, mapping: LabelMapping) -> IntArray:
+        """As :meth:`native_rows`, for all K + J answers: (K + J,) int64."""
         rows = [row for row in mapping.rows if row.native_id is not None and not row.target.ignored]
         rows.sort(key=lambda row: len(row.target.leaves))
-        found = np.zeros(len(self.classes), np.int64)
-        for i, leaves in enumerate(self.classes):
+        found = np.zeros(len(self.answers), np.int64)
+        for i, leaves in enumerate(self.answers):
             found[i] = next((row.row for row in rows if leaves <= row.target.leaves), 0)
         return found
 
     def credited_rows(self, mapping: LabelMapping) -> IntArray:
-        """The native label that each class counts as, given the true one.
+        """The native label that each answer counts as, given the true one.
 
         A decision is right for every native label whose meaning contains it, so where it fits the true row it counts as
         that row. Otherwise it counts as what :meth:`native_rows` says.
@@ -167,14 +243,70 @@ class LogitLayout:
             mapping: Label table of any dataset in this tree.
 
         Returns:
-            (R, K) int64: true row x class -> row; 0 where no native label contains the class.
+            (R, K + J) int64: true row x answer -> row; 0 where no native label contains the answer.
         """
-        credited = np.tile(self.native_rows(mapping), (len(mapping.rows), 1))
+        credited = np.tile(self.answer_rows(mapping), (len(mapping.rows), 1))
         for row in mapping.rows:
-            fits = [leaves <= row.target.leaves for leaves in self.classes]
+            fits = [leaves <= row.target.leaves for leaves in self.answers]
             credited[row.row, fits] = row.row
         return credited
 
+    def to_records(self) -> list[dict[str, Any]]:
+        """The layout as JSON-able records, from which :meth:`from_records` rebuilds it."""
+        records = []
+        for j, columns in enumerate(self.slices):
+            choices = []
+            for column in range(columns.start, columns.stop):
+                k = int(self.class_of[column])
+                answer = None if k < 0 else self._expression(self.classes[k])
+                choices.append({"covers": self._expression(self.covers[column]), "answer": answer})
+            place = {"node": self._reference(self.nodes[j]), "parent": self.parent[j], "branch": self.branch[j]}
+            records.append({**place, "choices": choices})
+        return records
 
-def _leaf_classes(tree: Taxonomy) -> tuple[tuple[frozenset[int], ...], tuple[str, ...]]:
-    return tuple(frozenset({i}) for i in range(len(tree.leaves))), tuple(leaf.path for leaf in tree.leaves)
+    @classmethod
+    def from_records(cls, tree: Taxonomy, records: Sequence[Mapping[str, Any]], *, flat: bool) -> LogitLayout:
+        """Rebuild a layout.
+
+        Args:
+            tree: The tree that it was compiled for.
+            records: What :meth:`to_records` returned.
+            flat: Whether it is the layout of a flat head.
+
+        Raises:
+            TaxonomyError: They do not fit the tree.
+        """
+
+        def fail(at: KeyPath, what: str, cure: str | None) -> NoReturn:
+            raise TaxonomyError(what, where=f"choices of {tree.name}", cure=cure)
+
+        def leaves(expression: Any) -> frozenset[int]:
+            return compile_expression(tree, expression, (), fail).leaves
+
+        if flat:
+            return cls._flat(tree, [leaves(choice["covers"]) for choice in records[0]["choices"]])
+        classifiers = []
+        for record in records:
+            asked = AskedClassifier(tree.node(record["node"]), record["parent"], record["branch"])
+            for choice in record["choices"]:
+                answer = None if choice["answer"] is None else leaves(choice["answer"])
+                asked.choices.append(Choice(leaves(choice["covers"]), answer))
+            classifiers.append(asked)
+        return cls._of_classifiers(tree, classifiers)
+
+    def _expression(self, leaves: frozenset[int]) -> dict[str, list[str]]:
+        return {"any": [self._reference(node.index) for node in cover(self.taxonomy, leaves)]}
+
+    def _reference(self, node: int) -> str:
+        return self.taxonomy.references.shortest(node)
+
+
+def _tile(sizes: Sequence[int]) -> tuple[slice, ...]:
+    ends = np.cumsum([0, *sizes]).tolist()
+    return tuple(slice(a, b) for a, b in itertools.pairwise(ends))
+
+
+def _distinct_meanings(rows: LabelRows) -> list[frozenset[int]]:
+    """What the labels mean, each meaning once, in the order of the rows."""
+    sets = [frozenset(np.flatnonzero(meaning).tolist()) for meaning in rows.meanings[: rows.originals]]
+    return [leaves for leaves in dict.fromkeys(sets) if leaves]

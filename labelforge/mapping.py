@@ -1,8 +1,9 @@
 """Mappings: what each native label of one dataset means in one tree.
 
 ``taxonomies/<tree>/<dataset>.yaml`` names every label of the dataset's label space and gives each a label expression
-(:mod:`labelforge.expression`). Reading a mapping checks that nothing is missing and nothing is unknown. The result is a
-table of rows: row 0 means "no annotation", then one row per native label. Label maps in shards hold these row numbers.
+(:mod:`labelforge.expression`); with ``rest: ignore``, those that it does not name are ignored. Reading a mapping checks
+that nothing is missing and nothing is unknown. The result is a table of rows: row 0 means "no annotation", then one row
+per native label. Label maps in shards hold these row numbers.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from labelforge.taxonomy import Node, Taxonomy
 from labelforge.yamlfile import KeyPath, YamlFile
 
 Supervision = Literal["pixel", "box"]
-AcceptableRule = Literal["one-child", "unused-label"]
+AcceptableRule = Literal["one-child", "unused-label", "no-shared-leaf"]
+LABEL_RULES = frozenset({"unused-label", "no-shared-leaf"})
+"""The acceptable rules whose findings are about a native label, not about a node."""
 
 NO_ANNOTATION = "(no annotation)"
 """Name of row 0."""
 _SEPARATOR = " | "  # between the native names in the name of a set
+_REST = {"ignore": "not named in the mapping"}  # what 'rest: ignore' makes of a label
 
 
 class Accepted(BaseModel):
@@ -40,9 +44,20 @@ class Accepted(BaseModel):
     rule: AcceptableRule = Field(description="The rule that lint names.")
     at: str = Field(
         min_length=1,
-        description="Where: the node whose classifier is meant (one-child), or the native label (unused-label).",
+        description="Where: the node whose classifier is meant (one-child), or else the native label.",
     )
     why: str = Field(min_length=1, description="Why it is intended.")
+
+
+class Overlap(BaseModel):
+    """A sentence by which a label and one of another dataset can show the same thing; lint compares what they mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    label: str = Field(min_length=1, description="The native label that the sentence is about.")
+    dataset: str = Field(min_length=1, description="The label space that the other label is of.")
+    other: str = Field(min_length=1, description="The other label, by its native name.")
+    text: str = Field(min_length=1, description="The sentence, from the text that defines either label.")
 
 
 class MappingFile(BaseModel):
@@ -54,6 +69,12 @@ class MappingFile(BaseModel):
     taxonomy: str | None = Field(None, description="Name of the tree that it is mapped to; checked if given.")
     supervision: Supervision = Field(description="What the dataset annotates: every pixel, or boxes around objects.")
     labels: dict[str, Any] = Field(description="Every native label and what it means in the tree.")
+    rest: Literal["ignore"] | None = Field(
+        None, description="ignore: labels that are not named under 'labels' are never used. Default: that is an error."
+    )
+    overlaps: Annotated[tuple[Overlap, ...], Field(strict=False)] = Field(
+        (), description="Labels of other datasets that can show the same thing, by the datasets' own texts."
+    )
     accepted: Annotated[tuple[Accepted, ...], Field(strict=False)] = Field(
         (), description="Findings of 'labelforge lint' that are intended, each with the reason."
     )
@@ -112,12 +133,14 @@ class LabelMapping:
         supervision: What the dataset annotates.
         rows: The table; position = row number.
         accepted: Findings of ``labelforge lint`` that the file says are intended; they do not change what labels mean.
+        overlaps: Labels of other datasets that can show the same thing, for ``labelforge lint``.
     """
 
     dataset: str
     supervision: Supervision
     rows: tuple[LabelRow, ...]
     accepted: tuple[Accepted, ...] = field(default=(), compare=False)
+    overlaps: tuple[Overlap, ...] = field(default=(), compare=False)
 
     @classmethod
     def load(cls, tree: Taxonomy, source: str | os.PathLike[str], space: LabelSpace | None = None) -> LabelMapping:
@@ -131,7 +154,7 @@ class LabelMapping:
         Raises:
             TaxonomyError: No such mapping, or a fault in the file (with its line): a native label that is missing,
                 unknown or mapped twice, an unknown or ambiguous node, an expression that means nothing, an
-                accepted finding about a label or node that does not exist.
+                accepted finding or an overlap about a label or node that does not exist.
         """
         path = Path(source)
         if path.suffix != ".yaml":
@@ -144,10 +167,11 @@ class LabelMapping:
 
     @staticmethod
     def available(tree: Taxonomy) -> dict[str, Path]:
-        """The mappings in the tree's folder, by dataset name."""
+        """The mappings in the tree's folder, by dataset name and in the order of these names."""
         if tree.folder is None:
             return {}
-        return {p.stem: p for p in sorted(tree.folder.glob("*.yaml")) if p.name != "tree.yaml"}
+        files = (path for path in tree.folder.glob("*.yaml") if path.name != "tree.yaml")
+        return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
 
     @classmethod
     def from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None = None) -> LabelMapping:
@@ -163,13 +187,23 @@ class LabelMapping:
                 if fault.where is not None:
                     raise
                 file.fail(("dataset",), fault.what, fault.cure)
-        _check_complete(file, content, space)
+        for name in content.labels:
+            if name not in space.by_name:
+                file.fail(("labels", name), f"{space.name} has no label {name!r}", did_you_mean(name, space.names))
+        targets = {
+            name: compile_expression(tree, expression, ("labels", name), file.fail)
+            for name, expression in content.labels.items()
+        }
+        _check_complete(file, content, space)  # last, so that a long list of missing labels hides no misspelt name
+        rest = LabelTarget(frozenset(), _REST, _REST["ignore"])
         rows = [_row_zero(content.supervision)]
         for label in space.labels:
-            target = compile_expression(tree, content.labels[label.name], ("labels", label.name), file.fail)
+            target = targets.get(label.name, rest)
             rows.append(LabelRow(len(rows), label.id, label.name, target, content.supervision))
-        _check_accepted(file, content, tree)
-        return cls(space.name, content.supervision, tuple(rows), content.accepted)
+        _check_accepted(file, content, tree, space)
+        for i, entry in enumerate(content.overlaps):
+            _check_label(file, content, ("overlaps", i, "label"), entry.label, space)
+        return cls(space.name, content.supervision, tuple(rows), content.accepted, content.overlaps)
 
     @classmethod
     def from_records(cls, tree: Taxonomy, dataset: str, records: Sequence[Mapping[str, Any]]) -> LabelMapping:
@@ -246,32 +280,33 @@ class LabelMapping:
 
 
 def _check_complete(file: YamlFile, content: MappingFile, space: LabelSpace) -> None:
-    for name in content.labels:
-        if name not in space.by_name:
-            file.fail(("labels", name), f"{space.name} has no label {name!r}", did_you_mean(name, space.names))
     missing = [name for name in space.names if name not in content.labels]
-    if missing:
+    if missing and content.rest is None:
         shown = listed(map(repr, missing), 8)
         what = f"{len(missing)} native label{'s' * (len(missing) > 1)} of {space.name} not mapped: {shown}"
-        file.fail(("labels",), what, "Give each a node, a union of nodes, or ignore.")
+        cure = "Give each a node, a union of nodes, or ignore; or write 'rest: ignore' beside 'labels' to use no other."
+        file.fail(("labels",), what, cure)
 
 
-def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy) -> None:
+def _check_accepted(file: YamlFile, content: MappingFile, tree: Taxonomy, space: LabelSpace) -> None:
     """Check that every accepted finding is about something that exists; lint says whether it is still needed."""
     for i, entry in enumerate(content.accepted):
         at: KeyPath = ("accepted", i, "at")
         if any((entry.rule, entry.at) == (other.rule, other.at) for other in content.accepted[:i]):
             file.fail(at, f"{entry.rule} at {entry.at!r} is accepted twice", "Keep one of the two.")
-        if entry.rule == "unused-label":
-            if entry.at not in content.labels:
-                cure = did_you_mean(entry.at, content.labels)
-                file.fail(at, f"{content.dataset} has no label {entry.at!r}", cure)
+        if entry.rule in LABEL_RULES:
+            _check_label(file, content, at, entry.at, space)
             continue
         found = tree.references.find(entry.at)
         if len(found) != 1:
             file.fail(at, *tree.references.explain(entry.at))
         if tree.nodes[found[0]].is_leaf:
             file.fail(at, f"{entry.at!r} is a leaf and owns no classifier", "Use the inner node that lint names.")
+
+
+def _check_label(file: YamlFile, content: MappingFile, at: KeyPath, name: str, space: LabelSpace) -> None:
+    if name not in space.by_name:
+        file.fail(at, f"{content.dataset} has no label {name!r}", did_you_mean(name, space.names))
 
 
 def _row_zero(supervision: Supervision) -> LabelRow:

@@ -10,6 +10,7 @@ It is read from the compiled target table, so it is what training does by constr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -17,8 +18,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.logits import LogitLayout
+from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
+from labelforge.treefile import Boxes
 
 
 class Signal(IntEnum):
@@ -60,9 +64,22 @@ class SupervisionTable:
     signals: NDArray[np.uint8]
 
     @classmethod
+    def of_labels(
+        cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None
+    ) -> SupervisionTable:
+        """Compile the targets of some label tables for the whole tree, and read the signals from them.
+
+        Args:
+            tree: The tree.
+            mappings: Label tables in it.
+            boxes: Which classifiers box labels train; default: what the tree says.
+        """
+        return cls.of(TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree)))
+
+    @classmethod
     def of(cls, table: TargetTable) -> SupervisionTable:
-        """Read the signals from a hierarchical target table (:meth:`TargetTable.compile`)."""
-        assert table.layout.num_logits == table.layout.taxonomy.num_logits, "a flat table has no such classifiers"
+        """Read the signals from the targets of every classifier of the tree."""
+        assert table.layout.num_logits == table.layout.taxonomy.num_logits, "some classifiers are not carried"
         signals = np.zeros((len(table.datasets), table.layout.taxonomy.num_logits), np.uint8)
         for dataset in range(len(table.datasets)):
             rows = table.rows_of(dataset)

@@ -4,17 +4,16 @@ One table serves a whole training run. Its rows are the label rows of all datase
 row has a *local* number in its dataset's label maps and a *global* one here (:meth:`TargetTable.global_rows`). Its
 columns are the logits of all classifiers, as :class:`labelforge.logits.LogitLayout` places them.
 
-What a label asks of a classifier (METHOD: labels as sets of nodes; here, equivalently, sets of leaves): if the label
-reaches outside the classifier's node, or includes a part of every child, the classifier is *silent* on it. Otherwise
-the children that the label includes are *allowed*, and the loss is ``logsumexp(all children) - logsumexp(allowed
-children)``.
+A classifier's columns are groups of children (:mod:`labelforge.taught`). Where a label asks something of the classifier
+(:mod:`labelforge.questions`), the groups that it includes are *allowed*, and the loss is ``logsumexp(all columns) -
+logsumexp(allowed columns)``; a label that allows all of them, or one that the classifier does not know, is *silent*.
 
 Flat baselines are tables too, with a single classifier; boxes count as pixels there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.errors import ConfigError, did_you_mean
-from labelforge.logits import Head, IntArray, LogitLayout
+from labelforge.label_rows import BoolArray, IntArray, LabelRows
+from labelforge.logits import Head, LogitLayout
 from labelforge.mapping import LabelMapping
+from labelforge.questions import ask_tree
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import Boxes
 
 SILENT = -1
 """In ``target``: the classifier learns nothing from the label."""
 SET = -2
-"""In ``target``: the label allows several children; ``allowed`` says which."""
-
-BoolArray = NDArray[np.bool_]
+"""In ``target``: the label allows several columns; ``allowed`` says which."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +40,19 @@ class TargetTable:
 
         >>> import labelforge as lf
         >>> tree = lf.Taxonomy.load("iv2018")
-        >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "gtsdb")])
-        >>> table.target[table.mappings[0].row_of[20]]  # a sign trains only the classifier of the fronts
+        >>> datasets = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+        >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in datasets])
+        >>> row = table.offsets[2] + table.mappings[2].row_of[20]  # a sign of GTSDB
+        >>> table.target[row]  # it trains only the classifier of the fronts
         array([-1, -1, -1, -1, 20])
 
     Attributes:
         layout: The classifiers and their logits.
         mappings: The label tables that it was compiled from.
         meanings: (L, leaves) bool: the leaves that a label can mean; all False where it is ignored.
-        allowed: (L, C) bool: children that the label allows; all False within the slice of a silent classifier.
-        target: (L, J) int64: the one allowed child of the classifier, or ``SILENT`` or ``SET``.
+        allowed: (L, C) bool: columns that the label allows; all False within the slice of a silent classifier.
+        target: (L, J) int64: the one allowed column of the classifier, counted within its slice, or ``SILENT`` or
+            ``SET``.
         from_box: (L,) bool: the row comes from boxes, so a gate decides which of its pixels count.
         mirror: (L,) int64: the row that a row becomes in a horizontally flipped image.
     """
@@ -70,6 +72,7 @@ class TargetTable:
         mappings: Sequence[LabelMapping],
         boxes: Boxes | None = None,
         head: Head = "hierarchical",
+        layout: LogitLayout | None = None,
     ) -> TargetTable:
         """Compile the labels of a run.
 
@@ -80,19 +83,24 @@ class TargetTable:
                 label's own class (as the method's authors did); ``path``: every one on the path down to it. Default:
                 what the tree says (``tree.boxes``). Flat heads treat box labels as pixel labels.
             head: Kind of head that will be trained.
+            layout: Where its logits are; default: the classifiers that these labels teach, and no other.
+
+        Raises:
+            ConfigError: There is no such head, or the labels tell nothing apart.
         """
-        layout = LogitLayout.compile(tree, mappings, head)
-        rows = _Rows.of(tree, mappings)
-        allowed = _ALLOWED[head](layout, rows.meanings)
-        if head == "hierarchical":
-            _limit_boxes(allowed, rows, layout.slices, boxes or tree.boxes)
+        layout = layout or LogitLayout.compile(tree, mappings, head, boxes)
+        rows = LabelRows.of(tree, mappings)
+        if layout.flat:
+            allowed = _allowed_classes(layout, rows.meanings, exactly=head == "flat-union")
+        else:
+            allowed = _allowed_columns(layout, ask_tree(tree, rows, boxes or tree.boxes))
         return cls(
             layout=layout,
             mappings=tuple(mappings),
             meanings=rows.meanings,
             allowed=allowed,
             target=_targets(allowed, layout.slices),
-            from_box=rows.from_box if head == "hierarchical" else np.zeros_like(rows.from_box),
+            from_box=np.zeros_like(rows.from_box) if layout.flat else rows.from_box,
             mirror=rows.mirror,
         )
 
@@ -145,108 +153,42 @@ class TargetTable:
         return found
 
 
-@dataclass
-class _Rows:
-    """What does not depend on the classifiers: the rows of all datasets, and what they become in flipped images."""
-
-    originals: int
-    meanings: BoolArray
-    from_box: BoolArray
-    mirror: IntArray
-
-    @classmethod
-    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping]) -> _Rows:
-        every = [row for mapping in mappings for row in mapping.rows]
-        sets = [row.target.leaves for row in every]
-        from_box = [row.supervision == "box" for row in every]
-        mirror: list[int] = []
-        number: dict[tuple[frozenset[int], bool], int] = {}
-        for i, key in enumerate(zip(sets, from_box, strict=True)):
-            number.setdefault(key, i)
-        position = 0
-        while position < len(sets):  # grows by the rows that only flipped images have
-            flipped = _mirrored(tree, sets[position])
-            if flipped == sets[position]:
-                mirror.append(position)
-            else:
-                key = (flipped, from_box[position])
-                if number.setdefault(key, len(sets)) == len(sets):
-                    sets.append(flipped)
-                    from_box.append(from_box[position])
-                mirror.append(number[key])
-            position += 1
-        meanings = np.zeros((len(sets), len(tree.leaves)), np.bool_)
-        for i, leaves in enumerate(sets):
-            meanings[i, list(leaves)] = True
-        return cls(len(every), meanings, np.array(from_box, np.bool_), np.array(mirror, np.int64))
-
-
-def _mirrored(tree: Taxonomy, leaves: frozenset[int]) -> frozenset[int]:
-    """What a flipped image of a label shows. A leaf without a mirror image becomes its parent."""
-    flipped: set[int] = set()
-    for leaf in leaves:
-        node = tree.leaves[leaf]
-        if node.mirror is None:
-            flipped.add(leaf)
-        elif node.mirror >= 0:
-            flipped.add(tree.nodes[node.mirror].leaves.start)
-        elif node.parent is not None:
-            flipped.update(tree.nodes[node.parent].leaves)
-    return frozenset(flipped)
-
-
-def _allowed_in_tree(layout: LogitLayout, meanings: BoolArray) -> BoolArray:
-    allowed = np.zeros((len(meanings), layout.num_logits), np.bool_)
-    for classifier in layout.taxonomy.classifiers:
-        below = classifier.node.leaves
-        inside = meanings[:, below.start : below.stop]
-        starts = [child.leaves.start - below.start for child in classifier.children]
-        included = np.logical_or.reduceat(inside, starts, axis=1)
-        reaches_out = meanings.sum(1) > inside.sum(1)
-        silent = reaches_out | included.all(1)
-        allowed[:, classifier.slice] = included & ~silent[:, None]
+def _allowed_columns(layout: LogitLayout, asked: BoolArray) -> BoolArray:
+    """(L, C) bool: the columns of the layout that rows allow, from the children of the whole tree that they allow."""
+    tree = layout.taxonomy
+    of_node = {classifier.node.index: classifier for classifier in tree.classifiers}
+    allowed = np.zeros((len(asked), layout.num_logits), np.bool_)
+    for node, columns in zip(layout.nodes, layout.slices, strict=True):
+        classifier = of_node[node]
+        children = asked[:, classifier.slice]
+        known = np.zeros(len(classifier.children), np.bool_)
+        for column in range(columns.start, columns.stop):
+            members = [layout.covers[column].issuperset(child.leaves) for child in classifier.children]
+            allowed[:, column] = children[:, members].any(1)
+            known |= members
+        # A flipped row can include a child that no label names: what it would ask is not known here.
+        silent = allowed[:, columns].all(1) | children[:, ~known].any(1)
+        allowed[silent, columns] = False
     return allowed
 
 
-def _allowed_leaves(_: LogitLayout, meanings: BoolArray) -> BoolArray:
-    """Coarse labels and unions are sets of leaves; a label that means all of them teaches nothing."""
-    allowed: BoolArray = meanings & ~meanings.all(1, keepdims=True)
-    return allowed
+def _allowed_classes(layout: LogitLayout, meanings: BoolArray, *, exactly: bool) -> BoolArray:
+    """(L, C) bool: the classes of a flat head that rows allow.
 
-
-def _allowed_in_union(layout: LogitLayout, meanings: BoolArray) -> BoolArray:
-    """Each label is its own class: inner nodes are rivals of their own descendants."""
-    allowed = np.zeros((len(meanings), layout.num_logits), np.bool_)
-    column_of = {leaves: column for column, leaves in enumerate(layout.classes)}
-    for i, meaning in enumerate(meanings):
-        column = column_of.get(frozenset(np.flatnonzero(meaning).tolist()))
-        if column is not None and layout.num_logits > 1:
-            allowed[i, column] = True
-    return allowed
-
-
-_ALLOWED: dict[Head, Callable[[LogitLayout, BoolArray], BoolArray]] = {
-    "hierarchical": _allowed_in_tree,
-    "flat-union": _allowed_in_union,
-    "flat-marginal": _allowed_leaves,
-}
-
-
-def _limit_boxes(allowed: BoolArray, rows: _Rows, slices: Sequence[slice], boxes: Boxes) -> None:
-    """On rows from boxes, make silent, in place, the root and, with ``own``, all but the deepest classifier.
-
-    A row that exists only in flipped images teaches no classifier that the rows it comes from do not teach.
+    Args:
+        layout: The classes.
+        meanings: (L, leaves) bool.
+        exactly: Only the class that means the same; else all that share a leaf with the row.
     """
-    taught = np.logical_or.reduceat(allowed, [columns.start for columns in slices], axis=1)
-    for row in np.flatnonzero(rows.from_box):
-        active = np.flatnonzero(taught[row]).tolist()
-        # The active classifiers of one label lie on one path, and depth-first order follows it downwards.
-        kept = set(active[-1:] if boxes == "own" else active) - {0}
-        if row >= rows.originals:
-            sources = np.flatnonzero(rows.mirror[: rows.originals] == row)
-            kept &= set(np.flatnonzero(taught[sources].any(0)).tolist())
-        for j in set(active) - kept:
-            allowed[row, slices[j]] = taught[row, j] = False
+    classes: BoolArray = np.zeros((layout.num_logits, meanings.shape[1]), np.bool_)
+    for column, leaves in enumerate(layout.classes):
+        classes[column, list(leaves)] = True
+    if exactly:
+        return np.array((meanings[:, None] == classes[None]).all(2))
+    allowed: BoolArray = np.array((meanings[:, None] & classes[None]).any(2))
+    silent = allowed.all(1) | (meanings & ~classes.any(0)).any(1)
+    allowed[silent] = False
+    return allowed
 
 
 def _targets(allowed: BoolArray, slices: Sequence[slice]) -> IntArray:

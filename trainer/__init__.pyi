@@ -3,6 +3,8 @@ from .checkpoint import find_checkpoint as find_checkpoint
 from .config import ModelConfig as ModelConfig
 from .config import TrainConfig as TrainConfig
 from .config import load_config as load_config
+from .decision import Decision as Decision
+from .decision import class_probabilities as class_probabilities
 from .decision import decide as decide
 from .decision import decide_with_confidence as decide_with_confidence
 from .evaluation.metrics import ConfusionMatrix as ConfusionMatrix
@@ -23,7 +25,9 @@ from .prediction import Prediction as Prediction
 from .prediction import PredictResult as PredictResult
 from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
+from .readout import label_readout as label_readout
 from .segmenter import Segmenter as Segmenter
+from .tables import LayoutTensors as LayoutTensors
 from .tables import TableTensors as TableTensors
 from .training import RunResult as RunResult
 from .training import train as train

@@ -37,7 +37,7 @@ from labelforge.trainer.config import TrainConfig
 CHECKPOINTS = "checkpoints"
 """Folder of checkpoints within a run."""
 
-VERSION = 1
+VERSION = 2
 _ABOUT = "checkpoint.json"
 _MODEL, _AVERAGE, _STATE = "model.safetensors", "average.safetensors", "state.safetensors"
 _NAME = re.compile(r"^step-(\d{7,})$")
@@ -73,6 +73,9 @@ class CheckpointFile(_Record):
     taxonomy: dict[str, Any] = Field(description="The tree, in the form of tree.yaml.")
     taxonomy_digest: str = Field(description="Hex digest of the tree.")
     datasets: tuple[DatasetRecord, ...] = Field(description="The datasets, in the order of the target table.")
+    classifiers: tuple[dict[str, Any], ...] = Field(
+        description="What the network decides: per classifier its node and the choices that the labels taught."
+    )
     files: dict[str, FileRecord] = Field(description="The other files.")
 
 
@@ -152,8 +155,16 @@ class Checkpoint:
 
     @cached_property
     def layout(self) -> LogitLayout:
-        """The layout of the network's logits."""
-        return LogitLayout.compile(self.taxonomy, self.mappings, self.config.model.head)
+        """The layout of the network's logits.
+
+        Raises:
+            CheckpointError: It does not fit the tree.
+        """
+        try:
+            flat = self.config.model.head != "hierarchical"
+            return LogitLayout.from_records(self.taxonomy, self.about.classifiers, flat=flat)
+        except TaxonomyError as fault:
+            raise CheckpointError(f"its classifiers: {fault.what}", where=self.folder / _ABOUT, cure=_LOST) from None
 
     def check_same_run(self, config: TrainConfig, taxonomy: Taxonomy, mappings: Sequence[LabelMapping]) -> None:
         """Check that a run continues with the network, the seed, the tree and the label tables that it started with.
@@ -267,7 +278,7 @@ def save_checkpoint(
     *,
     step: int,
     config: TrainConfig,
-    taxonomy: Taxonomy,
+    layout: LogitLayout,
     mappings: Sequence[LabelMapping],
     samples: Sequence[int],
     weights: Tensors,
@@ -281,7 +292,7 @@ def save_checkpoint(
         run: Folder of the run.
         step: Steps done.
         config: Configuration of the run.
-        taxonomy: Its tree.
+        layout: Its tree, and where the network's logits are.
         mappings: Label tables of its datasets, in the order of the target table.
         samples: Number of samples of each dataset.
         weights: Parameters and buffers of the network.
@@ -305,12 +316,13 @@ def save_checkpoint(
             version=VERSION,
             step=step,
             config=config,
-            taxonomy=taxonomy.to_dict(),
-            taxonomy_digest=taxonomy.digest,
+            taxonomy=layout.taxonomy.to_dict(),
+            taxonomy_digest=layout.taxonomy.digest,
             datasets=tuple(
                 DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
                 for m, n in zip(mappings, samples, strict=True)
             ),
+            classifiers=tuple(layout.to_records()),
             files=files,
         )
         (partial / _ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")

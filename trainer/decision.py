@@ -1,14 +1,18 @@
-"""The decision rule: argmax at the root; where the winner owns a classifier, descend and take its argmax, to a leaf.
+"""The decision rule: argmax at the root; where the winner leads to a classifier, descend and take its argmax.
 
 Classifiers are numbered depth first, a parent before its children, so one pass over them takes every pixel from the
-root to its leaf: a pixel that has reached the child owning classifier j moves on to j's winner. No pixel is gathered,
-and the host never waits for the device.
+root to where its decision ends: a pixel that has reached the column leading to classifier j moves on to j's winner. No
+pixel is gathered, and the host never waits for the device.
+
+The alternative is to compare the probabilities of all classes, each the product of those along its path
+(:func:`class_probabilities`); summed over the classes inside a label's meaning they give the probability of any label.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,10 +21,20 @@ from labelforge.trainer.tables import LayoutTensors
 
 
 class Decision(NamedTuple):
-    """What :func:`decide_with_confidence` returns."""
+    """What :func:`decide_with_confidence` returns.
 
-    classes: Tensor
-    """(N, H, W) int64: class per pixel."""
+    >>> import torch, labelforge as lf
+    >>> from labelforge.trainer import Decision, LayoutTensors, decide_with_confidence
+    >>> layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+    >>> logits = torch.zeros(1, 111, 1, 1)
+    >>> logits[:, layout.column_names.index("driveable")] = 9.0
+    >>> decision: Decision = decide_with_confidence(logits, LayoutTensors.of_layout(layout), threshold=0.5)
+    >>> layout.answer_names[int(decision.answers)]  # sure of the branch, not of which of its ten children
+    'driveable'
+    """
+
+    answers: Tensor
+    """(N, H, W) int64: index into ``LogitLayout.answers``: a class, or K + j where the descent stops before j."""
     confidence: Tensor
     """(N, H, W) float32 in (0, 1]: product of the softmax probabilities of the winners along the path."""
 
@@ -29,10 +43,10 @@ def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
     """Choose a class for each pixel.
 
         >>> import torch, labelforge as lf
-        >>> from labelforge.trainer import TableTensors, decide
-        >>> table = lf.TargetTable.compile(lf.Taxonomy.load("iv2018"), [])
-        >>> classes = decide(torch.randn(1, 111, 20, 30), TableTensors.of(table))
-        >>> classes.shape, table.layout.class_names[int(classes[0, 0, 0])] in table.layout.class_names
+        >>> from labelforge.trainer import LayoutTensors, decide
+        >>> layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+        >>> classes = decide(torch.randn(1, 111, 20, 30), LayoutTensors.of_layout(layout))
+        >>> classes.shape, layout.class_names[int(classes[0, 0, 0])] in layout.class_names
         (torch.Size([1, 20, 30]), True)
 
     Args:
@@ -49,32 +63,77 @@ def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
     return tensors.class_of[column]
 
 
-def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors) -> Decision:
-    """Decide as :func:`decide` does, and say how confident the classifiers along the path were.
+def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors, threshold: float = 0.0) -> Decision:
+    """Decide as :func:`decide` does, say how confident the classifiers on the path were, and stop where they are not.
 
         >>> import torch, labelforge as lf
-        >>> from labelforge.trainer import TableTensors, decide_with_confidence
-        >>> table = lf.TargetTable.compile(lf.Taxonomy.load("iv2018"), [])
-        >>> decision = decide_with_confidence(torch.zeros(1, 111, 1, 1), TableTensors.of(table))
-        >>> table.layout.class_names[int(decision.classes)], round(1 / float(decision.confidence))
+        >>> from labelforge.trainer import LayoutTensors, decide_with_confidence
+        >>> layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+        >>> decision = decide_with_confidence(torch.zeros(1, 111, 1, 1), LayoutTensors.of_layout(layout))
+        >>> layout.answer_names[int(decision.answers)], round(1 / float(decision.confidence))
         ('bird', 53)
+        >>> decision = decide_with_confidence(torch.zeros(1, 111, 1, 1), LayoutTensors.of_layout(layout), threshold=0.5)
+        >>> layout.answer_names[int(decision.answers)], float(decision.confidence)  # it does not even pass the root
+        ('scene', 1.0)
 
     Args:
         logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
         tensors: Their layout, or the target table of the training, on the same device.
+        threshold: The descent goes on only while the product of the winners' probabilities stays at or above it;
+            0: to the end.
     """
     layout = tensors.layout
-    column, confidence = _winner_and_probability(logits_nchw, layout, 0)
-    for j in range(1, layout.num_classifiers):
-        here = column == _owning_column(layout, j)
+    # Where a pixel is: a column, or C + j while it stands before classifier j.
+    column = logits_nchw.new_full((logits_nchw.shape[0], *logits_nchw.shape[2:]), layout.num_logits, dtype=torch.long)
+    confidence = torch.ones_like(column, dtype=torch.float32)
+    for j in range(layout.num_classifiers):
+        if j:
+            column = column.masked_fill(column == _owning_column(layout, j), layout.num_logits + j)
         winner, probability = _winner_and_probability(logits_nchw, layout, j)
-        column = torch.where(here, winner, column)
-        confidence = torch.where(here, confidence * probability, confidence)
-    return Decision(tensors.class_of[column], confidence)
+        product = confidence * probability
+        goes_on = (column == layout.num_logits + j) & (product >= threshold)
+        column = torch.where(goes_on, winner, column)
+        confidence = torch.where(goes_on, product, confidence)
+    return Decision(tensors.answer_of[column], confidence)
+
+
+def class_probabilities(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
+    """Probability of every class: the product of the softmax probabilities along its path.
+
+        >>> import torch, labelforge as lf
+        >>> from labelforge.trainer import LayoutTensors, class_probabilities
+        >>> layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+        >>> found = class_probabilities(torch.zeros(1, 111, 1, 1), LayoutTensors.of_layout(layout)).flatten()
+        >>> round(1 / float(found[layout.class_names.index("traffic sign/front/stop")]))  # 53 x 2 x 43
+        4558
+        >>> round(float(found.sum()), 4)
+        1.0
+
+    Args:
+        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
+        tensors: Their layout, or the target table of the training, on the same device.
+
+    Returns:
+        (N, K, H, W) float32; the K values of a pixel sum to 1.
+    """
+    layout = tensors.layout
+    found = logits_nchw.new_empty(
+        (logits_nchw.shape[0], len(layout.classes), *logits_nchw.shape[2:]), dtype=torch.float32
+    )
+    reached: list[Tensor] = []  # per classifier, the columns' probabilities times that of arriving there
+    for j, columns in enumerate(layout.slices):
+        probabilities = logits_nchw[:, columns].float().softmax(dim=1)
+        if j:
+            probabilities = probabilities * reached[layout.parent[j]][:, layout.branch[j], None]
+        reached.append(probabilities)
+        classes = layout.class_of[columns]
+        ends = torch.from_numpy(np.flatnonzero(classes >= 0)).to(logits_nchw.device)
+        found[:, tensors.class_of[columns][ends]] = probabilities[:, ends]
+    return found
 
 
 def _owning_column(layout: LogitLayout, classifier: int) -> int:
-    """The column of the child that owns a classifier."""
+    """The column that leads to a classifier."""
     first: int = layout.slices[layout.parent[classifier]].start
     return first + layout.branch[classifier]
 

@@ -1,8 +1,8 @@
 """What a predicted id map means: from classes to ids, names and colours, in the tree's terms or a dataset's.
 
-Ids of the tree are its class ids; a class that is not a node with an id (the flat-union baseline has some, such as
-"driveable, but not parking") gets the next free one. Ids of a label space are the dataset's own; where none of its
-labels contains the decided class, the map holds the dataset's own void id (:attr:`IdLegend.void`).
+Ids of the tree are those of :mod:`labelforge.answers`: leaves, inner nodes and groups have numbers of their own. Ids of
+a label space are the dataset's own; where none of its labels contains the decided class, the map holds the dataset's
+own void id (:attr:`IdLegend.void`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labelforge.answers import answer_ids, node_of
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.palette import Color, distinct_color
-from labelforge.taxonomy import Node, Taxonomy
 
 TREE = "tree"
 """Given instead of a label space: the tree's own class ids."""
@@ -45,12 +45,12 @@ class IdLegend:
 
     Attributes:
         label_space: ``tree``, or the name of the dataset's label space.
-        entries: The values that a class of the network has, by id.
+        entries: The values that an answer of the network has, by id.
         void: Value where no native label fits: the dataset's own, or where it has none, one that is no entry's (255;
             65535 in 16 bit maps).
-        id_of: (K,) uint8 or uint16: value of each class of the network.
-        color_of: (K, 3) uint8: colour of each class; black where no native label fits.
-        fits: (K,) bool: whether some native label fits the class.
+        id_of: (K + J,) uint8 or uint16: value of each answer of the network, the classes first.
+        color_of: (K, 3) uint8: colour of each answer; black where no native label fits.
+        fits: (K + J,) bool: whether some native label fits the answer.
     """
 
     label_space: str
@@ -62,8 +62,8 @@ class IdLegend:
 
     @classmethod
     def of_tree(cls, layout: LogitLayout) -> IdLegend:
-        """The tree's own class ids."""
-        return cls._make(TREE, dict(enumerate(_tree_entries(layout))), len(layout.classes), None)
+        """The tree's own ids, of all that the network can answer."""
+        return cls._make(TREE, dict(enumerate(_tree_entries(layout))), len(layout.answers), None)
 
     @classmethod
     def of_labels(
@@ -78,46 +78,36 @@ class IdLegend:
             void: The dataset's own void id, if it has one.
         """
         fitting = {}
-        for number, row in enumerate(layout.native_rows(mapping).tolist()):
+        for number, row in enumerate(layout.answer_rows(mapping).tolist()):
             label = mapping.rows[row]
             # An image file cannot hold a native id below zero.
             if row and label.native_id is not None and label.native_id >= 0:
                 color = colors.get(label.native_id) or distinct_color(row)
                 fitting[number] = IdEntry(label.native_id, label.native_name, color)
-        return cls._make(mapping.dataset, fitting, len(layout.classes), void)
+        return cls._make(mapping.dataset, fitting, len(layout.answers), void)
 
     @classmethod
-    def _make(cls, label_space: str, by_class: Mapping[int, IdEntry], classes: int, void: int | None) -> IdLegend:
-        highest = max((entry.id for entry in by_class.values()), default=0)
+    def _make(cls, label_space: str, by_answer: Mapping[int, IdEntry], answers: int, void: int | None) -> IdLegend:
+        highest = max((entry.id for entry in by_answer.values()), default=0)
         if void is None:
             void = 255 if highest < 255 else 65535
         id_of: npt.NDArray[np.unsignedinteger] = np.full(
-            classes, void, np.uint8 if max(highest, void) < 256 else np.uint16
+            answers, void, np.uint8 if max(highest, void) < 256 else np.uint16
         )
-        color_of = np.full((classes, 3), _NO_COLOR, np.uint8)
-        fits = np.zeros(classes, np.bool_)
-        for number, entry in by_class.items():
+        color_of = np.full((answers, 3), _NO_COLOR, np.uint8)
+        fits = np.zeros(answers, np.bool_)
+        for number, entry in by_answer.items():
             id_of[number], color_of[number], fits[number] = entry.id, entry.color, True
-        entries = tuple(sorted(set(by_class.values()), key=lambda entry: entry.id))
+        entries = tuple(sorted(set(by_answer.values()), key=lambda entry: entry.id))
         return cls(label_space, entries, void, id_of, color_of, fits)
 
 
 def _tree_entries(layout: LogitLayout) -> list[IdEntry]:
     tree = layout.taxonomy
     taken = {node.color for node in tree.nodes}
-    free = max((node.class_id for node in tree.classes if node.class_id is not None), default=-1) + 1
+    ids = answer_ids(tree, layout.answers)
     entries = []
-    for leaves, name in zip(layout.classes, layout.class_names, strict=True):
-        node = _node_of(tree, leaves)
-        if node is not None and node.class_id is not None:
-            entries.append(IdEntry(node.class_id, node.path, node.color))
-        else:
-            entries.append(IdEntry(free, name, distinct_color(free, taken) if node is None else node.color))
-            free += 1
+    for number, leaves, name in zip(ids, layout.answers, layout.answer_names, strict=True):
+        node = node_of(tree, leaves)
+        entries.append(IdEntry(number, name, distinct_color(number, taken) if node is None else node.color))
     return entries
-
-
-def _node_of(tree: Taxonomy, leaves: frozenset[int]) -> Node | None:
-    """The node with exactly these leaves; if there are several (only children), one with a class id."""
-    found = [node for node in tree.nodes if frozenset(node.leaves) == leaves]
-    return max(found, key=lambda node: (node.class_id is not None, node.depth), default=None)

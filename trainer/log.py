@@ -35,7 +35,8 @@ class LogLine:
     Attributes:
         step: Steps done.
         loss: Total loss.
-        losses: Loss per classifier, before its weight.
+        losses: Loss per classifier, before its weight: the mean over the steps in which pixels trained it. A classifier
+            that no pixel trained since the line before is left out.
         gate: Per classifier that boxes train, the share of box pixels that passed the gate.
         lr: Learning rate of the last step.
         images_per_s: Crops per second.
@@ -92,7 +93,8 @@ class LossWindow:
             loss: Its loss.
             keys: Samples of its batch.
         """
-        parts = (loss.total.detach()[None], loss.per_classifier, loss.passed_pixels, loss.box_pixels)
+        counts = (loss.labelled_pixels, loss.passed_pixels, loss.box_pixels)
+        parts = (loss.total.detach()[None], loss.per_classifier, *counts)
         self._rows.append(torch.cat([part.double() for part in parts]))
         self._keys.append((step, keys))
 
@@ -117,19 +119,26 @@ class LossWindow:
     def take(self) -> WindowMeans:
         """Means since the last call. The gate's share is over all box pixels of the window.
 
+        A step in which no pixel trains a classifier says nothing about it, so its zero does not count in the mean.
+
         Raises:
             LabelforgeError: A loss was not finite.
         """
         self.check()
         rows = torch.stack(self._finished)
         self._finished = []
-        losses, passed, boxes = rows[:, 1:].view(len(rows), 3, len(self._names)).unbind(1)
-        shares = zip(self._names, passed.sum(0).tolist(), boxes.sum(0).tolist(), strict=True)
+        losses, labelled, passed, boxes = rows[:, 1:].view(len(rows), 4, len(self._names)).unbind(1)
+        trained = labelled + passed > 0
         return WindowMeans(
             loss=float(rows[:, 0].mean()),
-            losses=dict(zip(self._names, losses.mean(0).tolist(), strict=True)),
-            gate={name: part / total for name, part, total in shares if total},
+            losses=self._ratios((losses * trained).sum(0), trained.sum(0)),
+            gate=self._ratios(passed.sum(0), boxes.sum(0)),
         )
+
+    def _ratios(self, parts: torch.Tensor, totals: torch.Tensor) -> dict[str, float]:
+        """Part / total per classifier, where there is a total; both are (J,)."""
+        pairs = zip(self._names, parts.tolist(), totals.tolist(), strict=True)
+        return {name: part / total for name, part, total in pairs if total}
 
 
 class Clock:

@@ -7,8 +7,8 @@ a set of nodes. For a pixel and a classifier that its label trains, the loss is
 
 plain cross-entropy where one child is allowed and the negative log marginal likelihood where several are. Classifier
 j's loss is the mean over the pixels with pixel labels plus, separately, the mean over the pixels inside boxes that pass
-the gate: those where the classifiers above j currently choose j's branch. The total is the sum over classifiers, each
-times its loss weight (the paper's lambda).
+the gate: those where j's parent currently chooses j's branch (or all classifiers above j do, or everywhere: as the
+configuration says). The total is the sum over classifiers, each times its loss weight (the paper's lambda).
 
 Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
 classifier for which a batch has no labels is free. Gathering needs the number of pixels, for which the host waits on
@@ -38,11 +38,11 @@ class LossOutput(NamedTuple):
     >>> import torch, labelforge as lf
     >>> from labelforge.trainer import LossOutput, TableTensors, hierarchical_loss
     >>> tree = lf.Taxonomy.load("iv2018")
-    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "gtsdb")])
-    >>> labels = torch.full((1, 2, 3), table.mappings[0].row_of[20])
-    >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 111, 2, 3), labels, TableTensors.of(table))
-    >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first child, "back", wins
-    ([0, 0, 0, 0, 6], [0, 0, 0, 0, 0])
+    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")])
+    >>> labels = torch.full((1, 2, 3), table.offsets[1] + table.mappings[1].row_of[20])
+    >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 71, 2, 3), labels, TableTensors.of(table))
+    >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first wins, which is no sign
+    ([0, 0, 6], [0, 0, 0])
     """
 
     total: Tensor
@@ -88,8 +88,8 @@ def loss_weights(
         except TaxonomyError as fault:
             raise ConfigError(f"loss.nodes: {fault.what}", cure=fault.cure) from None
         if path not in weights:
-            cure = f"Nodes with a classifier: {', '.join(layout.names)}."
-            raise ConfigError(f"loss.nodes: {reference!r} has no classifier", cure=cure)
+            cure = f"These labels teach those of: {', '.join(layout.names)}."
+            raise ConfigError(f"loss.nodes: {reference!r} has no classifier in this run", cure=cure)
         weights[path] = value
     return torch.tensor([weights[name] for name in layout.names])
 
@@ -108,9 +108,9 @@ def hierarchical_loss(
         >>> tree = lf.Taxonomy.load("iv2018")
         >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "cityscapes")])
         >>> labels = torch.full((1, 20, 30), table.mappings[0].row_of[23])  # sky everywhere
-        >>> loss = hierarchical_loss(torch.zeros(1, 111, 20, 30), labels, TableTensors.of(table))
-        >>> loss.per_classifier  # log(53) at the root; the others have nothing to learn from sky
-        tensor([3.9703, 0.0000, 0.0000, 0.0000, 0.0000])
+        >>> loss = hierarchical_loss(torch.zeros(1, 28, 20, 30), labels, TableTensors.of(table))
+        >>> loss.per_classifier  # log(26) at the root; the other has nothing to learn from sky
+        tensor([3.2581, 0.0000])
 
     Where ``torch.distributed`` is initialised this is a collective call: means are over the pixels of all processes,
     and gradients are scaled so that the average that DistributedDataParallel takes is the gradient of those means.

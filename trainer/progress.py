@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -13,9 +13,14 @@ from rich.text import Text
 from labelforge.console import bar_columns
 from labelforge.trainer.log import LogLine
 
+_NAMED = 5  # classifiers named on a line: about two lines of 80 columns
+
 
 class TrainProgress(Protocol):
     """How :func:`labelforge.trainer.train` reports on a run."""
+
+    def opening(self, lines: Sequence[str]) -> None:
+        """The run is about to begin; the lines say what it trains."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Follow a run that starts after step ``first`` of ``steps`` until it ends, for whatever reason."""
@@ -29,6 +34,9 @@ class TrainProgress(Protocol):
 
 class NoProgress:
     """Shows nothing."""
+
+    def opening(self, lines: Sequence[str]) -> None:
+        """Do nothing."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Do nothing."""
@@ -58,6 +66,11 @@ class ConsoleProgress:
         self._console = console or Console(stderr=True)
         self._steps = 0
         self._bar = _Bar(self._console) if self._console.is_terminal else None
+
+    def opening(self, lines: Sequence[str]) -> None:
+        """Print the lines."""
+        for line in lines:
+            self._say(f"{self._title}: {line}")
 
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:
@@ -91,7 +104,7 @@ class ConsoleProgress:
 
 
 class _Bar(Progress):
-    """The live display: a bar, and a line with the loss of every classifier under it."""
+    """The live display: a bar, and under it the loss and the classifiers that lose most."""
 
     def __init__(self, console: Console) -> None:
         self._details = Text()  # before Progress starts, which renders at once
@@ -121,8 +134,22 @@ def clock(seconds: float) -> str:
 
 
 def _losses(line: LogLine) -> str:
-    parts = [f"{name} {value:.3f}" for name, value in line.losses.items()]
-    return f"loss {line.loss:.3f}: " + ", ".join(parts) if len(parts) > 1 else f"loss {line.loss:.3f}"
+    """The total loss and those of the classifiers; if they are many, of the worst, worst first, and a mean of the rest.
+
+    A mean stands for two or more: one left over is named too.
+    """
+    losses = list(line.losses.items())
+    if len(losses) < 2:
+        return f"loss {line.loss:.3f}"
+    rest: list[float] = []
+    if len(losses) > _NAMED + 1:
+        losses.sort(key=lambda item: -item[1])
+        rest = [value for _, value in losses[_NAMED:]]
+        losses = losses[:_NAMED]
+    parts = [f"{name} {value:.3f}" for name, value in losses]
+    if rest:
+        parts.append(f"and {len(rest)} more, mean {sum(rest) / len(rest):.3f}")
+    return f"loss {line.loss:.3f}: " + ", ".join(parts)
 
 
 def _plain(line: LogLine, steps: int) -> str:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final, Literal
 
 from labelforge.logits import LogitLayout
-from labelforge.report import Column, Facts, LineChart, Page, Series, Table
-from labelforge.trainer.config import TrainConfig, describe_fields
+from labelforge.report import Column, Facts, Fold, LineChart, Page, Series, Table
+from labelforge.report.chart import STYLES
+from labelforge.trainer.config import Gate, TrainConfig, describe_fields
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
+
+_GATES: Final[Mapping[Gate, str]] = {
+    "parent": "where the parent classifier chooses the box's branch",
+    "path": "where every classifier above chooses the box's branch",
+}
+"""Which box pixels pass the gate, in words; without a gate all do, and there is nothing to show."""
 
 
 def write_report(
@@ -29,7 +38,7 @@ def write_report(
     page = Page("Training run", f"{config.model.head} head on {', '.join(datasets)}; {state}")
     page = page.add("Run", Facts(_facts(config, datasets, layout, log, step)))
     if log:
-        page = page.add("Loss", *_loss_charts(log))
+        page = page.add("Loss", *_loss_blocks(log, layout, config.loss.gate))
         page = page.add("Schedule and speed", *_speed_charts(log))
     page.add("Configuration", _settings(config)).write(path)
 
@@ -49,21 +58,58 @@ def _facts(
     )
 
 
-def _loss_charts(log: Sequence[LogLine]) -> list[LineChart]:
+def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, gate: Gate) -> list[LineChart | Fold]:
+    total = Series("total", [line.step for line in log], [line.loss for line in log])
+    blocks: list[LineChart | Fold] = [
+        LineChart((total,), "step", "loss", "Total loss: the classifiers' losses, weighted")
+    ]
+    if layout.num_classifiers > 1:
+        blocks += classifier_charts(log, "Loss per classifier, before its weight")
+    below = {name for j, name in enumerate(layout.names) if layout.ancestors(j)}  # a classifier with none has no gate
+    if gate in _GATES:
+        shares = [curve for curve in _curves(log, "gate") if curve.name in below]
+        blocks += _charts(shares, "share", f"Share of box pixels that passed the gate: {_GATES[gate]}", "lowest")
+    return blocks
+
+
+def classifier_charts(log: Sequence[LogLine], caption: str) -> list[LineChart | Fold]:
+    """The loss of every classifier that learnt something; if they are many, the worst in sight, the others folded away.
+
+    Args:
+        log: Log of the run.
+        caption: What the charts show.
+    """
+    return _charts(_curves(log, "losses"), "loss", caption, "highest")
+
+
+def _curves(log: Sequence[LogLine], measure: Literal["losses", "gate"]) -> list[Series]:
+    """A curve per classifier, with gaps where a line of the log says nothing about it."""
     steps = [line.step for line in log]
-    total = Series("total", steps, [line.loss for line in log])
-    charts = [LineChart((total,), "step", "loss", "Total loss: the classifiers' losses, weighted")]
-    names = list(log[0].losses)
-    if len(names) > 1:
-        parts = tuple(Series(name, steps, [line.losses[name] for line in log]) for name in names)
-        charts.append(LineChart(parts, "step", "loss", "Loss per classifier, before its weight"))
-    gated = sorted({name for line in log for name in line.gate}, key=names.index)
-    if gated:
-        missing = float("nan")
-        shares = tuple(Series(name, steps, [line.gate.get(name, missing) for line in log]) for name in gated)
-        caption = "Share of box pixels that passed the gate: where the classifiers above choose the box's branch"
-        charts.append(LineChart(shares, "step", "share", caption))
-    return charts
+    values: list[dict[str, float]] = [getattr(line, measure) for line in log]
+    names = dict.fromkeys(name for line in values for name in line)
+    return [Series(name, steps, [line.get(name, math.nan) for line in values]) for name in names]
+
+
+def _charts(
+    curves: Sequence[Series], y_label: str, caption: str, worst: Literal["highest", "lowest"]
+) -> list[LineChart | Fold]:
+    """One chart, of no more curves than have a style of their own; what is left over is folded away."""
+    if len(curves) <= STYLES:
+        return [LineChart(tuple(curves), "step", y_label, caption)] if curves else []
+    curves = sorted(curves, key=_last, reverse=worst == "highest")
+    first, *others = [tuple(curves[i : i + STYLES]) for i in range(0, len(curves), STYLES)]
+    rest = len(curves) - STYLES
+    return [
+        LineChart(first, "step", y_label, f"{caption}: the {STYLES} that end {worst}"),
+        Fold(
+            f"{rest} more classifier{'s' * (rest > 1)}",
+            tuple(LineChart(part, "step", y_label, f"{caption}, continued") for part in others),
+        ),
+    ]
+
+
+def _last(curve: Series) -> float:
+    return next(y for y in reversed(curve.y) if not math.isnan(y))
 
 
 def _speed_charts(log: Sequence[LogLine]) -> list[LineChart]:

@@ -27,7 +27,7 @@ from labelforge.trainer.config import TrainConfig
 
 CONFIG_NAME = "config.yaml"
 
-_PACKAGES = ("torch", "numpy", "pillow", "pydantic", "safetensors", "tensorboard")
+_PACKAGES = ("numpy", "pillow", "pydantic", "safetensors", "tensorboard")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "labelforge": labelforge.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        # torch itself names its build (2.13.0+cu130), which the metadata of its package may leave out.
+        "packages": {"torch": str(torch.__version__)}
+        | {name: found for name in _PACKAGES if (found := _version(name)) is not None},
         "device": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
         "cuda": torch.version.cuda if cuda else None,
         "threads": torch.get_num_threads(),

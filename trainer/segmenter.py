@@ -8,19 +8,26 @@ of twelve megapixels needs no more memory than the network itself.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
-from labelforge.trainer.decision import decide
+from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
+from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
-"""Upsampled logits held at a time: 64 MiB in float32."""
+"""Numbers held at a time while logits are upsampled and read: 64 MiB in float32."""
+
+Readings = Callable[[Tensor], tuple[Tensor, ...]]
+"""A function that reads several things from the same logits."""
 
 
 class Segmenter:
@@ -41,6 +48,7 @@ class Segmenter:
     Attributes:
         checkpoint: The checkpoint.
         layout: What the decisions mean.
+        tensors: The layout, on the device.
         device: Where it computes.
 
     Raises:
@@ -56,7 +64,7 @@ class Segmenter:
         network = build_network(self.layout.sizes, checkpoint.config.model, pretrained=False)
         checkpoint.load_into(network, average=True)
         self._network = network.to(self.device).eval()
-        self._tensors = LayoutTensors.of_layout(self.layout, self.device)
+        self.tensors = LayoutTensors.of_layout(self.layout, self.device)
         self._dtype = resolve_precision(checkpoint.config.precision, self.device)
 
     @classmethod
@@ -64,8 +72,7 @@ class Segmenter:
         """Open the latest checkpoint of a run, or one checkpoint's folder; arguments and errors as for the class."""
         return cls(find_checkpoint(run), device, short_side)
 
-    @torch.inference_mode()
-    def decide(self, image: Pixels) -> torch.Tensor:
+    def decide(self, image: Pixels) -> Tensor:
         """Choose a class for every pixel of an image.
 
         Args:
@@ -74,15 +81,55 @@ class Segmenter:
         Returns:
             (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
+        return self.look(image, lambda logits: (decide(logits, self.tensors),))[0]
+
+    def decide_with_confidence(self, image: Pixels, threshold: float = 0.0) -> Decision:
+        """Choose an answer for every pixel, and stop the descent where confidence falls below a threshold.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            threshold: See :func:`labelforge.trainer.decide_with_confidence`.
+
+        Returns:
+            (H, W) int64 index into ``layout.answers``, and (H, W) float32 confidence.
+        """
+        return Decision(*self.look(image, lambda logits: decide_with_confidence(logits, self.tensors, threshold)))
+
+    def read(self, image: Pixels, mapping: LabelMapping, by: By = DEFAULT_BY) -> Tensor:
+        """Choose a native label of a dataset for every pixel.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            mapping: Label table of the dataset, in the network's tree.
+            by: ``sum`` or ``winner``; see :mod:`labelforge.trainer.readout`.
+
+        Returns:
+            (H, W) int64 row of the table, 0 where no label fits, on the segmenter's device.
+        """
+        readout = label_readout(self.tensors, mapping, by)
+        return self.look(image, lambda logits: (readout(logits),))[0]
+
+    @torch.inference_mode()
+    def look(self, image: Pixels, readout: Readings) -> tuple[Tensor, ...]:
+        """Run the network on an image, and read its logits at the image's own size.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            readout: From (1, C, band, W) float32 logits to (1, band, W) tensors.
+
+        Returns:
+            The readout's tensors for the whole image: (H, W) each.
+        """
         size = (image.shape[0], image.shape[1])
         scaled = resize(image, network_size(size, self.checkpoint.config.data, self._short_side))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
             logits = self._network(pixels)
-        return decide_upsampled(logits.float(), self._tensors, size)[0]
+        values = len(self.layout.classes) + self.layout.num_logits
+        return tuple(found[0] for found in read_upsampled(logits.float(), size, readout, values=values))
 
 
-def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> torch.Tensor:
+def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Tensor:
     """Upsample logits bilinearly and decide, a band of rows at a time.
 
     The same decisions as ``decide(upsample(logits, size), tensors)``, up to rounding.
@@ -95,9 +142,24 @@ def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tu
     Returns:
         (N, H, W) int64 index into ``LogitLayout.classes``.
     """
-    batch, channels, low_height, _ = logits_nchw.shape
+    return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
+
+
+def read_upsampled(logits_nchw: Tensor, size: tuple[int, int], readout: Readings, *, values: int) -> tuple[Tensor, ...]:
+    """Upsample logits bilinearly and read them, a band of rows at a time, so that they are never all in memory.
+
+    Args:
+        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
+        size: Height H and width W to upsample to.
+        readout: From (N, C, band, W) logits to (N, band, W) tensors.
+        values: Numbers per pixel that the readout holds at a time.
+
+    Returns:
+        The readout's tensors for all rows together: (N, H, W) each.
+    """
+    batch, _, low_height, _ = logits_nchw.shape
     height, width = size
-    band = max(1, _BAND_VALUES // (batch * channels * width))
+    band = max(1, _BAND_VALUES // (batch * values * width))
     # Pixel centres, as F.interpolate(align_corners=False) places them.
     at = ((torch.arange(height, device=logits_nchw.device) + 0.5) * (low_height / height) - 0.5).clamp(
         0, low_height - 1
@@ -105,10 +167,10 @@ def decide_upsampled(logits_nchw: torch.Tensor, tensors: LayoutTensors, size: tu
     above = at.floor().long()
     below = (above + 1).clamp(max=low_height - 1)
     weight = (at - above).view(1, 1, -1, 1)
-    decided = []
+    parts = []
     for top in range(0, height, band):
         rows = slice(top, min(top + band, height))
         stretched = torch.lerp(logits_nchw[:, :, above[rows]], logits_nchw[:, :, below[rows]], weight[:, :, rows])
         fine = F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
-        decided.append(decide(fine, tensors))
-    return torch.cat(decided, dim=1)
+        parts.append(readout(fine))
+    return tuple(torch.cat(bands, dim=1) for bands in zip(*parts, strict=True))

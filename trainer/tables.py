@@ -20,20 +20,27 @@ from labelforge.targets import SET, SILENT, TargetTable
 
 @dataclass(frozen=True, eq=False)
 class LayoutTensors:
-    """A layout of C logits on a device.
+    """A layout of C logits on a device: enough to decide.
+
+        >>> import labelforge as lf
+        >>> from labelforge.trainer import LayoutTensors
+        >>> LayoutTensors.of_layout(lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))).class_of.shape
+        torch.Size([111])
 
     Attributes:
         layout: The classifiers and their logits.
-        class_of: (C,) int64: class that a child stands for, -1 where it owns a classifier itself.
+        class_of: (C,) int64: class that a column stands for, -1 where it leads to another classifier.
+        answer_of: (C + J,) int64: the same, then the answer of a descent that stops before each classifier.
     """
 
     layout: LogitLayout
     class_of: Tensor
+    answer_of: Tensor
 
     @classmethod
     def of_layout(cls, layout: LogitLayout, device: torch.device | str = "cpu") -> LayoutTensors:
         """Copy a layout to a device."""
-        return LayoutTensors(layout, torch.tensor(layout.class_of, device=device))
+        return LayoutTensors(layout, *_lookups(layout)).to(device)
 
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
@@ -51,11 +58,11 @@ class TableTensors(LayoutTensors):
         >>> tree = lf.Taxonomy.load("iv2018")
         >>> tensors = TableTensors.of(lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "cityscapes")]))
         >>> tensors.allowed.shape, tensors.sizes
-        (torch.Size([36, 111]), (53, 10, 3, 2, 43))
+        (torch.Size([36, 28]), (26, 2))
 
     Attributes:
-        allowed: (L, C) bool: children the row allows, per classifier; all False where the classifier is silent.
-        target: (L, J) int64: the one allowed child within the classifier, or ``SILENT``, or ``SET``.
+        allowed: (L, C) bool: columns the row allows, per classifier; all False where the classifier is silent.
+        target: (L, J) int64: the one allowed column within the classifier, or ``SILENT``, or ``SET``.
         from_box: (L,) bool: the row comes from a box.
         has_sets: Per classifier, whether any row holds a ``SET`` for it.
         has_boxes: Per classifier, whether any row from a box trains it.
@@ -72,8 +79,8 @@ class TableTensors(LayoutTensors):
         """Copy a compiled table to a device."""
         boxes_train = (table.target != SILENT) & table.from_box[:, None]
         return cls(
-            layout=table.layout,
-            class_of=torch.tensor(table.layout.class_of),
+            table.layout,
+            *_lookups(table.layout),
             allowed=torch.tensor(table.allowed),
             target=torch.tensor(table.target),
             from_box=torch.tensor(table.from_box),
@@ -83,5 +90,10 @@ class TableTensors(LayoutTensors):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Children per classifier."""
+        """Columns per classifier."""
         return self.layout.sizes
+
+
+def _lookups(layout: LogitLayout) -> tuple[Tensor, Tensor]:
+    class_of = torch.tensor(layout.class_of)
+    return class_of, torch.cat([class_of, len(layout.classes) + torch.arange(layout.num_classifiers)])

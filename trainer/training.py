@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from labelforge.logits import LogitLayout
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
@@ -30,6 +31,7 @@ from labelforge.trainer.distributed import Processes, join_processes, listen_for
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.opening import describe_run
 from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.report import write_report
@@ -97,9 +99,9 @@ def train(
     readers = open_shards(shards)
     taxonomy = check_taxonomy(readers, config.taxonomy)
     training_sets = group_training_sets(readers)
-    table = TargetTable.compile(
-        taxonomy, [item.mapping for item in training_sets], config.loss.boxes, config.model.head
-    )
+    mappings = [item.mapping for item in training_sets]
+    layout = LogitLayout.compile(taxonomy, mappings, config.model.head, config.loss.boxes)
+    table = TargetTable.compile(taxonomy, mappings, config.loss.boxes, config.model.head, layout)
     counts = batch_counts(training_sets, config.data.batch)
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, taxonomy, table.mappings)
@@ -108,7 +110,9 @@ def train(
             training_sets, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
         )
         told = progress if progress and processes.main else NoProgress()
-        stopped_by = Trainer(config, table, processes, start.checkpoint).fit(start, plan, told)
+        trainer = Trainer(config, table, processes, start.checkpoint)
+        told.opening(describe_run(config, table, training_sets, counts, trainer.network, processes.device))
+        stopped_by = trainer.fit(start, plan, told)
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:
@@ -229,7 +233,7 @@ class Trainer:
             folder,
             step=step,
             config=self.config,
-            taxonomy=self.table.layout.taxonomy,
+            layout=self.table.layout,
             mappings=self.table.mappings,
             samples=[len(item) for item in plan.training_sets],
             weights=self.network.state_dict(),

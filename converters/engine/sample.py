@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from labelforge.converters.base import NO_ANNOTATION, Converter, Ids, Size, Source
 from labelforge.converters.images import ImageCodec, SourceImage, fit_short_side
-from labelforge.errors import DatasetError, listed
+from labelforge.errors import ConfigError, DatasetError, listed
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
 
 _UNKNOWN: Final = -1
@@ -106,10 +106,17 @@ class SampleEncoder:
         """Read, check, scale and encode one sample.
 
         Raises:
+            ConfigError: The converter is wrong.
             DatasetError: One of its files is missing, broken, or does not fit the other or the label table.
         """
         label_path = self.converter.label_path(source)
         labels = self.converter.labels(source)
+        if not hasattr(labels, "draw"):
+            raise ConfigError(
+                f"labels() returned {type(labels).__name__}, not labels that can draw themselves",
+                where=f"converter {self.converter.name}",
+                cure="Wrap a label map: return PixelLabels(ids).",
+            )
         image = SourceImage.open(self.converter.read_image(source), self.converter.root / source.image)
         orientation = image.orientation_for(labels.size, label_path.name)
         shown_size = labels.size or image.size

@@ -12,7 +12,31 @@ import click
 from labelforge.errors import ConfigError
 
 
-@click.command("convert")
+class _Command(click.Command):
+    """A command whose help lists the converters that there are, also those of other packages."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from labelforge.converters import available
+
+        super().format_help_text(ctx, formatter)
+        with formatter.section("Datasets"):
+            formatter.write_dl([(name, _facts(name)) for name in available()])
+
+
+def _facts(name: str) -> str:
+    """Splits and options of a converter, or why there are none."""
+    from labelforge.converters import find_converter
+    from labelforge.converters.registry import option_names
+
+    try:
+        kind = find_converter(name)
+    except ConfigError as error:
+        return str(error)
+    options = [f"option {option}={kind.option_help.get(option, '...')}" for option in option_names(kind)]
+    return "; ".join([f"splits {', '.join(kind.splits)}", *options])
+
+
+@click.command("convert", cls=_Command)
 @click.argument("dataset")
 @click.argument("root", type=click.Path())
 @click.argument("out")
@@ -69,15 +93,9 @@ def command(
 ) -> None:
     """Convert one split of the dataset in folder ROOT to shards in OUT, a folder or an fsspec URL.
 
-    \b
-    DATASET            splits                           options
-    cityscapes         train, val, test
-    mapillary-vistas   training, validation, testing    release=1.2 or 2.0 (default: the newest found)
-    gtsdb              train, test, all                 overlaps=smallest, ignore or set
-
     To resume an interrupted conversion, run the same command again. OUT/report.html shows what came in, what it became,
     and what is not used and why.
-    """  # noqa: D301 -- \b is click's mark for text that keeps its lines
+    """
     from rich.console import Console
 
     from labelforge.console import progress_bar

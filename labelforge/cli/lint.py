@@ -13,12 +13,27 @@ from labelforge.console import json_option, narrow_console, print_json
 @click.option(
     "--boxes", type=click.Choice(["own", "path"]), help="Which classifiers boxes train; default: as the tree says."
 )
+@click.option(
+    "--dataset", "datasets", multiple=True, metavar="NAME", help="Check what this dataset would teach; repeatable."
+)
+@click.option(
+    "--shards", multiple=True, metavar="DIR", help="Check what the labels of these shards would teach; repeatable."
+)
 @json_option
 @click.pass_context
-def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | None, json_file: str | None) -> None:
+def command(
+    context: click.Context,
+    taxonomy: str,
+    strict: bool,
+    boxes: str | None,
+    datasets: tuple[str, ...],
+    shards: tuple[str, ...],
+    json_file: str | None,
+) -> None:
     """Check what a tree and all mappings in its folder would teach a network.
 
-    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class, then what looks
+    TAXONOMY is a shipped name or a folder with tree.yaml. Prints which dataset teaches which class (with --dataset or
+    --shards: which classifiers a network trained on these would have, and what they choose from), then what looks
     wrong: classes that no dataset teaches, datasets that would teach "always the same class", labels that no classifier
     can use, classes learnt from boxes alone, mirror partners that disagree, siblings with the same colour, and more,
     each with the reason and what to do. The exit code is 1 if there is an error (with --strict, also for a warning),
@@ -27,7 +42,7 @@ def command(context: click.Context, taxonomy: str, strict: bool, boxes: str | No
     from labelforge.lint import lint_taxonomy
     from labelforge.lint.terminal import render
 
-    report = lint_taxonomy(taxonomy, boxes)  # type: ignore[arg-type]  # click has checked the choice
+    report = lint_taxonomy(taxonomy, boxes, datasets=datasets, shards=shards)  # type: ignore[arg-type]  # click has checked the choice
     if json_file is not None:
         print_json(json_file, report.to_dict())
     if json_file != "-":

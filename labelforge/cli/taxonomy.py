@@ -1,9 +1,9 @@
-"""``labelforge taxonomy``: the YAML files' JSON Schemas, and the difference of two trees."""
+"""``labelforge taxonomy``: the YAML files' JSON Schemas, and the difference of two trees or of two label spaces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("taxonomy")
 def command() -> None:
-    """Print JSON Schemas of the YAML files, or compare two trees."""
+    """Print JSON Schemas of the YAML files, or compare two trees or two label spaces."""
 
 
 @command.command("schema")
@@ -39,22 +39,43 @@ def schema_command(kind: str, output: str | None) -> None:
 @command.command("diff")
 @click.argument("old")
 @click.argument("new")
+@click.option(
+    "--through", metavar="TREE", help="Compare label spaces by what their labels mean in this tree, not by names alone."
+)
 @json_option
-def diff_command(old: str, new: str, json_file: str | None) -> None:
-    """Compare two trees and their mappings.
+def diff_command(old: str, new: str, through: str | None, json_file: str | None) -> None:
+    """Compare two trees with their mappings, or two label spaces.
 
-    OLD and NEW are shipped names or folders with tree.yaml. Lists nodes that were removed, added, moved or reordered,
-    ids, mirrors and shapes that changed, and, for every dataset that both trees map, the labels whose meaning changed.
+    OLD and NEW are two trees (shipped names, or folders with tree.yaml) or two label spaces (shipped names, or YAML
+    files).
+
+    Of trees it lists nodes that were removed, added, moved or reordered, ids, mirrors and shapes that changed, and, for
+    every dataset that both trees map, the labels whose meaning changed.
+
+    Of label spaces it says what became of each label, with both ids: the same, renumbered, renamed, split, merged or
+    gone; and what is new. For example: labelforge taxonomy diff mapillary-vistas-1.2 mapillary-vistas-2.0 --through
+    streets
+
     The exit code is 0 whatever it finds.
     """
+    from labelforge.cli import _label_spaces
+    from labelforge.label_space_diff import diff_label_spaces
     from labelforge.treediff import diff_taxonomies
 
-    difference = diff_taxonomies(old, new)
+    if _label_spaces.are_meant(old, new, through):
+        spaces = diff_label_spaces(old, new, through)
+        _show(_label_spaces.render(spaces), spaces.to_dict(), json_file)
+    else:
+        trees = diff_taxonomies(old, new)
+        _show(_parts(trees), trees.to_dict(), json_file)
+
+
+def _show(parts: Iterable[RenderableType], data: dict[str, Any], json_file: str | None) -> None:
     if json_file is not None:
-        print_json(json_file, difference.to_dict())
+        print_json(json_file, data)
     if json_file != "-":
         console = narrow_console()
-        for part in _parts(difference):
+        for part in parts:
             console.print(part, markup=False)
 
 

@@ -11,7 +11,20 @@ from rich.table import Table as TerminalTable
 from rich.text import Text as Styled
 
 from labelforge.demo.settings import HEADS, TAXONOMY, Demo
-from labelforge.report import Column, Facts, Figure, Gallery, GalleryRow, LineChart, Page, Picture, Series, Table, Text
+from labelforge.report import (
+    Column,
+    Facts,
+    Figure,
+    Fold,
+    Gallery,
+    GalleryRow,
+    LineChart,
+    Page,
+    Picture,
+    Series,
+    Table,
+    Text,
+)
 
 if TYPE_CHECKING:
     from labelforge.trainer.evaluation.scoring import Evaluation
@@ -119,13 +132,13 @@ def _differences(demo: Demo) -> list[Table]:
     return tables
 
 
-def _curves(demo: Demo) -> list[LineChart]:
+def _curves(demo: Demo) -> list[LineChart | Fold]:
+    from labelforge.trainer.report import classifier_charts
+
     totals = tuple(Series(head, [x.step for x in r.log], [x.loss for x in r.log]) for head, r in demo.runs.items())
-    log = demo.runs["hierarchical"].log
-    parts = tuple(Series(name, [x.step for x in log], [x.losses[name] for x in log]) for name in log[0].losses)
     return [
         LineChart(totals, "step", "loss", "Total loss of each network (the losses are not comparable to each other)"),
-        LineChart(parts, "step", "loss", "Hierarchical network: loss of each classifier"),
+        *classifier_charts(demo.runs["hierarchical"].log, "Hierarchical network: loss of each classifier"),
     ]
 
 

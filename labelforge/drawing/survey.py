@@ -15,7 +15,6 @@ from labelforge.drawing.counts import PixelCounts
 from labelforge.expression import LabelTarget
 from labelforge.mapping import LabelMapping, Supervision
 from labelforge.supervision import Signal, SupervisionTable, dataset_letters
-from labelforge.targets import TargetTable
 from labelforge.taxonomy import Node, Taxonomy
 
 
@@ -125,7 +124,7 @@ class Survey:
                 used += pixels or 0
             totals = (None, None) if counted is None else (used, sum(counted.values()) - used)
             datasets.append(Dataset(mapping.dataset, dataset_letters(number), mapping.supervision, *totals))
-        signals = SupervisionTable.of(TargetTable.compile(tree, mappings)).of_node
+        signals = SupervisionTable.of_labels(tree, mappings).of_node
         nodes = tuple(_summary(node, signals[node.index], datasets, labels) for node in tree.nodes)
         return cls(tree, tuple(datasets), tuple(labels), nodes, tuple(ignored))
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from labelforge.lint.case import Case
 from labelforge.lint.findings import Finding, Remark, Subject
-from labelforge.mapping import Accepted
+from labelforge.lint.overlap_rules import can_be_compared
+from labelforge.mapping import LABEL_RULES, Accepted
 from labelforge.supervision import Signal
 
 _Key = tuple[str | None, str, str | None]  # a dataset, a rule, and the path of a node or a native label
@@ -40,6 +41,8 @@ def stale_acceptance(case: Case, findings: Sequence[Finding]) -> Iterator[Remark
     found = {_key(finding) for finding in findings if finding.severity != "info"}
     for mapping in case.mappings:
         for number, entry in enumerate(mapping.accepted):
+            if entry.rule == "no-shared-leaf" and not can_be_compared(case, mapping, entry.at):
+                continue
             if _accepted_key(case, mapping.dataset, entry) not in found:
                 what = f"{mapping.dataset} accepts {entry.rule} at {entry.at!r}, but there is no such finding"
                 yield Remark("warning", what, "Remove it.", Subject(dataset=mapping.dataset, acceptance=number))
@@ -55,8 +58,8 @@ def stale_acceptance(case: Case, findings: Sequence[Finding]) -> Iterator[Remark
 
 
 def _accepted_key(case: Case, dataset: str, entry: Accepted) -> _Key:
-    return dataset, entry.rule, entry.at if entry.rule == "unused-label" else case.tree.node(entry.at).path
+    return dataset, entry.rule, entry.at if entry.rule in LABEL_RULES else case.tree.node(entry.at).path
 
 
 def _key(finding: Finding) -> _Key:
-    return finding.dataset, finding.rule, finding.labels[0] if finding.rule == "unused-label" else finding.node
+    return finding.dataset, finding.rule, finding.labels[0] if finding.rule in LABEL_RULES else finding.node

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import listed
+from labelforge.errors import ConfigError, listed
+from labelforge.learnable import Learnable
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import Signal, SupervisionTable
 from labelforge.targets import TargetTable
@@ -26,6 +28,9 @@ class Case:
         boxes: Which classifiers box labels train.
         table: The targets that the label tables compile to.
         supervision: Who teaches what.
+        learnable: How far a network learns the tree from them; None where they tell nothing apart.
+        chosen: Whether the datasets are a choice among those that the tree is made for, so that what they leave out is
+            no fault of the tree.
     """
 
     tree: Taxonomy
@@ -33,12 +38,18 @@ class Case:
     boxes: Boxes
     table: TargetTable
     supervision: SupervisionTable
+    learnable: Learnable | None
+    chosen: bool
 
     @classmethod
-    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes) -> Case:
+    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes, *, chosen: bool = False) -> Case:
         """Compile the targets of some label tables in one tree."""
-        table = TargetTable.compile(tree, mappings, boxes)
-        return cls(tree, tuple(mappings), boxes, table, SupervisionTable.of(table))
+        table = TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree))
+        try:
+            learnable = Learnable.of(tree, mappings, boxes)
+        except ConfigError:
+            learnable = None
+        return cls(tree, tuple(mappings), boxes, table, SupervisionTable.of(table), learnable, chosen)
 
     @property
     def choices(self) -> list[Classifier]:
@@ -58,6 +69,10 @@ class Case:
     def children_with(self, classifier: Classifier, signal: Signal) -> list[Node]:
         """The children of a classifier whose best signal is this one."""
         return [child for child in classifier.children if self.supervision.best(child.index) == signal]
+
+    def is_asked(self, classifier: Classifier) -> bool:
+        """Whether a network trained on these labels carries a classifier."""
+        return self.learnable is not None and classifier.node.index in self.learnable.table.layout.nodes
 
     def name(self, node: Node) -> str:
         """The shortest text that means a node, quoted."""

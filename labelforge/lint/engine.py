@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
+from labelforge.errors import ShardError
 from labelforge.lint.acceptance import accept, stale_acceptance
 from labelforge.lint.case import Case
 from labelforge.lint.findings import SEVERITIES, Finding, LintReport, Remark
 from labelforge.lint.label_rules import lone_child, mirror_pair, same_color, same_meaning, unused_label
+from labelforge.lint.overlap_rules import no_shared_leaf
 from labelforge.lint.places import Places
 from labelforge.lint.supervision_rules import inseparable, no_signal, one_child, only_boxes
 from labelforge.mapping import LabelMapping
+from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import Boxes
 from labelforge.yamlfile import YamlFile
@@ -22,6 +25,7 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
     "one-child": one_child,
     "only-boxes": only_boxes,
     "unused-label": unused_label,
+    "no-shared-leaf": no_shared_leaf,
     "mirror-pair": mirror_pair,
     "same-colour": same_color,
     "lone-child": lone_child,
@@ -31,43 +35,91 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
 
 
 def lint_mappings(
-    tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None, places: Places | None = None
+    tree: Taxonomy,
+    mappings: Sequence[LabelMapping],
+    boxes: Boxes | None = None,
+    places: Places | None = None,
+    *,
+    chosen: bool = False,
 ) -> LintReport:
-    """Check a tree and the mappings of all datasets that should teach it.
+    """Check a tree and the mappings of the datasets that should teach it.
 
     Args:
         tree: The tree.
         mappings: Label tables in it.
         boxes: Which classifiers box labels train; default: what the tree says.
         places: Where things are in the files that they were read from, if any.
+        chosen: Whether these datasets are a choice among those that the tree is made for: what they leave out is then
+            only noted.
     """
-    case = Case.of(tree, mappings, boxes or tree.boxes)
+    case = Case.of(tree, mappings, boxes or tree.boxes, chosen=chosen)
     places = places or Places()
     findings = [
         Finding.of(name, remark, places.find(remark.subject)) for name, rule in RULES.items() for remark in rule(case)
     ]
-    findings += [
-        Finding.of("stale-acceptance", remark, places.find(remark.subject))
-        for remark in stale_acceptance(case, findings)
-    ]
+    if not chosen:  # what all datasets together need may be needless for some of them
+        findings += [
+            Finding.of("stale-acceptance", remark, places.find(remark.subject))
+            for remark in stale_acceptance(case, findings)
+        ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return LintReport(tuple(accept(case, findings)), case.supervision, case.mappings, case.boxes)
+    found = tuple(accept(case, findings))
+    return LintReport(found, case.supervision, case.mappings, case.boxes, case.learnable, chosen)
 
 
-def lint_taxonomy(source: str | os.PathLike[str], boxes: Boxes | None = None) -> LintReport:
-    """Read a tree and all mappings in its folder, and check them.
+def lint_taxonomy(
+    source: str | os.PathLike[str],
+    boxes: Boxes | None = None,
+    *,
+    datasets: Sequence[str] = (),
+    shards: Sequence[str | os.PathLike[str]] = (),
+) -> LintReport:
+    """Read a tree and mappings in its folder, and check them.
 
     Args:
         source: A shipped name, a folder, or a ``tree.yaml``.
         boxes: Which classifiers box labels train; default: what the tree says.
+        datasets: The datasets to check, by name.
+        shards: Shard sets whose label tables to check, made for the tree. Default, if no dataset is named either: all
+            mappings in the tree's folder.
 
     Raises:
-        TaxonomyError: A file is missing or wrong (with its line).
+        TaxonomyError: A file is missing or wrong (with its line), or the tree has no mapping for a dataset.
+        ShardError: Shards are missing or broken, or were made for another tree.
     """
     path = Taxonomy.locate(source)
     file = YamlFile.load(path)
     tree = Taxonomy.from_file(file, path.parent)
-    files = [YamlFile.load(other) for other in LabelMapping.available(tree).values() if other != path]
-    mappings = [LabelMapping.from_file(tree, mapping) for mapping in files]
-    places = Places(file, {m.dataset: f for m, f in zip(mappings, files, strict=True)})
-    return lint_mappings(tree, mappings, boxes, places)
+    known = {name: other for name, other in LabelMapping.available(tree).items() if other != path}
+    chosen = bool(datasets or shards)
+    mappings: list[LabelMapping] = []
+    files: dict[str, YamlFile] = {}
+    for name in dict.fromkeys(datasets) if chosen else known:
+        if name not in known:
+            LabelMapping.load(tree, name)  # says that there is none
+        mapping_file = YamlFile.load(known[name])
+        mappings.append(LabelMapping.from_file(tree, mapping_file))
+        files[mappings[-1].dataset] = mapping_file
+    mappings += _tables_of_shards(tree, shards, {mapping.dataset for mapping in mappings})
+    return lint_mappings(tree, mappings, boxes, Places(file, files), chosen=chosen)
+
+
+def _tables_of_shards(
+    tree: Taxonomy, shards: Sequence[str | os.PathLike[str]], known: Collection[str]
+) -> list[LabelMapping]:
+    """The label tables of shard sets, one per dataset that is not known yet.
+
+    Raises:
+        ShardError: Shards are missing or broken, or were made for another tree.
+    """
+    found: dict[str, LabelMapping] = {}
+    for reader in map(ShardReader, shards):
+        if reader.taxonomy.digest != tree.digest:
+            raise ShardError(
+                f"made for taxonomy {reader.taxonomy.tag}, not {tree.tag}",
+                where=reader.url,
+                cure=f"Run: labelforge retarget {reader.url} --taxonomy {tree.folder or tree.name}",
+            )
+        if reader.dataset not in known:
+            found.setdefault(reader.dataset, reader.mapping)
+    return [found[name] for name in sorted(found)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from labelforge.learnable import Learnable
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import SupervisionTable
 from labelforge.taxonomy import Node
@@ -36,6 +37,7 @@ class Subject:
         line_of: The node of the tree at which it is reported; default: ``node``.
         fact: The fact about that node at which it is reported, if the file states it.
         acceptance: Position of the entry of ``accepted`` at which it is reported.
+        overlap: Position of the entry of ``overlaps`` at which it is reported.
     """
 
     node: Node | None = None
@@ -45,6 +47,7 @@ class Subject:
     line_of: Node | None = None
     fact: str | None = None
     acceptance: int | None = None
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,16 @@ class LintReport:
         supervision: Who teaches what.
         mappings: The label tables checked.
         boxes: Which classifiers box labels were assumed to train.
+        learnable: How far a network learns the tree from them; None where they tell nothing apart.
+        chosen: Whether these datasets are a choice among those that the tree is made for.
     """
 
     findings: tuple[Finding, ...]
     supervision: SupervisionTable
     mappings: tuple[LabelMapping, ...]
     boxes: Boxes
+    learnable: Learnable | None
+    chosen: bool
 
     def count(self, severity: Severity) -> int:
         """How many findings of one severity are not accepted."""
@@ -152,4 +159,5 @@ class LintReport:
             "rules": dict(sorted(Counter(finding.rule for finding in self.findings).items())),
             "findings": [{**vars(finding), "where": finding.where} for finding in self.findings],
             "supervision": self.supervision.to_list(),
+            "learnable": None if self.learnable is None else self.learnable.to_dict(),
         }

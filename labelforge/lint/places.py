@@ -23,13 +23,15 @@ class Places:
         self._mappings = dict(mappings or {})
 
     def find(self, subject: Subject) -> Place:
-        """File and line of a subject: a label or an acceptance in a mapping, or else a node or a fact in the tree."""
+        """File and line of a subject: a label or another entry in a mapping, or else a node or a fact in the tree."""
         file = self._tree if subject.dataset is None else self._mappings.get(subject.dataset)
         return (None, None) if file is None else (file.path, file.line(self._key_path(subject)))
 
     def _key_path(self, subject: Subject) -> KeyPath:
         if subject.acceptance is not None:
             return ("accepted", subject.acceptance)
+        if subject.overlap is not None:
+            return ("overlaps", subject.overlap)
         if subject.dataset is not None:
             return ("labels", subject.labels[0])
         node = subject.line_of or subject.node

@@ -17,19 +17,20 @@ _PATH_CURE = "Write 'boxes: path' in tree.yaml: box labels below train only the 
 
 
 def no_signal(case: Case) -> Iterator[Remark]:
-    """No label of any dataset allows a child where its classifier decides, so it is only ever a wrong answer."""
+    """No label of any dataset allows a child where its classifier decides, so it is never an answer."""
+    severity: Severity = "info" if case.chosen else "warning"
     for classifier in case.choices:
         owner = classifier.node
         what = f"no dataset gives the classifier of {case.name(owner)} any signal"
         missing = case.children_with(classifier, Signal.NOTHING)
         if len(missing) == len(classifier.children):
-            what += f": its {len(missing)} children are chosen by chance"
-            yield Remark("warning", what, _missing_cure(case, owner), Subject(owner, missing))
+            what += f": its {len(missing)} children are never told apart"
+            yield Remark(severity, what, _missing_cure(case, owner), Subject(owner, missing))
             continue
         for child in missing:
             subject = Subject(owner, [child], line_of=child)
-            learns = f"{what} for {case.name(child)}: it learns never to choose it"
-            yield Remark("warning", learns, _missing_cure(case, child), subject)
+            unknown = f"{what} for {case.name(child)}, which is never an answer"
+            yield Remark(severity, unknown, _missing_cure(case, child), subject)
 
 
 def _missing_cure(case: Case, node: Node) -> str:
@@ -68,10 +69,12 @@ def _inseparable(case: Case, owner: Node, twins: list[Node], others: list[Node])
     if others:
         what = f"every label that allows {names} {at} allows {case.names(others)} too, which is never a worse answer"
         cure = f"Map a label to {names} alone, or leave it out."
+        severity: Severity = "warning"
     else:
-        what = f"every label that allows one of {names} {at} allows all of them: nothing tells them apart"
+        severity = "info" if case.chosen else "warning"
+        what = f"every label that allows one of {names} {at} allows all of them: they are one answer"
         cure = "Map a label to one of them alone, or make them one node."
-    return Remark("warning", what, cure, Subject(owner, twins, line_of=twins[0]))
+    return Remark(severity, what, cure, Subject(owner, twins, line_of=twins[0]))
 
 
 def one_child(case: Case) -> Iterator[Remark]:
@@ -108,10 +111,10 @@ def _constant_answer(
     cure = f"Where a label can show other children of {owner}, map it to them too or to {owner} itself"
     first = case.name(always[0])
     if constant:
-        what = (
-            f"the classifier of {owner} learns a constant: {first} fits all labels of all datasets, such as {dataset}"
-        )
-        return "error", what, f"{cure}; or map labels to other children; or remove them."
+        what = f"the classifier of {owner} has nothing to decide: {first} fits all labels of all datasets"
+        what += f", such as {dataset}"
+        harmless = case.chosen and not case.is_asked(classifier)
+        return "info" if harmless else "error", what, f"{cure}; or map labels to other children; or remove them."
     if len(always) > 1:
         never = [child for child in classifier.children if child not in always]
         return "info", f"{dataset} only tells the classifier of {owner} what is never there: {case.names(never)}", ""
@@ -133,7 +136,7 @@ def only_boxes(case: Case) -> Iterator[Remark]:
         datasets = listed(
             mapping.dataset
             for number, mapping in enumerate(case.mappings)
-            if any(signals[child.index][number] for child in from_boxes)
+            if any(signals[child.index][number] == Signal.FROM_BOX for child in from_boxes)
         )
         what = f"only boxes ({datasets}) teach the classifier of {case.name(owner)} {case.names(from_boxes)}"
         cure = (

@@ -15,6 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from labelforge.answers import cover
+from labelforge.learnable import Learnable
 from labelforge.lint.findings import Finding, LintReport
 from labelforge.supervision import SIGNAL_STYLES, Signal, SupervisionTable, dataset_letters
 from labelforge.taxonomy import Classifier
@@ -37,7 +39,12 @@ def render(report: LintReport, *, strict: bool) -> RenderableType:
         report: What lint found.
         strict: Whether warnings fail, for the last line.
     """
-    parts: list[RenderableType] = [_legend(report), "", _signals(report.supervision), ""]
+    parts: list[RenderableType] = [_legend(report), ""]
+    if not report.chosen:
+        parts += [_signals(report.supervision), ""]
+    elif report.learnable is not None:
+        parts += [_choices(report.learnable), ""]
+    parts += [_learnable(report.learnable), ""]
     shown = [finding for finding in report.findings if finding.counts]
     for finding in reversed(shown):
         parts += [_finding(finding), ""]
@@ -47,12 +54,15 @@ def render(report: LintReport, *, strict: bool) -> RenderableType:
 def _legend(report: LintReport) -> RenderableType:
     tree = report.supervision.tree
     head = Text(f"{tree.name}: {len(tree.classifiers)} classifiers, {tree.num_logits} children, ", style="bold")
-    head.append(f"{len(report.mappings)} datasets")
+    count = len(report.mappings)
+    head.append(f"{count} dataset{'s' * (count != 1)}")
     names = Table.grid(padding=(0, 2))
     names.add_column(style="bold")
     for number, mapping in enumerate(report.mappings):
         boxes = f" (boxes: {report.boxes})" if mapping.supervision == "box" else ""
         names.add_row(dataset_letters(number), mapping.dataset + boxes)
+    if report.chosen:
+        return Group(head, names)
     marks = (Text.assemble(_MARKS[signal], f" {meaning}") for signal, (_, meaning) in _LEGEND.items())
     return Group(head, names, Text("   ").join(marks))
 
@@ -70,6 +80,33 @@ def _signals(supervision: SupervisionTable) -> RenderableType:
             style = "" if any(signals) else "red"
             table.add_row(Padding(Text(names, style=style), (0, 1, 0, 2)), *(_MARKS[signal] for signal in signals))
     return table
+
+
+def _choices(learnable: Learnable) -> RenderableType:
+    """Per classifier that a network would carry, what it chooses from; an arrow where another one decides further."""
+    layout = learnable.table.layout
+    table = Table.grid(expand=True)
+    for name, columns in zip(layout.names, layout.slices, strict=True):
+        table.add_row(Text(f"{name} ({columns.stop - columns.start})", style="bold"))
+        chosen = []
+        for column in range(columns.start, columns.stop):
+            k = int(layout.class_of[column])
+            chosen.append(f"{layout.column_names[column]} ->" if k < 0 else layout.class_names[k])
+        short = [text.removeprefix(f"{name}/") for text in chosen]
+        table.add_row(Padding(Text("; ".join(short)), (0, 0, 0, 2)))
+    return table
+
+
+def _learnable(learnable: Learnable | None) -> RenderableType:
+    if learnable is None:
+        return Text("These labels tell nothing apart: no network can be trained on them.", style="bold red")
+    tree = learnable.table.layout.taxonomy
+    lines = [Text(" ".join(learnable.sentences[:2]), style="bold"), *map(Text, learnable.sentences[2:])]
+    missing = cover(tree, frozenset(leaf.leaves.start for leaf in learnable.never))
+    if missing:
+        names = ", ".join(tree.references.shortest(node.index) for node in missing)
+        lines.append(Text(f"Never answered: {names}."))
+    return Group(*lines)
 
 
 def _patterns(supervision: SupervisionTable, classifier: Classifier) -> list[tuple[tuple[Signal, ...], str]]:

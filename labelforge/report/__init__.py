@@ -1,7 +1,7 @@
 """Self-contained HTML pages: the results of a conversion, a training run or the demo, each in one file.
 
 A `Page` is a title and a list of sections; a section is a heading and a list of blocks: `Text`, `Facts`, `Table`,
-`Gallery`, `LineChart`, `Figure`, `Beside`. Everything is immutable; adding a section returns a new page:
+`Gallery`, `LineChart`, `Figure`, `Fold`, `Beside`. Everything is immutable; adding a section returns a new page:
 
     page = Page("Cityscapes, train", "2975 images in 12 shards")
     page = page.add("Labels", Table((Column("label"), Column("pixels", numeric=True)), rows, "Pixels per native label"))
@@ -14,6 +14,7 @@ from labelforge.report.blocks import (
     Column,
     Facts,
     Figure,
+    Fold,
     Gallery,
     GalleryRow,
     LineChart,

@@ -1,4 +1,4 @@
-"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, `Beside`, and their parts.
+"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `Figure`, `Fold`, `Beside`, and their parts.
 
 Blocks are immutable data without markup: ``templates/blocks.html`` has a macro for each ``kind``.
 """
@@ -268,7 +268,21 @@ class Beside:
     kind: ClassVar[str] = "beside"
 
 
-Block = Text | Facts | Table | Gallery | LineChart | Figure | Beside
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that are hidden until the reader opens them.
+
+    Attributes:
+        title: What is inside; always shown.
+        blocks: The blocks, in order.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    kind: ClassVar[str] = "fold"
+
+
+Block = Text | Facts | Table | Gallery | LineChart | Figure | Beside | Fold
 """What a section may hold."""
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import pytest
@@ -12,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
 from labelforge.cli.convert import command
-from labelforge.converters import find_converter
+from labelforge.converters import Converter, NativeLabels, Source, Unannotated, find_converter
 from labelforge.converters.images import CODECS
 from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, DatasetError
@@ -117,6 +121,43 @@ def test_the_help_knows_every_converter_and_codec() -> None:
         assert ", ".join(find_converter(name).splits) in line
     (codec,) = [p for p in command.params if p.name == "image_codec"]
     assert isinstance(codec.type, click.Choice) and list(codec.type.choices) == list(CODECS)
+
+
+def test_the_help_lists_converters_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [
+        EntryPoint("fading", "tests.cli.test_convert:Fading", "labelforge.converters"),
+        EntryPoint("gone", "nowhere.at_all:Gone", "labelforge.converters"),
+    ]
+    monkeypatch.setattr("labelforge.converters.registry.entry_points", lambda group: others)
+    text = " ".join(run("--help").stdout.split())
+    assert text[text.index("Datasets:") : text.index("Options:")].strip() == (
+        "Datasets: cityscapes splits train, val, test "
+        "mapillary-vistas splits training, validation, testing; option release=1.2 or 2.0 (default: the newest found) "
+        "gtsdb splits train, test, all; option overlaps=smallest (the default), ignore or set "
+        "fading splits dusk, dawn; option hours=1 to 12; option lamps=... "
+        "gone the converter 'gone' cannot be loaded (No module named 'nowhere'). "
+        "Repair or remove the module nowhere.at_all, which adds it."
+    )
+    with pytest.raises(ConfigError, match="the converter 'gone' cannot be loaded"):
+        run("gone", "root", "out")
+
+
+class Fading(Converter):
+    """A converter as another package has it."""
+
+    name = "fading"
+    title = "Fading light"
+    splits = ("dusk", "dawn")
+    option_help: ClassVar[Mapping[str, str]] = {"hours": "1 to 12"}
+
+    def __init__(self, root: str | os.PathLike[str], *, hours: int = 1, lamps: bool = False) -> None:
+        super().__init__(root)
+
+    def sources(self, split: str) -> list[Source]:
+        return []
+
+    def labels(self, source: Source) -> NativeLabels:
+        return Unannotated()
 
 
 def test_the_progress_bar_is_not_in_the_way_of_the_summary(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_table_and_the_findings_are_printed(folder: Path, monkeypatch: pytes
     assert result.exit_code == 0
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert lines[:3] == [
-        "small: 2 classifiers, 5 children, 1 datasets",
+        "small: 2 classifiers, 5 children, 1 dataset",
         "a  town",
         "S strong: pixels   w weak: boxes   p partial: only in unions   . nothing",
     ]
@@ -55,10 +55,16 @@ def test_the_table_and_the_findings_are_printed(folder: Path, monkeypatch: pytes
         ["flat", "(2)", "a"],
         ["road,", "path", "S"],
     ]
-    assert lines[10:] == [
+    assert lines[10:14] == [
+        "2 of 2 classifiers with 4 choices and 3 answers. Of the 4 classes of small, 3",
+        "from pixels, 1 not at all.",
+        "Never answered: boat.",
+        "",
+    ]
+    assert lines[14:] == [
         "warning no-signal tree.yaml:6",
-        "  no dataset gives the classifier of 'scene' any signal for 'boat': it learns",
-        "  never to choose it.",
+        "  no dataset gives the classifier of 'scene' any signal for 'boat', which is",
+        "  never an answer.",
         "  Map a label to it or below it, or remove the node.",
         "",
         "0 errors, 1 warning",
@@ -111,3 +117,43 @@ def test_a_wrong_file_is_one_line_and_an_unwritable_one_too(folder: Path) -> Non
     fault = run(folder, "--json", folder / "missing" / "out.json").exception
     assert "cannot be written" in str(fault)
     assert "\n" not in str(fault)
+
+
+def test_chosen_datasets_show_what_a_network_would_choose_from(folder: Path) -> None:
+    (folder / "village.yaml").write_text(
+        "dataset: village\nsupervision: pixel\nlabels:\n  ground: flat\n  thing: {any: [car, boat]}\n"
+    )
+    space = "name: village\nlabels: [{id: 0, name: ground}, {id: 1, name: thing}]\n"
+    (folder / "label_spaces" / "village.yaml").write_text(space)
+    result = run(folder, "--dataset", "village", "--strict")
+    assert result.exit_code == 0, result.stdout
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    assert lines[:6] == [
+        "small: 2 classifiers, 5 children, 1 dataset",
+        "a  village",
+        "",
+        "scene (2)",
+        "  flat; car | boat",
+        "",
+    ]
+    assert lines[6:8] == [
+        "1 of 2 classifiers with 2 choices and 2 answers. Of the 4 classes of small, 4",
+        "only as part of a larger answer.",
+    ]
+    both = run(folder, "--dataset", "village", "--dataset", "town", "--json", "-")
+    content = json.loads(both.stdout)
+    assert content["learnable"]["classifiers"][0] == {
+        "classifier": "scene",
+        "choices": [
+            {"choice": "flat", "answer": None},
+            {"choice": "car", "answer": "car"},
+            {"choice": "boat", "answer": "boat"},
+        ],
+    }
+    assert content["learnable"]["from_pixels"] == ["flat/road", "flat/path", "car", "boat"]
+
+
+def test_an_unknown_dataset_names_the_nearest(folder: Path) -> None:
+    result = run(folder, "--dataset", "twon")
+    assert result.exit_code != 0
+    assert "Did you mean 'town'" in str(result.exception)

@@ -62,3 +62,41 @@ def test_added_subtrees_are_one_entry(tmp_path: Path) -> None:
         (tmp_path / name / "tree.yaml").write_text(f"name: t\ntree:\n  scene:\n    car:\n    road:\n{extra}")
     result = run("diff", tmp_path / "a", tmp_path / "b")
     assert "4 nodes added\n  boat (and 2 below), bus" in "\n".join(map(str.rstrip, result.stdout.splitlines()))
+
+
+def test_two_label_spaces_are_compared_by_meaning(tmp_path: Path) -> None:
+    result = run(
+        "diff", "mapillary-vistas-1.2", "mapillary-vistas-2.0", "--through", "streets", "--json", tmp_path / "d.json"
+    )
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert "   45 ->  85  object--support--pole" in map(str.rstrip, lines)
+    at = next(i for i, line in enumerate(lines) if line.rstrip() == "   17  construction--structure--building")
+    assert [line.strip() for line in lines[at + 1 : at + 3]] == [
+        "->  27  construction--structure--building",
+        "->  28  construction--structure--garage",
+    ]
+    content = json.loads((tmp_path / "d.json").read_text())
+    for kind, count in content["counts"].items():
+        assert count == 0 or any(line.startswith(f"{kind} ({count}): ") for line in lines)
+    assert max(map(len, lines)) <= 90
+
+
+def test_two_label_spaces_are_compared_by_name_and_the_other_way_is_named() -> None:
+    result = run("diff", "cityscapes", "kitti")
+    assert result.exit_code == 0
+    assert "same (35): the same name and id" in result.stdout
+    assert "--through TREE compares what the labels mean in a tree" in " ".join(result.stdout.split())
+
+
+WRONG = {
+    "a tree and a label space": (("streets", "cityscapes"), "'streets' is a tree and 'cityscapes' is a label space"),
+    "trees through a tree": (("iv2018", "streets", "--through", "streets"), "--through is for two label spaces"),
+    "neither": (("cityscape", "kitti"), "no tree and no label space is called 'cityscape'. Did you mean 'cityscapes'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_compared_is_said(case: str) -> None:
+    arguments, message = WRONG[case]
+    assert message in str(run("diff", *arguments).exception)

@@ -79,6 +79,14 @@ def test_datasets_can_be_chosen() -> None:
     assert re.findall(r"^ ([a-z])  (\S+)", text, re.MULTILINE) == [("a", "cityscapes"), ("b", "gtsdb")]
 
 
+def test_a_dataset_has_the_same_letter_in_lint() -> None:
+    """The order of names, not of files, which differs for bdd100k.yaml and bdd100k-panoptic.yaml."""
+    drawn = re.findall(r"^ (\w)  (\S+) \(", run("streets").stdout, re.MULTILINE)
+    linted = CliRunner().invoke(cli, ["lint", "streets"], catch_exceptions=False).stdout
+    assert drawn == re.findall(r"^(\w)  (\S+)", linted, re.MULTILINE)
+    assert {"bdd100k", "bdd100k-panoptic"} <= {name for _, name in drawn}
+
+
 def test_counts_of_converted_shards(tmp_path: Path) -> None:
     assert "cityscapes" in CONVERTERS
     write_cityscapes(tmp_path / "root")

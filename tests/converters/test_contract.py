@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from labelforge.converters import NO_ANNOTATION, available, convert, find_converter
+from labelforge.converters import NO_ANNOTATION, Source, available, convert, find_converter
+from labelforge.converters.cityscapes import Cityscapes
 from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.mapping import LabelMapping
@@ -159,6 +161,25 @@ def test_the_image_of_a_sample_that_is_cut_short(name: str, layout: Layout, tmp_
         convert(name, tmp_path / "root", tmp_path / "out", split=layout.split)
     assert caught.value.where == str(path) and caught.value.cure
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_labels_that_cannot_draw_themselves_are_the_converters_fault(workers: int, tmp_path: Path) -> None:
+    """Skipping broken samples skips no broken converter."""
+    LAYOUTS["cityscapes"].write(tmp_path / "root")
+    with pytest.raises(ConfigError) as caught:
+        convert(BareArrays, tmp_path / "root", tmp_path / "out", split="train", on_error="skip", workers=workers)
+    assert str(caught.value) == (
+        "converter cityscapes: labels() returned ndarray, not labels that can draw themselves. "
+        "Wrap a label map: return PixelLabels(ids)."
+    )
+
+
+class BareArrays(Cityscapes):
+    """Forgets to wrap its label maps."""
+
+    def labels(self, source: Source) -> Any:
+        return np.zeros((20, 30), np.uint8)
 
 
 def test_converters_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,11 @@ import yaml
 from hypothesis import strategies as st
 
 from labelforge.label_space import LabelSpace, NativeLabel
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
+from labelforge.targets import TargetTable
 from labelforge.taxonomy import Node, Taxonomy
+from labelforge.treefile import Boxes
 
 
 @dataclass
@@ -80,6 +84,11 @@ def worlds(draw: st.DrawFn, supervision: str | None = None) -> World:
         ),
     ]
     return World(tree, LabelMapping.from_records(tree, "random", records), expressions)
+
+
+def whole_table(tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None) -> TargetTable:
+    """Targets for every classifier of a tree, whether the labels teach it or not."""
+    return TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree))
 
 
 def leaf_names(tree: Taxonomy, node: Node) -> set[str]:

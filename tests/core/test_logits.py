@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from contextlib import suppress
+
 from hypothesis import given, settings
 
-from labelforge.logits import HEADS, Head, LogitLayout
+from labelforge.errors import ConfigError
+from labelforge.logits import HEADS, LogitLayout
 from labelforge.mapping import LabelMapping
-from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 from tests.core.random_trees import World, meaning, trees, worlds
 
@@ -44,15 +46,24 @@ def test_ancestors_are_the_way_up(tree: Taxonomy) -> None:
         assert layout.ancestors(j) == tuple(way)
 
 
+def layouts(world: World) -> list[LogitLayout]:
+    """The whole tree, and what the world's labels teach each kind of head."""
+    found = [LogitLayout.compile(world.tree)]
+    for head in HEADS:
+        with suppress(ConfigError):
+            found.append(LogitLayout.compile(world.tree, [world.mapping], head))
+    return found
+
+
 @given(worlds())
 @settings(max_examples=100, deadline=None)
 def test_decisions_are_credited_to_the_native_label_that_holds_them(world: World) -> None:
     tree = world.tree
-    for head in HEADS:
-        layout = LogitLayout.compile(tree, [world.mapping], head)
-        native, credited = layout.native_rows(world.mapping), layout.credited_rows(world.mapping)
-        sets = [meaning(tree, e) for e in world.expressions]
-        for k, leaves in enumerate(layout.classes):
+    sets = [meaning(tree, e) for e in world.expressions]
+    for layout in layouts(world):
+        native, credited = layout.answer_rows(world.mapping), layout.credited_rows(world.mapping)
+        assert layout.native_rows(world.mapping).tolist() == native[: len(layout.classes)].tolist()
+        for k, leaves in enumerate(layout.answers):
             names = {tree.leaves[i].name for i in leaves}
             holders = [i for i, s in enumerate(sets, 1) if s and names <= s]
             best = min((len(sets[i - 1]) for i in holders), default=0)
@@ -73,11 +84,13 @@ def test_flat_union_sets_inner_nodes_beside_their_descendants() -> None:
     assert len(layout.classes) == len(named) == layout.num_logits
 
 
-@pytest.mark.parametrize("head", ["hierarchical", "flat-marginal"])
-def test_only_flat_union_depends_on_the_labels(head: Head) -> None:
+@given(worlds())
+@settings(max_examples=100, deadline=None)
+def test_records_bring_a_layout_back(world: World) -> None:
     """A network can be used without the label tables that it was trained with."""
-    tree = Taxonomy.load("iv2018")
-    alone = LogitLayout.compile(tree, head=head)
-    trained = TargetTable.compile(tree, [LabelMapping.load(tree, "gtsdb")], head=head).layout
-    assert (alone.slices, alone.classes, alone.class_names) == (trained.slices, trained.classes, trained.class_names)
-    assert alone.class_of.tolist() == trained.class_of.tolist()
+    for layout in layouts(world):
+        records = json.loads(json.dumps(layout.to_records()))
+        found = LogitLayout.from_records(world.tree, records, flat=layout.flat)
+        for name in ("slices", "nodes", "flat", "parent", "branch", "covers", "classes", "names", "answers"):
+            assert getattr(found, name) == getattr(layout, name), name
+        assert found.class_of.tolist() == layout.class_of.tolist()

@@ -11,8 +11,8 @@ import pytest
 from labelforge.errors import TaxonomyError
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
-from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
+from tests.core.random_trees import whole_table
 
 TREE = """\
 name: small
@@ -134,6 +134,71 @@ def test_a_fault_in_a_label_space_is_named_too(fault: str, folder: Path) -> None
     assert str(caught.value).startswith(f"{path}:{line}: ")
 
 
+def test_a_label_space_of_ones_own_needs_no_source(folder: Path) -> None:
+    path = folder / "label_spaces" / "town.yaml"
+    path.write_text(SPACE.replace("source: made up\n", ""))
+    assert LabelSpace.load("town", folder).source is None
+    assert len(LabelMapping.load(Taxonomy.load(folder), "town").rows) == 5
+    path.write_text(SPACE.replace("source: made up", "source: ''"))
+    with pytest.raises(TaxonomyError, match=r"town\.yaml:2: source: string should have at least 1 character"):
+        LabelSpace.load("town", folder)
+
+
+PARTLY = """\
+dataset: town
+supervision: pixel
+rest: ignore
+labels:
+  sign: sign/front
+  street: {any: [flat], except: [parking]}
+"""
+
+
+def test_the_rest_is_ignored_if_the_mapping_says_so(folder: Path) -> None:
+    tree = Taxonomy.load(folder)
+    whole = LabelMapping.load(tree, "town")
+    (folder / "town.yaml").write_text(PARTLY)
+    mapping = LabelMapping.load(tree, "town")
+    assert [(row.row, row.native_id, row.native_name) for row in mapping.rows] == [
+        (row.row, row.native_id, row.native_name) for row in whole.rows
+    ]
+    assert [row.target.leaves for row in mapping.rows] == [
+        frozenset(),
+        frozenset(),
+        frozenset(),
+        whole.rows[3].target.leaves,
+        whole.rows[4].target.leaves,
+    ]
+    assert [row.target.reason for row in mapping.rows[1:3]] == ["not named in the mapping"] * 2
+    assert LabelMapping.from_records(tree, "town", json.loads(json.dumps(mapping.to_records()))) == mapping
+
+
+@pytest.mark.parametrize("rest", ["rest: ignore\n", ""])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  sign:", "  sing:", r"LINE: town has no label 'sing'\. Did you mean 'sign'"),
+        ("sign/front", "sign/frnt", r"LINE: unknown node 'sign/frnt'"),
+    ],
+)
+def test_misspelt_names_are_found_before_labels_that_are_missing(
+    folder: Path, rest: str, old: str, new: str, message: str
+) -> None:
+    """With the rest ignored or not: 'plate' and 'void' are not mapped here."""
+    (folder / "town.yaml").write_text(PARTLY.replace("rest: ignore\n", rest).replace(old, new))
+    with pytest.raises(TaxonomyError, match=message.replace("LINE", "5" if rest else "4")):
+        LabelMapping.load(Taxonomy.load(folder), "town")
+
+
+def test_what_else_rest_may_say(folder: Path) -> None:
+    (folder / "town.yaml").write_text(PARTLY.replace("rest: ignore", "rest: skip"))
+    with pytest.raises(TaxonomyError, match=r"town\.yaml:3: rest: input should be 'ignore' \(got 'skip'\)"):
+        LabelMapping.load(Taxonomy.load(folder), "town")
+    (folder / "town.yaml").write_text(PARTLY.replace("rest: ignore\n", ""))
+    with pytest.raises(TaxonomyError, match=r"2 native labels .* 'plate', 'void'.* or write 'rest: ignore'"):
+        LabelMapping.load(Taxonomy.load(folder), "town")
+
+
 def test_a_missing_mapping_names_the_ones_there_are(folder: Path) -> None:
     with pytest.raises(TaxonomyError, match=r"no mapping for dataset 'twon'\. Did you mean 'town'\?"):
         LabelMapping.load(Taxonomy.load(folder), "twon")
@@ -156,12 +221,17 @@ def test_iv2018_uses_the_27_cityscapes_classes_of_the_authors() -> None:
 
 ACCEPTED = MAPPING + 'accepted:\n  - {rule: one-child, at: sign, why: "only fronts are labelled"}\n'
 ACCEPTED_FAULTS = {
-    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: input should be 'one-child' or 'unused-"),
+    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: input should be 'one-child', 'unused-"),
     "unknown node": ("at: sign", "at: sing", "unknown node 'sing'. Did you mean 'sign'"),
     "leaf": ("at: sign", "at: sign/back", "'sign/back' is a leaf and owns no classifier"),
     "unknown label": ("one-child, at: sign", "unused-label, at: sing", "town has no label 'sing'. Did you mean 'sign'"),
     "no reason": (', why: "only fronts are labelled"', "", "the key 'why' is missing"),
     "unknown key": ("why:", "wyh:", "unknown key 'wyh'. Did you mean 'why'"),
+    "unknown label of an overlap": (
+        'accepted:\n  - {rule: one-child, at: sign, why: "only fronts are labelled"}\n',
+        "overlaps:\n  - {label: sing, dataset: d, other: o, text: t}\n",
+        "town has no label 'sing'. Did you mean 'sign'",
+    ),
     "twice": ("accepted:\n", 'accepted:\n  - {rule: one-child, at: sign, why: "x"}\n', "accepted twice"),
 }
 
@@ -197,7 +267,7 @@ def test_a_set_means_the_union_of_its_members() -> None:
     assert row.members == ["speed limit 20", "danger"]
     assert row.target.leaves == mapping.rows[1].target.leaves | mapping.rows[19].target.leaves
     assert LabelMapping.from_records(tree, "gtsdb", longer.to_records()) == longer
-    table = TargetTable.compile(tree, [longer])
+    table = whole_table(tree, [longer])
     front = tree.classifiers[-1]
     allowed = [child.name for child, here in zip(front.children, table.allowed[45, front.slice], strict=True) if here]
     assert allowed == ["speed limit 20", "danger"]

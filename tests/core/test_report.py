@@ -21,6 +21,7 @@ from labelforge.report import (
     Column,
     Facts,
     Figure,
+    Fold,
     Gallery,
     GalleryRow,
     LineChart,
@@ -202,6 +203,19 @@ def test_large_pictures_are_scaled_down() -> None:
 def test_what_is_no_picture_is_refused(image: NDArray[Any]) -> None:
     with pytest.raises(ValueError, match="a picture is"):
         Picture.encode(image, "x")
+
+
+def test_a_fold_hides_its_blocks_until_it_is_opened() -> None:
+    inner = (Text("Inside."), *whole_page().sections[1].blocks)
+    page = Reader(Page("t").add("s", Text("Before."), Fold("More <of> it", inner)).html())
+    (fold,) = page.all("details")
+    assert "open" not in fold
+    assert texts(page, "summary") == ["More <of> it"]
+    (inside,) = texts(page, "details")
+    assert inside.startswith("More <of> it Inside. What became of the labels")
+    ids = [e["id"] for e in page.elements if "id" in e]
+    assert len(ids) == len(set(ids))
+    assert all(e["aria-labelledby"] in ids for e in page.elements if "aria-labelledby" in e)
 
 
 def test_hostile_text_stays_text_everywhere() -> None:

@@ -128,4 +128,4 @@ def test_broken_acknowledgements_fail_it() -> None:
         for fault, (old, new, _) in test_mapping.ACCEPTED_FAULTS.items()
         if accepts("mapping", YamlFile.parse(test_mapping.ACCEPTED.replace(old, new, 1)).data)
     }
-    assert passed == {"leaf", "twice", "unknown label", "unknown node"}
+    assert passed == {"leaf", "twice", "unknown label", "unknown label of an overlap", "unknown node"}

@@ -11,7 +11,7 @@ from labelforge.logits import HEADS, Head
 from labelforge.mapping import LabelMapping
 from labelforge.targets import SET, SILENT, TargetTable
 from labelforge.taxonomy import Taxonomy
-from tests.core.random_trees import World, leaf_names, meaning, worlds
+from tests.core.random_trees import World, leaf_names, meaning, whole_table, worlds
 
 FLAT: tuple[Head, ...] = ("flat-union", "flat-marginal")
 
@@ -46,7 +46,7 @@ def compiled_allowed(table: TargetTable, row: int) -> dict[str, set[str]]:
 @given(worlds(supervision="pixel"))
 @settings(max_examples=150, deadline=None)
 def test_pixel_labels_compile_to_the_definition(world: World) -> None:
-    table = TargetTable.compile(world.tree, [world.mapping])
+    table = whole_table(world.tree, [world.mapping])
     assert not table.allowed[0].any(), "row 0 says nothing"
     for row, expression in enumerate(world.expressions, 1):
         assert compiled_allowed(table, row) == expected_allowed(world.tree, meaning(world.tree, expression))
@@ -56,8 +56,8 @@ def test_pixel_labels_compile_to_the_definition(world: World) -> None:
 @given(worlds(supervision="box"))
 @settings(max_examples=100, deadline=None)
 def test_box_labels_never_reach_the_root(world: World) -> None:
-    own = TargetTable.compile(world.tree, [world.mapping], boxes="own")
-    path = TargetTable.compile(world.tree, [world.mapping], boxes="path")
+    own = whole_table(world.tree, [world.mapping], boxes="own")
+    path = whole_table(world.tree, [world.mapping], boxes="path")
     for row, expression in enumerate(world.expressions, 1):
         full = expected_allowed(world.tree, meaning(world.tree, expression))
         deepest = max(full, key=lambda n: world.tree.node(n).depth, default=None)
@@ -70,7 +70,7 @@ def test_box_labels_never_reach_the_root(world: World) -> None:
 @settings(max_examples=100, deadline=None)
 def test_flipped_rows_mean_the_mirrored_leaves(world: World) -> None:
     tree = world.tree
-    table = TargetTable.compile(tree, [world.mapping], head="flat-marginal")
+    table = whole_table(tree, [world.mapping])
     for row, expression in enumerate(world.expressions, 1):
         want: set[str] = set()
         for name in meaning(tree, expression):
@@ -90,7 +90,7 @@ def test_flipped_rows_mean_the_mirrored_leaves(world: World) -> None:
 @given(worlds())
 @settings(max_examples=60, deadline=None)
 def test_a_flipped_box_teaches_no_further_classifier(world: World) -> None:
-    table = TargetTable.compile(world.tree, [world.mapping])
+    table = whole_table(world.tree, [world.mapping])
     originals = len(world.mapping.rows)
     for row in range(originals):
         flipped = table.mirror[row]
@@ -108,7 +108,7 @@ def shipped(*datasets: str) -> tuple[Taxonomy, list[LabelMapping]]:
 
 def test_road_of_cityscapes_is_driveable_but_not_parking() -> None:
     tree, mappings = shipped("cityscapes")
-    table = TargetTable.compile(tree, mappings)
+    table = whole_table(tree, mappings)
     road = mappings[0].row_of[7]
     assert compiled_allowed(table, road) == {
         "scene": {"driveable"},
@@ -118,7 +118,7 @@ def test_road_of_cityscapes_is_driveable_but_not_parking() -> None:
 
 def test_signs_of_gtsdb_train_the_front_classifier_alone() -> None:
     tree, mappings = shipped("cityscapes", "gtsdb")
-    table = TargetTable.compile(tree, mappings)
+    table = whole_table(tree, mappings)
     stop = table.offsets[1] + mappings[1].row_of[14]
     assert compiled_allowed(table, stop) == {"front": {"stop"}}
 
@@ -127,14 +127,14 @@ def test_signs_of_gtsdb_train_the_front_classifier_alone() -> None:
 def test_a_tree_says_which_classifiers_its_boxes_train(boxes: str) -> None:
     tree = Taxonomy.from_dict({**Taxonomy.load("iv2018").to_dict(), "boxes": boxes})
     mapping = LabelMapping.load(Taxonomy.load("iv2018"), "gtsdb")
-    table = TargetTable.compile(tree, [mapping])
+    table = whole_table(tree, [mapping])
     stop = mapping.row_of[14]
     assert set(compiled_allowed(table, stop)) == {"front"} | ({"traffic sign"} if boxes == "path" else set())
 
 
 def test_a_flip_swaps_or_silences_signs() -> None:
     tree, mappings = shipped("gtsdb")
-    table = TargetTable.compile(tree, mappings)
+    table = whole_table(tree, mappings)
     rows = {r.native_name: r.row for r in mappings[0].rows}
     assert table.mirror[rows["go left"]] == rows["go right"]
     assert table.mirror[rows["priority road"]] == rows["priority road"]
@@ -164,7 +164,7 @@ def test_global_rows_go_on_where_the_dataset_before_ends(dtype: type[np.integer]
     """Also for the small integers that label maps hold: 8 bits would wrap at the rows above 255."""
     tree = Taxonomy.load("streets")
     mappings = [LabelMapping.load(tree, dataset) for dataset in LabelMapping.available(tree)]
-    table = TargetTable.compile(tree, mappings)
+    table = whole_table(tree, mappings)
     every = [(mapping.dataset, row.row) for mapping in mappings for row in mapping.rows]
     assert every.index((mappings[-1].dataset, 0)) > 255
     for mapping in mappings:
@@ -179,7 +179,7 @@ def test_global_rows_go_on_where_the_dataset_before_ends(dtype: type[np.integer]
 
 def test_global_rows_are_of_a_dataset_of_the_table_and_within_it() -> None:
     tree, mappings = shipped("cityscapes", "gtsdb")
-    table = TargetTable.compile(tree, mappings)
+    table = whole_table(tree, mappings)
     with pytest.raises(ConfigError, match=r"no dataset 'cityscape' in this table\. Did you mean 'cityscapes'\?"):
         table.global_rows("cityscape", np.array([0]))
     with pytest.raises(ConfigError, match="cityscapes has 36 rows, and rows 3 to 36 were given"):

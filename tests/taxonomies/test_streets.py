@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from labelforge.label_space import LabelSpace
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.targets import SILENT, TargetTable
 from labelforge.taxonomy import Node, Taxonomy, shipped_folder
+from tests.core.random_trees import whole_table
 
 DATASETS = sorted(p.stem for p in (shipped_folder() / "label_spaces").glob("*.yaml"))
 LABEL = tuple[str, str]
@@ -74,31 +76,36 @@ def test_ignored_labels_are_few_and_say_why(mappings: dict[str, LabelMapping]) -
         "mapillary-vistas-2.0": 3,
         "railsem19": 1,
         "wilddash-2": 5,
+        "wilddash-2-80": 5,
     }
 
 
 SIGN = "object/traffic sign"
 PROHIBITORY = f"{SIGN}/front/prohibitory sign"
-ROAD = "flat/driveable - flat/driveable/parking - flat/driveable/driveway"
+DRIVEABLE = "flat/driveable"
+PARKING = f"{DRIVEABLE}/parking space + {DRIVEABLE}/parking aisle + {DRIVEABLE}/driveway"
+ROAD = f"{DRIVEABLE} - " + PARKING.replace(" + ", " - ")
+MOTOR = "vehicle/motor vehicle"
 SPOT_CHECKS = [
     ("cityscapes", "road", ROAD),
-    ("cityscapes", "parking", "flat/driveable/parking + flat/driveable/driveway"),
+    ("cityscapes", "parking", PARKING),
     ("cityscapes", "sidewalk", "flat/walkable - flat/walkable/stairs"),
     ("cityscapes", "rail track", "flat/railway"),
-    ("cityscapes", "ground", "flat + nature/terrain"),
+    ("cityscapes", "ground", "flat + nature/terrain + nature/snow + nature/water"),
     ("cityscapes", "car", "vehicle/motor vehicle/car + vehicle/motor vehicle/van"),
-    ("cityscapes", "truck", "vehicle/motor vehicle/truck + vehicle/motor vehicle/pickup"),
+    ("cityscapes", "truck", f"{MOTOR}/truck + {MOTOR}/pickup + {MOTOR}/truck trailer"),
+    ("cityscapes", "trailer", f"{MOTOR}/trailer"),
     ("cityscapes", "train", "vehicle/rail vehicle"),
     ("cityscapes", "traffic sign", f"{SIGN}/front"),
     ("cityscapes", "terrain", "nature/terrain"),
-    ("cityscapes", "polegroup", "object/pole + object/utility pole"),
+    ("cityscapes", "polegroup", "object/pole + object/utility pole + object/traffic sign frame + object/street light"),
     ("cityscapes", "ego vehicle", "ego vehicle"),
     ("kitti", "rider", "human/rider"),
     ("bdd100k", "road", ROAD),
     ("bdd100k-panoptic", "building", "construction/building - construction/building/garage"),
-    ("bdd100k-panoptic", "parking sign", f"{SIGN}/front/parking sign"),
-    ("bdd100k-panoptic", "traffic sign", f"{SIGN}/front - {SIGN}/front/parking sign"),
-    ("bdd100k-panoptic", "traffic device", "object/delineator"),
+    ("bdd100k-panoptic", "parking sign", f"{SIGN}/front/parking sign + {SIGN}/back"),
+    ("bdd100k-panoptic", "traffic sign", f"{SIGN} - {SIGN}/front/parking sign"),
+    ("bdd100k-panoptic", "traffic device", "object/traffic device"),
     ("mapillary-vistas-1.2", "animal--ground-animal", "animal/ground animal"),
     ("mapillary-vistas-1.2", "construction--barrier--curb", "flat/walkable/curb"),
     ("mapillary-vistas-1.2", "construction--barrier--other-barrier", "construction/road barrier"),
@@ -115,7 +122,11 @@ SPOT_CHECKS = [
     ("mapillary-vistas-1.2", "nature--terrain", "nature/terrain - nature/terrain/sand"),
     ("mapillary-vistas-1.2", "object--billboard", "object/signage"),
     ("mapillary-vistas-1.2", "object--traffic-sign--back", f"{SIGN}/back"),
-    ("mapillary-vistas-2.0", "construction--flat--parking", "flat/driveable/parking/parking space"),
+    (
+        "mapillary-vistas-2.0",
+        "construction--flat--parking",
+        f"{DRIVEABLE}/parking space + {DRIVEABLE}/marked parking space",
+    ),
     ("mapillary-vistas-2.0", "construction--flat--rail-track", "flat/railway + flat/driveable/tramway"),
     ("mapillary-vistas-2.0", "construction--structure--garage", "construction/building/garage"),
     ("mapillary-vistas-2.0", "human--person--person-group", "human/person"),
@@ -145,7 +156,7 @@ SPOT_CHECKS = [
     ("camvid-32", "VegetationMisc", "nature/vegetation/plant + nature/vegetation/flower + nature/terrain/grass"),
     ("camvid-11", "Car", "vehicle/motor vehicle + vehicle/rail vehicle"),
     ("idd", "autorickshaw", "vehicle/motor vehicle/autorickshaw"),
-    ("idd", "non-drivable fallback", "nature/terrain"),
+    ("idd", "non-drivable fallback", "nature/terrain + nature/water"),
     ("idd", "obs-str-bar-fallback", "construction + object"),
     ("idd", "traffic sign", SIGN),
     ("wilddash-2", "van", "vehicle/motor vehicle/van"),
@@ -155,7 +166,7 @@ SPOT_CHECKS = [
     ("railsem19", "rail-embedded", "flat/driveable/tramway/embedded rail"),
     ("railsem19", "rail-raised", "flat/railway/raised rail"),
     ("railsem19", "road", "flat/driveable - flat/driveable/tramway"),
-    ("ade20k-150", "person", "human"),
+    ("ade20k-150", "person", "human - human/belongings"),
     ("ade20k-150", "minibike", "vehicle/two-wheeler/motorcycle"),
     ("ade20k-150", "signboard", f"{SIGN} + object/signage"),
     ("ade20k-150", "skyscraper", "construction/building/high-rise"),
@@ -201,18 +212,33 @@ def test_labels_named_like_a_node_mean_it_or_part_of_it(tree: Taxonomy, meaning:
 def test_labels_that_datasets_took_over_from_cityscapes_mean_the_same(meaning: dict[LABEL, frozenset[int]]) -> None:
     cityscapes = {label: found for (dataset, label), found in meaning.items() if dataset == "cityscapes"}
     assert cityscapes == {label: found for (dataset, label), found in meaning.items() if dataset == "kitti"}
-    for (dataset, label), found in meaning.items():
-        if dataset == "bdd100k" and label in cityscapes:
-            assert found == cityscapes[label], label
     finer = {  # what the release split off from the label
-        "wilddash-2": {"car": ["van"], "truck": ["pickup"], "road": ["road-marking"], "train": ["on rails"]},
-        "bdd100k-panoptic": {"building": ["garage"], "traffic sign": ["parking sign"]},
+        "bdd100k": {},
+        "wilddash-2": {
+            "car": ["van"],
+            "truck": ["pickup"],
+            "road": ["road-marking"],
+            "train": ["on rails"],
+            "pole": ["streetlight"],
+            "polegroup": ["streetlight"],
+        },
+        "bdd100k-panoptic": {
+            "building": ["garage"],
+            "pole": ["street light", "traffic sign frame"],
+            "polegroup": ["street light", "traffic sign frame"],
+        },
+    }
+    others = {  # what its own text defines in another way
+        "bdd100k": {"traffic sign", "pole"},
+        "wilddash-2": {"ego vehicle", "wall", "guard rail"},
+        "bdd100k-panoptic": {"traffic sign", "guard rail"},
     }
     for dataset, parts in finer.items():
         own = {label: found for (name, label), found in meaning.items() if name == dataset}
         for label in cityscapes.keys() & (own.keys() | parts.keys()):
             pieces = [own.get(label, frozenset()), *(own[part] for part in parts.get(label, []))]
-            assert frozenset().union(*pieces) == cityscapes[label], (dataset, label)
+            same = frozenset().union(*pieces) == cityscapes[label]
+            assert same == (label not in others[dataset]), (dataset, label)
             assert all(a.isdisjoint(b) for a, b in itertools.combinations(pieces, 2)), (dataset, label)
 
 
@@ -221,7 +247,7 @@ CAMVID_GROUPS = {  # as SegNet's authors grouped the 32 classes
     "Building": ["Bridge", "Building", "Wall", "Tunnel", "Archway"],
     "Pole": ["Column_Pole", "TrafficCone"],
     "Road": ["Road", "LaneMkgsDriv", "LaneMkgsNonDriv"],
-    "Pavement": ["Sidewalk", "ParkingBlock", "RoadShoulder"],
+    "Pavement": ["Sidewalk"],  # without ParkingBlock and RoadShoulder: see the header of the mapping
     "Tree": ["Tree", "VegetationMisc"],
     "SignSymbol": ["SignSymbol", "Misc_Text", "TrafficLight"],
     "Fence": ["Fence"],
@@ -261,7 +287,7 @@ def test_vistas_releases_of_one_real_crop_agree(shared_data: Path, tree: Taxonom
         (file,) = (shared_data / "mapillary_vistas_v2" / "training" / f"v{release}" / "labels").glob("*.png")
         ids = np.asarray(Image.open(file))
         masks.append(np.vectorize(mapping.row_of.__getitem__)(ids))
-        tables.append(TargetTable.compile(tree, [mapping]))
+        tables.append(whole_table(tree, [mapping]))
     trained = 0
     for old, new in {(int(a), int(b)) for a, b in zip(masks[0].ravel(), masks[1].ravel(), strict=True)}:
         for columns in tables[0].layout.slices:
@@ -281,7 +307,10 @@ def children_named(tree: Taxonomy, node: Node, label: frozenset[int]) -> set[int
 
 
 def test_every_choice_can_be_learnt(tree: Taxonomy, mappings: dict[str, LabelMapping]) -> None:
-    """Some pixel label says exactly this child, but for the families and classes of signs, which only boxes know."""
+    """What the pixel labels that allow a child have in common is this child, or a box label says exactly this child.
+
+    Only boxes know the families and classes of signs.
+    """
     labels = {
         kind: {
             r.target.leaves
@@ -295,7 +324,8 @@ def test_every_choice_can_be_learnt(tree: Taxonomy, mappings: dict[str, LabelMap
     for node in tree.nodes:
         named = {kind: [children_named(tree, node, label) for label in labels[kind]] for kind in labels}
         for child in node.children:
-            if {child} in named["pixel"]:
+            allowing = [children for children in named["pixel"] if child in children]
+            if allowing and set.intersection(*allowing) == {child}:
                 continue
             assert {child} in named["box"], tree.nodes[child].path
             box_only.add(tree.nodes[child].path)
@@ -331,7 +361,8 @@ def test_datasets_with_one_answer_to_all_are_acknowledged(tree: Taxonomy, mappin
             always = set.intersection(*named) if named else set()
             if len(always) == 1 and not (mapping.supervision == "box" and node.depth == 0):
                 one_sided.add(node.path)
-        assert {tree.node(entry.at).path for entry in mapping.accepted} == one_sided, name
+        accepted = {tree.node(entry.at).path for entry in mapping.accepted if entry.rule == "one-child"}
+        assert accepted == one_sided, name
 
 
 def test_shape_of_the_tree(tree: Taxonomy) -> None:
@@ -416,4 +447,5 @@ def test_all_mappings_compile_together_and_every_classifier_is_trained(
 ) -> None:
     table = TargetTable.compile(tree, list(mappings.values()))
     assert table.datasets == tuple(DATASETS)
+    assert table.layout.classes == LogitLayout.compile(tree).classes
     assert (table.target != SILENT).any(axis=0).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ import torch
 
 from labelforge.errors import ShardError
 from labelforge.shards import ShardReader
-from labelforge.targets import TargetTable
+from labelforge.targets import SILENT, TargetTable
 from labelforge.trainer.config import DataConfig
+from labelforge.trainer.data.augment import PAD_COLOR
 from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
 from labelforge.trainer.data.datasets import group_training_sets
+from labelforge.trainer.loss import hierarchical_loss
+from labelforge.trainer.tables import TableTensors
 from tests.trainer.tiny import TREE, draw, make_shards, write_shards
 
 CONFIG = DataConfig(crop=(24, 32), jitter=0.2)
@@ -90,6 +94,37 @@ def test_rows_are_global_rows_of_their_dataset_or_their_mirror_images(readers: l
         for rows, key in zip(batch.rows, batch.keys, strict=True):
             own = boxes if key.startswith("boxes/") else dense
             assert set(rows.unique().tolist()) <= own | {int(table.mirror[row]) for row in own}
+
+
+@pytest.mark.parametrize("resize", ["none", "fit"])
+def test_padding_teaches_nothing(tmp_path: Path, resize: Literal["none", "fit"]) -> None:
+    """Crops larger than the images, which shrink besides. The images are black and labelled all over, with labels that
+    have a mirror image, so that padding is known by its colour alone."""
+    rng = np.random.default_rng(0)
+    black = np.zeros((40, 50, 3), np.uint8)
+    dense = [(f"d{i}", black, rng.choice([1, 2, 4], (40, 50)).astype(np.uint8)) for i in range(2)]
+    boxes = [(f"b{i}", black, rng.choice([1, 2], (40, 50)).astype(np.uint8)) for i in range(2)]
+    readers = [
+        ShardReader(write_shards(tmp_path / "dense", "dense", dense)),
+        ShardReader(write_shards(tmp_path / "boxes", "boxes", boxes)),
+    ]
+    training_sets = group_training_sets(readers)
+    table = TargetTable.compile(TREE, [item.mapping for item in training_sets])
+    config = DataConfig(crop=(64, 80), resize=resize, scale=(0.3, 0.9))
+    tensors = TableTensors.of(table)
+    amounts = set()
+    for batch in iterate_batches(BatchPlan(training_sets, (2, 2), table, config, seed=0), 0, 8, workers=0):
+        padding = (batch.images == torch.tensor(PAD_COLOR)[:, None, None]).all(dim=1)
+        trained = (tensors.target[batch.rows.long()] != SILENT).any(dim=-1)
+        assert torch.equal(trained, ~padding)
+        logits = torch.randn(4, table.layout.num_logits, 64, 80, requires_grad=True)
+        loss = hierarchical_loss(logits, batch.rows, tensors, gate="none")
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        assert logits.grad is not None
+        assert torch.equal((logits.grad != 0).any(dim=1), ~padding)
+        assert loss.labelled_pixels[0] == (~padding[2:]).sum()  # every pixel of the dense images trains the root
+        amounts.add(int(padding.sum()))
+    assert len(amounts) == 8 and 0 not in amounts
 
 
 def test_processes_share_out_the_samples_of_one_larger_batch(readers: list[ShardReader]) -> None:

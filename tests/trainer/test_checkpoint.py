@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from labelforge.errors import CheckpointError
+from labelforge.logits import LogitLayout
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints, save_checkpoint
 from tests.trainer.tiny import TREE, mapping, tiny_config
@@ -32,7 +33,7 @@ def save(run: Path, step: int, keep: int = 2) -> Path:
         run,
         step=step,
         config=CONFIG,
-        taxonomy=TREE,
+        layout=LogitLayout.compile(TREE, MAPPINGS, CONFIG.model.head),
         mappings=MAPPINGS,
         samples=[2, 3],
         weights=weights,

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
+from labelforge.errors import ConfigError
 from labelforge.trainer import TableTensors, hierarchical_loss
 from labelforge.trainer.config import Gate
+from tests.core.random_trees import whole_table
 
 Nested = dict[str, Any]
 Leaves = frozenset[str]
@@ -218,7 +220,7 @@ def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, 
     softmaxes = softmaxes_of(tree)
     taxonomy = Taxonomy.from_dict(definition)
     mapping = LabelMapping.from_records(taxonomy, "random", records)
-    table = TargetTable.compile(taxonomy, [mapping], boxes="own" if own else "path")
+    table = whole_table(taxonomy, [mapping], boxes="own" if own else "path")
     shape = (rng.randint(1, 2), rng.randint(1, 4), rng.randint(1, 5))
     rows = torch.tensor([rng.randrange(len(labels)) for _ in range(math.prod(shape))]).view(shape)
     logits = random_logits(rng, (shape[0], taxonomy.num_logits, *shape[1:]))
@@ -237,7 +239,10 @@ def test_flat_tables(grow_tree: Callable[[random.Random], Nested], seed: int, un
     records, labels = random_labels(rng, tree)
     taxonomy = Taxonomy.from_dict(definition)
     mapping = LabelMapping.from_records(taxonomy, "random", records)
-    table = TargetTable.compile(taxonomy, [mapping], head="flat-union" if union else "flat-marginal")
+    try:
+        table = TargetTable.compile(taxonomy, [mapping], head="flat-union" if union else "flat-marginal")
+    except ConfigError:  # labels that tell nothing apart
+        return
     # In a flat union, a column is a meaning and allows exactly itself; so each meaning is one made-up leaf.
     names = [leaf.name for leaf in taxonomy.leaves]
     meanings = [frozenset(names[i] for i in leaves) for leaves in table.layout.classes]

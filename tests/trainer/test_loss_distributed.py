@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from labelforge import LabelMapping, TargetTable, Taxonomy
+from labelforge import LabelMapping, LogitLayout, TargetTable, Taxonomy
 from labelforge.trainer import ConfusionMatrix, TableTensors, hierarchical_loss
 
 WORKER = """
@@ -20,14 +20,15 @@ import sys
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from labelforge import LabelMapping, TargetTable, Taxonomy
+from labelforge import LabelMapping, LogitLayout, TargetTable, Taxonomy
 from labelforge.trainer import ConfusionMatrix, TableTensors, hierarchical_loss
 
 rank, store, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
 tree = Taxonomy.load("iv2018")
-compiled = TargetTable.compile(tree, [LabelMapping.load(tree, n) for n in ("cityscapes", "gtsdb")])
+mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
+compiled = TargetTable.compile(tree, mappings, layout=LogitLayout.compile(tree))
 given = torch.load(folder + "/given.pt", weights_only=True)
 layer = torch.nn.Conv2d(3, tree.num_logits, 1).double()
 layer.load_state_dict(given["layer"])
@@ -52,7 +53,8 @@ os._exit(0)
 @pytest.mark.skipif(not (dist.is_available() and dist.is_gloo_available()), reason="this torch has no gloo")
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     tree = Taxonomy.load("iv2018")
-    compiled = TargetTable.compile(tree, [LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")])
+    mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
+    compiled = TargetTable.compile(tree, mappings, layout=LogitLayout.compile(tree))
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(4, 3, 6, 7, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, compiled.offsets[1], (4, 6, 7), generator=generator)

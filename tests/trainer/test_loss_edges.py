@@ -14,6 +14,7 @@ from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.errors import ConfigError
 from labelforge.trainer import TableTensors, hierarchical_loss, loss_weights
 from labelforge.trainer.config import Gate
+from tests.core.random_trees import whole_table
 
 # Children: root: 0 sky, 1 thing. thing: 0 car, 1 sign. sign: 0 back, 1 front. front: 0 stop, 1 yield, 2 go.
 TREE = {
@@ -37,7 +38,7 @@ def make_table(boxes: Any = "own") -> TargetTable:
         for i, (target, supervision) in enumerate(labels)
     ]
     tree = Taxonomy.from_dict(TREE)
-    return TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records)], boxes=boxes)
+    return whole_table(tree, [LabelMapping.from_records(tree, "set", records)], boxes=boxes)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,8 @@ def test_weights_by_node_win(table: TableTensors) -> None:
     weights = loss_weights(table.layout, nodes={"front": 0.5, "root": 4.0})
     assert weights.tolist() == pytest.approx([4.0, 0.1, 0.1, 0.5])
     with pytest.raises(
-        ConfigError, match=r"loss\.nodes: 'stop' has no classifier\. Nodes with a classifier: root, thing"
+        ConfigError,
+        match=r"loss\.nodes: 'stop' has no classifier in this run\. These labels teach those of: root, thing",
     ):
         loss_weights(table.layout, nodes={"stop": 1.0})
     with pytest.raises(ConfigError, match=r"loss\.nodes: .*'fornt'.* Did you mean 'front'"):
@@ -206,7 +208,7 @@ def test_shapes_that_do_not_fit(
 def test_iv2018_against_cross_entropies() -> None:
     """On the paper's tree, for labels without sets, the loss is a sum of PyTorch's own cross-entropies."""
     tree = Taxonomy.load("iv2018")
-    compiled = TargetTable.compile(tree, [LabelMapping.load(tree, "mapillary-vistas-1.2")])
+    compiled = whole_table(tree, [LabelMapping.load(tree, "mapillary-vistas-1.2")])
     table = TableTensors.of(compiled)
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 111, 9, 11, generator=generator)

@@ -128,7 +128,7 @@ def test_random_labels(grow_tree: Callable[[random.Random], Nested], seed: int, 
     below = {node.name: frozenset(tree.leaves[i].name for i in node.leaves) for node in tree.nodes}
     targets = [rng.choice(["ignore", *below, *below]) for _ in range(6)]
     mapping = mapped(tree, *((f"label {i}", target, "pixel") for i, target in enumerate(targets)))
-    layout = LogitLayout.compile(tree, [mapping], "flat-marginal" if flat else "hierarchical")
+    layout = LogitLayout.compile(tree, head="flat-marginal" if flat else "hierarchical")
     leaves = [leaf.name for leaf in tree.leaves]
     labels = [rng.randrange(7) for _ in range(40)]
     classes = [rng.randrange(len(leaves)) for _ in range(40)]

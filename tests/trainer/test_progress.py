@@ -59,12 +59,42 @@ def test_brackets_in_names_are_shown() -> None:
     assert "scene 1.250, [/void] 2.500" in console.page.getvalue()
 
 
-def test_a_terminal_gets_a_bar_with_the_loss_of_every_classifier() -> None:
+def test_a_terminal_gets_a_bar_with_the_losses_under_it() -> None:
     text = shown(terminal=True)
     last = text[text.rindex("demo ") :]
     assert "40/1000" in last
     assert "12.3 images/s, 25% waiting for data" in last
     assert "loss 1.500: scene 1.250, traffic sign/front 2.500" in last
+
+
+def test_of_many_classifiers_a_line_names_the_worst_and_folds_the_rest() -> None:
+    losses = {f"part {j}": float(j) for j in range(44)}
+    console = Paper(terminal=False)
+    ConsoleProgress("demo", console).log(replace(LINE, losses=losses))
+    mean = sum(range(39)) / 39
+    assert (
+        "loss 1.500: part 43 43.000, part 42 42.000, part 41 41.000, part 40 40.000, part 39 39.000, "
+        f"and 39 more, mean {mean:.3f}  lr"
+    ) in console.page.getvalue()
+
+
+def test_six_classifiers_are_all_named_in_the_order_of_the_tree() -> None:
+    console = Paper(terminal=False)
+    ConsoleProgress("demo", console).log(replace(LINE, losses={name: i / 10 for i, name in enumerate("fbdace")}))
+    assert "f 0.000, b 0.100, d 0.200, a 0.300, c 0.400, e 0.500  lr" in console.page.getvalue()
+
+
+def test_the_block_under_the_bar_stays_small() -> None:
+    """At 80 columns 44 classifiers took twenty lines."""
+    console = Paper(terminal=True)
+    console.width = 80
+    progress = ConsoleProgress("demo", console)
+    with progress.following(0, 1000):
+        progress.log(replace(LINE, losses={f"construction/structure number {j}": 1.0 for j in range(44)}))
+    last = console.page.getvalue()
+    last = last[last.rindex("demo ") :]
+    assert "and 39 more" in " ".join(last.split())
+    assert last.count("\n") <= 5
 
 
 def test_a_terminal_stays_blank_until_the_run_begins() -> None:

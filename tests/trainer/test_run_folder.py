@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from labelforge.errors import CheckpointError, ConfigError
+from labelforge.logits import LogitLayout
 from labelforge.trainer.checkpoint import save_checkpoint
 from labelforge.trainer.config import load_config
-from labelforge.trainer.run_folder import open_run, write_description
+from labelforge.trainer.run_folder import describe_environment, open_run, write_description
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
 CPU = torch.device("cpu")
@@ -23,7 +25,7 @@ def save(run: Path, step: int) -> Path:
         run,
         step=step,
         config=tiny_config(),
-        taxonomy=TREE,
+        layout=LogitLayout.compile(TREE),
         mappings=[mapping("dense")],
         samples=[1],
         weights={},
@@ -85,12 +87,20 @@ def test_a_broken_latest_checkpoint_is_not_passed_over(tmp_path: Path) -> None:
         open_run(tmp_path, resume=True)
 
 
+@pytest.mark.parametrize("build", ["2.13.0", "2.13.0+cu130", "2.14.0a0+git1234abc"])
+def test_the_environment_names_the_build_of_torch(monkeypatch: pytest.MonkeyPatch, build: str) -> None:
+    """Builds for CPUs and for CUDA give different results, and the metadata of both may say just 2.13.0."""
+    monkeypatch.setattr(torch, "__version__", TorchVersion(build))
+    packages = describe_environment(CPU)["packages"]
+    assert json.loads(json.dumps(packages))["torch"] == build
+
+
 def test_a_folder_describes_configuration_and_machine(tmp_path: Path) -> None:
     config = tiny_config(optim={"lr": 0.5}, data={"batch": {"mapillary-vistas-1.2": 3}})
     write_description(tmp_path / "deep" / "run", config, CPU)
     assert load_config(tmp_path / "deep" / "run" / "config.yaml") == config
     environment = json.loads((tmp_path / "deep" / "run" / "environment.json").read_text())
-    for package in ("torch", "numpy", "safetensors"):
+    for package in ("numpy", "safetensors"):
         assert environment["packages"][package] == importlib.metadata.version(package)
     assert environment["cuda"] is None
     (tmp_path / "file").touch()

@@ -1,0 +1,72 @@
+"""Labels read from logits: by the decision, and by sums of probabilities over the classes inside a label."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelforge.errors import ConfigError
+from labelforge.logits import LogitLayout
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Node, Taxonomy
+from labelforge.trainer.readout import label_readout
+from labelforge.trainer.tables import LayoutTensors
+from tests.core.random_trees import World, meaning, worlds
+
+
+def leaf_probability(tree: Taxonomy, leaf: Node, logits: list[float]) -> float:
+    """The product of the softmaxes from the root down to a leaf."""
+    product, node = 1.0, leaf
+    while node.parent is not None:
+        owner = next(c for c in tree.classifiers if c.node.index == node.parent)
+        part = [math.exp(v) for v in logits[owner.slice]]
+        product *= part[owner.children.index(node)] / sum(part)
+        node = tree.nodes[node.parent]
+    return product
+
+
+@given(worlds(), st.integers(0, 2**32))
+@settings(max_examples=150, deadline=None)
+def test_sums_are_those_over_the_leaves(world: World, seed: int) -> None:
+    """In labels that the network never saw: by brute force over the leaves of the whole tree."""
+    tree = world.tree
+    logits = np.random.default_rng(seed).normal(size=tree.num_logits) * 2
+    leaves = {leaf.name: leaf_probability(tree, leaf, logits.tolist()) for leaf in tree.leaves}
+    sums = {
+        row: sum(leaves[name] for name in found)
+        for row, expression in enumerate(world.expressions, 1)
+        if (found := meaning(tree, expression))
+    }
+    tensors = LayoutTensors.of_layout(LogitLayout.compile(tree))
+    given = torch.tensor(logits, dtype=torch.float32).view(1, -1, 1, 1)
+    answer = int(label_readout(tensors, world.mapping, "sum")(given))
+    if not sums:
+        assert answer == 0
+        return
+    assert sums[answer] == pytest.approx(max(sums.values()), rel=1e-5)
+
+
+def test_labels_that_hold_no_class_of_the_network_are_never_read() -> None:
+    tree = Taxonomy.load("iv2018")
+    layout = LogitLayout.compile(tree, [LabelMapping.load(tree, "cityscapes")])
+    vistas = LabelMapping.load(tree, "mapillary-vistas-1.2")
+    tensors = LayoutTensors.of_layout(layout)
+    logits = torch.randn(1, layout.num_logits, 40, 50, generator=torch.Generator().manual_seed(0)) * 4
+    held = {row.row for row in vistas.rows if row.target.leaves and any(k <= row.target.leaves for k in layout.classes)}
+    for by in ("sum", "winner"):
+        seen = set(label_readout(tensors, vistas, by)(logits).flatten().tolist())
+        assert len(seen - {0}) > 5 and seen - {0} <= held
+    signs = label_readout(tensors, LabelMapping.load(tree, "gtsdb"), "sum")
+    assert set(signs(logits).flatten().tolist()) == {0}
+
+
+def test_another_way_to_read_is_refused() -> None:
+    tree = Taxonomy.load("iv2018")
+    tensors = LayoutTensors.of_layout(LogitLayout.compile(tree))
+    with pytest.raises(ConfigError, match=r"no way to read labels is called 'sums'\. Did you mean 'sum'"):
+        label_readout(tensors, LabelMapping.load(tree, "gtsdb"), "sums")  # type: ignore[arg-type]
