@@ -52,6 +52,7 @@ VOID = {
     "mapillary-vistas-2.0": "void--unlabeled",
     "railsem19": "void",
     "wilddash-2": "unlabeled",
+    "wilddash-2-80": "unlabeled",
 }
 """The label that means "no label", or its value where the published table does not list it."""
 
