@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+_OLDEST = 17  # PyAV that tells and takes the colours of frames
 _QUALITY = {"crf": "20"}  # of H.264: a bit better than its default of 23, so that thin objects keep their colour
 _MATRICES = {1: "ITU709", 9: "BT2020"}
 """How RGB becomes YUV, by the number in ITU-T H.273, table 4: kept from the old video; any other becomes BT.601."""
@@ -35,13 +36,19 @@ def check_video_support(file: Path) -> None:
         file: A video that is to be read, for the message.
 
     Raises:
-        ConfigError: PyAV is not installed.
+        ConfigError: PyAV is not installed, or too old.
     """
     try:
-        import av  # noqa: F401
+        import av
+
+        found = int(av.__version__.split(".")[0])
     except ImportError:
-        cure = "Install it with pip install 'labelforge[video]' or pip install av, or leave the video out."
-        raise ConfigError("reading a video needs the package av", where=file, cure=cure) from None
+        found = 0
+    if found < _OLDEST:
+        cure = (
+            f"Install it with pip install 'labelforge[video]' or pip install 'av>={_OLDEST}', or leave the video out."
+        )
+        raise ConfigError(f"reading a video needs the package av, {_OLDEST} or newer", where=file, cure=cure)
 
 
 def count_frames(file: Path) -> int:

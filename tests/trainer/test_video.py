@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -214,8 +215,11 @@ def test_a_video_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("installed", [None, SimpleNamespace(__version__="16.1.0")], ids=["none", "too old"])
+def test_without_pyav_the_extra_is_named(installed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_video_support(tmp_path / "in.mp4")
-    monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ConfigError, match=r"in\.mp4: reading a video needs the package av\. Install it with pip"):
+    monkeypatch.setitem(sys.modules, "av", installed)
+    with pytest.raises(
+        ConfigError, match=r"in\.mp4: reading a video needs the package av, 17 or newer\. Install it: pip"
+    ):
         check_video_support(tmp_path / "in.mp4")
