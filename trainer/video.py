@@ -45,9 +45,7 @@ def check_video_support(file: Path) -> None:
     except ImportError:
         found = 0
     if found < _OLDEST:
-        cure = (
-            f"Install it with pip install 'labelforge[video]' or pip install 'av>={_OLDEST}', or leave the video out."
-        )
+        cure = f"Install it with pip install 'labelforge[video]' or 'av>={_OLDEST}', or leave the video out."
         raise ConfigError(f"reading a video needs the package av, {_OLDEST} or newer", where=file, cure=cure)
 
 
