@@ -25,6 +25,7 @@ from .models.network import build_network as build_network
 from .models.network import upsample as upsample
 from .optim import ExponentialMovingAverage as ExponentialMovingAverage
 from .prediction import Prediction as Prediction
+from .prediction import PredictResult as PredictResult
 from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
 from .readout import label_readout as label_readout

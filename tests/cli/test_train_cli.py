@@ -103,8 +103,22 @@ def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
     pattern, out = str(tmp_path / "?.png"), str(tmp_path / "out")
     predicted = invoke("predict", run, pattern, "--out", out, "--label-space", "dense", "--device", "cpu")
     assert predicted.exit_code == 0, predicted.output
-    assert "Wrote 1 id maps" in predicted.stdout
+    assert predicted.stdout.splitlines() == [
+        f"Segmented 1 image: id maps (ids of dense) in {out}/ids, overlays in {out}/overlays.",
+        f"{out}/legend.html shows the classes that occur, {out}/classes.json lists all ids.",
+    ]
     assert json.loads((tmp_path / "out" / "classes.json").read_text())["label_space"] == "dense"
+
+    (tmp_path / "b.png").write_text("no image")
+    arguments = ("predict", run, pattern, "--out", out, "--device", "cpu")
+    assert "classes.json: exists already. Add --overwrite" in str(invoke(*arguments).exception)
+    partly = invoke(*arguments, "--overwrite")
+    assert partly.exit_code == 1
+    assert "Segmented 1 image: id maps (ids of the tree)" in partly.stdout
+    assert partly.stderr.splitlines() == [
+        "1 of 2 files failed:",
+        f"  {tmp_path}/b.png: not an image. Leave the file out.",
+    ]
 
 
 def test_resume_uses_the_runs_own_configuration(shards: list[str], tmp_path: Path) -> None:
