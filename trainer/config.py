@@ -273,6 +273,11 @@ class TrainConfig(_Part):
         description="Settings to start from; all others lie over them. authors: those of the method's authors. Empty: "
         "the defaults below.",
     )
+    start_from: str | None = Field(
+        default=None,
+        description="Run (or checkpoint) whose averaged weights to start from: the backbone and every classifier whose "
+        "choices are the same, for more or other datasets. Empty: from the start.",
+    )
     seed: int = Field(
         default=0, ge=0, description="Seed of the initial weights, the order of samples and the augmentation."
     )

@@ -7,7 +7,7 @@ own void id (:attr:`IdLegend.void`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,9 +48,10 @@ class IdLegend:
         entries: The values that an answer of the network has, by id.
         void: Value where no native label fits: the dataset's own, or where it has none, one that is no entry's (255;
             65535 in 16 bit maps).
-        id_of: (K + J,) uint8 or uint16: value of each answer of the network, the classes first.
-        color_of: (K, 3) uint8: colour of each answer; black where no native label fits.
-        fits: (K + J,) bool: whether some native label fits the answer.
+        id_of: (A,) uint8 or uint16: value of each answer: the K classes of the network and the J nodes where a descent
+            can stop, or by :meth:`of_rows` the rows of a label table.
+        color_of: (A, 3) uint8: colour of each answer; black where no native label fits.
+        fits: (A,) bool: whether some native label fits the answer.
     """
 
     label_space: str
@@ -69,7 +70,7 @@ class IdLegend:
     def of_labels(
         cls, layout: LogitLayout, mapping: LabelMapping, colors: Mapping[int, Color], void: int | None = None
     ) -> IdLegend:
-        """The native ids of a dataset.
+        """The native ids of a dataset, for what the network decides.
 
         Args:
             layout: The network's classes.
@@ -77,14 +78,28 @@ class IdLegend:
             colors: Published colours by native id; a label without one gets a colour of the palette.
             void: The dataset's own void id, if it has one.
         """
+        return cls._native(layout.answer_rows(mapping).tolist(), mapping, colors, void)
+
+    @classmethod
+    def of_rows(
+        cls, layout: LogitLayout, mapping: LabelMapping, colors: Mapping[int, Color], void: int | None = None
+    ) -> IdLegend:
+        """The same for rows of the dataset's label table, as ``--by sum`` finds them."""
+        held = [any(leaves <= row.target.leaves for leaves in layout.classes) for row in mapping.rows]
+        return cls._native([row.row if held[row.row] else 0 for row in mapping.rows], mapping, colors, void)
+
+    @classmethod
+    def _native(
+        cls, rows: Sequence[int], mapping: LabelMapping, colors: Mapping[int, Color], void: int | None
+    ) -> IdLegend:
         fitting = {}
-        for number, row in enumerate(layout.answer_rows(mapping).tolist()):
+        for number, row in enumerate(rows):
             label = mapping.rows[row]
             # An image file cannot hold a native id below zero.
             if row and label.native_id is not None and label.native_id >= 0:
                 color = colors.get(label.native_id) or distinct_color(row)
                 fitting[number] = IdEntry(label.native_id, label.native_name, color)
-        return cls._make(mapping.dataset, fitting, len(layout.answers), void)
+        return cls._make(mapping.dataset, fitting, len(rows), void)
 
     @classmethod
     def _make(cls, label_space: str, by_answer: Mapping[int, IdEntry], answers: int, void: int | None) -> IdLegend:

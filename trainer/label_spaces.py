@@ -8,14 +8,16 @@ from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.id_maps import TREE, IdLegend
+from labelforge.trainer.readout import By
 
 
-def find_legend(checkpoint: Checkpoint, label_space: str) -> IdLegend:
+def find_legend(checkpoint: Checkpoint, label_space: str, by: By = "winner") -> IdLegend:
     """The ids and colours of predictions in a label space.
 
     Args:
         checkpoint: The network.
         label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
+        by: ``winner``: for the network's decisions; ``sum``: for rows of the dataset's label table.
 
     Raises:
         ConfigError: The label space is unknown to the checkpoint.
@@ -23,12 +25,13 @@ def find_legend(checkpoint: Checkpoint, label_space: str) -> IdLegend:
     if label_space == TREE:
         return IdLegend.of_tree(checkpoint.layout)
     mapping = find_mapping(checkpoint, label_space)
+    make = IdLegend.of_rows if by == "sum" else IdLegend.of_labels
     try:
         space = LabelSpace.load(mapping.dataset)
     except TaxonomyError:  # a label space of the user's own, known from the training's label table alone
-        return IdLegend.of_labels(checkpoint.layout, mapping, {})
+        return make(checkpoint.layout, mapping, {})
     colors = {label.id: label.color for label in space.labels if label.color}
-    return IdLegend.of_labels(checkpoint.layout, mapping, colors, space.void)
+    return make(checkpoint.layout, mapping, colors, space.void)
 
 
 def find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:

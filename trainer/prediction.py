@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from labelforge.errors import DatasetError
 from labelforge.files import writing_into
+from labelforge.trainer.answering import Answering, Answers
 from labelforge.trainer.id_maps import IdLegend
 from labelforge.trainer.images import Pixels, read_image
 from labelforge.trainer.input_files import InputFile, find_inputs
-from labelforge.trainer.label_spaces import find_legend
 from labelforge.trainer.legend_page import LegendPage, write_classes
 from labelforge.trainer.naming import label_space_of, output_names
 from labelforge.trainer.output_folder import (
@@ -32,6 +32,7 @@ from labelforge.trainer.output_folder import (
     write_jpeg,
     write_png,
 )
+from labelforge.trainer.readout import By
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.video import check_video_support, count_frames, rewrite_video
 
@@ -88,6 +89,9 @@ def predict(
     *,
     label_space: str | None = None,
     name_as: str | None = None,
+    by: By | None = None,
+    confidence: float = 0.0,
+    soft: bool = False,
     video_ids: bool = False,
     overwrite: bool = False,
     device: str = "auto",
@@ -107,6 +111,10 @@ def predict(
         out: Folder to write to; see ``labelforge/trainer/output_folder.py`` for what is where.
         label_space: ``tree``, or a dataset whose native ids are wanted; default: that of ``name_as``, or ``tree``.
         name_as: A benchmark whose tools are to find the files, or a template such as ``{folder}/{stem}``.
+        by: How a dataset's labels are found: ``sum`` of the probabilities of the classes inside a label, or the
+            ``winner`` of the decision; default: what scored better (:data:`labelforge.trainer.readout.DEFAULT_BY`).
+        confidence: How probable an answer must be, 0 to 1. In the tree, a decision stops at the node where it is less.
+        soft: Also write a confidence map of every image (and of every frame whose id map is written).
         video_ids: Also write the id map of every frame of a video.
         overwrite: Replace what an earlier call wrote.
         device: auto, cpu, cuda or cuda:N.
@@ -115,11 +123,13 @@ def predict(
 
     Raises:
         CheckpointError: The checkpoint is broken.
-        ConfigError: The label space or the benchmark is unknown, no image was found, an image is not named as in the
-            benchmark, something would be overwritten, or a video cannot be read because PyAV is missing.
+        ConfigError: The label space or the benchmark is unknown, the confidence is no probability, no image was found,
+            an image is not named as in the benchmark, something would be overwritten, or a video cannot be read because
+            PyAV is missing.
         DatasetError: No image could be read.
     """
     label_space = label_space_of(name_as, label_space)
+    answering = Answering(label_space, by, confidence, soft)
     inputs = find_inputs(images, out)
     names = output_names(inputs, name_as)
     folder = OutputFolder(Path(out))
@@ -130,27 +140,27 @@ def predict(
         if file.is_video:
             check_video_support(file.path)
     segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run, device, short_side)
-    work = _Work(segmenter, find_legend(segmenter.checkpoint, label_space), folder, video_ids)
+    work = _Work(segmenter, answering, folder, video_ids)
     with writing_into(folder.root):
         written, failures = work.run(inputs, names, progress or (lambda done, total: None))
     return PredictResult(tuple(written), tuple(failures), label_space)
 
 
-def overlay(image: Pixels, classes: npt.NDArray[np.int64], legend: IdLegend) -> Pixels:
+def overlay(image: Pixels, codes: npt.NDArray[np.int64], legend: IdLegend) -> Pixels:
     """The image under the colours of its ids; pixels without a fitting label stay as they are.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        classes: (H, W) int64, as the network decided.
+        codes: (H, W) int64, as the legend counts answers.
         legend: Their ids and colours.
 
     Returns:
         (H, W, 3) uint8.
     """
     # Looked up per class, in single precision: half the time of the plain formula on a large photo.
-    kept = np.where(legend.fits, np.float32(1 - _OPACITY), np.float32(1))[classes]
+    kept = np.where(legend.fits, np.float32(1 - _OPACITY), np.float32(1))[codes]
     paint = legend.color_of * (legend.fits * np.float32(_OPACITY))[:, None]
-    return np.rint(image * kept[..., None] + paint[classes]).astype(np.uint8)
+    return np.rint(image * kept[..., None] + paint[codes]).astype(np.uint8)
 
 
 def _targets(folder: OutputFolder, file: InputFile, name: str) -> list[Path]:
@@ -163,9 +173,10 @@ def _targets(folder: OutputFolder, file: InputFile, name: str) -> list[Path]:
 class _Work:
     """Segments files one by one and collects what they show."""
 
-    def __init__(self, segmenter: Segmenter, legend: IdLegend, folder: OutputFolder, video_ids: bool) -> None:
+    def __init__(self, segmenter: Segmenter, answering: Answering, folder: OutputFolder, video_ids: bool) -> None:
         self._segmenter = segmenter
-        self._legend = legend
+        self._answering = answering
+        self._legend = legend = answering.legend(segmenter.checkpoint)
         self._folder = folder
         self._video_ids = video_ids
         self._page = LegendPage(legend)
@@ -201,8 +212,8 @@ class _Work:
 
     def _image(self, file: Path, name: str) -> Prediction:
         image = read_image(file)
-        classes, picture = self._segment(name, image)
-        self._write_maps(name, classes)
+        answers, picture = self._segment(name, image)
+        self._write_maps(name, answers)
         write_jpeg(self._folder.overlay(name), picture)
         return Prediction(file, self._folder.ids(name), self._folder.overlay(name))
 
@@ -213,30 +224,29 @@ class _Work:
             remove_frames(self._folder.frames(name))  # of an earlier run: there may have been more
 
         def change(number: int, image: Pixels) -> Pixels:
-            classes, picture = self._segment(f"{name}, frame {number}", image)
+            answers, picture = self._segment(f"{name}, frame {number}", image)
             if self._video_ids:
-                self._write_maps(f"{name}/{number:06d}", classes)
+                self._write_maps(f"{name}/{number:06d}", answers)
             step(number + 1)
             return picture
 
         rewrite_video(file, target, change)
         return Prediction(file, self._folder.frames(name) if self._video_ids else None, target)
 
-    def _segment(self, title: str, image: Pixels) -> tuple[npt.NDArray[np.int64], Pixels]:
-        """The classes of a picture, and its overlay."""
+    def _segment(self, title: str, image: Pixels) -> tuple[Answers, Pixels]:
+        """The answers for a picture, and its overlay."""
         if self._page.empty:  # now something will be written
             write_classes(self._folder.classes, self._legend, self._segmenter.checkpoint)
-        classes = self._segmenter.decide(image).cpu().numpy()
-        picture = overlay(image, classes, self._legend)
-        self._page.add(title, classes, picture)
-        return classes, picture
+        answers = self._answering.ask(self._segmenter, image)
+        codes = answers.codes.cpu().numpy()
+        picture = overlay(image, codes, self._legend)
+        self._page.add(title, codes, picture)
+        return answers, picture
 
-    def _write_maps(
-        self, name: str, classes: npt.NDArray[np.int64], confidence: npt.NDArray[np.float32] | None = None
-    ) -> None:
-        write_png(self._folder.ids(name), self._legend.id_of[classes])
-        if confidence is not None:
-            write_confidence(self._folder.confidence(name), confidence)
+    def _write_maps(self, name: str, answers: Answers) -> None:
+        write_png(self._folder.ids(name), self._legend.id_of[answers.codes.cpu().numpy()])
+        if answers.confidence is not None:
+            write_confidence(self._folder.confidence(name), answers.confidence.cpu().numpy())
 
 
 def _pictures(file: InputFile) -> int:

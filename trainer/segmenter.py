@@ -20,7 +20,7 @@ from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
-from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
+from labelforge.trainer.readout import DEFAULT_BY, By, Labelling, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
@@ -95,19 +95,20 @@ class Segmenter:
         """
         return Decision(*self.look(image, lambda logits: decide_with_confidence(logits, self.tensors, threshold)))
 
-    def read(self, image: Pixels, mapping: LabelMapping, by: By = DEFAULT_BY) -> Tensor:
+    def read(self, image: Pixels, mapping: LabelMapping, by: By = DEFAULT_BY, threshold: float = 0.0) -> Labelling:
         """Choose a native label of a dataset for every pixel.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             mapping: Label table of the dataset, in the network's tree.
             by: ``sum`` or ``winner``; see :mod:`labelforge.trainer.readout`.
+            threshold: How probable an answer must be; see :func:`labelforge.trainer.label_readout`.
 
         Returns:
-            (H, W) int64 row of the table, 0 where no label fits, on the segmenter's device.
+            (H, W) int64 row of the table, 0 where no label fits, and (H, W) float32 confidence, on the segmenter's
+            device.
         """
-        readout = label_readout(self.tensors, mapping, by)
-        return self.look(image, lambda logits: (readout(logits),))[0]
+        return Labelling(*self.look(image, label_readout(self.tensors, mapping, by, threshold)))
 
     @torch.inference_mode()
     def look(self, image: Pixels, readout: Readings) -> tuple[Tensor, ...]:

@@ -38,6 +38,7 @@ from labelforge.trainer.report import write_report
 from labelforge.trainer.run_folder import RunStart, finished_note, open_run, write_description
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.tables import TableTensors
+from labelforge.trainer.transfer import Transfer, transfer_weights
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,13 @@ def train(
     table = batches.table
     notes = [finished_note(start, config)] if start.checkpoint else list(preset_remarks(config, batches))
     if start.checkpoint is not None:
-        start.checkpoint.check_same_run(config, table.layout.taxonomy, table.mappings)
+        start.checkpoint.check_same_run(config, table.layout, table.mappings)
     with join_processes(config.device) as processes:
         own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
         trainer = Trainer(config, table, processes, start.checkpoint)
+        if trainer.transfer is not None:
+            notes.append(f"taken over from {config.start_from}: {trainer.transfer.sentence}")
         for note in filter(None, [*notes, *describe_run(config, batches, trainer.network, processes.device)]):
             told.note(note)
         stopped_by = trainer.fit(start, own, told)
@@ -136,6 +139,7 @@ class Trainer:
         network: The network, in training mode.
         average: Its moving average.
         rate: Learning rate of the latest step.
+        transfer: What was taken over from another run, if the configuration names one.
 
     Raises:
         ConfigError: The configuration and the table do not fit.
@@ -150,7 +154,12 @@ class Trainer:
         self.config = config
         self.table = table
         self.processes = processes
-        self.network = build_network(table.layout.sizes, config.model, pretrained=checkpoint is None)
+        fresh = checkpoint is None
+        self.network = build_network(table.layout.sizes, config.model, pretrained=fresh and config.start_from is None)
+        self.transfer: Transfer | None = None
+        if fresh and config.start_from is not None:
+            earlier = find_checkpoint(config.start_from)
+            self.transfer = transfer_weights(self.network, table.layout, config.model, earlier)
         self.network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = ExponentialMovingAverage(self.network, config.ema.decay)
         self.rate = config.optim.lr

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
+    from labelforge.trainer.readout import By
 
 
 @click.command("evaluate")
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Score as each dataset's benchmark does, or as the method's authors did.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["sum", "winner"]),
+    help="How labels are found: the one whose classes are together the most probable, or the one that contains the "
+    "decision. Default: winner.",
+)
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -55,6 +62,7 @@ def command(
     device: str,
     summary: bool,
     protocol: ProtocolName,
+    by: By | None,
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
@@ -78,7 +86,7 @@ def command(
                 tasks[url] = bar.add_task(url, total=total)
             bar.update(tasks[url], completed=done)
 
-        found = evaluate(run, shards, protocol=protocol, device=device, short_side=short_side, progress=advance)
+        found = evaluate(run, shards, protocol=protocol, by=by, device=device, short_side=short_side, progress=advance)
     if "-" not in (csv_file, json_file):
         _print_scores(found, summary)
     if csv_file is not None:

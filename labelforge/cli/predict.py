@@ -11,6 +11,7 @@ from labelforge.console import SHORT_SIDE_HELP, progress_bar
 
 if TYPE_CHECKING:
     from labelforge.trainer.prediction import PredictResult
+    from labelforge.trainer.readout import By
 
 
 @click.command("predict")
@@ -29,6 +30,20 @@ if TYPE_CHECKING:
     help="Names that a benchmark's own tools look for (cityscapes, mapillary-vistas-1.2, mapillary-vistas-2.0, "
     "ade20k-150, bdd100k), with the ids that they read; or a template such as '{folder}/{stem}_pred'.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["sum", "winner"]),
+    help="In a dataset's labels: the label whose classes are together the most probable, or the one that contains "
+    "the decision. Default: winner.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="T",
+    help="Answer only what is at least this probable: a decision stops at the node where it is less, say at 'vehicle'.",
+)
+@click.option("--soft", is_flag=True, help="Also write OUT/confidence/NAME.png, 16 bit grey: probability times 65535.")
 @click.option("--video-ids", is_flag=True, help="Of videos, also write the id map of every frame.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote to OUT.")
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
@@ -41,6 +56,9 @@ def command(
     out: Path,
     label_space: str | None,
     name_as: str | None,
+    by: By | None,
+    confidence: float,
+    soft: bool,
     video_ids: bool,
     overwrite: bool,
     short_side: int | None,
@@ -72,6 +90,9 @@ def command(
             out,
             label_space=label_space,
             name_as=name_as,
+            by=by,
+            confidence=confidence,
+            soft=soft,
             video_ids=video_ids,
             overwrite=overwrite,
             device=device,

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labelforge.errors import CheckpointError
+from labelforge.errors import CheckpointError, ConfigError
 from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.data.datasets import check_rows, open_shards
+from labelforge.trainer.decision import decide
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
 from labelforge.trainer.evaluation.metrics import Counts, Scores
 from labelforge.trainer.evaluation.protocols import (
@@ -31,6 +32,7 @@ from labelforge.trainer.evaluation.protocols import (
     resize_labels,
     take_branch_as_given,
 )
+from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
 from labelforge.trainer.segmenter import Segmenter, decide_upsampled
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ def evaluate(
     shards: Sequence[str | os.PathLike[str] | ShardReader],
     *,
     protocol: ProtocolName = "official",
+    by: By | None = None,
     device: str = "auto",
     short_side: int | None = None,
     progress: EvaluateProgress | None = None,
@@ -122,6 +125,8 @@ def evaluate(
         shards: Shard sets made for the taxonomy that the network was trained for.
         protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
             size that the network sees.
+        by: How labels are found: ``sum`` of the probabilities of the classes inside a label, or the ``winner`` of the
+            decision; default: as :func:`labelforge.trainer.predict`. The authors' protocol is by winner.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
@@ -131,7 +136,7 @@ def evaluate(
 
     Raises:
         CheckpointError: The checkpoint is broken, or was trained for another taxonomy than the shards'.
-        ConfigError: There is no such protocol.
+        ConfigError: There is no such protocol, or it is not by sum.
         ShardError: A shard set is missing or broken.
     """
     check_protocol(protocol)
@@ -141,7 +146,12 @@ def evaluate(
         check_same_taxonomy(checkpoint, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
-    read = _read_as_authors if protocol == "authors" else _read
+    if protocol == "authors":
+        if by == "sum":
+            raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
+        read = _read_as_authors
+    else:
+        read = _read_sums if (by or DEFAULT_BY) == "sum" else _read_decisions
     return [_evaluate_one(segmenter, r, p, read, progress) for r, p in zip(readers, protocols, strict=True)]
 
 
@@ -198,9 +208,16 @@ class Reading(NamedTuple):
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
-def _read(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
-    """The only place that says what the network answers, and as which native label that is read."""
+def _read_decisions(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     return Reading(_labels(segmenter, sample), segmenter.decide(sample.image), None)
+
+
+def _read_sums(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
+    readout = label_readout(segmenter.tensors, reader.mapping, "sum")
+    classes, rows = segmenter.look(
+        sample.image, lambda logits: (decide(logits, segmenter.tensors), readout(logits).rows)
+    )
+    return Reading(_labels(segmenter, sample), classes, rows)
 
 
 def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
