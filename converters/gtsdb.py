@@ -8,8 +8,8 @@ images ``00000.ppm`` ... ``00899.ppm``; png and jpg copies of them are read as w
 with right and bottom inclusive. An image may have several lines, in any order; an image without a line has no box and
 is a sample like any other. The benchmark splits by number: 00000-00599 for training, 00600-00899 for testing.
 
-Each box is filled with the shape that the tree gives its class (`labelforge.converters.boxes`); `SIDES` places that
-shape relative to the numbers of ``gt.txt``. Nothing outside the boxes is annotated.
+Each box is filled with the shape that the tree gives its class (`labelforge.converters.boxes`), or if asked as a whole;
+`SIDES` places the shape relative to the numbers of ``gt.txt``. Nothing outside the boxes is annotated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ from labelforge.label_space import LabelSpace
 FOLDERS: Final = ("FullIJCNN2013", "TrainIJCNN2013")
 SUFFIXES: Final = (".ppm", ".png", ".jpg", ".jpeg")
 SPLITS: Final[Mapping[str, range]] = {"train": range(600), "test": range(600, 900), "all": range(100_000)}
+Fill = Literal["shape", "rectangle"]
 FIELDS: Final = ("image", "left", "top", "right", "bottom", "class")
 
 SIDES: Final[Mapping[str, tuple[float, float, float, float]]] = {
@@ -140,33 +141,45 @@ class Gtsdb(Converter):
     Args:
         root: The folder.
         overlaps: What a pixel in boxes of several classes becomes.
+        fill: What is filled in a box: the ``shape`` that the tree gives its class, or the whole ``rectangle`` (the
+            "coarse" truth that the method's authors trained with; their "fine" one is of shapes).
 
     Raises:
-        ConfigError: The policy is unknown.
+        ConfigError: The policy or the filling is unknown.
         DatasetError: There is no ``gt.txt``, or a line of it is malformed.
     """
 
     name: ClassVar[str] = "gtsdb"
     title: ClassVar[str] = "GTSDB"
-    option_help: ClassVar[Mapping[str, str]] = {"overlaps": "smallest (the default), ignore or set"}
+    option_help: ClassVar[Mapping[str, str]] = {
+        "overlaps": "smallest (the default), ignore or set",
+        "fill": "shape (the default) or rectangle",
+    }
     splits: ClassVar[tuple[str, ...]] = tuple(SPLITS)
     label_space = "gtsdb"
 
-    def __init__(self, root: str | os.PathLike[str], *, overlaps: Overlaps = "smallest") -> None:
+    def __init__(self, root: str | os.PathLike[str], *, overlaps: Overlaps = "smallest", fill: Fill = "shape") -> None:
         super().__init__(root)
         check_choice("overlaps", overlaps, get_args(Overlaps))
+        check_choice("fill", fill, get_args(Fill))
         inside = [self.root / name for name in FOLDERS if (self.root / name / "gt.txt").is_file()]
         if inside and not (self.root / "gt.txt").is_file():
             self.root = inside[0]
         check_root(self.root, ["gt.txt"], self.title)
         self.overlaps = overlaps
+        self.fill = fill
         self.names = [label.name for label in LabelSpace.load(self.label_space).labels]
         self.signs = read_signs(self.root / "gt.txt", len(self.names))
 
     @property
     def options(self) -> dict[str, Any]:
         """The shape of each class and the overlap policy: both change what is drawn."""
-        return {"overlaps": self.overlaps, "shapes": {str(k): self.shapes[k] for k in sorted(self.shapes)}}
+        return {"overlaps": self.overlaps, "shapes": {str(k): self._drawn[k] for k in sorted(self._drawn)}}
+
+    @property
+    def _drawn(self) -> Mapping[int, str]:
+        """Shape by class id; a missing class is a rectangle."""
+        return {} if self.fill == "rectangle" else self.shapes
 
     def sources(self, split: str) -> list[Source]:
         """The images of a split that are on disk, with the boxes of ``gt.txt`` in their meta data.
@@ -202,7 +215,7 @@ class Gtsdb(Converter):
     def labels(self, source: Source) -> SignBoxes:
         """The boxes of one image; none at all if ``gt.txt`` does not name it."""
         signs = self.signs.get(int(source.key), ())
-        return SignBoxes(signs, self.shapes, self.overlaps, self._set_values, source.image, self.root / "gt.txt")
+        return SignBoxes(signs, self._drawn, self.overlaps, self._set_values, source.image, self.root / "gt.txt")
 
     def sets(self, split: str) -> dict[int, frozenset[int]]:
         """With ``overlaps="set"``, the sets of classes that overlapping boxes of a split make, by their values."""
@@ -222,7 +235,7 @@ class Gtsdb(Converter):
         return {members: -1 - i for i, members in enumerate(ordered)}
 
     def _overlapping(self, signs: Sequence[Sign]) -> set[frozenset[int]]:
-        return overlapping(_edges(signs, self.shapes), [sign.class_id for sign in signs])
+        return overlapping(_edges(signs, self._drawn), [sign.class_id for sign in signs])
 
     def _box(self, sign: Sign) -> dict[str, Any]:
         """A box as the sample's json member holds it: the numbers of ``gt.txt``, right and bottom inclusive."""

@@ -110,6 +110,17 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     return ", ".join(every)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 classifier", "5 classifiers", "2,975 samples"."""
+    return f"{number:,} {noun}" + ("s" if number != 1 else "")
+
+
+def shortened(place: str | os.PathLike[str], length: int = 40) -> str:
+    """A path or URL, of a long one only its end."""
+    text = os.fspath(place)
+    return text if len(text) <= length else "..." + text[3 - length :]
+
+
 def _rebuild(
     cls: type[LabelforgeError], what: str, where: str | None, line: int | None, cure: str | None
 ) -> LabelforgeError:

@@ -37,12 +37,26 @@ class LabelEntry(BaseModel):
     )
 
 
+class VoidEntry(BaseModel):
+    """The void of a label space file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Annotated[int, Field(ge=0, lt=2**16)] = Field(
+        description="The value that means 'no label' in label files; it may be that of a label."
+    )
+    source: str = Field(min_length=1, description="Where that is published.")
+
+
 class LabelSpaceFile(BaseModel):
     """The top level of a label space's YAML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(min_length=1, description="Name of the dataset release.")
+    void: VoidEntry | None = Field(
+        None, description="The dataset's own 'no label'; where no label fits, it is written."
+    )
     source: str | None = Field(None, min_length=1, description="Where the table is published, if it is.")
     labels: Annotated[tuple[LabelEntry, ...], Field(strict=False, min_length=1)] = Field(
         description="Every native label."
@@ -81,12 +95,14 @@ class LabelSpace:
         name: Name of the release, such as ``mapillary-vistas-1.2``.
         source: Where the table is published; None if the file does not say.
         labels: Every label, in the published order.
+        void: The value that means "no label" in the dataset's label files, 0 to 65535; None if it has none.
         protocol: How the dataset's benchmark scores, if it is known.
     """
 
     name: str
     source: str | None
     labels: tuple[NativeLabel, ...]
+    void: int | None = None
     protocol: Protocol | None = None
 
     @classmethod
@@ -131,10 +147,11 @@ class LabelSpace:
             ids[entry.id] = entry.name
             names.add(entry.name)
         labels = tuple(NativeLabel(entry.id, entry.name, entry.color) for entry in content.labels)
+        void = None if content.void is None else content.void.id
         protocol = None
         if content.protocol is not None:
             protocol = Protocol.from_entry(content.protocol, tuple(ids.values()), file, ("protocol",))
-        return cls(content.name, content.source, labels, protocol=protocol)
+        return cls(content.name, content.source, labels, void, protocol)
 
     @cached_property
     def by_name(self) -> dict[str, NativeLabel]:

@@ -21,7 +21,7 @@ from typing import Any, Literal, NoReturn, get_args
 import numpy as np
 
 from labelforge.answers import cover, name_of
-from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
+from labelforge.errors import ConfigError, TaxonomyError, counted, did_you_mean
 from labelforge.expression import compile_expression
 from labelforge.label_rows import IntArray, LabelRows
 from labelforge.mapping import LabelMapping
@@ -164,6 +164,11 @@ class LogitLayout:
             class_of=np.arange(len(classes), dtype=np.int64),
             classes=tuple(classes),
         )
+
+    def __repr__(self) -> str:
+        counts = ((self.num_classifiers, "classifier"), (self.num_logits, "logit"))
+        parts = [counted(number, noun) for number, noun in counts]
+        return f"<LogitLayout {self.taxonomy.name}: {', '.join(parts)}, {len(self.classes)} classes>"
 
     @cached_property
     def names(self) -> tuple[str, ...]:

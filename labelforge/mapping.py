@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labelforge.errors import TaxonomyError, did_you_mean, listed
+from labelforge.errors import TaxonomyError, counted, did_you_mean, listed
 from labelforge.expression import IGNORED, LabelTarget, compile_expression
 from labelforge.files import json_digest
 from labelforge.label_space import LabelSpace
@@ -231,6 +231,11 @@ class LabelMapping:
                 "row 0 must be 'no annotation'", where=f"label table of {dataset}", cure="Convert again."
             )
         return cls(dataset, rows[0].supervision, tuple(rows))
+
+    def __repr__(self) -> str:
+        labels = counted(len(self.rows) - 1, f"{self.supervision} label")
+        used = sum(not row.target.ignored for row in self.rows)
+        return f"<LabelMapping {self.dataset}: {labels}, {used} used>"
 
     def to_records(self) -> list[dict[str, Any]]:
         """The table as JSON-able records: row, native_id, native_name, target (the expression), supervision."""

@@ -20,7 +20,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ConfigError, did_you_mean
+from labelforge.errors import ConfigError, counted, did_you_mean
+from labelforge.files import json_digest
 from labelforge.label_rows import BoolArray, IntArray, LabelRows
 from labelforge.logits import Head, LogitLayout
 from labelforge.mapping import LabelMapping
@@ -104,6 +105,11 @@ class TargetTable:
             mirror=rows.mirror,
         )
 
+    def __repr__(self) -> str:
+        rows = f"{counted(len(self.target), 'row')} of {counted(len(self.mappings), 'dataset')}"
+        logits = f"{counted(self.layout.num_classifiers, 'classifier')}, {counted(self.layout.num_logits, 'logit')}"
+        return f"<TargetTable {self.layout.taxonomy.name}: {rows}, {logits}>"
+
     @property
     def datasets(self) -> tuple[str, ...]:
         """Names of the label spaces."""
@@ -114,6 +120,11 @@ class TargetTable:
         """First global row of each dataset: its row 0, "no annotation"."""
         ends = np.cumsum([0, *(len(mapping.rows) for mapping in self.mappings)])
         return tuple(ends[:-1].tolist())
+
+    @cached_property
+    def numbering(self) -> str:
+        """Hex SHA-256 of what decides which label each row number means: the tree, and the label tables in order."""
+        return json_digest([self.layout.taxonomy.digest, [mapping.digest for mapping in self.mappings]])
 
     def rows_of(self, dataset: int) -> slice:
         """The rows of one dataset, without those that only occur in flipped images.

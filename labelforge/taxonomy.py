@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from labelforge.errors import TaxonomyError, did_you_mean
+from labelforge.errors import TaxonomyError, counted, did_you_mean
 from labelforge.files import json_digest
 from labelforge.palette import Color
 from labelforge.references import References
@@ -194,6 +194,11 @@ class Taxonomy:
                 )
             )
         return cls(top.name, tuple(nodes), top.boxes, folder)
+
+    def __repr__(self) -> str:
+        counts = ((self.nodes, "node"), (self.classifiers, "classifier"))
+        parts = [counted(len(items), noun) for items, noun in counts]
+        return f"<Taxonomy {self.name}: {', '.join(parts)}, {counted(self.num_logits, 'logit')}>"
 
     @property
     def root(self) -> Node:

@@ -85,11 +85,12 @@ def test_the_python_of_the_readme_runs_and_teaches_the_right_classes(at_desk: Pa
     scope: dict[str, object] = {}
     for block in code_blocks(ROOT / "README.md", "python"):
         exec(compile(block, "README.md", "exec"), scope)
-    table, reader, rows, sample = (scope[name] for name in ("table", "reader", "rows", "sample"))
-    native = [row.native_name for mapping in table.mappings for row in mapping.rows]  # type: ignore[attr-defined]
+    batches, batch, reader, rows, sample = (scope[name] for name in ("batches", "batch", "reader", "rows", "sample"))
+    native = [row.native_name for mapping in batches.table.mappings for row in mapping.rows]  # type: ignore[attr-defined]
     own = [row.native_name for row in reader.mapping.rows]  # type: ignore[attr-defined]
-    assert [native[row] for row in rows.ravel()] == [own[row] for row in sample.label.ravel()]  # type: ignore[attr-defined]
-    assert scope["classes"].shape == (1, *rows.shape)  # type: ignore[attr-defined]
+    local = sample.local_rows.ravel()  # type: ignore[attr-defined]
+    assert [native[row] for row in rows.tensor.flatten()] == [own[row] for row in local]  # type: ignore[attr-defined]
+    assert scope["classes"].shape == batch.rows.shape  # type: ignore[attr-defined]
 
 
 def commands(document: Path) -> Iterator[str]:

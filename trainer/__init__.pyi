@@ -1,8 +1,11 @@
 from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import find_checkpoint as find_checkpoint
+from .config import DataConfig as DataConfig
 from .config import ModelConfig as ModelConfig
 from .config import TrainConfig as TrainConfig
-from .config import load_config as load_config
+from .data.batches import Batch as Batch
+from .data.batches import TrainingBatches as TrainingBatches
+from .data.crops import CropDataset as CropDataset
 from .decision import Decision as Decision
 from .decision import class_probabilities as class_probabilities
 from .decision import decide as decide
@@ -22,10 +25,13 @@ from .models.network import build_network as build_network
 from .models.network import upsample as upsample
 from .optim import ExponentialMovingAverage as ExponentialMovingAverage
 from .prediction import Prediction as Prediction
+from .prediction import PredictResult as PredictResult
 from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
 from .readout import label_readout as label_readout
+from .rows import GlobalRows as GlobalRows
 from .segmenter import Segmenter as Segmenter
+from .settings import load_config as load_config
 from .tables import LayoutTensors as LayoutTensors
 from .tables import TableTensors as TableTensors
 from .training import RunResult as RunResult

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
-from labelforge.errors import CheckpointError, ConfigError, TaxonomyError
+from labelforge.errors import CheckpointError, ConfigError, TaxonomyError, counted, shortened
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
@@ -123,6 +123,11 @@ class Checkpoint:
                 raise CheckpointError(f"cut short: {size} bytes of {record.size}", where=file, cure=_LOST)
         return cls(Path(folder), about)
 
+    def __repr__(self) -> str:
+        names = [record.dataset for record in self.about.datasets]
+        datasets = ", ".join(names) if len(names) < 3 else counted(len(names), "dataset")
+        return f"<Checkpoint {shortened(self.folder)}: {self.about.taxonomy.get('name')}, {datasets}>"
+
     @property
     def step(self) -> int:
         """Steps done when it was saved."""
@@ -166,13 +171,14 @@ class Checkpoint:
         except TaxonomyError as fault:
             raise CheckpointError(f"its classifiers: {fault.what}", where=self.folder / _ABOUT, cure=_LOST) from None
 
-    def check_same_run(self, config: TrainConfig, taxonomy: Taxonomy, mappings: Sequence[LabelMapping]) -> None:
+    def check_same_run(self, config: TrainConfig, layout: LogitLayout, mappings: Sequence[LabelMapping]) -> None:
         """Check that a run continues with the network, the seed, the tree and the label tables that it started with.
 
         Raises:
-            ConfigError: The network or the seed differs.
+            ConfigError: The network, the seed or what boxes train differs.
             CheckpointError: The tree or the label tables differ.
         """
+        taxonomy = layout.taxonomy
         for key in ("model", "seed"):
             before, now = getattr(self.config, key), getattr(config, key)
             if before != now:
@@ -193,6 +199,12 @@ class Checkpoint:
                 f"the run was started with other datasets or label tables (its datasets: {before})",
                 where=self.folder,
                 cure="Give the same shards as before, or start a new run.",
+            )
+        if self.layout.to_records() != layout.to_records():
+            raise ConfigError(
+                f"the run was started with loss.boxes={self.config.loss.boxes}, so with other classifiers",
+                where=self.folder,
+                cure="Set loss.boxes back, or start a new run.",
             )
 
     def load_into(self, network: nn.Module, *, average: bool) -> None:

@@ -1,32 +1,37 @@
 """The training configuration: every number of a run, as validated data.
 
-One frozen pydantic model per concern, nested in :class:`TrainConfig`. Its defaults are the paper's training as far as
-the paper states it. A configuration file is YAML with any part of it; what it leaves out keeps its default, and a key
-that no model knows is an error with file, line and the nearest known name. ``labelforge train --help`` prints the
-descriptions below.
+One frozen pydantic model per concern, nested in :class:`TrainConfig`. The defaults are the best we know, and each
+description says why it is what it is; the settings of the method's authors, which differ, are the preset ``authors``
+(:mod:`labelforge.trainer.presets`). ``labelforge train --help`` prints the descriptions below.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from labelforge.errors import ConfigError
 from labelforge.logits import Head
+from labelforge.trainer.presets import PRESETS, Preset, overlay, preset_values
 from labelforge.treefile import Boxes
-from labelforge.yamlfile import YamlFile
 
 Gate = Literal["parent", "path", "none"]
 """Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere."""
 
 Normalisation = Literal["symmetric", "imagenet"]
-"""``symmetric``: to [-1, 1], as the paper does. ``imagenet``: by ImageNet's mean and deviation, as torchvision's
-ImageNet weights expect."""
+"""``symmetric``: to [-1, 1], as the method's authors do. ``imagenet``: by ImageNet's mean and deviation, as
+torchvision's ImageNet weights expect."""
+
+Upsampling = Literal["bilinear", "hybrid"]
+"""How logits reach the image's size. ``hybrid``: a learned doubling per classifier, then bilinear."""
+
+Start = Literal["undecided", "variance-scaling"]
+"""What the head's weights are before training (:mod:`labelforge.trainer.models.starts`)."""
+
+Augmentation = Literal["standard", "authors"]
+"""``authors``: the sizes, colours and blur of the method's authors (:mod:`labelforge.trainer.data.authors`)."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Arithmetic of a network; auto: bfloat16 on CUDA, else float32."""
@@ -48,65 +53,125 @@ class ModelConfig(_Part):
     """
 
     backbone: str = Field(
-        default="resnet50", description="resnet18, resnet34, resnet50, or one that another package adds."
+        default="resnet50",
+        description="resnet18, resnet34, resnet50, or one that another package adds. The paper's, the largest here.",
     )
     output_stride: Literal[8, 16, 32] = Field(
-        default=8, description="Input pixels per feature cell; 8 and 16 use dilation instead of stride."
+        default=8,
+        description="Input pixels per feature cell; 8 and 16 use dilation instead of stride. 8, because signs and "
+        "poles are a few cells wide; 16 needs a third of the arithmetic.",
     )
     head: Head = Field(
         default="hierarchical",
         description="hierarchical: one classifier per inner node. flat-union: one softmax over all distinct meanings "
         "of labels. flat-marginal: one softmax over the leaves, coarse labels as sums of probabilities.",
     )
-    features: Positive = Field(default=256, multiple_of=4, description="Channels after the 1x1 reduction.")
+    features: Positive = Field(
+        default=256, multiple_of=4, description="Channels after the 1x1 reduction; the paper's number."
+    )
+    bottleneck: Positive | None = Field(
+        default=None,
+        description="Channels of the 3x3 convolution in each classifier's bottleneck. Empty: a quarter of "
+        "model.features, as in a ResNet. The authors take all 256: ten times the weights, and a tree may have forty "
+        "classifiers.",
+    )
     context_dilation: int = Field(
         default=0,
         ge=0,
-        description="Dilation of an extra 3x3 convolution after the reduction, for a wider view; 0 leaves it out.",
+        description="Dilation of an extra 3x3 convolution after the reduction, for a wider view; 0 leaves it out, as "
+        "the authors' code does.",
+    )
+    upsampling: Upsampling = Field(
+        default="bilinear",
+        description="From the network's logits to the image's size. hybrid: each classifier's logits are doubled by a "
+        "learned 4x4 transposed convolution, then bilinear (the authors'). bilinear: nothing to learn for classes with "
+        "few pixels.",
+    )
+    start: Start = Field(
+        default="undecided",
+        description="The head's first weights. undecided: logits near zero, blocks begin as their skip connection "
+        "(Goyal et al. 2017), so that a new head does not upset pretrained features. variance-scaling: the authors'.",
     )
     weights: str | None = Field(
         default=None,
-        description="Backbone weights to start from: a file with torchvision's parameter names (.pth, .safetensors).",
+        description="Backbone weights to start from: a file with torchvision's parameter names (.pth, .safetensors). "
+        "Empty only because none are shipped: give ImageNet weights if you can.",
     )
     normalisation: Literal["auto", Normalisation] = Field(
         default="auto",
-        description="symmetric: images to [-1, 1], as the paper does. imagenet: by ImageNet's mean and deviation. "
-        "auto: imagenet if weights are given, else symmetric.",
+        description="symmetric: images to [-1, 1], as the authors do. imagenet: by ImageNet's mean and deviation. "
+        "auto: imagenet if weights are given, because they were trained with it, else symmetric.",
     )
     freeze_batch_norm: bool = Field(
-        default=False, description="Keep the backbone's batch statistics as loaded; only makes sense with weights."
+        default=False,
+        description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Off: street scenes "
+        "are not ImageNet, and a mixed batch shows all datasets.",
     )
 
 
 class DataConfig(_Part):
-    """What a batch is made of."""
+    """What a batch is made of.
+
+    >>> from labelforge.trainer import DataConfig
+    >>> DataConfig(crop=(256, 512), batch={"cityscapes": 2}).flip
+    True
+    """
 
     crop: tuple[Positive, Positive] = Field(
-        default=(512, 706), description="Height and width of a training crop, in pixels."
+        default=(512, 706), description="Height and width of a training crop, in pixels; the paper's."
     )
     resize: Literal["fit", "none"] = Field(
         default="fit",
-        description="Size of an image before the random scale. fit: the crop just fits into it (the paper's). none: as "
-        "stored.",
+        description="Size of an image before the random scale. fit: the crop just fits into it (the paper's), so that "
+        "objects are of similar size in all datasets. none: as stored.",
     )
     scale: tuple[float, float] = Field(
-        default=(1.0, 2.0), description="Range of the random scale, drawn uniformly in its logarithm."
+        default=(1.0, 2.0),
+        description="Range of the random scale, drawn uniformly in its logarithm. From 1, so that no crop is padded; "
+        "to 2, because small objects are the hard ones.",
     )
-    flip: bool = Field(default=True, description="Mirror half of the crops; labels change as the tree's mirrors say.")
+    flip: bool = Field(
+        default=True,
+        description="Mirror half of the crops; labels change as the tree's mirrors say, so that signs stay right.",
+    )
     jitter: float = Field(
-        default=0.0,
+        default=0.2,
         ge=0,
         lt=1,
-        description="Strength of random brightness, contrast and saturation; 0 leaves colours alone.",
+        description="Strength of random brightness, contrast and saturation; 0 leaves colours alone. On, so that a "
+        "network tells the datasets less easily by their cameras; 0.2 is what the authors use for two of theirs.",
+    )
+    augmentation: Augmentation = Field(
+        default="standard",
+        description="authors: besides the above, the authors' sizes, colours and blur for Cityscapes and GTSDB.",
     )
     batch: dict[str, Positive] = Field(
         default_factory=dict,
         description="Crops per batch by dataset ('mapillary-vistas' covers all its releases). Datasets not named here: "
-        "1; Mapillary Vistas: 2 (the paper's 1:2:1).",
+        "1; Mapillary Vistas: 2 (the paper's 1:2:1: the largest and most varied).",
     )
     workers: int = Field(
         default=2, ge=0, description="Processes that read and augment; 0: the training process does it."
     )
+
+    @field_validator("crop", "scale", mode="before")
+    @classmethod
+    def _two_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, int | float):
+            raise ValueError(f"two numbers are needed: data.{info.field_name}=[{value}, {value}]")
+        return value
+
+    @field_validator("batch", mode="before")
+    @classmethod
+    def _counts_by_dataset(cls, batch: Any) -> Any:
+        if not isinstance(batch, Mapping):
+            raise ValueError("a number for each dataset is needed: data.batch.cityscapes=2")
+        for key, value in batch.items():
+            if value is None:
+                name, colon, count = str(key).partition(":")
+                space = ", or put a space after the colon" if colon else ""
+                raise ValueError(f"{key!r} has no number: write data.batch.{name}={count or 1}{space}")
+        return batch
 
     @field_validator("scale")
     @classmethod
@@ -119,41 +184,65 @@ class DataConfig(_Part):
 class OptimConfig(_Part):
     """Stochastic gradient descent and its schedule."""
 
-    lr: float = Field(default=0.01, gt=0, allow_inf_nan=False, description="Learning rate at the start.")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD.")
+    lr: float = Field(
+        default=0.01,
+        gt=0,
+        allow_inf_nan=False,
+        description="Learning rate at the start; the authors', for batches of 4.",
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD (not Nesterov's).")
     weight_decay: NonNegative = Field(
-        default=1e-4, description="L2 penalty on convolution weights (not on norms and biases)."
+        default=1e-4,
+        description="L2 penalty on convolution weights (not on norms and biases); as ResNets are trained on ImageNet.",
     )
     schedule: Literal["steps", "poly"] = Field(
-        default="steps",
-        description="steps: multiply by 'cut' at each of 'cuts'. poly: (1 - step/steps) to the power 0.9.",
+        default="poly",
+        description="poly: (1 - step/steps) to the power 0.9, the usual one for segmentation since DeepLab: nothing to "
+        "place, whatever the number of steps. steps: multiply by 'cut' at each of 'cuts' (the authors').",
     )
     cuts: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(0.48, 0.9),
-        description="Where the rate is cut, as fractions of all steps (the paper: after Vistas epochs 8 and 15).",
+        default=(0.47, 0.88),
+        description="Where the rate is cut, as fractions of all steps; the authors': after epochs 8 and 15 of 17.",
     )
-    cut: float = Field(default=0.1, gt=0, lt=1, description="Factor of each cut.")
-    warmup: int = Field(default=0, ge=0, description="Steps over which the rate rises linearly from 0.")
+    cut: float = Field(default=0.5, gt=0, lt=1, description="Factor of each cut; the authors'.")
+    warmup: int = Field(
+        default=0, ge=0, description="Steps over which the rate rises linearly from 0; a small batch needs none."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cuts_need_steps(cls, data: Any) -> Any:
+        """Refuse cuts that would do nothing, because the default schedule has none."""
+        if isinstance(data, Mapping) and "schedule" not in data:
+            for name in ("cuts", "cut"):
+                if name in data:
+                    raise ValueError(f"{name} only counts with optim.schedule=steps: set that too")
+        return data
 
 
 class LossConfig(_Part):
-    """The loss of the paper, one term per classifier."""
+    """The loss, one term per classifier."""
 
-    root: NonNegative = Field(default=1.0, description="Weight of the root classifier's loss (the paper's lambda).")
-    others: NonNegative = Field(default=0.1, description="Weight of every other classifier's loss.")
+    root: NonNegative = Field(
+        default=1.0, description="Weight of the root classifier's loss (the paper's lambda, as in the authors' code)."
+    )
+    others: NonNegative = Field(
+        default=0.1,
+        description="Weight of every other classifier's loss; the authors': their means are over far fewer pixels.",
+    )
     nodes: dict[str, NonNegative] = Field(
         default_factory=dict,
         description="Weights by node, e.g. {traffic sign/front: 0.2}; they override the two above.",
     )
     gate: Gate = Field(
         default="parent",
-        description="Which box pixels count. parent: those where the parent classifier chooses the box's branch. path: "
-        "those where every classifier above does. none: all.",
+        description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "
+        "paper's). path: those where every classifier above does. none: all.",
     )
     boxes: Boxes | None = Field(
         default=None,
         description="Classifiers that a box label trains. own: only its own. path: all on its path below the root. "
-        "Empty: as the tree says.",
+        "Empty: as the tree says, which knows whether only boxes tell some classes apart.",
     )
 
 
@@ -161,7 +250,11 @@ class EmaConfig(_Part):
     """Exponential moving average of the weights; evaluation and prediction use it."""
 
     decay: float = Field(
-        default=0.999, ge=0, lt=1, description="Share of the old average kept at each step; 0: no averaging."
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="Share of the old average kept at each step; 0: no averaging. 0.999 averages over a thousand small "
+        "and noisy batches; the authors' 0.9 over ten.",
     )
 
 
@@ -171,12 +264,26 @@ class TrainConfig(_Part):
     >>> from labelforge.trainer import TrainConfig
     >>> TrainConfig(steps=1000, optim={"lr": 0.02}).model.backbone
     'resnet50'
+    >>> TrainConfig(preset="authors", steps=1000).optim.weight_decay
+    0.00017
     """
 
+    preset: Preset | None = Field(
+        default=None,
+        description="Settings to start from; all others lie over them. authors: those of the method's authors. Empty: "
+        "the defaults below.",
+    )
+    start_from: str | None = Field(
+        default=None,
+        description="Run (or checkpoint) whose averaged weights to start from: the backbone and every classifier whose "
+        "choices are the same, for more or other datasets. Empty: from the start.",
+    )
     seed: int = Field(
         default=0, ge=0, description="Seed of the initial weights, the order of samples and the augmentation."
     )
-    steps: Positive = Field(default=150_000, description="Steps of the whole run.")
+    steps: Positive = Field(
+        default=150_000, description="Steps of the whole run; about as many as the authors' 17 epochs of Vistas."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     precision: Precision = Field(
         default="auto", description="Arithmetic of the network: bfloat16 on CUDA, else float32."
@@ -196,117 +303,11 @@ class TrainConfig(_Part):
     loss: LossConfig = Field(default_factory=LossConfig, description="Loss weights and the gate of box pixels.")
     ema: EmaConfig = Field(default_factory=EmaConfig, description="Average of the weights.")
 
-
-def load_config(
-    source: TrainConfig | str | os.PathLike[str] | None = None, settings: Sequence[str] = ()
-) -> TrainConfig:
-    """Read a configuration file and apply single settings on top.
-
-        >>> from labelforge.trainer import load_config
-        >>> load_config(settings=["optim.lr=0.02", "data.crop=[256, 512]"]).data.crop
-        (256, 512)
-
-    Args:
-        source: YAML file with any part of :class:`TrainConfig`, or a configuration, or None for the defaults.
-        settings: ``key=value`` texts with dotted keys (``optim.lr=0.02``); the value is YAML
-            (``data.crop=[256, 512]``). A mapping is merged with what is there, key by key.
-
-    Raises:
-        ConfigError: A fault in the file (with its line) or in a setting (with the setting).
-    """
-    base: dict[str, Any] = {}
-    if isinstance(source, TrainConfig):
-        base = source.model_dump(mode="json")
-    elif source is not None:
-        file = YamlFile.load(source, ConfigError)
-        file = file if file.data is not None else replace(file, data={})
-        file.validate(TrainConfig)
-        base = file.data
-    layers = [(text, _parse_setting(text)) for text in settings]
-    merged = base
-    for _, layer in layers:
-        merged = _overlay(merged, layer)
-    try:
-        return _validate(merged)
-    except ConfigError as fault:
-        blamed = next((text for text, layer in layers if not _is_valid(_overlay(base, layer))), None)
-        where = "--set" if blamed is None else f"--set {blamed}"
-        raise ConfigError(fault.what, where=where, cure=fault.cure) from None
-
-
-def describe_fields(model: type[BaseModel] = TrainConfig, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Every setting as (dotted key, type, default, description), in the order of the models."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from describe_fields(kind, f"{prefix}{name}.")
-            continue
-        default = field.get_default(call_default_factory=True)
-        yield prefix + name, _kind_name(kind), _yaml_text(default), field.description or ""
-
-
-def _validate(data: Mapping[str, Any]) -> TrainConfig:
-    return YamlFile.of_data("--set", data, ConfigError).validate(TrainConfig)
-
-
-def _is_valid(data: Mapping[str, Any]) -> bool:
-    try:
-        _validate(data)
-    except ConfigError:
-        return False
-    return True
-
-
-def _parse_setting(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(
-            "not of the form key=value", where=f"--set {text}", cure="Write for example --set optim.lr=0.02."
-        )
-    try:
-        data: Any = YamlFile.parse(value, error=ConfigError).data
-    except ConfigError as fault:
-        raise ConfigError(
-            fault.what, where=f"--set {text}", cure="The value is read as YAML; put it in quotes."
-        ) from None
-    for part in reversed(_parts(key.strip())):
-        data = {part: data}
-    return dict(data)
-
-
-def _parts(key: str) -> list[str]:
-    """The parts of a dotted key. Below a free mapping the rest is one key: names of datasets may hold dots."""
-    for name, kind, _, _ in describe_fields():
-        if kind == "mapping" and key.startswith(f"{name}."):
-            return [*name.split("."), key.removeprefix(f"{name}.")]
-    return key.split(".")
-
-
-def _overlay(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``layer`` on top; mappings are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in layer.items():
-        old = merged.get(key)
-        merged[key] = _overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _kind_name(kind: Any) -> str:
-    options = getattr(kind, "__args__", ())
-    if getattr(kind, "__origin__", None) is Literal:
-        return " | ".join(str(option) for option in options)
-    origin = getattr(kind, "__origin__", kind)
-    if origin in (tuple, dict):
-        return {tuple: "list", dict: "mapping"}[origin]
-    if len(options) > 1:
-        return " | ".join(map(_kind_name, options))
-    names = {int: "integer", float: "number", str: "text", bool: "true | false", type(None): "empty"}
-    return names.get(options[0] if options else kind, "number")
-
-
-def _yaml_text(value: Any) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, tuple):
-        return f"[{', '.join(_yaml_text(v) for v in value)}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    @model_validator(mode="before")
+    @classmethod
+    def _lay_over_preset(cls, data: Any) -> Any:
+        name = data.get("preset") if isinstance(data, Mapping) else None
+        if not isinstance(name, str) or name not in PRESETS:
+            return data
+        given = {k: v.model_dump(exclude_unset=True) if isinstance(v, BaseModel) else v for k, v in data.items()}
+        return overlay(preset_values(name), given)

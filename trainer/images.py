@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,21 @@ from labelforge.trainer.config import DataConfig
 Pixels = npt.NDArray[np.uint8]
 
 
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation."""
+
+
 def read_image(file: Path) -> npt.NDArray[np.uint8]:
-    """Read an image as RGB.
+    """Read an image as RGB, upright, as viewers show it.
 
     Returns:
         (H, W, 3) uint8.
@@ -24,18 +39,30 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
         DatasetError: It is missing, broken, or holds more than 8 bits per channel.
     """
     try:
-        with Image.open(file) as picture:
+        with warnings.catch_warnings(action="ignore", category=UserWarning), Image.open(file) as picture:
+            # Pillow warns of a broken EXIF block, which is no reason to refuse the pixels.
             if picture.mode.startswith(("I", "F")):
                 raise DatasetError(
                     f"has mode {picture.mode}, which is not supported",
                     where=file,
                     cure="Save it with 8 bits per channel.",
                 )
-            return np.asarray(picture.convert("RGB"))
+            pixels = picture.convert("RGB")
+            turn = _UPRIGHT.get(_orientation(picture))
+            return np.asarray(pixels if turn is None else pixels.transpose(turn))
     except UnidentifiedImageError:
         raise DatasetError("not an image", where=file, cure="Leave the file out.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
         raise DatasetError(f"cannot be read ({fault})", where=file, cure="Copy it again, or leave it out.") from None
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF orientation, 1 (upright) to 8; 1 if it cannot be read."""
+    try:
+        value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return 1
+    return value if isinstance(value, int) else 1
 
 
 def fit_scale(size: tuple[int, int], crop: tuple[int, int]) -> float:

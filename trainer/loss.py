@@ -29,20 +29,22 @@ from labelforge.errors import ConfigError, TaxonomyError
 from labelforge.logits import LogitLayout
 from labelforge.targets import SET, SILENT
 from labelforge.trainer.config import Gate
+from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.tables import TableTensors
 
 
 class LossOutput(NamedTuple):
     """What :func:`hierarchical_loss` returns. All values are global: the same in every process.
 
-    >>> import torch, labelforge as lf
-    >>> from labelforge.trainer import LossOutput, TableTensors, hierarchical_loss
+    >>> import numpy as np, torch, labelforge as lf
+    >>> from labelforge.trainer import GlobalRows, LossOutput, TableTensors, hierarchical_loss
     >>> tree = lf.Taxonomy.load("iv2018")
-    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")])
-    >>> labels = torch.full((1, 2, 3), table.offsets[1] + table.mappings[1].row_of[20])
-    >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 71, 2, 3), labels, TableTensors.of(table))
-    >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first wins, which is no sign
-    ([0, 0, 6], [0, 0, 0])
+    >>> datasets = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+    >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in datasets])
+    >>> rows = GlobalRows.of(table, "gtsdb", np.full((1, 2, 3), table.mappings[2].row_of[20]))
+    >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 111, 2, 3), rows, TableTensors.of(table))
+    >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first child, "back", wins
+    ([0, 0, 0, 0, 6], [0, 0, 0, 0, 0])
     """
 
     total: Tensor
@@ -96,39 +98,49 @@ def loss_weights(
 
 def hierarchical_loss(
     logits_nchw: Tensor,
-    labels_nhw: Tensor,
+    rows_nhw: GlobalRows,
     tensors: TableTensors,
     weights: Tensor | None = None,
     gate: Gate = "parent",
+    *,
+    check: bool | None = None,
 ) -> LossOutput:
     """Loss of all classifiers on one batch.
 
-        >>> import torch, labelforge as lf
-        >>> from labelforge.trainer import TableTensors, hierarchical_loss
+        >>> import numpy as np, torch, labelforge as lf
+        >>> from labelforge.trainer import GlobalRows, TableTensors, hierarchical_loss
         >>> tree = lf.Taxonomy.load("iv2018")
-        >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, "cityscapes")])
-        >>> labels = torch.full((1, 20, 30), table.mappings[0].row_of[23])  # sky everywhere
-        >>> loss = hierarchical_loss(torch.zeros(1, 28, 20, 30), labels, TableTensors.of(table))
-        >>> loss.per_classifier  # log(26) at the root; the other has nothing to learn from sky
-        tensor([3.2581, 0.0000])
+        >>> datasets = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+        >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in datasets])
+        >>> rows = GlobalRows.of(table, "cityscapes", np.full((1, 20, 30), table.mappings[0].row_of[23]))  # all sky
+        >>> loss = hierarchical_loss(torch.zeros(1, 111, 20, 30), rows, TableTensors.of(table))
+        >>> loss.per_classifier  # log(53) at the root; the others have nothing to learn from sky
+        tensor([3.9703, 0.0000, 0.0000, 0.0000, 0.0000])
 
     Where ``torch.distributed`` is initialised this is a collective call: means are over the pixels of all processes,
     and gradients are scaled so that the average that DistributedDataParallel takes is the gradient of those means.
 
     Args:
         logits_nchw: (N, C, H, W) logits of all classifiers, at the labels' size; half precision is computed in float32.
-        labels_nhw: (N, H, W) global rows of the target table, any integer dtype (int64 saves a conversion).
+        rows_nhw: (N, H, W) global rows of the target table, on the same device. Not the local rows of a dataset: those
+            become global ones by :meth:`GlobalRows.of`.
         tensors: The target table, on the same device.
         weights: (J,) loss weight per classifier, on the same device; default :func:`loss_weights`.
         gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
+        check: Whether to look at every row first. Default: on the CPU. On another device the host waits for the answer;
+            unchecked, a row beyond the table ends in a device-side assertion, and a negative one means another row.
 
     Raises:
-        ValueError: The shapes do not fit together.
-        IndexError: A label is not a row of the table (on CUDA, a device-side assertion).
+        TypeError: The labels are a plain tensor.
+        ValueError: The shapes do not fit together, or the rows count in another table.
+        IndexError: A label is not a row of the table, and rows are checked.
     """
     layout = tensors.layout
-    _check_shapes(logits_nchw, labels_nhw, layout, weights)
-    labels = labels_nhw.long()
+    _check_numbering(rows_nhw, tensors)
+    _check_shapes(logits_nchw, rows_nhw, layout, weights)
+    labels = rows_nhw.tensor.long()
+    if labels.device.type == "cpu" if check is None else check:
+        _check_range(labels, len(tensors.target))
     from_box = tensors.from_box[labels]
     sums, counts = [], []
     # One split, not J slices: the backward pass of every slice would fill a gradient of all C logits.
@@ -150,7 +162,28 @@ def hierarchical_loss(
     return LossOutput(total, per_classifier.detach(), *pixels.unbind())
 
 
-def _check_shapes(logits: Tensor, labels: Tensor, layout: LogitLayout, weights: Tensor | None) -> None:
+def _check_numbering(rows: object, tensors: TableTensors) -> None:
+    if not isinstance(rows, GlobalRows):
+        raise TypeError(
+            f"labels are a {type(rows).__name__}, whose numbers may be local rows of one dataset: give GlobalRows "
+            "(GlobalRows.of(table, dataset, local_rows), or what TrainingBatches yields)"
+        )
+    if rows.numbering != tensors.numbering:
+        raise ValueError(
+            "the labels are rows of another target table: make both from one TargetTable, with the same datasets in "
+            "the same order"
+        )
+
+
+def _check_range(labels: Tensor, rows: int) -> None:
+    if not labels.numel():
+        return
+    low, high = torch.stack(labels.aminmax()).tolist()
+    if low < 0 or high >= rows:
+        raise IndexError(f"labels are rows {low} to {high}, and the target table has rows 0 to {rows - 1}")
+
+
+def _check_shapes(logits: Tensor, labels: GlobalRows, layout: LogitLayout, weights: Tensor | None) -> None:
     if logits.ndim != 4 or logits.shape[1] != layout.num_logits:
         raise ValueError(f"logits are {tuple(logits.shape)}, the table needs (N, {layout.num_logits}, H, W)")
     if labels.shape != (logits.shape[0], *logits.shape[2:]):

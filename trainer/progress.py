@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
@@ -19,8 +19,8 @@ _NAMED = 5  # classifiers named on a line: about two lines of 80 columns
 class TrainProgress(Protocol):
     """How :func:`labelforge.trainer.train` reports on a run."""
 
-    def opening(self, lines: Sequence[str]) -> None:
-        """The run is about to begin; the lines say what it trains."""
+    def note(self, text: str) -> None:
+        """Something worth knowing before the first step, as one sentence or two."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Follow a run that starts after step ``first`` of ``steps`` until it ends, for whatever reason."""
@@ -35,7 +35,7 @@ class TrainProgress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
-    def opening(self, lines: Sequence[str]) -> None:
+    def note(self, text: str) -> None:
         """Do nothing."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
@@ -67,16 +67,15 @@ class ConsoleProgress:
         self._steps = 0
         self._bar = _Bar(self._console) if self._console.is_terminal else None
 
-    def opening(self, lines: Sequence[str]) -> None:
-        """Print the lines."""
-        for line in lines:
-            self._say(f"{self._title}: {line}")
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._say(f"{self._title}: {text}")
 
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:
         """Show the bar while the run lasts; say so if it is resumed."""
         self._steps = steps
-        if first:
+        if 0 < first < steps:
             self._say(f"{self._title}: continuing from step {first}")
         if self._bar is None:
             yield

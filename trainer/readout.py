@@ -9,7 +9,7 @@ the answer of either.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.mapping import LabelMapping
-from labelforge.trainer.decision import class_probabilities, decide
+from labelforge.trainer.decision import class_probabilities, decide_with_confidence
 from labelforge.trainer.tables import LayoutTensors
 
 By = Literal["sum", "winner"]
@@ -28,11 +28,23 @@ READOUTS: tuple[By, ...] = get_args(By)
 
 DEFAULT_BY: By = "winner"
 
-Readout = Callable[[Tensor], Tensor]
-"""From (N, C, H, W) logits to (N, H, W) int64 rows of a dataset's label table; 0 where no label fits."""
+
+class Labelling(NamedTuple):
+    """What is read in the labels of a dataset."""
+
+    rows: Tensor
+    """(N, H, W) int64: rows of the dataset's label table; 0 where no label fits."""
+    confidence: Tensor
+    """(N, H, W) float32 in [0, 1]: the label's probability; by ``winner``, the confidence of the decision."""
 
 
-def label_readout(tensors: LayoutTensors, mapping: LabelMapping, by: By) -> Readout:
+Readout = Callable[[Tensor], Labelling]
+"""From (N, C, H, W) logits to labels."""
+
+
+def label_readout(
+    tensors: LayoutTensors, mapping: LabelMapping, by: By = DEFAULT_BY, threshold: float = 0.0
+) -> Readout:
     """A function that reads logits in the labels of a dataset.
 
         >>> import torch, labelforge as lf
@@ -43,7 +55,7 @@ def label_readout(tensors: LayoutTensors, mapping: LabelMapping, by: By) -> Read
         >>> logits = torch.zeros(1, 111, 1, 1)
         >>> logits[:, [layout.column_names.index("driveable"), layout.column_names.index("driveable/parking")]] = 1.0
         >>> for by in ("winner", "sum"):  # parking is likelier than any other kind, but not than all that are road
-        ...     print(mapping.rows[int(label_readout(tensors, mapping, by)(logits))].native_name)
+        ...     print(mapping.rows[int(label_readout(tensors, mapping, by)(logits).rows)].native_name)
         parking
         road
 
@@ -51,6 +63,8 @@ def label_readout(tensors: LayoutTensors, mapping: LabelMapping, by: By) -> Read
         tensors: The layout of the logits.
         mapping: Label table of the dataset, in the same tree.
         by: ``sum`` or ``winner``.
+        threshold: By ``sum``, a label below this probability is not an answer; by ``winner``, the descent stops where
+            confidence falls below it, and the label must contain the node reached.
 
     Raises:
         ConfigError: ``by`` is neither.
@@ -59,18 +73,21 @@ def label_readout(tensors: LayoutTensors, mapping: LabelMapping, by: By) -> Read
         raise ConfigError(f"no way to read labels is called {by!r}", cure=did_you_mean(by, READOUTS))
     device = tensors.class_of.device
     if by == "winner":
-        native = torch.from_numpy(tensors.layout.native_rows(mapping)).to(device)
-        return lambda logits: native[decide(logits, tensors)]
-    rows, members = _members(tensors, mapping)
-    rows_on_device, members_on_device = rows.to(device), members.to(device)
+        native = torch.from_numpy(tensors.layout.answer_rows(mapping)).to(device)
 
-    def read(logits_nchw: Tensor) -> Tensor:
-        probabilities = class_probabilities(logits_nchw, tensors)
-        sums = torch.einsum("lk,nkhw->nlhw", members_on_device, probabilities)
+        def read_winner(logits_nchw: Tensor) -> Labelling:
+            answers, confidence = decide_with_confidence(logits_nchw, tensors, threshold)
+            return Labelling(native[answers], confidence)
+
+        return read_winner
+    rows, members = (part.to(device) for part in _members(tensors, mapping))
+
+    def read_sums(logits_nchw: Tensor) -> Labelling:
+        sums = torch.einsum("lk,nkhw->nlhw", members, class_probabilities(logits_nchw, tensors))
         best, label = sums.max(dim=1)
-        return torch.where(best > 0, rows_on_device[label], 0)
+        return Labelling(torch.where((best > 0) & (best >= threshold), rows[label], 0), best.clamp(max=1))
 
-    return read
+    return read_sums
 
 
 def _members(tensors: LayoutTensors, mapping: LabelMapping) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,10 @@ from typing import Final, Literal
 from labelforge.logits import LogitLayout
 from labelforge.report import Column, Facts, Fold, LineChart, Page, Series, Table
 from labelforge.report.chart import STYLES
-from labelforge.trainer.config import Gate, TrainConfig, describe_fields
+from labelforge.trainer.config import Gate, TrainConfig
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
+from labelforge.trainer.settings import describe_fields
 
 _GATES: Final[Mapping[Gate, str]] = {
     "parent": "where the parent classifier chooses the box's branch",

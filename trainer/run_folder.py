@@ -76,6 +76,36 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
     return RunStart(folder, folder / CONFIG_NAME, checkpoint)
 
 
+def finished_note(start: RunStart, config: TrainConfig) -> str | None:
+    """What to say about a run that has done all its steps before; None if there are steps left.
+
+    Args:
+        start: Where it would begin.
+        config: Its configuration now.
+
+    Raises:
+        ConfigError: It is finished, and settings were changed that can no longer do anything.
+    """
+    if start.checkpoint is None or start.step < config.steps:
+        return None
+    changed = [key for key, value in _dotted(config).items() if _dotted(start.checkpoint.config)[key] != value]
+    cure = f"To train on, set steps to more: --set steps={2 * start.step}."
+    if changed:
+        what = f"the run already has {start.step} steps, so {', '.join(changed)} would change nothing"
+        raise ConfigError(what, where=start.folder, cure=cure)
+    return f"already finished, with {start.step} steps. {cure}"
+
+
+def _dotted(config: TrainConfig) -> dict[str, Any]:
+    """The settings by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in config.model_dump().items():
+        flat.update(
+            {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
+        )
+    return flat
+
+
 def write_description(folder: Path, config: TrainConfig, device: torch.device) -> None:
     """Write ``config.yaml`` and ``environment.json``.
 

@@ -21,7 +21,7 @@ from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
-from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
+from labelforge.trainer.readout import DEFAULT_BY, By, Labelling, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
@@ -107,19 +107,20 @@ class Segmenter:
         """
         return Decision(*self.look(image, lambda logits: decide_with_confidence(logits, self.tensors, threshold)))
 
-    def read(self, image: Pixels, mapping: LabelMapping, by: By = DEFAULT_BY) -> Tensor:
+    def read(self, image: Pixels, mapping: LabelMapping, by: By = DEFAULT_BY, threshold: float = 0.0) -> Labelling:
         """Choose a native label of a dataset for every pixel.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             mapping: Label table of the dataset, in the network's tree.
             by: ``sum`` or ``winner``; see :mod:`labelforge.trainer.readout`.
+            threshold: How probable an answer must be; see :func:`labelforge.trainer.label_readout`.
 
         Returns:
-            (H, W) int64 row of the table, 0 where no label fits, on the segmenter's device.
+            (H, W) int64 row of the table, 0 where no label fits, and (H, W) float32 confidence, on the segmenter's
+            device.
         """
-        readout = label_readout(self.tensors, mapping, by)
-        return self.look(image, lambda logits: (readout(logits),))[0]
+        return Labelling(*self.look(image, label_readout(self.tensors, mapping, by, threshold)))
 
     @torch.inference_mode()
     def look(self, image: Pixels, readout: Readings) -> tuple[Tensor, ...]:
@@ -132,8 +133,7 @@ class Segmenter:
         Returns:
             The readout's tensors for the whole image: (H, W) each.
         """
-        size = (image.shape[0], image.shape[1])
-        values = len(self.layout.classes) + self.layout.num_logits
+        size, values = (image.shape[0], image.shape[1]), len(self.layout.classes) + self.layout.num_logits
         return tuple(found[0] for found in read_upsampled(self.logits(image), size, readout, values=values))
 
     def network_size(self, image: Pixels) -> tuple[int, int]:
@@ -141,12 +141,12 @@ class Segmenter:
         return network_size((image.shape[0], image.shape[1]), self.checkpoint.config.data, self._short_side)
 
     @torch.inference_mode()
-    def logits(self, image: Pixels) -> torch.Tensor:
+    def logits(self, image: Pixels) -> Tensor:
         """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
         scaled = resize(image, self.network_size(image))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
-            logits: torch.Tensor = self._network(pixels)
+            logits: Tensor = self._network(pixels)
         return logits.float()
 
 

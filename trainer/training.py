@@ -19,13 +19,12 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from labelforge.logits import LogitLayout
+from labelforge.errors import counted, shortened
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
-from labelforge.trainer.config import TrainConfig, load_config
-from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
-from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
+from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.data.batches import Batch, TrainingBatches
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
@@ -34,9 +33,12 @@ from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.opening import describe_run
 from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
 from labelforge.trainer.progress import NoProgress, TrainProgress
+from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
-from labelforge.trainer.run_folder import RunStart, open_run, write_description
+from labelforge.trainer.run_folder import RunStart, finished_note, open_run, write_description
+from labelforge.trainer.settings import load_config
 from labelforge.trainer.tables import TableTensors
+from labelforge.trainer.transfer import Transfer, transfer_weights
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class RunResult:
     log: tuple[LogLine, ...]
     stopped_by: int | None = None
 
+    def __repr__(self) -> str:
+        loss = f", loss {self.log[-1].loss:.3f}" if self.log else ""
+        end = "" if self.stopped_by is None else f", stopped by {signal.Signals(self.stopped_by).name}"
+        return f"<RunResult {shortened(self.out)}: {counted(self.step, 'step')}{loss}{end}>"
+
 
 def train(
     shards: Sequence[str | os.PathLike[str] | ShardReader],
@@ -83,36 +90,35 @@ def train(
     Args:
         shards: Shard sets, all made for one taxonomy.
         out: Folder of the run; new, unless it is resumed.
-        config: Configuration, or its YAML file; default: when resuming the run's own, else the paper's.
+        config: Configuration, or its YAML file; default: when resuming the run's own, else the defaults of
+            :class:`TrainConfig`, which are not the paper's (those are its ``preset="authors"``).
         settings: ``key=value`` texts that override it (:func:`load_config`).
         resume: Continue the run in ``out`` from its latest checkpoint (from the start if it has none).
         progress: Shows how far the run is.
 
     Raises:
-        ConfigError: The configuration does not fit the shards, the machine or the folder.
+        ConfigError: The configuration does not fit the shards, the machine or the folder, or the run is finished and
+            the settings are others.
         ShardError: Shards are broken or were made for another taxonomy.
         CheckpointError: The checkpoint to resume from is broken or belongs to another run.
         LabelforgeError: The loss became infinite or not a number.
     """
     start = open_run(out, resume=resume)
     config = load_config(start.config_file if config is None else config, settings)
-    readers = open_shards(shards)
-    taxonomy = check_taxonomy(readers, config.taxonomy)
-    training_sets = group_training_sets(readers)
-    mappings = [item.mapping for item in training_sets]
-    layout = LogitLayout.compile(taxonomy, mappings, config.model.head, config.loss.boxes)
-    table = TargetTable.compile(taxonomy, mappings, config.loss.boxes, config.model.head, layout)
-    counts = batch_counts(training_sets, config.data.batch)
+    batches = TrainingBatches.open(shards, config)
+    table = batches.table
+    notes = [finished_note(start, config)] if start.checkpoint else list(preset_remarks(config, batches))
     if start.checkpoint is not None:
-        start.checkpoint.check_same_run(config, taxonomy, table.mappings)
+        start.checkpoint.check_same_run(config, table.layout, table.mappings)
     with join_processes(config.device) as processes:
-        plan = BatchPlan(
-            training_sets, counts, table, config.data, seed=config.seed, rank=processes.rank, world=processes.world
-        )
+        own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
         trainer = Trainer(config, table, processes, start.checkpoint)
-        told.opening(describe_run(config, table, training_sets, counts, trainer.network, processes.device))
-        stopped_by = trainer.fit(start, plan, told)
+        if trainer.transfer is not None:
+            notes.append(f"taken over from {config.start_from}: {trainer.transfer.sentence}")
+        for note in filter(None, [*notes, *describe_run(config, batches, trainer.network, processes.device)]):
+            told.note(note)
+        stopped_by = trainer.fit(start, own, told)
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:
@@ -133,6 +139,7 @@ class Trainer:
         network: The network, in training mode.
         average: Its moving average.
         rate: Learning rate of the latest step.
+        transfer: What was taken over from another run, if the configuration names one.
 
     Raises:
         ConfigError: The configuration and the table do not fit.
@@ -147,7 +154,12 @@ class Trainer:
         self.config = config
         self.table = table
         self.processes = processes
-        self.network = build_network(table.layout.sizes, config.model, pretrained=checkpoint is None)
+        fresh = checkpoint is None
+        self.network = build_network(table.layout.sizes, config.model, pretrained=fresh and config.start_from is None)
+        self.transfer: Transfer | None = None
+        if fresh and config.start_from is not None:
+            earlier = find_checkpoint(config.start_from)
+            self.transfer = transfer_weights(self.network, table.layout, config.model, earlier)
         self.network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = ExponentialMovingAverage(self.network, config.ema.decay)
         self.rate = config.optim.lr
@@ -162,12 +174,12 @@ class Trainer:
         if processes.world > 1:
             self._forward = DistributedDataParallel(self.network)
 
-    def fit(self, start: RunStart, plan: BatchPlan, progress: TrainProgress) -> signal.Signals | None:
+    def fit(self, start: RunStart, batches: TrainingBatches, progress: TrainProgress) -> signal.Signals | None:
         """Train from where a run begins to its last step, or until a signal asks to stop.
 
         Args:
             start: Folder and first step.
-            plan: The batches.
+            batches: The batches of this process.
             progress: Shows how far the run is.
 
         Returns:
@@ -179,14 +191,14 @@ class Trainer:
             write_description(start.folder, config, processes.device)
         log = MetricsLog(start.folder, start.step, write=processes.main)
         window = LossWindow(self.table.layout.names)
-        clock = Clock(sum(plan.counts) * processes.world, log.seconds)
+        clock = Clock(sum(batches.counts) * processes.world, log.seconds)
         pin = processes.device.type == "cuda"
-        batches = iterate_batches(plan, start.step, config.steps, config.data.workers, pin)
+        loaded = batches.load(start.step, workers=config.data.workers, pin=pin)
         step, stopped_by = start.step, None
-        with closing(log), closing(batches), listen_for_stop() as stop, progress.following(step, config.steps):
+        with closing(log), closing(loaded), listen_for_stop() as stop, progress.following(step, config.steps):
             while step < config.steps and stopped_by is None:
                 with clock.waiting():
-                    batch = next(batches)
+                    batch = next(loaded)
                 loss = self.step(step, batch)
                 step += 1
                 clock.step()
@@ -201,7 +213,7 @@ class Trainer:
                     progress.log(line)
                 if step % config.checkpoint_every == 0 or last:
                     window.check()
-                    self._save(start.folder, step, plan)
+                    self._save(start.folder, step, batches)
         return None if step == config.steps else stopped_by
 
     def step(self, number: int, batch: Batch) -> LossOutput:
@@ -215,7 +227,7 @@ class Trainer:
         self.rate = learning_rate(number, config.steps, config.optim)
         set_learning_rate(self._optimizer, self.rate)
         images = batch.images.to(device, non_blocking=True)
-        rows = batch.rows.to(device, non_blocking=True).long()
+        rows = batch.rows.to(device, non_blocking=True)
         with autocast(device, self._dtype):
             logits = self._forward(images)
         logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
@@ -226,7 +238,7 @@ class Trainer:
         self.average.update(self.network)
         return loss
 
-    def _save(self, folder: Path, step: int, plan: BatchPlan) -> None:
+    def _save(self, folder: Path, step: int, batches: TrainingBatches) -> None:
         if not self.processes.main:
             return
         save_checkpoint(
@@ -235,7 +247,7 @@ class Trainer:
             config=self.config,
             layout=self.table.layout,
             mappings=self.table.mappings,
-            samples=[len(item) for item in plan.training_sets],
+            samples=[len(crops) for crops in batches.crops],
             weights=self.network.state_dict(),
             average=self.average.module.state_dict(),
             state=self._state(),

@@ -100,10 +100,10 @@ def _overlay(sample: Sample, colors: NDArray[np.float64], tints: NDArray[np.floa
     Returns:
         (H, W, 3) uint8, no larger than a picture of the report.
     """
-    height, width = sample.label.shape
+    height, width = sample.local_rows.shape
     shrink = max(1.0, max(height, width) / _SIDE)
     size = max(1, round(height / shrink)), max(1, round(width / shrink))
-    label, image = nearest(sample.label, size), nearest(sample.image, size)
+    label, image = nearest(sample.local_rows, size), nearest(sample.image, size)
     grey = image.mean(axis=2, keepdims=True)
     tint = tints[label][..., None]
     diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) % _HATCH < 2

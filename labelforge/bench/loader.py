@@ -120,7 +120,7 @@ def _exhaust(loader: DataLoader[Any]) -> None:
 
 def read_sample(sample: Sample) -> tuple[Tensor, Tensor]:
     """A sample of shards as a (H, W, 3) uint8 image and (H, W) rows."""
-    return torch.tensor(sample.image), torch.tensor(sample.label)
+    return torch.tensor(sample.image), torch.tensor(sample.local_rows)
 
 
 def read_loose(files: LooseFiles) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from labelforge.trainer.data.batches import Batch
 from labelforge.trainer.distributed import Processes
 from labelforge.trainer.models.network import upsample
 from labelforge.trainer.optim import ExponentialMovingAverage, make_optimizer
+from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.training import Trainer
 
 _TREE, _FLAT = "hierarchical step", "flat step"
@@ -41,7 +42,7 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
     tree = Trainer(config, problem.table, Processes(0, 1, meter.device))
     flat = _FlatTrainer(problem, config, meter)
     contestants: Contestants = {
-        _TREE: partial(tree.step, 0, Batch(images, rows, ("",) * scale.batch)),
+        _TREE: partial(tree.step, 0, Batch(images, GlobalRows(rows, problem.table.numbering), ("",) * scale.batch)),
         _FLAT: partial(flat.step, images, classes),
     }
     race = meter.race("training step", contestants, rival=_FLAT, unit="images", amount=scale.batch)

@@ -21,6 +21,7 @@ from labelforge.trainer.config import ModelConfig
 from labelforge.trainer.decision import decide
 from labelforge.trainer.loss import hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import SegmentationNet, build_network
+from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.segmenter import decide_upsampled
 from labelforge.trainer.tables import TableTensors
 
@@ -92,7 +93,9 @@ class PaperProblem:
 
     def loss(self, logits_nchw: Tensor, rows_nhw: Tensor) -> Tensor:
         """The hierarchical loss, a scalar."""
-        return hierarchical_loss(logits_nchw, rows_nhw.long(), self._tensors, self.weights).total
+        return hierarchical_loss(
+            logits_nchw, GlobalRows(rows_nhw, self.table.numbering), self._tensors, self.weights
+        ).total
 
     def decide(self, logits_nchw: Tensor) -> Tensor:
         """(N, H, W) int64 classes for logits of the image's size."""

@@ -24,7 +24,7 @@ COMMANDS = {
     "tree-viz": "Show a taxonomy and which dataset supervises what.",
     "train": "Train one network on shards of several datasets.",
     "evaluate": "Score a trained network in each dataset's own labels.",
-    "predict": "Segment images with a trained network.",
+    "predict": "Segment images and videos with a trained network.",
     "bench": "Measure loss, inference, training and loading speed.",
 }
 """Every command and its one-line help; ``tree-viz`` is in ``labelforge/cli/tree_viz.py``."""

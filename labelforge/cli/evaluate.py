@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
+    from labelforge.trainer.readout import By
 
 
 @click.command("evaluate")
@@ -55,6 +56,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Score as each dataset's benchmark does, or as the method's authors did.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["sum", "winner"]),
+    help="How labels are found: the one whose classes are together the most probable, or the one that contains the "
+    "decision. Default: winner.",
+)
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -66,6 +73,7 @@ def command(
     against: tuple[Path, ...],
     summary: bool,
     protocol: ProtocolName,
+    by: By | None,
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
@@ -93,7 +101,7 @@ def command(
             bar.update(tasks[url], completed=done)
 
         score = partial(
-            evaluate, shards=shards, protocol=protocol, device=device, short_side=short_side, progress=advance
+            evaluate, shards=shards, protocol=protocol, by=by, device=device, short_side=short_side, progress=advance
         )
         found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):

@@ -1,12 +1,17 @@
-"""``labelforge predict``: segment images."""
+"""``labelforge predict``: segment images and videos."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from labelforge.console import SHORT_SIDE_HELP, progress_bar
+
+if TYPE_CHECKING:
+    from labelforge.trainer.prediction import PredictResult
+    from labelforge.trainer.readout import By
 
 
 @click.command("predict")
@@ -15,33 +20,100 @@ from labelforge.console import SHORT_SIDE_HELP, progress_bar
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option(
     "--label-space",
-    default="tree",
-    show_default=True,
-    help="Ids to write: 'tree' for the tree's class ids, or a dataset for its native ids, e.g. cityscapes.",
+    metavar="NAME",
+    help="Ids to write: 'tree' for the tree's class ids, or a dataset for its native ids, e.g. cityscapes. "
+    "Default: those of --name-as, else tree.",
 )
+@click.option(
+    "--name-as",
+    metavar="NAME",
+    help="Names that a benchmark's own tools look for (cityscapes, mapillary-vistas-1.2, mapillary-vistas-2.0, "
+    "ade20k-150, bdd100k), with the ids that they read; or a template such as '{folder}/{stem}_pred'.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["sum", "winner"]),
+    help="In a dataset's labels: the label whose classes are together the most probable, or the one that contains "
+    "the decision. Default: winner.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="T",
+    help="Answer only what is at least this probable: a decision stops at the node where it is less, say at 'vehicle'.",
+)
+@click.option("--soft", is_flag=True, help="Also write OUT/confidence/NAME.png, 16 bit grey: probability times 65535.")
+@click.option("--video-ids", is_flag=True, help="Of videos, also write the id map of every frame.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote to OUT.")
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.pass_context
 def command(
-    run: Path, images: tuple[str, ...], out: Path, label_space: str, short_side: int | None, device: str
+    context: click.Context,
+    run: Path,
+    images: tuple[str, ...],
+    out: Path,
+    label_space: str | None,
+    name_as: str | None,
+    by: By | None,
+    confidence: float,
+    soft: bool,
+    video_ids: bool,
+    overwrite: bool,
+    short_side: int | None,
+    device: str,
 ) -> None:
-    """Segment images with a trained network.
+    """Segment images and videos with a trained network.
 
     RUN is the --out folder of 'labelforge train' (its latest checkpoint) or one checkpoint's folder. IMAGES are files,
-    folders or quoted glob patterns. For each image, OUT gets NAME.ids.png (the id of every pixel, 8 or 16 bit grey) and
-    NAME.overlay.png; classes.json and legend.html explain ids and colours. In a dataset's label space, pixels that fit
-    none of its labels get the id 255 (65535 in 16 bit maps).
-    """
+    folders or quoted glob patterns; what labelforge wrote is left out.
+
+    \b
+    OUT/ids/NAME.png        the id of every pixel, grey 8 or 16 bit
+    OUT/overlays/NAME.jpg   the image in the ids' colours; of a video, NAME.mp4
+    OUT/legend.html         the classes that occur, for people
+    OUT/classes.json        all ids, for programs
+
+    NAME is the file's name without suffix, and more of its path where several share it. In a dataset's label space,
+    pixels that fit none of its labels get the dataset's own void id; where it has none, 255 (65535 in 16 bit maps).
+
+    Files that cannot be read are listed at the end, and the exit code is 1.
+    """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from labelforge.trainer.prediction import predict
 
     with progress_bar(transient=True) as bar:
         task = bar.add_task("predict", total=None)
-        written = predict(
+        result = predict(
             run,
             images,
             out,
             label_space=label_space,
+            name_as=name_as,
+            by=by,
+            confidence=confidence,
+            soft=soft,
+            video_ids=video_ids,
+            overwrite=overwrite,
             device=device,
             short_side=short_side,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    click.echo(f"Wrote {len(written)} id maps and overlays to {out}; {out / 'classes.json'} explains them.")
+    click.echo(_summary(result, out))
+    click.echo(f"{out / 'legend.html'} shows the classes that occur, {out / 'classes.json'} lists all ids.")
+    if result.failures:
+        click.echo(f"{len(result.failures)} of {len(result.failures) + len(result.written)} files failed:", err=True)
+        for fault in result.failures:
+            click.echo(f"  {fault}", err=True)
+        context.exit(1)
+
+
+def _summary(result: PredictResult, out: Path) -> str:
+    videos = sum(prediction.overlay.suffix == ".mp4" for prediction in result.written)
+    images = len(result.written) - videos
+    counts = [f"{n} {kind}{'s' * (n != 1)}" for n, kind in ((images, "image"), (videos, "video")) if n]
+    places = [f"overlays in {out / 'overlays'}"]
+    if any(prediction.ids for prediction in result.written):
+        whose = "the tree" if result.label_space == "tree" else result.label_space
+        places.insert(0, f"id maps (ids of {whose}) in {out / 'ids'}")
+    return f"Segmented {' and '.join(counts)}: {', '.join(places)}."

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from labelforge.errors import ConfigError
+
 
 class _TrainCommand(click.Command):
     """A command whose help ends with every setting of the configuration."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from labelforge.trainer.config import describe_fields
+        from labelforge.trainer.settings import describe_fields
 
         with formatter.section("Settings of --config and --set (with their defaults)"):
             formatter.write_dl([(f"{key}={default}", text) for key, _, default, text in describe_fields()])
@@ -28,12 +30,25 @@ class _TrainCommand(click.Command):
     type=click.Path(path_type=Path),
     help="Folder of the run; a new one, unless --resume is given.",
 )
+@click.option(
+    "--preset",
+    type=click.Choice(["authors"]),
+    help="Start from a whole set of settings; --config and --set lie over it. authors: exactly the training of the "
+    "method's authors, as their code has it. Default: the settings below, which differ from it.",
+)
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with any of the settings below.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. optim.lr=0.02; repeatable."
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out exactly where it stopped.")
-def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: tuple[str, ...], resume: bool) -> None:
+def command(
+    shards: tuple[str, ...],
+    out: Path,
+    preset: str | None,
+    config: Path | None,
+    settings: tuple[str, ...],
+    resume: bool,
+) -> None:
     """Train one network on the shards of one or more datasets.
 
     SHARDS are folders written by 'labelforge convert', all for the same taxonomy. A batch holds a fixed number of crops
@@ -48,6 +63,11 @@ def command(shards: tuple[str, ...], out: Path, config: Path | None, settings: t
     from labelforge.trainer.progress import ConsoleProgress
     from labelforge.trainer.training import train
 
+    for name in shards:
+        if "=" in name and not Path(name).exists():
+            raise ConfigError(f"no shards are called {name!r}", cure=f"If it is a setting, write --set {name}.")
+    if preset is not None:
+        settings = (f"preset={preset}", *settings)
     result = train(shards, out, config, settings=settings, resume=resume, progress=ConsoleProgress())
     main = os.environ.get("RANK", "0") == "0"  # under torchrun one process prints for all
     if result.stopped_by is not None:

@@ -76,8 +76,8 @@ class _Teller:
     def __init__(self, name: str, queue: Any) -> None:
         self._name, self._queue, self._note = name, queue, ""
 
-    def opening(self, lines: Sequence[str]) -> None:
-        """The networks train side by side: their pages say what each learns."""
+    def note(self, text: str) -> None:
+        pass
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         self.advance(first)

@@ -155,7 +155,7 @@ def _gallery(demo: Demo) -> Gallery:
     for reader in map(ShardReader, demo.shards("val")):
         colors = np.asarray(reader.mapping.colors(reader.taxonomy), np.uint8)
         for sample in (reader[index] for index in range(min(2, len(reader)))):
-            pictures = {"image": np.asarray(sample.image), "ground truth": colors[sample.label]}
+            pictures = {"image": np.asarray(sample.image), "ground truth": colors[sample.local_rows]}
             for head in HEADS:
                 pictures[head] = legends[head].color_of[segmenters[head].decide(sample.image).numpy()]
             encoded = tuple(Picture.encode(p, f"{sample.key}: {name}") for name, p in pictures.items())

@@ -115,5 +115,6 @@ def _predict(demo: Demo, console: Console) -> None:
     from labelforge.trainer.prediction import predict
 
     images = [sorted(demo.data(d).glob(d.val_images))[0] for d in DATASETS]
-    for prediction in predict(demo.runs["hierarchical"].out, images, demo.settings.out / "predictions", device="cpu"):
+    result = predict(demo.runs["hierarchical"].out, images, demo.settings.out / "predictions", device="cpu")
+    for prediction in result.written:
         console.print(f"    {os.fspath(prediction.overlay)}", highlight=False, soft_wrap=True)

@@ -81,7 +81,7 @@ def train_config(settings: Settings, head: str) -> TrainConfig:
             "log_every": max(1, settings.steps // 20),
             "checkpoint_every": settings.steps,
             "model": {"head": head, "backbone": "resnet18", "output_stride": 16, "features": 128},
-            "data": {"crop": [112, 168], "scale": [1.0, 1.6], "workers": 0},
+            "data": {"crop": [112, 168], "scale": [1.0, 1.6], "jitter": 0, "workers": 0},
             "loss": weights if head == "hierarchical" else {},
             "optim": {"lr": 0.1, "schedule": "poly", "warmup": settings.steps // 20},
             "ema": {"decay": 0.97},

@@ -1,7 +1,8 @@
 """Self-contained HTML pages: the results of a conversion, a training run or the demo, each in one file.
 
 A `Page` is a title and a list of sections; a section is a heading and a list of blocks: `Text`, `Facts`, `Table`,
-`Gallery`, `LineChart`, `HeatMap`, `Figure`, `Fold`. Everything is immutable; adding a section returns a new page:
+`Gallery`, `LineChart`, `HeatMap`, `Figure`, `Fold`, `Beside`. Everything is immutable; adding a section returns a new
+page:
 
     page = Page("Cityscapes, train", "2975 images in 12 shards")
     page = page.add("Labels", Table((Column("label"), Column("pixels", numeric=True)), rows, "Pixels per native label"))
@@ -10,6 +11,7 @@ A `Page` is a title and a list of sections; a section is a heading and a list of
 
 from labelforge.report.blocks import (
     Bar,
+    Beside,
     Column,
     Facts,
     Figure,

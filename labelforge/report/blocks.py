@@ -1,4 +1,4 @@
-"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `HeatMap`, `Figure`, `Fold`, and their parts.
+"""The blocks of a page: `Text`, `Facts`, `Table`, `Gallery`, `LineChart`, `HeatMap`, `Figure`, `Fold`, `Beside`.
 
 Blocks are immutable data without markup: ``templates/blocks.html`` has a macro for each ``kind``.
 """
@@ -299,6 +299,18 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Two blocks side by side, below each other on a narrow screen; the second stays in view beside a long first one.
+
+    Attributes:
+        parts: The two.
+    """
+
+    parts: tuple[Table | Text, Gallery | Figure]
+    kind: ClassVar[str] = "beside"
+
+
+@dataclass(frozen=True)
 class Fold:
     """Blocks that are hidden until the reader opens them.
 
@@ -312,7 +324,7 @@ class Fold:
     kind: ClassVar[str] = "fold"
 
 
-Block = Text | Facts | Table | Gallery | LineChart | HeatMap | Figure | Fold
+Block = Text | Facts | Table | Gallery | LineChart | HeatMap | Figure | Beside | Fold
 """What a section may hold."""
 
 

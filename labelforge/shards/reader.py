@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ShardError, TaxonomyError
+from labelforge.errors import ShardError, TaxonomyError, counted, shortened
 from labelforge.mapping import LabelMapping
 from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
 from labelforge.shards.manifest import COPY_AGAIN, MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
@@ -36,13 +36,14 @@ class Sample:
     Attributes:
         key: Its key within the split, escaped.
         image: (H, W, 3) uint8 RGB.
-        label: (H, W) uint8 or uint16 rows of the label table.
+        local_rows: (H, W) uint8 or uint16: rows of the reader's own label table (``ShardReader.mapping``); a table over
+            several datasets numbers them otherwise (:meth:`labelforge.TargetTable.global_rows`).
         meta: What the converter noted: the source files, their size, and the dataset's own facts.
     """
 
     key: str
     image: NDArray[np.uint8]
-    label: NDArray[np.uint8] | NDArray[np.uint16]
+    local_rows: NDArray[np.uint8] | NDArray[np.uint16]
     meta: dict[str, Any]
 
 
@@ -68,7 +69,7 @@ class ShardReader:
         >>> import labelforge as lf
         >>> reader = lf.ShardReader("shards/cityscapes-train")
         >>> sample = reader[0]
-        >>> sample.image.shape[:2] == sample.label.shape, reader.mapping.dataset
+        >>> sample.image.shape[:2] == sample.local_rows.shape, reader.mapping.dataset
         (True, 'cityscapes')
 
     A reader can be pickled: a data loader's worker opens the files again when it first needs them.
@@ -109,6 +110,10 @@ class ShardReader:
         ):
             raise ShardError("its index and the manifest describe different shards", where=place, cure=FETCH_AGAIN)
         return index
+
+    def __repr__(self) -> str:
+        what = f"{counted(len(self), 'sample')} of {self.dataset} {self.split}, {self.manifest.taxonomy.name}"
+        return f"<ShardReader {shortened(self.url)}: {what}>"
 
     @property
     def url(self) -> str:

@@ -164,7 +164,7 @@ def test_synthetic_shards_are_whole(tmp_path: Path) -> None:
     reader = ShardReader(tmp_path)
     reader.verify()
     assert reader.sizes.tolist() == [[48, 64]] * 3
-    counted = sum(np.bincount(sample.label.ravel(), minlength=len(reader.mapping.rows)) for sample in reader)
+    counted = sum(np.bincount(sample.local_rows.ravel(), minlength=len(reader.mapping.rows)) for sample in reader)
     assert np.array_equal(counted, reader.pixels_per_label)
     totals = reader.manifest.totals
     assert totals.pixels == 3 * 48 * 64 == totals.used + totals.ignored + totals.unannotated

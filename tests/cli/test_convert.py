@@ -133,7 +133,8 @@ def test_the_help_lists_converters_of_other_packages(monkeypatch: pytest.MonkeyP
     assert text[text.index("Datasets:") : text.index("Options:")].strip() == (
         "Datasets: cityscapes splits train, val, test "
         "mapillary-vistas splits training, validation, testing; option release=1.2 or 2.0 (default: the newest found) "
-        "gtsdb splits train, test, all; option overlaps=smallest (the default), ignore or set "
+        "gtsdb splits train, test, all; option overlaps=smallest (the default), ignore or set; "
+        "option fill=shape (the default) or rectangle "
         "fading splits dusk, dawn; option hours=1 to 12; option lamps=... "
         "gone the converter 'gone' cannot be loaded (No module named 'nowhere'). "
         "Repair or remove the module nowhere.at_all, which adds it."

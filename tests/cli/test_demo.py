@@ -42,7 +42,7 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     assert "<svg" in page
     assert "http://" not in page.replace("http://www.w3.org/", "")
     assert html.escape(verdict(demo)) in page
-    ids = sorted((out / "predictions").glob("*.ids.png"))
+    ids = sorted((out / "predictions" / "ids").glob("*.png"))
     assert len(ids) == 3
     with Image.open(ids[0]) as image:
         assert np.asarray(image).max() < 108

@@ -13,7 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -21,9 +23,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from labelforge.cli import cli
+from labelforge.cli.train import command
 from labelforge.errors import ConfigError, LabelforgeError
 from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
-from labelforge.trainer.config import describe_fields
+from labelforge.trainer.presets import PRESETS, Preset
+from labelforge.trainer.settings import describe_fields
 from tests.trainer.tiny import make_shards, tiny_backbone
 
 SMALL = ["device=cpu", "model.features=16", "data.crop=[32, 48]", "log_every=1", "checkpoint_every=1000"]
@@ -105,8 +109,22 @@ def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
     pattern, out = str(tmp_path / "?.png"), str(tmp_path / "out")
     predicted = invoke("predict", run, pattern, "--out", out, "--label-space", "dense", "--device", "cpu")
     assert predicted.exit_code == 0, predicted.output
-    assert "Wrote 1 id maps" in predicted.stdout
+    assert predicted.stdout.splitlines() == [
+        f"Segmented 1 image: id maps (ids of dense) in {out}/ids, overlays in {out}/overlays.",
+        f"{out}/legend.html shows the classes that occur, {out}/classes.json lists all ids.",
+    ]
     assert json.loads((tmp_path / "out" / "classes.json").read_text())["label_space"] == "dense"
+
+    (tmp_path / "b.png").write_text("no image")
+    arguments = ("predict", run, pattern, "--out", out, "--device", "cpu")
+    assert "classes.json: exists already. Add --overwrite" in str(invoke(*arguments).exception)
+    partly = invoke(*arguments, "--overwrite")
+    assert partly.exit_code == 1
+    assert "Segmented 1 image: id maps (ids of the tree)" in partly.stdout
+    assert partly.stderr.splitlines() == [
+        "1 of 2 files failed:",
+        f"  {tmp_path}/b.png: not an image. Leave the file out.",
+    ]
 
 
 def test_resume_uses_the_runs_own_configuration(shards: list[str], tmp_path: Path) -> None:
@@ -124,6 +142,48 @@ def test_resume_uses_the_runs_own_configuration(shards: list[str], tmp_path: Pat
     assert "there is no run to resume" in str(missing.exception)
 
 
+def test_a_finished_run_says_so_and_what_would_train_on(shards: list[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    arguments = ["train", *shards, "--out", run, *settings("model.backbone=tiny", "data.workers=0", "steps=2")]
+    assert invoke(*arguments).exit_code == 0
+    before = find_checkpoint(run)
+    again = invoke(*arguments, "--resume")
+    assert again.exit_code == 0, again.output
+    assert "already finished, with 2 steps. To train on, set steps to more: --set steps=4." in again.stderr
+    assert "continuing" not in again.stderr
+    changed = invoke("train", *shards, "--out", run, "--resume", "--set", "optim.lr=0.5", "--set", "data.flip=false")
+    assert isinstance(changed.exception, ConfigError)
+    assert str(changed.exception) == (
+        f"{run}: the run already has 2 steps, so data.flip, optim.lr would change nothing. "
+        "To train on, set steps to more: --set steps=4."
+    )
+    assert find_checkpoint(run) == before
+    onwards = invoke("train", *shards, "--out", run, "--resume", "--set", "optim.lr=0.5", "--set", "steps=3")
+    assert onwards.exit_code == 0, onwards.output
+
+
+def test_the_authors_preset(shards: list[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    small = settings("model.backbone=tiny", "data.workers=0", "steps=1")
+    trained = invoke("train", *shards, "--out", run, "--preset", "authors", *small)
+    assert trained.exit_code == 0, trained.output
+    assert "train: preset authors starts from ImageNet weights, but model.weights is empty" in trained.stderr
+    found = find_checkpoint(run)
+    assert (found.config.preset, found.config.ema.decay, found.config.model.upsampling) == ("authors", 0.9, "hybrid")
+    scored = invoke("evaluate", run, *shards, "--device", "cpu", "--summary")
+    assert scored.exit_code == 0, scored.output
+    plain = str(tmp_path / "plain")
+    assert invoke("train", *shards, "--out", plain, *small).exit_code == 0
+    refused = invoke("train", *shards, "--out", plain, "--resume", "--preset", "authors", "--set", "steps=2")
+    assert "--set preset=authors: this would change nothing" in str(refused.exception)
+
+
+def test_the_presets_of_the_command_are_those_there_are() -> None:
+    option = next(p for p in command.params if p.name == "preset")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(PRESETS) == list(get_args(Preset))
+
+
 def test_help_lists_every_setting_with_its_default() -> None:
     text = re.sub(r"\s+", " ", invoke("train", "--help").stdout)
     for key, _, default, description in describe_fields():
@@ -136,6 +196,15 @@ def test_help_lists_every_setting_with_its_default() -> None:
     [
         (["train", "{dense}", "--out", "{tmp}/run", "--set", "optim.lrr=3"], "unknown key 'lrr'. Did you mean 'lr'?"),
         (["train", "{dense}", "--out", "{tmp}/run", "--config", "{tmp}/none.yaml"], "none.yaml: no such file."),
+        (
+            ["train", "{dense}", "--out", "{tmp}/run", "--set", "steps=1", "optim.lr=2"],
+            "no shards are called 'optim.lr=2'. If it is a setting, write --set optim.lr=2.",
+        ),
+        (["train", "{dense}", "{dense}", "--out", "{tmp}/run"], "{dense}: given twice. Name it once."),
+        (
+            ["train", "{dense}", "--out", "{tmp}/run", "--set", "data.batch={{foo: 2}}"],
+            "data.batch: no dataset 'foo' in this run. Known: dense. Write for example data.batch.dense=2.",
+        ),
         (["train", "{tmp}/none", "--out", "{tmp}/run"], "none: "),
         (
             ["train", "{dense}", "--out", "{tmp}/run", "--set", "taxonomy=iv2018"],

@@ -238,6 +238,24 @@ def test_a_converter_and_its_labels_go_to_worker_processes(tmp_path: Path) -> No
     assert np.array_equal(draw(again, "train", 1), draw(converter, "train", 1))
 
 
+def test_whole_boxes_are_filled_if_asked_for(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    done = convert("gtsdb", root, tmp_path / "out", split="train", options={"fill": "rectangle"})
+    assert done.manifest.options["converter_options"] == {"overlaps": "smallest", "shapes": {}}
+    reader = ShardReader(tmp_path / "out")
+    for sample in reader:
+        wanted = np.zeros(sample.local_rows.shape, np.int64)
+        boxes = sorted(
+            sample.meta["native"]["boxes"], key=lambda b: -(b["right"] - b["left"] + 1) * (b["bottom"] - b["top"] + 1)
+        )
+        for box in boxes:  # right and bottom are inclusive, and the smaller box is on top
+            row = reader.mapping.row_of[box["class_id"]]
+            wanted[box["top"] : box["bottom"] + 1, box["left"] : box["right"] + 1] = row
+        assert np.array_equal(sample.local_rows, wanted)
+    with pytest.raises(ConfigError, match=r"fill cannot be 'rectangel'\. Did you mean 'rectangle'"):
+        Gtsdb(root, fill="rectangel")  # type: ignore[arg-type]
+
+
 def test_overlaps_become_sets_of_the_split_that_they_are_in(tmp_path: Path) -> None:
     line = "00700.ppm;0;0;9;9;5\n00700.ppm;5;5;14;14;14\n00700.ppm;9;9;9;9;0\n"
     converter = Gtsdb(make(tmp_path, GT + line), overlaps="set")
@@ -270,13 +288,13 @@ def test_converted_boxes_come_back_as_drawn(tmp_path: Path, overlaps: str) -> No
     done = convert("gtsdb", root, tmp_path / "out", split="train", options={"overlaps": overlaps})
     reader = ShardReader(tmp_path / "out")
     assert [reader[i].key for i in range(len(reader))] == ["00000", "00003"]
-    assert (reader[0].label == 0).all()
+    assert (reader[0].local_rows == 0).all()
     rows = reader.manifest.labels
     native = np.array([NO_ANNOTATION if row.native_id is None else row.native_id for row in rows])
     converter = Gtsdb(root, overlaps=overlaps)  # type: ignore[arg-type]
     converter.shapes = {2: "circle", 11: "triangle up"}
     drawn = draw(converter, "train", 1)
-    label = reader[1].label
+    label = reader[1].local_rows
     if overlaps == "set":
         assert [(row.native_id, row.native_name) for row in rows[44:]] == [
             (None, "speed limit 50 | priority at next intersection")
@@ -340,7 +358,7 @@ def test_a_line_corrected_in_place_is_converted_again(tmp_path: Path) -> None:
     path.write_text(GT.replace("00003.ppm;10;4;20;14;2\n", "00003.ppm;10;4;20;14;3\n"))  # no byte longer
     assert convert("gtsdb", root, out, split="train").kept == 0
     reader = ShardReader(out)
-    labels = reader[reader.keys.index("00003")].label
+    labels = reader[reader.keys.index("00003")].local_rows
     names = {reader.mapping.rows[row].native_id for row in np.unique(labels).tolist()}
     assert names == {None, 3, 11}
     assert convert("gtsdb", root, out, split="train").kept == 1

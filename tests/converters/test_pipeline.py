@@ -366,7 +366,7 @@ def test_sets_of_labels_get_rows_of_their_own(tmp_path: Path) -> None:
     last = reader.mapping.rows[-1]
     road, sidewalk = (reader.mapping.rows[reader.mapping.row_of[i]].target.leaves for i in (7, 8))
     assert (last.native_id, last.target.leaves) == (None, road | sidewalk)
-    assert (reader[0].label == np.where(ids == 100, last.row, reader.mapping.row_of[7])).all()
+    assert (reader[0].local_rows == np.where(ids == 100, last.row, reader.mapping.row_of[7])).all()
     assert reader.manifest.labels[-1].pixels == 150
 
 

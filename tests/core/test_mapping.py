@@ -118,6 +118,8 @@ SPACE_FAULTS = {
     "name twice": ("name: sign", "name: street", 7, "the label 'street' is repeated"),
     "id not a number": ("id: 8", "id: eight", 7, "labels.3.id: input should be a valid integer"),
     "colour": ("[0, 0, 0]", "[0, 0, 300]", 5, "less than or equal to 255"),
+    "void below zero": ("labels:", "void: {id: -1, source: made up}\nlabels:", 3, "greater than or equal to 0"),
+    "void without source": ("labels:", "void: {id: 0}\nlabels:", 3, "source"),
     "no labels": (SPACE[SPACE.index("labels:") :], "labels: []\n", 3, "labels"),
 }
 

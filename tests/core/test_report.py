@@ -17,6 +17,7 @@ from PIL import Image
 from labelforge.files import write_atomically
 from labelforge.report import (
     Bar,
+    Beside,
     Column,
     Facts,
     Figure,
@@ -172,6 +173,19 @@ def test_galleries_name_every_picture() -> None:
     cells = [page.elements[image["parent"]] for image in images]
     assert [cell["data-heading"] for cell in cells] == ["image", "truth"]
     assert texts(page, "small") == ["their caption"]
+
+
+def test_two_blocks_stand_beside_each_other() -> None:
+    table, gallery = whole_page().sections[1].blocks[0], whole_page().sections[2].blocks[0]
+    assert isinstance(table, Table) and isinstance(gallery, Gallery)
+    page = Reader(Page("t").add("s", Text("before"), Beside((table, gallery)), Text("after")).html())
+    (pair,) = page.all("div", class_="beside")
+    inside = [i for i, element in enumerate(page.elements) if element["parent"] == page.elements.index(pair)]
+    assert len(inside) == 2
+    assert texts(page, "caption") == ["What became of the labels", "Some pictures"]
+    ids = [e["id"] for e in page.elements if "id" in e]
+    assert len(ids) == len(set(ids))
+    assert all(e["aria-labelledby"] in ids for e in page.elements if "aria-labelledby" in e)
 
 
 def test_label_maps_keep_every_pixel() -> None:

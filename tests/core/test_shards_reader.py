@@ -63,8 +63,8 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, data: st.DataObjec
         key, image, label = written[i]
         sample = reader[i]
         assert sample.meta == {"name": key}
-        assert sample.label.dtype == (np.uint8 if labels < 256 else np.uint16)
-        assert np.array_equal(sample.label, label)
+        assert sample.local_rows.dtype == (np.uint8 if labels < 256 else np.uint16)
+        assert np.array_equal(sample.local_rows, label)
         assert reader.pixels(i) == {int(v): int(n) for v, n in zip(*np.unique(label, return_counts=True), strict=True)}
         if suffix == "jpg":  # lossy: near in the mean, even for noise
             assert sample.image.shape == image.shape
@@ -98,7 +98,7 @@ def test_npy_images_are_views_of_the_file(tmp_path: Path) -> None:
 
 def _read(reader: ShardReader, number: int) -> list[Any]:
     sample = reader[number]
-    return [sample.key, sample.image.tolist(), sample.label.tolist()]
+    return [sample.key, sample.image.tolist(), sample.local_rows.tolist()]
 
 
 def test_a_pickled_reader_opens_its_files_again(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_shards_behind_a_url_are_the_same_bytes(tmp_path: Path) -> None:
     reader = ShardReader(url)
     reader.verify()
     assert [s.key for s in reader] == ["a", "b", "c"]
-    assert np.array_equal(reader[1].label, ShardReader(f"file://{tmp_path}")[1].label)
+    assert np.array_equal(reader[1].local_rows, ShardReader(f"file://{tmp_path}")[1].local_rows)
 
 
 def test_folders_that_cannot_be(tmp_path: Path) -> None:

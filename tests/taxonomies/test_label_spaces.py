@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from labelforge.label_space import LabelSpace
-from labelforge.taxonomy import shipped_folder
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Taxonomy, shipped_folder
 
 SIZES = {
     "a2d2-38": 38,
@@ -35,6 +36,26 @@ SIZES = {
 }
 """Labels per space: the published number of classes, plus the values that mean "not labelled"."""
 
+VOID = {
+    "a2d2-38": None,
+    "ade20k-150": "other objects",
+    "bdd100k": "unlabeled",
+    "bdd100k-panoptic": "unlabeled",
+    "camvid-11": "void",
+    "camvid-32": "Void",
+    "cityscapes": "unlabeled",
+    "coco-panoptic-133": 0,
+    "gtsdb": None,
+    "idd": "unlabeled",
+    "kitti": "unlabeled",
+    "mapillary-vistas-1.2": "void--unlabeled",
+    "mapillary-vistas-2.0": "void--unlabeled",
+    "railsem19": "void",
+    "wilddash-2": "unlabeled",
+    "wilddash-2-80": "unlabeled",
+}
+"""The label that means "no label", or its value where the published table does not list it."""
+
 ROW = tuple[int, str, tuple[int, int, int] | None]
 
 
@@ -52,6 +73,16 @@ def by_position(labels: list[dict[str, Any]]) -> list[ROW]:
 
 def test_all_shipped_label_spaces_are_known_here() -> None:
     assert {p.stem for p in (shipped_folder() / "label_spaces").glob("*.yaml")} == set(SIZES)
+
+
+@pytest.mark.parametrize("name", VOID)
+def test_the_void_is_the_published_one_and_means_nothing_in_any_tree(name: str) -> None:
+    space, label = LabelSpace.load(name), VOID[name]
+    assert space.void == (space.by_name[label].id if isinstance(label, str) else label)
+    for tree in map(Taxonomy.load, Taxonomy.shipped()):
+        if name in LabelMapping.available(tree):
+            meanings = {row.native_id: row.target.leaves for row in LabelMapping.load(tree, name).rows}
+            assert not meanings.get(space.void), "a map could not say whether such a pixel is decided"
 
 
 @pytest.mark.parametrize("name", SIZES)

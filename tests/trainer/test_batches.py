@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from labelforge.errors import ShardError
+from labelforge.errors import ConfigError, ShardError
 from labelforge.shards import ShardReader
 from labelforge.targets import SILENT, TargetTable
-from labelforge.trainer.config import DataConfig
+from labelforge.trainer.config import DataConfig, TrainConfig
 from labelforge.trainer.data.augment import PAD_COLOR
-from labelforge.trainer.data.batches import Batch, BatchPlan, iterate_batches
+from labelforge.trainer.data.batches import Batch, TrainingBatches
+from labelforge.trainer.data.crops import Crop, CropDataset
 from labelforge.trainer.data.datasets import group_training_sets
 from labelforge.trainer.loss import hierarchical_loss
 from labelforge.trainer.tables import TableTensors
@@ -33,10 +35,18 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
     ]
 
 
-def plan(readers: list[ShardReader], counts: tuple[int, ...] = (1, 2), rank: int = 0, world: int = 1) -> BatchPlan:
+def plan(
+    readers: list[ShardReader],
+    steps: int,
+    counts: tuple[int, ...] = (1, 2),
+    rank: int = 0,
+    world: int = 1,
+    seed: int = 3,
+) -> TrainingBatches:
     training_sets = group_training_sets(readers)  # sorted by name: boxes, dense
     table = TargetTable.compile(TREE, [item.mapping for item in training_sets])
-    return BatchPlan(training_sets, counts, table, CONFIG, seed=3, rank=rank, world=world)
+    crops = [CropDataset(item, table, CONFIG, seed) for item in training_sets]
+    return TrainingBatches(crops, counts, table, steps, rank=rank, world=world)
 
 
 def assert_same(first: list[Batch], second: list[Batch]) -> None:
@@ -44,29 +54,29 @@ def assert_same(first: list[Batch], second: list[Batch]) -> None:
     for a, b in zip(first, second, strict=True):
         assert a.keys == b.keys
         assert torch.equal(a.images, b.images)
-        assert torch.equal(a.rows, b.rows)
+        assert torch.equal(a.rows.tensor, b.rows.tensor)
 
 
 def test_any_number_of_workers_gives_the_same_batches(readers: list[ShardReader]) -> None:
-    alone = list(iterate_batches(plan(readers), 0, 7, workers=0))
-    assert_same(alone, list(iterate_batches(plan(readers), 0, 7, workers=1)))
-    assert_same(alone, list(iterate_batches(plan(readers), 0, 7, workers=3)))
+    alone = list(plan(readers, 7).load())
+    assert_same(alone, list(plan(readers, 7).load(workers=1)))
+    assert_same(alone, list(plan(readers, 7).load(workers=3)))
 
 
 def test_a_later_start_gives_the_same_later_batches(readers: list[ShardReader]) -> None:
-    whole = list(iterate_batches(plan(readers), 0, 9, workers=0))
-    assert_same(whole[4:], list(iterate_batches(plan(readers), 4, 9, workers=0)))
+    whole = list(plan(readers, 9).load())
+    assert_same(whole[4:], list(plan(readers, 9).load(4, workers=0)))
 
 
 def test_batches_have_their_layout(readers: list[ShardReader]) -> None:
-    batch = next(iterate_batches(plan(readers), 0, 1, workers=1))
+    batch = next(plan(readers, 1).load(workers=1))
     assert (batch.images.shape, batch.images.dtype) == ((3, 3, 24, 32), torch.uint8)
-    assert (batch.rows.shape, batch.rows.dtype) == ((3, 24, 32), torch.int16)
+    assert (batch.rows.shape, batch.rows.tensor.dtype) == ((3, 24, 32), torch.int16)
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_every_epoch_is_a_fresh_permutation_of_the_dataset(readers: list[ShardReader]) -> None:
-    batches = list(iterate_batches(plan(readers), 0, 20, workers=0))
+    batches = list(plan(readers, 20).load())
     order = [key for batch in batches for key in batch.keys if key.startswith("dense/")]
     epochs = [order[i : i + 5] for i in range(0, len(order), 5)]
     assert len(epochs) == 8  # two crops in each of 20 batches, out of five samples
@@ -75,23 +85,23 @@ def test_every_epoch_is_a_fresh_permutation_of_the_dataset(readers: list[ShardRe
 
 
 def test_every_batch_has_its_number_of_crops_per_dataset(readers: list[ShardReader]) -> None:
-    for batch in iterate_batches(plan(readers, (3, 1)), 0, 6, workers=0):
+    for batch in plan(readers, 6, (3, 1)).load():
         assert Counter(key.split("/")[0] for key in batch.keys) == {"boxes": 3, "dense": 1}
 
 
 def test_one_sample_gives_a_new_crop_at_every_draw(readers: list[ShardReader]) -> None:
-    batches = list(iterate_batches(plan(readers), 0, 12, workers=0))
+    batches = list(plan(readers, 12).load())
     crops = {batch.images[0].numpy().tobytes() for batch in batches}
     assert len(crops) == 12
 
 
 def test_rows_are_global_rows_of_their_dataset_or_their_mirror_images(readers: list[ShardReader]) -> None:
-    job = plan(readers)
-    table = TargetTable.compile(TREE, [item.mapping for item in job.training_sets])
+    job = plan(readers, 20)
+    table = job.table
     boxes = set(range(table.offsets[0], table.offsets[1]))
     dense = set(range(table.offsets[1], table.offsets[1] + 6))
-    for batch in iterate_batches(job, 0, 20, workers=0):
-        for rows, key in zip(batch.rows, batch.keys, strict=True):
+    for batch in job.load():
+        for rows, key in zip(batch.rows.tensor, batch.keys, strict=True):
             own = boxes if key.startswith("boxes/") else dense
             assert set(rows.unique().tolist()) <= own | {int(table.mirror[row]) for row in own}
 
@@ -108,14 +118,13 @@ def test_padding_teaches_nothing(tmp_path: Path, resize: Literal["none", "fit"])
         ShardReader(write_shards(tmp_path / "dense", "dense", dense)),
         ShardReader(write_shards(tmp_path / "boxes", "boxes", boxes)),
     ]
-    training_sets = group_training_sets(readers)
-    table = TargetTable.compile(TREE, [item.mapping for item in training_sets])
-    config = DataConfig(crop=(64, 80), resize=resize, scale=(0.3, 0.9))
-    tensors = TableTensors.of(table)
+    data = DataConfig(crop=(64, 80), resize=resize, scale=(0.3, 0.9), jitter=0, batch={"dense": 2, "boxes": 2})
+    batches = TrainingBatches.open(readers, TrainConfig(steps=8, data=data))
+    table, tensors = batches.table, TableTensors.of(batches.table)
     amounts = set()
-    for batch in iterate_batches(BatchPlan(training_sets, (2, 2), table, config, seed=0), 0, 8, workers=0):
+    for batch in batches:
         padding = (batch.images == torch.tensor(PAD_COLOR)[:, None, None]).all(dim=1)
-        trained = (tensors.target[batch.rows.long()] != SILENT).any(dim=-1)
+        trained = (tensors.target[batch.rows.tensor.long()] != SILENT).any(dim=-1)
         assert torch.equal(trained, ~padding)
         logits = torch.randn(4, table.layout.num_logits, 64, 80, requires_grad=True)
         loss = hierarchical_loss(logits, batch.rows, tensors, gate="none")
@@ -128,8 +137,8 @@ def test_padding_teaches_nothing(tmp_path: Path, resize: Literal["none", "fit"])
 
 
 def test_processes_share_out_the_samples_of_one_larger_batch(readers: list[ShardReader]) -> None:
-    together = list(iterate_batches(plan(readers, (2, 4)), 0, 5, workers=0))
-    parts = [list(iterate_batches(plan(readers, (1, 2), rank, 2), 0, 5, workers=0)) for rank in range(2)]
+    together = list(plan(readers, 5, (2, 4)).load())
+    parts = [list(plan(readers, 5, (1, 2), rank, 2).load()) for rank in range(2)]
     for step, batch in enumerate(together):
         shared = [key for part in parts for key in part[step].keys]
         assert sorted(shared) == sorted(batch.keys)
@@ -138,16 +147,13 @@ def test_processes_share_out_the_samples_of_one_larger_batch(readers: list[Shard
 
 
 def test_another_seed_gives_other_batches(readers: list[ShardReader]) -> None:
-    job = plan(readers)
-    before = next(iterate_batches(job, 0, 1, workers=0))
-    job.seed = 4
-    assert not torch.equal(before.images, next(iterate_batches(job, 0, 1, workers=0)).images)
+    assert not torch.equal(plan(readers, 1)[0].images, plan(readers, 1, seed=4)[0].images)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_global_random_states_are_left_alone(readers: list[ShardReader], workers: int) -> None:
     state, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
-    list(iterate_batches(plan(readers), 0, 3, workers=workers))
+    list(plan(readers, 3).load(workers=workers))
     assert torch.equal(state, torch.get_rng_state())
     np.testing.assert_array_equal(legacy, np.random.get_state()[1])  # type: ignore[index]
 
@@ -158,7 +164,7 @@ def test_a_row_outside_the_table_names_its_sample(tmp_path: Path, workers: int) 
     rows[5, 5] = 9
     with pytest.raises(ShardError) as caught:
         bad = [ShardReader(write_shards(tmp_path / "bad", "dense", [("odd", image, rows)]))]
-        list(iterate_batches(plan(bad, (1,)), 0, 3, workers=workers))
+        list(plan(bad, 3, (1,)).load(workers=workers))
     assert str(caught.value) == (
         "dense/odd: label row 9 in a table with 6 rows. The shard is damaged: convert it again."
     )
@@ -172,7 +178,43 @@ def test_a_broken_image_is_one_line_naming_its_shard(tmp_path: Path, workers: in
     content[700:900] = bytes(200)  # inside the image's PNG data; the file keeps its length
     shard.write_bytes(content)
     with pytest.raises(ShardError) as caught:
-        list(iterate_batches(plan([reader], (1,)), 0, 2, workers=workers))
+        list(plan([reader], 2, (1,)).load(workers=workers))
     assert str(shard) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_they_are_a_dataset_for_pytorchs_own_loader(readers: list[ShardReader], workers: int) -> None:
+    """Each batch beside the samples, pixel by pixel, where nothing is resized, flipped or cut off."""
+    config = TrainConfig(steps=5, data=DataConfig(crop=(64, 80), resize="none", scale=(1, 1), flip=False, jitter=0))
+    batches = TrainingBatches.open(readers, config)
+    samples = {f"{reader.dataset}/{sample.key}": (reader, sample) for reader in readers for sample in reader}
+    every = [(mapping.dataset, row.native_name) for mapping in batches.table.mappings for row in mapping.rows]
+    loader = DataLoader(batches, batch_size=None, num_workers=workers, collate_fn=lambda batch: batch)
+    loaded: list[Batch] = list(loader)
+    assert_same(loaded, list(batches))
+    assert len(loaded) == len(batches) == 5
+    for batch in loaded:
+        for image, rows, key in zip(batch.images, batch.rows.tensor, batch.keys, strict=True):
+            reader, sample = samples[key]
+            assert np.array_equal(image.permute(1, 2, 0).numpy(), sample.image)
+            names = [(reader.dataset, row.native_name) for row in reader.mapping.rows]
+            assert [every[row] for row in rows.flatten()] == [names[row] for row in sample.local_rows.flatten()]
+
+
+def test_crops_of_one_dataset_go_on_in_a_new_order(readers: list[ShardReader]) -> None:
+    table = TargetTable.compile(TREE, [readers[0].mapping])
+    crops = CropDataset(readers[0], table, CONFIG)
+    loader: DataLoader[Crop] = DataLoader(crops, batch_size=5, sampler=range(20), collate_fn=Batch.of)
+    epochs = [batch.keys for batch in loader]
+    assert len(crops) == 5
+    assert tuple(crop.key for crop in crops) == epochs[0]
+    with pytest.raises(IndexError):
+        crops[-1]
+    assert {frozenset(keys) for keys in epochs} == {frozenset(f"dense/{sample.key}" for sample in readers[0])}
+    assert len(set(epochs)) > 1
+    with pytest.raises(ConfigError, match=r"several datasets: boxes, dense\. Use TrainingBatches to mix them"):
+        CropDataset(readers, table, CONFIG)
+    with pytest.raises(ConfigError, match="no dataset 'boxes' in this table"):
+        CropDataset(readers[1], table, CONFIG)

@@ -9,23 +9,14 @@ import yaml
 from pydantic import ValidationError
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import TrainConfig, describe_fields, load_config
+from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.settings import describe_fields, load_config
 
 
 def write(folder: Path, text: str) -> Path:
     path = folder / "config.yaml"
     path.write_text(text)
     return path
-
-
-def test_the_defaults_are_the_papers_training() -> None:
-    config = load_config()
-    assert config.data.crop == (512, 706)
-    assert (config.loss.root, config.loss.others, config.loss.gate, config.loss.boxes) == (1.0, 0.1, "parent", None)
-    assert config.model.backbone == "resnet50"
-    assert config.model.features == 256
-    # Vistas has 18000 training images, two per batch: 9000 steps are an epoch; the paper cuts after epochs 8 and 15.
-    assert [round(cut * config.steps / 9000, 6) for cut in config.optim.cuts] == [8, 15]
 
 
 def test_a_file_may_hold_any_part(tmp_path: Path) -> None:
@@ -36,7 +27,7 @@ def test_a_file_may_hold_any_part(tmp_path: Path) -> None:
 
 
 def test_settings_lie_over_a_configuration_too() -> None:
-    base = TrainConfig(steps=7, data={"batch": {"mapillary-vistas-1.2": 3}}, optim={"cuts": ()})
+    base = TrainConfig(steps=7, data={"batch": {"mapillary-vistas-1.2": 3}}, optim={"schedule": "steps", "cuts": ()})
     config = load_config(base, ["optim.lr=0.25", "data.batch.gtsdb=2"])
     assert config == base.model_copy(
         update={
@@ -72,7 +63,10 @@ def test_a_key_of_a_free_mapping_may_hold_dots() -> None:
 
 
 def test_a_dumped_configuration_reads_back_equal(tmp_path: Path) -> None:
-    config = load_config(None, ["data.batch={mapillary-vistas-1.2: 2}", "optim.cuts=[]", "optim.weight_decay=1e-05"])
+    config = load_config(
+        None,
+        ["data.batch={mapillary-vistas-1.2: 2}", "optim.schedule=steps", "optim.cuts=[]", "optim.weight_decay=1e-05"],
+    )
     path = write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))
     assert load_config(path) == config
 
@@ -117,6 +111,17 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
         ("=3", "not of the form key=value"),
         ("data.crop=[1, 2", "not valid YAML"),
         ("data=3", "data: "),
+        ("data.crop=256", "data.crop: two numbers are needed: data.crop=[256, 256] (got 256)."),
+        ("data.scale=2", "data.scale: two numbers are needed: data.scale=[2, 2] (got 2)."),
+        ("data.batch=2", "data.batch: a number for each dataset is needed: data.batch.cityscapes=2 (got 2)."),
+        (
+            "data.batch={foo:2}",
+            "data.batch: 'foo:2' has no number: write data.batch.foo=2, or put a space after the colon",
+        ),
+        ("data.batch={foo}", "data.batch: 'foo' has no number: write data.batch.foo=1 (got a mapping)."),
+        ("optim.cut=0.3", "optim: cut only counts with optim.schedule=steps: set that too (got a mapping)."),
+        ("preset=author", "preset: input should be 'authors' (got 'author')."),
+        ("preset=[authors]", "preset: input should be 'authors' (got a list)."),
     ],
 )
 def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:
@@ -128,6 +133,19 @@ def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:
 def test_settings_that_only_fit_together_are_checked_together(tmp_path: Path) -> None:
     path = write(tmp_path, "data: {scale: [3, 4]}\n")
     assert load_config(path, ["data.scale=[1, 2]"]).data.scale == (1.0, 2.0)
+
+
+def test_cuts_that_would_do_nothing_are_refused() -> None:
+    """The default schedule has none, nor has a run that was started with it."""
+    assert load_config(None, ["optim.cuts=[0.3]", "optim.schedule=steps"]).optim.cuts == (0.3,)
+    with pytest.raises(
+        ConfigError, match=r"^--set optim\.cuts=\[0\.3\]: .* the schedule is poly.*Add --set optim\.sch"
+    ):
+        load_config(TrainConfig(), ["optim.lr=1", "optim.cuts=[0.3]"])
+    with pytest.raises(ConfigError, match="the schedule is poly"):
+        load_config(None, ["preset=authors", "optim.schedule=poly", "optim.cut=0.3"])
+    assert load_config(None, ["preset=authors", "optim.schedule=poly"]).optim.schedule == "poly"
+    assert load_config(None, ["preset=authors", "optim.cut=0.3"]).optim.cut == 0.3
 
 
 def test_models_are_frozen_and_every_field_is_described() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,21 @@ def test_crops_per_batch(wanted: dict[str, int], counts: tuple[int, ...]) -> Non
 
 
 def test_a_count_for_an_unknown_dataset_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"no dataset 'cityscape' in this run\. Did you mean 'cityscapes'\?"):
+    cure = r"Did you mean 'cityscapes'\? Write for example data\.batch\.cityscapes=2\.$"
+    with pytest.raises(ConfigError, match=rf"no dataset 'cityscape' in this run\. {cure}"):
         batch_counts([named("cityscapes"), named("gtsdb")], {"cityscape": 2})
+
+
+def test_the_same_shards_twice_are_refused(tmp_path: Path) -> None:
+    folder = make_shards(tmp_path / "a", "dense", 2)
+    with pytest.raises(ConfigError, match=rf"^{folder}: given twice\. Name it once\.$"):
+        open_shards([folder, str(folder)])
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    with pytest.raises(ConfigError, match=rf"^{copy}: holds the same samples as {folder}\. Name it once\.$"):
+        open_shards([ShardReader(folder), copy])
+    other = make_shards(tmp_path / "b", "dense", 2, first=2)
+    empty = [make_shards(tmp_path / name, "dense", 0) for name in ("c", "d")]
+    assert len(open_shards([folder, other, *empty])) == 4
 
 
 def test_no_shards_and_no_folder_are_said_so(tmp_path: Path) -> None:

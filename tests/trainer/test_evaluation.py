@@ -123,8 +123,8 @@ def brute_force(segmenter: Segmenter, reader: ShardReader) -> tuple[dict[int, fl
     hit, true, said = np.zeros(9, int), np.zeros(9, int), np.zeros(9, int)
     for sample in reader:
         logits = logits_of(segmenter.checkpoint, sample.image)
-        for y, x in np.ndindex(sample.label.shape):
-            row = int(sample.label[y, x])
+        for y, x in np.ndindex(sample.local_rows.shape):
+            row = int(sample.local_rows[y, x])
             if not rows_of[row]:
                 continue
             name = decided(logits[y, x])

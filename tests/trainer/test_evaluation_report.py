@@ -38,9 +38,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory, backbone: None) -> list[Path]
 def observed(reader: ShardReader, number: int, wrong: int) -> Observation:
     """A sample of which the first pixels are decided wrongly."""
     sample = reader[number]
-    outcome = np.full(sample.label.shape, RIGHT, np.uint8)
+    outcome = np.full(sample.local_rows.shape, RIGHT, np.uint8)
     outcome.reshape(-1)[:wrong] = WRONG
-    return Observation(reader, sample, sample.label, sample.label, outcome)
+    return Observation(reader, sample, sample.local_rows, sample.local_rows, outcome)
 
 
 def test_only_the_worst_images_are_kept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import cast
 
@@ -58,6 +59,62 @@ def test_context_widens_the_view() -> None:
         assert features.grad is not None
         seen = features.grad.abs().sum(dim=(0, 1)).nonzero()
         assert (seen.amin(0).tolist(), seen.amax(0).tolist()) == ([10 - reach] * 2, [10 + reach] * 2)
+
+
+def test_the_authors_bottleneck_is_as_wide_inside_as_outside() -> None:
+    """256-256-256-256, and without a projection: the channels that come out are those that go in."""
+    head = HierarchicalHead(2048, (53, 10, 3, 2, 43), bottleneck=256)
+    bottleneck = 256 * 256 + 9 * 256 * 256 + 256 * 256 + 2 * 3 * 256
+    reduction = 2048 * 256 + 2 * 256
+    assert sum(p.numel() for p in head.parameters()) == reduction + 5 * bottleneck + 111 * 257
+
+
+def test_hybrid_upsampling_doubles_each_classifier_for_itself() -> None:
+    head = HierarchicalHead(12, SIZES, features=16, upsampling="hybrid")
+    logits = head(torch.randn(2, 12, 5, 7))
+    assert logits.shape == (2, 9, 10, 14)
+    logits[:, 4:6].sum().backward()
+    moved = {name for name, p in head.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert {name.split(".")[1] for name in moved if name.startswith("upsamplers")} == {"1"}
+    plain = HierarchicalHead(12, SIZES, features=16)
+    added = sum(p.numel() for p in head.parameters()) - sum(p.numel() for p in plain.parameters())
+    assert added == sum(16 * n * n + n for n in SIZES)
+    assert set(plain.state_dict()) == {name for name in head.state_dict() if not name.startswith("upsamplers")}
+
+
+def test_hybrid_upsampling_starts_as_bilinear_upsampling() -> None:
+    head = HierarchicalHead(12, SIZES, features=16, upsampling="hybrid").eval()
+    features = torch.randn(1, 12, 6, 8)
+    wide = head(features)
+    for double in cast(Iterable[nn.Module], head.upsamplers):
+        double.forward = lambda x: x
+    wanted = nn.functional.interpolate(head(features), scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(wide[..., 1:-1, 1:-1], wanted[..., 1:-1, 1:-1])  # borders: the kernel reaches outside
+
+
+def test_the_variance_scaling_start() -> None:
+    """Standard deviations as TensorFlow's slim draws them; nothing beyond the cut; blocks do not start closed."""
+    torch.manual_seed(0)
+    head = HierarchicalHead(512, (53, 43), bottleneck=256, upsampling="hybrid", start="variance-scaling")
+    for name, fan_in in {
+        "reduction.0": 512,
+        "bottlenecks.1.conv1": 256,
+        "bottlenecks.1.conv2": 9 * 256,
+        "bottlenecks.0.conv3": 256,
+        "upsamplers.0": 16 * 53,
+        "upsamplers.1": 16 * 43,
+    }.items():
+        weight = head.get_parameter(f"{name}.weight")
+        assert weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.02)
+        assert weight.abs().max().item() <= 2 * math.sqrt(2.6 / fan_in)
+    for j, size in enumerate((53, 43)):
+        limit = math.sqrt(6 / (256 + size))
+        weight = head.get_parameter(f"classifiers.{j}.weight")
+        assert 0.98 * limit < weight.abs().max().item() <= limit
+        assert weight.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.02)
+        assert not head.get_parameter(f"classifiers.{j}.bias").any()
+        assert not head.get_parameter(f"upsamplers.{j}.bias").any()
+        assert (head.get_parameter(f"bottlenecks.{j}.bn3.weight") == 1).all()
 
 
 def test_every_classifier_starts_undecided() -> None:

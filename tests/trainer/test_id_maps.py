@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from labelforge.logits import LogitLayout
 from labelforge.palette import distinct_color
 from labelforge.trainer.id_maps import IdLegend
@@ -36,4 +38,13 @@ def test_a_dataset_gives_its_native_ids_and_its_published_colors() -> None:
     # sky, road, grass, back, left, right, thirty, car: 'sign' means the front only, so nothing fits the back;
     # then scene, ground, sign, front
     assert legend.id_of.tolist() == [7, 0, 0, 255, 20, 20, 20, 21, 255, 0, 255, 20]
-    assert (legend.none, legend.color_of[3].tolist()) == (255, [0, 0, 0])
+    assert (legend.void, legend.color_of[3].tolist()) == (255, [0, 0, 0])
+    assert legend.fits.tolist() == [i not in (3, 8, 10) for i in range(12)]
+
+
+@pytest.mark.parametrize(("void", "bits"), [(0, 8), (9, 8), (255, 8), (256, 16), (65535, 16)])
+def test_what_fits_no_label_gets_the_datasets_own_void(void: int, bits: int) -> None:
+    legend = IdLegend.of_labels(LAYOUT, mapping("dense"), {}, void)
+    assert legend.id_of.tolist() == [7, 0, 0, void, 20, 20, 20, 21, void, 0, void, 20]
+    assert (legend.void, legend.id_of.itemsize * 8) == (void, bits)
+    assert not legend.fits[3], "also where the void is the id of a label"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from labelforge.errors import DatasetError
 from labelforge.trainer.config import DataConfig
@@ -23,6 +23,25 @@ def test_only_eight_bit_images_are_read(tmp_path: Path) -> None:
     assert (read_image(tmp_path / "grey.png") == np.full((4, 5, 3), 77)).all()
     Image.new("RGBA", (5, 4), (1, 2, 3, 4)).save(tmp_path / "alpha.png")
     assert (read_image(tmp_path / "alpha.png") == np.array([1, 2, 3])).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_read_upright(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("photo.jpg", "photo.png"):
+        Image.fromarray(IMAGE).save(tmp_path / name, exif=exif, quality=100)
+        with Image.open(tmp_path / name) as picture:
+            expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+        assert (read_image(tmp_path / name) == expected).all()
+    if orientation == 6:  # the camera was turned: the image's left side is at the top
+        assert (read_image(tmp_path / "photo.png") == np.rot90(IMAGE, -1)).all()
+
+
+@pytest.mark.parametrize("exif", [b"Exif\x00\x00rubbish", b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff"])
+def test_a_broken_exif_block_is_no_fault(exif: bytes, tmp_path: Path) -> None:
+    Image.fromarray(IMAGE).save(tmp_path / "photo.jpg", exif=exif)
+    assert read_image(tmp_path / "photo.jpg").shape == IMAGE.shape
 
 
 @pytest.mark.parametrize(("size", "scale"), [((1024, 2048), 0.5), ((600, 706), 1.0), ((256, 353), 2.0)])

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.errors import ConfigError
-from labelforge.trainer import TableTensors, hierarchical_loss
+from labelforge.trainer import TableTensors
 from labelforge.trainer.config import Gate
 from tests.core.random_trees import whole_table
+from tests.trainer.plain_rows import hierarchical_loss
 
 Nested = dict[str, Any]
 Leaves = frozenset[str]

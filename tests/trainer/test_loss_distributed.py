@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from labelforge import LabelMapping, LogitLayout, TargetTable, Taxonomy
-from labelforge.trainer import ConfusionMatrix, TableTensors, hierarchical_loss
+from labelforge.trainer import ConfusionMatrix, GlobalRows, TableTensors, hierarchical_loss
 
 WORKER = """
 import os
@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from labelforge import LabelMapping, LogitLayout, TargetTable, Taxonomy
-from labelforge.trainer import ConfusionMatrix, TableTensors, hierarchical_loss
+from labelforge.trainer import ConfusionMatrix, GlobalRows, TableTensors, hierarchical_loss
 
 rank, store, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 torch.set_num_threads(1)
@@ -34,7 +34,8 @@ layer = torch.nn.Conv2d(3, tree.num_logits, 1).double()
 layer.load_state_dict(given["layer"])
 part = slice(0, 1) if rank == 0 else slice(1, 4)
 net = DistributedDataParallel(layer)
-output = hierarchical_loss(net(given["images"][part]), given["labels"][part], TableTensors.of(compiled))
+rows = GlobalRows(given["labels"][part], compiled.numbering)
+output = hierarchical_loss(net(given["images"][part]), rows, TableTensors.of(compiled))
 output.total.backward()
 matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
 matrix.update(given["native"][part], given["classes"][part])
@@ -90,7 +91,8 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         _, errors = worker.communicate(timeout=100)
         assert worker.returncode == 0, errors
 
-    output = hierarchical_loss(layer(images), labels, TableTensors.of(compiled))
+    rows = GlobalRows(labels, compiled.numbering)
+    output = hierarchical_loss(layer(images), rows, TableTensors.of(compiled))
     torch.autograd.backward(output.total)
     matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
     matrix.update(native, classes)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.errors import ConfigError
-from labelforge.trainer import TableTensors, hierarchical_loss, loss_weights
+from labelforge.trainer import TableTensors, loss_weights
 from labelforge.trainer.config import Gate
 from tests.core.random_trees import whole_table
+from tests.trainer.plain_rows import hierarchical_loss
 
 # Children: root: 0 sky, 1 thing. thing: 0 car, 1 sign. sign: 0 back, 1 front. front: 0 stop, 1 yield, 2 go.
 TREE = {

@@ -43,6 +43,13 @@ def test_logits_at_the_backbones_stride() -> None:
     assert not {"mean", "scale"} & set(net.state_dict())
 
 
+def test_doubled_logits_are_brought_to_the_images_size_too() -> None:
+    config = ModelConfig(backbone="resnet18", output_stride=16, features=16, upsampling="hybrid")
+    logits = build_network((5, 3), config)(torch.randint(0, 256, (2, 3, 65, 90), dtype=torch.uint8))
+    assert logits.shape == (2, 8, 10, 12)
+    assert upsample(logits, (65, 90)).shape == (2, 8, 65, 90)
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_frozen_batch_norm(frozen: bool) -> None:
     config = ModelConfig(backbone="resnet18", output_stride=32, features=16, freeze_batch_norm=frozen)

@@ -84,9 +84,9 @@ def test_cityscapes_is_the_official_package_class_by_class(
     answers, files = [], []
     for sample in reader:
         if wrong is None:
-            answers.append(rng.integers(0, len(layout.classes), sample.label.shape))
+            answers.append(rng.integers(0, len(layout.classes), sample.local_rows.shape))
         else:
-            answers.append(imperfect(rng, layout, mapping, sample.label, wrong))
+            answers.append(imperfect(rng, layout, mapping, sample.local_rows, wrong))
         files.append(tmp_path / f"{sample.key}.png")
         ids = native_ids(layout, mapping, answers[-1], none=0)
         Image.fromarray(ids.astype(np.uint8)).save(files[-1])

@@ -16,7 +16,7 @@ from labelforge.trainer.optim import (
 
 
 def test_the_rate_is_cut_twice() -> None:
-    config = OptimConfig(lr=0.8, cuts=(0.5, 0.9), cut=0.5)
+    config = OptimConfig(lr=0.8, schedule="steps", cuts=(0.5, 0.9), cut=0.5)
     rates = [learning_rate(step, 20, config) for step in range(20)]
     assert rates == [0.8] * 10 + [0.4] * 8 + [0.2] * 2
 
@@ -29,7 +29,7 @@ def test_the_rate_falls_by_a_power() -> None:
 
 
 def test_the_rate_rises_first() -> None:
-    config = OptimConfig(lr=1.0, warmup=4, cuts=())
+    config = OptimConfig(lr=1.0, warmup=4, schedule="steps", cuts=())
     assert [learning_rate(step, 100, config) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
 
 

@@ -44,7 +44,7 @@ def test_sums_are_those_over_the_leaves(world: World, seed: int) -> None:
     }
     tensors = LayoutTensors.of_layout(LogitLayout.compile(tree))
     given = torch.tensor(logits, dtype=torch.float32).view(1, -1, 1, 1)
-    answer = int(label_readout(tensors, world.mapping, "sum")(given))
+    answer = int(label_readout(tensors, world.mapping, "sum")(given).rows)
     if not sums:
         assert answer == 0
         return
@@ -59,10 +59,10 @@ def test_labels_that_hold_no_class_of_the_network_are_never_read() -> None:
     logits = torch.randn(1, layout.num_logits, 40, 50, generator=torch.Generator().manual_seed(0)) * 4
     held = {row.row for row in vistas.rows if row.target.leaves and any(k <= row.target.leaves for k in layout.classes)}
     for by in ("sum", "winner"):
-        seen = set(label_readout(tensors, vistas, by)(logits).flatten().tolist())
+        seen = set(label_readout(tensors, vistas, by)(logits).rows.flatten().tolist())
         assert len(seen - {0}) > 5 and seen - {0} <= held
     signs = label_readout(tensors, LabelMapping.load(tree, "gtsdb"), "sum")
-    assert set(signs(logits).flatten().tolist()) == {0}
+    assert set(signs(logits).rows.flatten().tolist()) == {0}
 
 
 def test_another_way_to_read_is_refused() -> None:

@@ -13,8 +13,8 @@ from torch.torch_version import TorchVersion
 from labelforge.errors import CheckpointError, ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.trainer.checkpoint import save_checkpoint
-from labelforge.trainer.config import load_config
 from labelforge.trainer.run_folder import describe_environment, open_run, write_description
+from labelforge.trainer.settings import load_config
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import training
 from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
-from labelforge.trainer.config import load_config
 from labelforge.trainer.log import LogLine, read_log
+from labelforge.trainer.settings import load_config
 from labelforge.trainer.training import Trainer, train
 from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_config
 
@@ -34,8 +34,8 @@ class SignalAt:
         self.lines: list[LogLine] = []
         self.steps: list[int] = []
 
-    def opening(self, lines: Sequence[str]) -> None:
-        self.told += lines
+    def note(self, text: str) -> None:
+        self.told.append(text)
 
     @contextmanager
     def following(self, first: int, steps: int) -> Iterator[None]:
@@ -78,7 +78,7 @@ def measured(run: Path) -> list[tuple[int, float, dict[str, float], dict[str, fl
 def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_for_bit(
     readers: list[ShardReader], tmp_path: Path
 ) -> None:
-    config = tiny_config(steps=8, optim={"cuts": [0.6], "warmup": 3})
+    config = tiny_config(steps=8, optim={"schedule": "steps", "cuts": [0.6], "warmup": 3})
     whole = train(readers, tmp_path / "whole", config)
     assert (whole.step, whole.stopped_by) == (8, None)
 
@@ -103,14 +103,16 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_for_bit(
 
 
 def test_the_loss_falls_and_the_run_describes_itself(readers: list[ShardReader], tmp_path: Path) -> None:
-    config = tiny_config(steps=30, log_every=10, checkpoint_every=12, optim={"lr": 0.05, "cuts": []})
+    config = tiny_config(
+        steps=30, log_every=10, checkpoint_every=12, optim={"lr": 0.05, "schedule": "steps", "cuts": []}
+    )
     result = train(readers, tmp_path / "run", config)
     first, last = result.log[0], result.log[-1]
     assert [line.step for line in result.log] == [10, 20, 30]
     assert last.loss < 0.8 * first.loss
     # Nothing tells kinds of ground apart, and all signs of these labels show their front.
-    assert list(last.losses) == ["scene", "sign/front"]
-    assert set(last.gate) == {"sign/front"}  # the boxes train this classifier only
+    assert list(first.losses) == ["scene", "sign/front"]
+    assert set(first.gate) == {"sign/front"}  # the boxes train this classifier only
     assert first.seconds < last.seconds
     assert all(0 <= line.data_wait <= 1 and line.images_per_s > 0 for line in result.log)
 

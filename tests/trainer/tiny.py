@@ -143,7 +143,7 @@ def tiny_config(**changes: Any) -> TrainConfig:
         "log_every": 2,
         "checkpoint_every": 100,
         "model": {"backbone": "tiny", "features": 16},
-        "data": {"crop": [32, 48], "workers": 0},
+        "data": {"crop": [32, 48], "jitter": 0, "workers": 0},
     }
     for key, value in changes.items():
         data[key] = {**data[key], **value} if isinstance(value, dict) and key in data else value

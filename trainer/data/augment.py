@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelforge.trainer.config import DataConfig
+from labelforge.trainer.data import authors
 from labelforge.trainer.images import Pixels, fit_scale, resize
 
 PAD_COLOR = (124, 116, 104)
@@ -45,20 +46,24 @@ class View:
         return max(top, 0), max(left, 0), min(top + height, self.scaled[0]), min(left + width, self.scaled[1])
 
 
-def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfig) -> View:
+def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfig, dataset: str = "") -> View:
     """Choose the scale, the place and the mirroring of a crop at random.
 
     Args:
         rng: Source of randomness; always used for the same number of draws.
         size: Height and width of the stored image.
-        config: ``crop``, ``resize``, ``scale`` and ``flip`` are used.
+        config: ``crop``, ``resize``, ``scale``, ``flip`` and ``augmentation`` are used.
+        dataset: Name of the label space; the method's authors have sizes of their own for some.
     """
     low, high = config.scale
     zoom, down, right, coin = rng.random(4)
     scale = float(low * (high / low) ** zoom)
-    if config.resize == "fit":
+    base = size
+    if config.augmentation == "authors" and dataset in authors.SIZES:
+        base = authors.SIZES[dataset]
+    elif config.resize == "fit":
         scale *= fit_scale(size, config.crop)
-    height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    height, width = max(1, round(base[0] * scale)), max(1, round(base[1] * scale))
     top = _place(down, height - config.crop[0])
     left = _place(right, width - config.crop[1])
     return View(size, (height, width), (top, left, *config.crop), config.flip and coin < 0.5)
@@ -131,6 +136,7 @@ def augment(
     image: Pixels,
     rows: Rows,
     config: DataConfig,
+    dataset: str = "",
     *,
     global_rows: npt.NDArray[np.int16],
     mirrored_rows: npt.NDArray[np.int16],
@@ -142,18 +148,21 @@ def augment(
         image: (H, W, 3) uint8 RGB.
         rows: (H, W) rows of the sample's own dataset; its row 0 is "no annotation".
         config: What to do.
+        dataset: Name of the label space.
         global_rows: (R,) row of the dataset -> global row of the target table.
         mirrored_rows: (R,) row of the dataset -> global row of what it becomes in a mirrored image.
 
     Returns:
-        (h, w, 3) uint8 and (h, w) int16 of global rows.
+        (h, w, 3) uint8, writable, and (h, w) int16 of global rows.
     """
-    view = draw_view(rng, (image.shape[0], image.shape[1]), config)
+    view = draw_view(rng, (image.shape[0], image.shape[1]), config, dataset)
     pixels = crop_image(image, view)
     if config.jitter:
         pixels = jitter_colors(rng, pixels, config.jitter)
+    if config.augmentation == "authors":
+        pixels = authors.distort(rng, pixels, dataset)
     crop = crop_rows(rows, view, fill=0)
-    return np.ascontiguousarray(pixels), (mirrored_rows if view.flip else global_rows)[crop]
+    return np.require(pixels, requirements=("C", "W")), (mirrored_rows if view.flip else global_rows)[crop]
 
 
 def _place(draw: float, slack: int) -> int:

@@ -1,154 +1,194 @@
 """Batches with a fixed number of crops per dataset, the same for any number of worker processes.
 
-The order of samples has no state: draw number ``k`` of a dataset is position ``k mod n`` in the permutation of its
-epoch ``k div n``, and everything random about it comes from the generator seeded with (seed, dataset, ``k``). Batch
-``s`` is thus a function of the seed and ``s`` alone: a run resumes by starting at another step, workers may be added or
-removed, and a dataset of one image mixes with one of twenty thousand.
+Batch ``s`` holds the next crops of every dataset (:class:`CropDataset`), so it too is a function of the seed and ``s``
+alone, and a dataset of one image mixes with one of twenty thousand.
 """
 
 from __future__ import annotations
 
-import functools
+import os
 import signal
 import warnings
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from labelforge.errors import LabelforgeError
+from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
-from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data.augment import augment
-from labelforge.trainer.data.datasets import TrainingSet, check_rows
+from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.data.crops import Crop, CropDataset
+from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
+from labelforge.trainer.rows import GlobalRows
 
 
 class Batch(NamedTuple):
     """One training batch, on the CPU.
 
-    Attributes:
-        images: (N, 3, H, W) uint8 RGB.
-        rows: (N, H, W) int16 global rows of the target table.
-        keys: N texts "dataset/key", for messages.
+    >>> import labelforge as lf
+    >>> from labelforge.trainer import Batch, CropDataset, DataConfig
+    >>> reader = lf.ShardReader("shards/gtsdb-train")
+    >>> table = lf.TargetTable.compile(reader.taxonomy, [reader.mapping])
+    >>> crops = CropDataset(reader, table, DataConfig(crop=(32, 48)))
+    >>> batch = Batch.of([crops[0], crops[1]])
+    >>> batch.images.shape, batch.rows.shape, len(batch.keys)
+    (torch.Size([2, 3, 32, 48]), torch.Size([2, 32, 48]), 2)
     """
 
     images: torch.Tensor
-    rows: torch.Tensor
+    """(N, 3, H, W) uint8 RGB, channels last."""
+    rows: GlobalRows
+    """(N, H, W) int16 rows of the target table."""
     keys: tuple[str, ...]
+    """N texts "dataset/key", for messages."""
+
+    @classmethod
+    def of(cls, crops: Sequence[Crop]) -> Self:
+        """A batch of some crops; the ``collate_fn`` of a ``DataLoader`` over a :class:`CropDataset`."""
+        images = torch.stack([crop.image.permute(1, 2, 0) for crop in crops]).permute(0, 3, 1, 2)
+        return cls(images, GlobalRows.stack([crop.rows for crop in crops]), tuple(crop.key for crop in crops))
 
 
-class BatchPlan(Dataset[Batch | LabelforgeError]):
-    """Batch ``s`` of a run, for any ``s``.
+class TrainingBatches(Dataset[Batch]):
+    """The batches of a run, by number of the step: what :func:`labelforge.trainer.train` learns from.
+
+        >>> from labelforge.trainer import TrainConfig, TrainingBatches
+        >>> config = TrainConfig(steps=2, data={"crop": (32, 48)})
+        >>> batches = TrainingBatches.open(["shards/cityscapes-train", "shards/gtsdb-train"], config)
+        >>> [(batch.images.shape, batch.rows.shape) for batch in batches]
+        [(torch.Size([2, 3, 32, 48]), torch.Size([2, 32, 48])), (torch.Size([2, 3, 32, 48]), torch.Size([2, 32, 48]))]
+
+    Iterating makes them in this process, :meth:`load` in worker processes; so does
+    ``DataLoader(batches, batch_size=None, num_workers=4)``. Do not shuffle: the samples already are.
 
     Args:
-        training_sets: The datasets.
+        crops: The datasets, all for one table.
         counts: Crops per batch of each.
-        table: Target table over the training sets' mappings, in their order.
-        config: Crop and augmentation.
-        seed: Seed of order and augmentation.
+        table: The target table.
+        steps: Number of batches.
         rank: Number of this process among the ``world`` that train together; each draws its own samples.
         world: Number of such processes.
+
+    Attributes:
+        crops: The datasets.
+        counts: Crops per batch of each.
+        table: The target table that the rows count in.
     """
 
     def __init__(
         self,
-        training_sets: Sequence[TrainingSet],
+        crops: Sequence[CropDataset],
         counts: Sequence[int],
         table: TargetTable,
-        config: DataConfig,
+        steps: int,
         *,
-        seed: int,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.training_sets = tuple(training_sets)
+        self.crops = tuple(crops)
         self.counts = tuple(counts)
-        rows = [table.global_rows(item.dataset, np.arange(len(item.mapping.rows))) for item in self.training_sets]
-        self._global_rows = [part.astype(np.int16) for part in rows]
-        self._mirrored_rows = [table.mirror[part].astype(np.int16) for part in rows]
-        self.config = config
-        self.seed = seed
-        self.rank = rank
-        self.world = world
+        self.table = table
+        self._steps = steps
+        self._rank = rank
+        self._world = world
 
-    def __getitem__(self, step: int) -> Batch | LabelforgeError:
-        """Batch of a step. An error is returned, not raised: the loader would wrap one in a traceback."""
-        try:
-            crops = [self._crop(i, draw) for i in range(len(self.training_sets)) for draw in self._draws(i, step)]
-        except LabelforgeError as fault:
-            return fault
-        images = torch.from_numpy(np.stack([image for image, _, _ in crops])).permute(0, 3, 1, 2)
-        rows = torch.from_numpy(np.stack([label for _, label, _ in crops]))
-        return Batch(images, rows, tuple(key for _, _, key in crops))
+    @classmethod
+    def open(
+        cls, shards: Sequence[str | os.PathLike[str] | ShardReader], config: TrainConfig | None = None
+    ) -> TrainingBatches:
+        """The batches of a training on some shards.
 
-    def _draws(self, index: int, step: int) -> range:
-        count = self.counts[index]
-        first = (step * self.world + self.rank) * count
+        Args:
+            shards: Shard sets of one or more datasets, all made for one taxonomy.
+            config: Configuration of the training.
+
+        Raises:
+            ConfigError: The configuration does not fit the shards.
+            ShardError: Shards are broken or were made for another taxonomy.
+        """
+        config = config or TrainConfig()
+        readers = open_shards(shards)
+        taxonomy = check_taxonomy(readers, config.taxonomy)
+        sets = group_training_sets(readers)
+        table = TargetTable.compile(taxonomy, [item.mapping for item in sets], config.loss.boxes, config.model.head)
+        crops = [CropDataset(item, table, config.data, config.seed) for item in sets]
+        return cls(crops, batch_counts(sets, config.data.batch), table, config.steps)
+
+    def share(self, rank: int, world: int) -> TrainingBatches:
+        """What one of several processes that train together draws; each gets batches of the same size."""
+        return TrainingBatches(self.crops, self.counts, self.table, self._steps, rank=rank, world=world)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of a step.
+
+        Raises:
+            IndexError: The run has no such step.
+            ShardError: A sample is broken.
+        """
+        if not 0 <= step < self._steps:
+            raise IndexError(step)
+        return Batch.of(
+            [crops[draw] for crops, n in zip(self.crops, self.counts, strict=True) for draw in self._draws(step, n)]
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.load()
+
+    def _draws(self, step: int, count: int) -> range:
+        first = (step * self._world + self._rank) * count
         return range(first, first + count)
 
-    def _crop(self, index: int, draw: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16], str]:
-        training_set = self.training_sets[index]
-        epoch, position = divmod(draw, len(training_set))
-        sample = training_set[int(_permutation(self.seed, index, epoch, len(training_set))[position])]
-        check_rows(sample, training_set.mapping)
-        image, rows = augment(
-            np.random.default_rng((_AUGMENT, self.seed, index, draw)),
-            sample.image,
-            sample.label,
-            self.config,
-            global_rows=self._global_rows[index],
-            mirrored_rows=self._mirrored_rows[index],
-        )
-        return image, rows, f"{training_set.dataset}/{sample.key}"
+    def load(self, start: int = 0, *, workers: int = 0, pin: bool = False) -> Generator[Batch]:
+        """The batches from step ``start`` to the last one, in order.
+
+        Args:
+            start: First step.
+            workers: Processes that make them, each a whole batch at a time; 0: this process makes them.
+            pin: Whether to put them into page-locked memory, for a CUDA device.
+
+        Raises:
+            ShardError: A sample is broken.
+        """
+        with warnings.catch_warnings():
+            # The user may choose more workers than cores: reading also waits for disks.
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            loader = DataLoader(
+                _OrError(self),
+                batch_size=None,
+                sampler=range(start, len(self)),
+                num_workers=min(workers, len(self) - start),
+                collate_fn=_as_is,
+                pin_memory=pin,
+                worker_init_fn=_leave_signals_to_parent,
+                # The loader draws a seed for its workers: from a generator of its own, to leave the global one alone.
+                generator=torch.Generator(),
+            )
+            items = iter(loader)
+        try:
+            for item in items:
+                if isinstance(item, LabelforgeError):
+                    raise item
+                yield item
+        finally:
+            del items  # ends the workers now: a traceback that holds this frame would keep them; they ignore SIGTERM
 
 
-def iterate_batches(plan: BatchPlan, start: int, stop: int, workers: int, pin: bool = False) -> Generator[Batch]:
-    """Batches ``start`` to ``stop - 1`` in order.
+class _OrError(Dataset[Batch | LabelforgeError]):
+    """Returns an error instead of raising it in a worker: the loader would wrap it in the worker's traceback."""
 
-    Args:
-        plan: What the batches are.
-        start: First step.
-        stop: One past the last step.
-        workers: Processes that make them, each a whole batch at a time; 0: this process makes them.
-        pin: Whether to put them into page-locked memory, for a CUDA device.
+    def __init__(self, batches: TrainingBatches) -> None:
+        self._batches = batches
 
-    Raises:
-        ShardError: A sample is broken.
-    """
-    with warnings.catch_warnings():
-        # The user may choose more workers than cores: reading also waits for disks.
-        warnings.filterwarnings("ignore", message="This DataLoader will create")
-        loader = DataLoader(
-            plan,
-            batch_size=None,
-            sampler=range(start, stop),
-            num_workers=min(workers, stop - start),
-            collate_fn=_as_is,
-            pin_memory=pin,
-            worker_init_fn=_leave_signals_to_parent,
-            # The loader draws a seed for its workers: from a generator of its own, to leave the global one alone.
-            generator=torch.Generator(),
-        )
-        items = iter(loader)
-    try:
-        for item in items:
-            if isinstance(item, LabelforgeError):
-                raise item
-            yield item
-    finally:
-        del items  # ends the workers now: a traceback that holds this frame would keep them, and they ignore SIGTERM
-
-
-_ORDER, _AUGMENT = 1, 2
-"""First words of the two kinds of seeds, so that no permutation shares its stream with an augmentation."""
-
-
-@functools.lru_cache(maxsize=64)
-def _permutation(seed: int, dataset: int, epoch: int, size: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng((_ORDER, seed, dataset, epoch)).permutation(size)
+    def __getitem__(self, step: int) -> Batch | LabelforgeError:
+        try:
+            return self._batches[step]
+        except LabelforgeError as fault:
+            return fault
 
 
 def _as_is(item: Any) -> Any:

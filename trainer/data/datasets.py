@@ -50,12 +50,20 @@ def open_shards(shards: Sequence[str | os.PathLike[str] | ShardReader]) -> tuple
     """Open shard sets; readers are returned as they are.
 
     Raises:
-        ConfigError: No shard set is given.
+        ConfigError: No shard set is given, or one is given twice.
         ShardError: One is missing or broken.
     """
     if not shards:
         raise ConfigError("no shards given", cure="Name at least one folder written by 'labelforge convert'.")
-    return tuple(item if isinstance(item, ShardReader) else ShardReader(item) for item in shards)
+    readers = tuple(item if isinstance(item, ShardReader) else ShardReader(item) for item in shards)
+    seen: dict[tuple[str, ...], ShardReader] = {}
+    for reader in readers:
+        content = tuple(shard.sha256 for shard in reader.manifest.shards)
+        first = seen.setdefault((reader.dataset, *content), reader)
+        if content and first is not reader:
+            same = "given twice" if first.url == reader.url else f"holds the same samples as {first.url}"
+            raise ConfigError(same, where=reader.url, cure="Name it once.")
+    return readers
 
 
 def check_taxonomy(readers: Sequence[ShardReader], wanted: str | None = None) -> Taxonomy:
@@ -107,7 +115,7 @@ def check_rows(sample: Sample, mapping: LabelMapping) -> None:
     Raises:
         ShardError: There is such a row; the message names the sample.
     """
-    highest = int(sample.label.max(initial=0))
+    highest = int(sample.local_rows.max(initial=0))
     if highest >= len(mapping.rows):
         raise ShardError(
             f"label row {highest} in a table with {len(mapping.rows)} rows",
@@ -129,7 +137,8 @@ def batch_counts(training_sets: Sequence[TrainingSet], wanted: Mapping[str, int]
     names = [training_set.dataset for training_set in training_sets]
     for key in wanted:
         if not any(_names(key, name) for name in names):
-            raise ConfigError(f"data.batch: no dataset {key!r} in this run", cure=did_you_mean(key, names))
+            cure = f"{did_you_mean(key, names)} Write for example data.batch.{names[0]}=2."
+            raise ConfigError(f"data.batch: no dataset {key!r} in this run", cure=cure)
     return tuple(_count(name, wanted) for name in names)
 
 

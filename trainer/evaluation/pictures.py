@@ -17,7 +17,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.palette import Color, distinct_color
 from labelforge.report import GalleryRow, Picture, Swatch
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.evaluation.confusions import percent
+from labelforge.trainer.evaluation.mistakes import percent
 from labelforge.trainer.evaluation.observation import CONSISTENT, NOT_SCORED, RIGHT, WRONG, Observation
 
 ERROR_COLORS: dict[str, Color] = {

@@ -15,7 +15,7 @@ from labelforge.errors import ConfigError
 from labelforge.files import writing_into
 from labelforge.report import Bar, Column, Gallery, HeatMap, Page, Swatch, Table, Text
 from labelforge.report.blocks import Block, Cell
-from labelforge.trainer.evaluation.confusions import Confusion, costliest
+from labelforge.trainer.evaluation.mistakes import Confusion, costliest
 from labelforge.trainer.evaluation.observation import Observe
 from labelforge.trainer.evaluation.pictures import ERROR_COLORS, Shown, WorstImages, gallery_row
 from labelforge.trainer.evaluation.report_tree import confidence_blocks, tree_blocks

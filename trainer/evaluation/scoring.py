@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labelforge.errors import CheckpointError
+from labelforge.errors import CheckpointError, ConfigError
 from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.data.datasets import check_rows, open_shards
-from labelforge.trainer.descent import Descent
+from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
 from labelforge.trainer.evaluation.metrics import Counts, Scores
 from labelforge.trainer.evaluation.observation import Observation, Observe
@@ -36,6 +36,7 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
+from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
 from labelforge.trainer.segmenter import Segmenter, descend_upsampled
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def evaluate(
     shards: Sequence[str | os.PathLike[str] | ShardReader],
     *,
     protocol: ProtocolName = "official",
+    by: By | None = None,
     device: str = "auto",
     short_side: int | None = None,
     progress: EvaluateProgress | None = None,
@@ -131,6 +133,8 @@ def evaluate(
         shards: Shard sets made for the taxonomy that the network was trained for.
         protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
             size that the network sees.
+        by: How labels are found: ``sum`` of the probabilities of the classes inside a label, or the ``winner`` of the
+            decision; default: as :func:`labelforge.trainer.predict`. The authors' protocol is by winner.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
@@ -141,7 +145,7 @@ def evaluate(
 
     Raises:
         CheckpointError: The checkpoint is broken, or was trained for another taxonomy than the shards'.
-        ConfigError: There is no such protocol.
+        ConfigError: There is no such protocol, or it is not by sum.
         ShardError: A shard set is missing or broken.
     """
     check_protocol(protocol)
@@ -151,7 +155,12 @@ def evaluate(
         check_same_taxonomy(checkpoint, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
-    read = _read_as_authors if protocol == "authors" else _read
+    if protocol == "authors":
+        if by == "sum":
+            raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
+        read = _read_as_authors
+    else:
+        read = _read_sums if (by or DEFAULT_BY) == "sum" else _read_decisions
     return [_evaluate_one(segmenter, r, p, read, progress, observe) for r, p in zip(readers, protocols, strict=True)]
 
 
@@ -208,9 +217,19 @@ class Reading(NamedTuple):
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
-def _read(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
-    """The only place that says what the network answers, and as which native label that is read."""
+def _read_decisions(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     return Reading(_labels(segmenter, sample), segmenter.descend(sample.image), None)
+
+
+def _read_sums(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
+    readout = label_readout(segmenter.tensors, reader.mapping, "sum")
+
+    def read_both(logits: Tensor) -> tuple[Tensor, ...]:
+        found = descend(logits, segmenter.tensors)
+        return (readout(logits).rows, found.classes, *found.confidence.unbind(dim=1))
+
+    rows, classes, *confidence = segmenter.look(sample.image, read_both)
+    return Reading(_labels(segmenter, sample), Descent(classes[None], torch.stack(confidence)[None]), rows)
 
 
 def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
@@ -222,7 +241,7 @@ def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) 
 
 
 def _labels(segmenter: Segmenter, sample: Sample) -> Tensor:
-    return torch.from_numpy(sample.label.astype(np.int64)).to(segmenter.device)
+    return torch.from_numpy(sample.local_rows.astype(np.int64)).to(segmenter.device)
 
 
 def _evaluate_one(
@@ -272,8 +291,8 @@ def _evaluate_one(
 
 def _is_reduced(sample: Sample) -> bool:
     """Whether the dataset's own image has more pixels than the stored one; no, where the sample does not say."""
-    height, width = sample.meta.get("source_size", sample.label.shape)
-    return bool(height * width > sample.label.size)
+    height, width = sample.meta.get("source_size", sample.local_rows.shape)
+    return bool(height * width > sample.local_rows.size)
 
 
 _AHEAD = 4

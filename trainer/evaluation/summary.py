@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labelforge.errors import listed
-from labelforge.trainer.evaluation.confusions import percent
 from labelforge.trainer.evaluation.metrics import Scores, harmonic_mean_iou
+from labelforge.trainer.evaluation.mistakes import percent
 
 if TYPE_CHECKING:
     from labelforge.trainer.evaluation.scoring import Evaluation

@@ -78,16 +78,25 @@ class Bottleneck(nn.Module):
 
     Args:
         in_channels: Channels in.
-        width: Channels of the 3x3 convolution; four times as many come out.
+        width: Channels of the 3x3 convolution.
         stride: Stride of the 3x3 convolution.
         dilations: Dilation of the 3x3 convolution; the second entry, for what follows the stride, has a 1x1 alone.
+        out_channels: Channels that come out; default: four times ``width``.
     """
 
     expansion = 4
 
-    def __init__(self, in_channels: int, width: int, *, stride: int = 1, dilations: tuple[int, int] = (1, 1)) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        stride: int = 1,
+        dilations: tuple[int, int] = (1, 1),
+        out_channels: int | None = None,
+    ) -> None:
         super().__init__()
-        out_channels = width * self.expansion
+        out_channels = out_channels or width * self.expansion
         self.conv1 = nn.Conv2d(in_channels, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = _conv3x3(width, width, stride, dilations[0])
@@ -98,7 +107,7 @@ class Bottleneck(nn.Module):
         self.downsample = _projection(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, h, w) to (N, 4 * width, h/stride, w/stride)."""
+        """(N, in_channels, h, w) to (N, out_channels, h/stride, w/stride)."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))

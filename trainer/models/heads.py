@@ -5,6 +5,9 @@ then per classifier one residual bottleneck and a 1x1 convolution to its logits.
 returned as one tensor, side by side in the order of the target table, so that upsampling, loss and decision each handle
 one tensor. A flat classifier is the same head on a tree of depth one.
 
+The method's authors also double the size of each classifier's logits by a learned transposed convolution
+(``upsampling="hybrid"``); whatever size the logits have, the rest of the way to the image's size is bilinear.
+
 Source: Meletis & Dubbelman 2018 (arXiv 1803.05675), section IV, and the authors' code.
 """
 
@@ -16,7 +19,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from labelforge.trainer.models.backbones import Bottleneck, initialise
+from labelforge.trainer.config import Start, Upsampling
+from labelforge.trainer.models.backbones import Bottleneck
+from labelforge.trainer.models.starts import start_head
 
 
 class HierarchicalHead(nn.Module):
@@ -26,40 +31,57 @@ class HierarchicalHead(nn.Module):
         >>> from labelforge.trainer import HierarchicalHead
         >>> HierarchicalHead(512, (53, 10, 3, 2, 43))(torch.zeros(2, 512, 8, 12)).shape
         torch.Size([2, 111, 8, 12])
+        >>> HierarchicalHead(512, (53, 10), upsampling="hybrid")(torch.zeros(2, 512, 8, 12)).shape
+        torch.Size([2, 63, 16, 24])
 
     Args:
         in_channels: Channels of the backbone's feature map.
         sizes: Children per classifier, in table order (``LogitLayout.sizes``).
         features: Channels after the reduction; a multiple of 4.
         context_dilation: Dilation of an extra 3x3 convolution after the reduction, for a wider view; 0 leaves it out.
+        bottleneck: Channels of the 3x3 convolution in each classifier's bottleneck; default: a quarter of ``features``.
+        upsampling: ``hybrid`` doubles the logits' size by a learned 4x4 transposed convolution per classifier.
+        start: What the weights are before training (:mod:`labelforge.trainer.models.starts`).
     """
 
     def __init__(
-        self, in_channels: int, sizes: Sequence[int], *, features: int = 256, context_dilation: int = 0
+        self,
+        in_channels: int,
+        sizes: Sequence[int],
+        *,
+        features: int = 256,
+        context_dilation: int = 0,
+        bottleneck: int | None = None,
+        upsampling: Upsampling = "bilinear",
+        start: Start = "undecided",
     ) -> None:
         super().__init__()
+        width = bottleneck or features // Bottleneck.expansion
         self.reduction = _conv_bn_relu(in_channels, features, kernel=1)
         self.context = (
             _conv_bn_relu(features, features, kernel=3, dilation=context_dilation)
             if context_dilation
             else nn.Identity()
         )
-        self.bottlenecks = nn.ModuleList(Bottleneck(features, features // Bottleneck.expansion) for _ in sizes)
+        self.bottlenecks = nn.ModuleList(Bottleneck(features, width, out_channels=features) for _ in sizes)
         self.classifiers = nn.ModuleList(nn.Conv2d(features, size, kernel_size=1) for size in sizes)
-        self._initialise()
+        doubled = upsampling == "hybrid"
+        self.upsamplers = nn.ModuleList(_double(size) if doubled else nn.Identity() for size in sizes)
+        start_head(self, cast(Iterable[nn.Conv2d], self.classifiers), start)
 
     def forward(self, features_nchw: Tensor) -> Tensor:
-        """(N, in_channels, h, w) features to (N, C, h, w) logits, classifier by classifier in table order."""
-        shared = self.context(self.reduction(features_nchw))
-        branches = zip(self.bottlenecks, self.classifiers, strict=True)
-        return torch.cat([classifier(bottleneck(shared)) for bottleneck, classifier in branches], dim=1)
+        """(N, in_channels, h, w) features to (N, C, h, w) logits, classifier by classifier in table order.
 
-    def _initialise(self) -> None:
-        initialise(self)
-        for classifier in cast(Iterable[nn.Conv2d], self.classifiers):
-            # Near-zero logits: every classifier starts undecided, whatever its number of children.
-            nn.init.normal_(classifier.weight, std=0.01)
-            nn.init.zeros_(cast(Tensor, classifier.bias))
+        With ``hybrid`` upsampling, the logits are (N, C, 2h, 2w).
+        """
+        shared = self.context(self.reduction(features_nchw))
+        branches = zip(self.bottlenecks, self.classifiers, self.upsamplers, strict=True)
+        return torch.cat([double(classify(bottleneck(shared))) for bottleneck, classify, double in branches], dim=1)
+
+
+def _double(size: int) -> nn.ConvTranspose2d:
+    """From (N, size, h, w) to (N, size, 2h, 2w); as "SAME" padding places it in the authors' code."""
+    return nn.ConvTranspose2d(size, size, kernel_size=4, stride=2, padding=1)
 
 
 def _conv_bn_relu(in_channels: int, out_channels: int, kernel: int, dilation: int = 1) -> nn.Sequential:

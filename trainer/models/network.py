@@ -1,8 +1,8 @@
 """The segmentation network: scaling of the image, backbone, head; and the upsampling that follows it.
 
 The network takes images as they are stored, 0 to 255, and scales them itself, so that training, evaluation, prediction
-and export cannot scale them differently. It returns logits at the backbone's stride: upsampling to the image's size is
-a separate step, because the loss and the decision rule may fuse it.
+and export cannot scale them differently. It returns logits at the backbone's stride, or with ``hybrid`` upsampling at
+half of it: upsampling to the image's size is a separate step, because the loss and the decision rule may fuse it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MEAN_AND_SCALE: dict[str, tuple[tuple[float, float, float], tuple[float, float,
 
 
 class SegmentationNet(nn.Module):
-    """Images to the logits of all classifiers, at the backbone's stride.
+    """Images to the logits of all classifiers, at the backbone's stride or, if the head doubles them, half of it.
 
         >>> import torch
         >>> from labelforge.trainer import HierarchicalHead, SegmentationNet, build_backbone
@@ -71,7 +71,7 @@ class SegmentationNet(nn.Module):
             images_nchw: (N, 3, H, W) RGB, 0 to 255, uint8 or floating.
 
         Returns:
-            (N, C, h, w) logits with h = ceil(H / stride).
+            (N, C, h, w) logits with h = ceil(H / stride), or twice that where the head doubles it.
         """
         scaled = (images_nchw - self.mean) / self.scale
         return cast(Tensor, self.head(self.backbone(scaled)))
@@ -105,7 +105,13 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
     """
     backbone = build_backbone(config.backbone, config.output_stride, config.weights if pretrained else None)
     head = HierarchicalHead(
-        backbone.out_channels, sizes, features=config.features, context_dilation=config.context_dilation
+        backbone.out_channels,
+        sizes,
+        features=config.features,
+        context_dilation=config.context_dilation,
+        bottleneck=config.bottleneck,
+        upsampling=config.upsampling,
+        start=config.start,
     )
     normalisation = config.normalisation
     if normalisation == "auto":

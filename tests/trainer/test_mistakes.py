@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from labelforge.trainer.evaluation.confusions import Confusion, costliest
+from labelforge.trainer.evaluation.mistakes import Confusion, costliest
 
 
 def mean_iou(counts: NDArray[np.int64], occurring: list[int]) -> float:

@@ -1,0 +1,80 @@
+"""How a prediction is read from a network: in whose labels, by what, and how sure it must be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from labelforge.errors import ConfigError
+from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.id_maps import TREE, IdLegend
+from labelforge.trainer.images import Pixels
+from labelforge.trainer.label_spaces import find_legend, find_mapping
+from labelforge.trainer.readout import DEFAULT_BY, By
+from labelforge.trainer.segmenter import Segmenter
+
+
+class Answers(NamedTuple):
+    """What is predicted for an image."""
+
+    codes: Tensor
+    """(H, W) int64: index into the legend's ``id_of``."""
+    confidence: Tensor | None
+    """(H, W) float32 in [0, 1], if it was asked for."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What to predict.
+
+    Attributes:
+        label_space: ``tree``, or a dataset whose native ids are wanted.
+        by: How a dataset's label is found, ``sum`` or ``winner``; None: the default. The tree has no labels to sum.
+        threshold: How confident an answer must be, 0 to 1.
+        soft: Whether confidence is wanted too.
+
+    Raises:
+        ConfigError: The threshold is out of range, or the tree is asked for by sum.
+    """
+
+    label_space: str = TREE
+    by: By | None = None
+    threshold: float = 0.0
+    soft: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ConfigError(f"a confidence of {self.threshold:g} is no probability", cure="Give one from 0 to 1.")
+        if self.label_space == TREE and self.by == "sum":
+            raise ConfigError("sums of probabilities are read in a dataset's labels", cure="Add --label-space NAME.")
+
+    @property
+    def readout(self) -> By:
+        """How labels are found; in the tree, always from the decision."""
+        return "winner" if self.label_space == TREE else self.by or DEFAULT_BY
+
+    def legend(self, checkpoint: Checkpoint) -> IdLegend:
+        """What the codes mean.
+
+        Raises:
+            ConfigError: The label space is unknown to the checkpoint.
+        """
+        return find_legend(checkpoint, self.label_space, self.readout)
+
+    def ask(self, segmenter: Segmenter, image: Pixels) -> Answers:
+        """Predict an image.
+
+        Args:
+            segmenter: The network.
+            image: (H, W, 3) uint8 RGB.
+        """
+        if self.readout == "sum":
+            mapping = find_mapping(segmenter.checkpoint, self.label_space)
+            found = segmenter.read(image, mapping, "sum", self.threshold)
+            return Answers(found.rows, found.confidence if self.soft else None)
+        if self.soft or self.threshold:
+            decision = segmenter.decide_with_confidence(image, self.threshold)
+            return Answers(decision.answers, decision.confidence if self.soft else None)
+        return Answers(segmenter.decide(image), None)

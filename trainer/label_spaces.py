@@ -1,0 +1,58 @@
+"""The label spaces in which a network can answer: the tree, what it was trained on, and what the shipped tree maps."""
+
+from __future__ import annotations
+
+from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
+from labelforge.label_space import LabelSpace
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Taxonomy
+from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.id_maps import TREE, IdLegend
+from labelforge.trainer.readout import By
+
+
+def find_legend(checkpoint: Checkpoint, label_space: str, by: By = "winner") -> IdLegend:
+    """The ids and colours of predictions in a label space.
+
+    Args:
+        checkpoint: The network.
+        label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
+        by: ``winner``: for the network's decisions; ``sum``: for rows of the dataset's label table.
+
+    Raises:
+        ConfigError: The label space is unknown to the checkpoint.
+    """
+    if label_space == TREE:
+        return IdLegend.of_tree(checkpoint.layout)
+    mapping = find_mapping(checkpoint, label_space)
+    make = IdLegend.of_rows if by == "sum" else IdLegend.of_labels
+    try:
+        space = LabelSpace.load(mapping.dataset)
+    except TaxonomyError:  # a label space of the user's own, known from the training's label table alone
+        return make(checkpoint.layout, mapping, {})
+    colors = {label.id: label.color for label in space.labels if label.color}
+    return make(checkpoint.layout, mapping, colors, space.void)
+
+
+def find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:
+    """The label table of a dataset in the network's tree.
+
+    Raises:
+        ConfigError: Neither the training nor the shipped tree of the same name and content has one.
+    """
+    known = {mapping.dataset: mapping for mapping in checkpoint.mappings}
+    if label_space in known:
+        return known[label_space]
+    tree = checkpoint.taxonomy
+    names = {TREE, *known}
+    if tree.name in Taxonomy.shipped():
+        shipped = Taxonomy.load(tree.name)
+        if shipped.digest == tree.digest:
+            names |= set(LabelMapping.available(shipped))
+            if label_space in names:
+                return LabelMapping.load(shipped, label_space)
+    raise ConfigError(
+        f"the checkpoint knows no label space {label_space!r}",
+        where=checkpoint.folder,
+        cure=did_you_mean(label_space, names),
+    )

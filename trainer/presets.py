@@ -1,0 +1,94 @@
+"""Presets: whole sets of settings by name. ``authors`` is the training of the method's authors.
+
+It holds what their published code does (https://github.com/pmeletis/IV2018-hierarchical-semantic-segmentation-for-
+heterogeneous-datasets): the defaults of its arguments, and what is written into it, each with the place. What they say
+in the paper beside it is in agreement.
+
+A batch of 1 Cityscapes, 2 Vistas and 1 GTSDB image, batch statistics over the whole batch with decay 0.9, and no
+Nesterov momentum are theirs too, and are what labelforge does anyway. Of other datasets they say nothing: each gets 1.
+
+What no setting reproduces: their ResNet-50 is TensorFlow's v1 (its strides end a stage, ours begin one, as in
+torchvision's ImageNet weights); each of their classifiers has one more answer, "void", which is the target of no pixel;
+images are 8 bit here, so augmented colours are rounded; Vistas' images are one pixel larger there than the crop needs;
+and Cityscapes teaches *driveable* here, which they had to leave out (``taxonomies/iv2018/cityscapes.yaml`` says how).
+Their table has *front* at Cityscapes' trucks, by one wrong index; here it is at its traffic signs, as in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+Preset = Literal["authors"]
+"""Names of the presets."""
+
+
+@dataclass(frozen=True)
+class PresetSetting:
+    """One setting of a preset.
+
+    Attributes:
+        key: Dotted key of the configuration.
+        value: Its value.
+        source: Where it comes from.
+    """
+
+    key: str
+    value: Any
+    source: str
+
+
+_ARGUMENTS = "utils/utils.py, "
+
+AUTHORS: Final = (
+    PresetSetting("steps", 153_000, "train_cityscapes_mapillary_gtsdb.py: 17 epochs of 18,000 Vistas images, 2 a step"),
+    PresetSetting("model.backbone", "resnet50", _ARGUMENTS + "--name_feature_extractor resnet_v1_50"),
+    PresetSetting("model.output_stride", 8, _ARGUMENTS + "--stride_feature_extractor 8"),
+    PresetSetting("model.head", "hierarchical", "model/model.py"),
+    PresetSetting("model.features", 256, _ARGUMENTS + "--feature_dims_decreased 256"),
+    PresetSetting("model.bottleneck", 256, "model/model.py, _bottleneck: as many channels inside as outside"),
+    PresetSetting("model.context_dilation", 0, _ARGUMENTS + "--fov_expansion_kernel_size 0"),
+    PresetSetting("model.upsampling", "hybrid", _ARGUMENTS + "--upsampling_method hybrid; model/model.py"),
+    PresetSetting("model.start", "variance-scaling", "model/model.py, model/feature_extractor.py: slim's initialisers"),
+    PresetSetting("model.normalisation", "symmetric", "preprocess_augmentation_1.py: (image - 0.5) / 0.5"),
+    PresetSetting("model.freeze_batch_norm", False, "train_cityscapes_mapillary_gtsdb.py: batch_norm_istraining"),
+    PresetSetting("data.crop", (512, 706), _ARGUMENTS + "--height_network 512 --width_network 706"),
+    PresetSetting("data.resize", "fit", "input_pipeline.py, ..._mapillary: the crop just fits"),
+    PresetSetting("data.scale", (1.0, 1.0), "input_pipeline.py: no random scale"),
+    PresetSetting("data.flip", False, "input_pipeline.py: no flip"),
+    PresetSetting("data.jitter", 0.0, "preprocess_augmentation_1.py has its own colours"),
+    PresetSetting("data.augmentation", "authors", "input_pipeline.py, preprocess_augmentation_1.py"),
+    PresetSetting("optim.lr", 0.01, _ARGUMENTS + "--learning_rate_initial 0.01"),
+    PresetSetting("optim.momentum", 0.9, _ARGUMENTS + "--momentum 0.9, --use_nesterov off"),
+    PresetSetting("optim.weight_decay", 1.7e-4, _ARGUMENTS + "--regularization_weight 0.00017"),
+    PresetSetting("optim.schedule", "steps", _ARGUMENTS + "--learning_rate_schedule piecewise_constant"),
+    PresetSetting("optim.cuts", (8 / 17, 15 / 17), "train_cityscapes_mapillary_gtsdb.py: after epochs 8 and 8 + 7"),
+    PresetSetting("optim.cut", 0.5, _ARGUMENTS + "--learning_rate_decay 0.5"),
+    PresetSetting("optim.warmup", 0, "train_cityscapes_mapillary_gtsdb.py: none"),
+    PresetSetting("loss.root", 1.0, "train_cityscapes_mapillary_gtsdb.py: lamda"),
+    PresetSetting("loss.others", 0.1, "train_cityscapes_mapillary_gtsdb.py: lamda"),
+    PresetSetting("loss.gate", "parent", "estimator/define_losses.py: l2_decs of traffic sign is front"),
+    PresetSetting("loss.boxes", "own", "estimator/define_losses.py: GTSDB counts in l3 alone"),
+    PresetSetting("ema.decay", 0.9, _ARGUMENTS + "--ema_decay 0.9; define_estimator.py warms it up as we do"),
+)
+
+PRESETS: Final[Mapping[str, tuple[PresetSetting, ...]]] = {"authors": AUTHORS}
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """The settings of a preset as nested mappings, as a configuration file would hold them."""
+    nested: dict[str, Any] = {}
+    for setting in PRESETS[name]:
+        group, _, key = setting.key.rpartition(".")
+        (nested.setdefault(group, {}) if group else nested)[key] = setting.value
+    return nested
+
+
+def overlay(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``layer`` on top; mappings are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in layer.items():
+        old = merged.get(key)
+        merged[key] = overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,32 @@
+"""What a run with a preset should be told: where its shards or its weights are not what the preset means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.data.batches import TrainingBatches
+
+
+def preset_remarks(config: TrainConfig, batches: TrainingBatches) -> Iterator[str]:
+    """What differs from the training of the method's authors though their preset was asked for, a line each.
+
+    Args:
+        config: Configuration of the run.
+        batches: Its batches.
+    """
+    if config.preset != "authors":
+        return
+    if config.model.weights is None:
+        yield (
+            "preset authors starts from ImageNet weights, but model.weights is empty, so this run starts from random "
+            "ones. Give torchvision's file: --set model.weights=resnet50.pth."
+        )
+    for crops in batches.crops:
+        for reader in crops.training_set.readers:
+            shapes = reader.manifest.options.get("converter_options", {}).get("shapes", {})
+            if crops.training_set.dataset == "gtsdb" and set(shapes.values()) - {"rectangle"}:
+                yield (
+                    f"preset authors trains on whole boxes of GTSDB, but {reader.url} holds shapes. "
+                    "Convert it with --option fill=rectangle."
+                )

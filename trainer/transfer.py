@@ -1,0 +1,130 @@
+"""Starts a network from the weights of another run, which may have had other datasets.
+
+The backbone, the reduction and every classifier that the two networks have in common are taken over. A choice that the
+earlier network had as part of a larger one begins as its share of that: where "driveable" becomes "road" and "lane",
+each has the logit of "driveable" less log 2, so at first the two together are as probable as it was.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from labelforge.errors import ConfigError, listed
+from labelforge.logits import LogitLayout
+from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.config import ModelConfig
+from labelforge.trainer.models.heads import HierarchicalHead
+from labelforge.trainer.models.network import SegmentationNet, build_network
+
+_SAME = ("backbone", "features", "context_dilation", "bottleneck", "upsampling")
+"""Settings of the model that decide the shapes of what is taken over."""
+
+
+class Transfer(NamedTuple):
+    """What was taken over."""
+
+    kept: tuple[str, ...]
+    """Classifiers that are the same."""
+    changed: tuple[str, ...]
+    """Classifiers with other choices than before."""
+    new: tuple[str, ...]
+    """Classifiers that the earlier network did not have."""
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        parts = (("the same", self.kept), ("with other choices", self.changed), ("new", self.new))
+        text = "; ".join(f"{len(names)} {what} ({listed(names, 4)})" for what, names in parts if names)
+        return f"the backbone, and of the classifiers {text}."
+
+
+def transfer_weights(
+    network: SegmentationNet, layout: LogitLayout, config: ModelConfig, checkpoint: Checkpoint
+) -> Transfer:
+    """Take over the averaged weights of a checkpoint, in place.
+
+    Args:
+        network: A new network, on the CPU.
+        layout: Its classifiers.
+        config: Its configuration.
+        checkpoint: The run to start from.
+
+    Raises:
+        CheckpointError: Its weights are broken.
+        ConfigError: Its network has other shapes, or sees images scaled otherwise.
+    """
+    before = checkpoint.config.model
+    for key in _SAME:
+        if getattr(before, key) != getattr(config, key):
+            raise ConfigError(
+                f"the run to start from has model.{key}={getattr(before, key)}, this one {getattr(config, key)}",
+                where=checkpoint.folder,
+                cure=f"Add --set model.{key}={getattr(before, key)}.",
+            )
+    source = build_network(checkpoint.layout.sizes, before, pretrained=False)
+    if not (torch.equal(source.mean, network.mean) and torch.equal(source.scale, network.scale)):
+        scaled = "imagenet" if before.normalisation == "auto" and before.weights else before.normalisation
+        raise ConfigError(
+            "the run to start from scales images in another way",
+            where=checkpoint.folder,
+            cure=f"Add --set model.normalisation={'symmetric' if scaled == 'auto' else scaled}.",
+        )
+    checkpoint.load_into(source, average=True)
+    old, new = cast(HierarchicalHead, source.head), cast(HierarchicalHead, network.head)
+    network.backbone.load_state_dict(source.backbone.state_dict())
+    new.reduction.load_state_dict(old.reduction.state_dict())
+    new.context.load_state_dict(old.context.state_dict())
+    return _classifiers(new, layout, old, checkpoint.layout)
+
+
+def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHead, before: LogitLayout) -> Transfer:
+    names: dict[str, list[str]] = {"kept": [], "changed": [], "new": []}
+    positions = {name: j for j, name in enumerate(before.names)}
+    for j, name in enumerate(layout.names):
+        if name not in positions:
+            names["new"].append(name)
+            continue
+        i = positions[name]
+        covers, earlier = _leaf_paths(layout, j), _leaf_paths(before, i)
+        names["kept" if covers == earlier else "changed"].append(name)
+        new.bottlenecks[j].load_state_dict(old.bottlenecks[i].state_dict())
+        _choices(new, j, old, i, [_origin(cover, earlier) for cover in covers])
+    return Transfer(*(tuple(found) for found in names.values()))
+
+
+def _leaf_paths(layout: LogitLayout, classifier: int) -> list[frozenset[str]]:
+    """The leaves of each choice by their paths, which mean the same in two states of a tree."""
+    leaves = layout.taxonomy.leaves
+    return [frozenset(leaves[i].path for i in cover) for cover in layout.covers[layout.slices[classifier]]]
+
+
+def _origin(cover: frozenset[str], earlier: list[frozenset[str]]) -> int | None:
+    """Which earlier choice a choice was, or was part of."""
+    return next((number for number, before in enumerate(earlier) if cover <= before), None)
+
+
+@torch.no_grad()
+def _choices(new: HierarchicalHead, j: int, old: HierarchicalHead, i: int, origins: list[int | None]) -> None:
+    """Set the logits of one classifier from those of the earlier one that each choice comes from."""
+    shares = [origins.count(origin) for origin in origins]
+    here, there = cast(nn.Conv2d, new.classifiers[j]), cast(nn.Conv2d, old.classifiers[i])
+    known = [(choice, origin) for choice, origin in enumerate(origins) if origin is not None]
+    for choice, origin in known:
+        here.weight[choice] = there.weight[origin]
+        cast(Tensor, here.bias)[choice] = cast(Tensor, there.bias)[origin]
+    last: nn.Module = new.upsamplers[j]
+    if isinstance(last, nn.ConvTranspose2d):
+        earlier = cast(nn.ConvTranspose2d, old.upsamplers[i])
+        for choice, origin in known:
+            for other, source in known:
+                # Of several parts of one earlier choice, the sum over the inputs must stay what it was.
+                last.weight[other, choice] = earlier.weight[source, origin] / shares[other]
+            cast(Tensor, last.bias)[choice] = cast(Tensor, earlier.bias)[origin]
+    else:
+        last = here
+    for choice, _ in known:
+        cast(Tensor, last.bias)[choice] -= math.log(shares[choice])
