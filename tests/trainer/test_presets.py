@@ -55,7 +55,8 @@ TABLE: dict[str, Any] = {
 }
 # What a preset leaves to the user or to the machine, and what only names of datasets and nodes can say.
 LEFT_OPEN = {
-    *("preset", "seed", "device", "precision", "taxonomy", "log_every", "checkpoint_every", "keep_checkpoints"),
+    *("preset", "seed", "device", "precision", "taxonomy", "start_from"),
+    *("log_every", "checkpoint_every", "keep_checkpoints"),
     *("model.weights", "data.batch", "data.workers", "loss.nodes"),
 }
 
