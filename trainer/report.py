@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from labelforge.answers import answer_ids
+from labelforge.learnable import Learnable
 from labelforge.logits import LogitLayout
-from labelforge.report import Column, Facts, Fold, LineChart, Page, Series, Table
+from labelforge.report import Column, Facts, Fold, LineChart, Page, Series, Table, Text
 from labelforge.report.chart import STYLES
+from labelforge.targets import TargetTable
 from labelforge.trainer.config import Gate, TrainConfig
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
@@ -22,25 +25,24 @@ _GATES: Final[Mapping[Gate, str]] = {
 """Which box pixels pass the gate, in words; without a gate all do, and there is nothing to show."""
 
 
-def write_report(
-    path: Path, config: TrainConfig, datasets: Sequence[str], layout: LogitLayout, log: Sequence[LogLine], step: int
-) -> None:
+def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Sequence[LogLine], step: int) -> None:
     """Write the page.
 
     Args:
         path: The file.
         config: Configuration of the run.
-        datasets: Names of its datasets.
-        layout: Its classifiers and classes.
+        table: What its datasets teach.
         log: Its log.
         step: Steps done.
     """
+    datasets, layout = table.datasets, table.layout
     state = "finished" if step == config.steps else f"stopped after {step:,} of {config.steps:,} steps"
     page = Page("Training run", f"{config.model.head} head on {', '.join(datasets)}; {state}")
     page = page.add("Run", Facts(_facts(config, datasets, layout, log, step)))
     if log:
         page = page.add("Loss", *_loss_blocks(log, layout, config.loss.gate))
         page = page.add("Schedule and speed", *_speed_charts(log))
+    page = page.add("What it can answer", *_answers(table, config))
     page.add("Configuration", _settings(config)).write(path)
 
 
@@ -57,6 +59,29 @@ def _facts(
         ("Last loss", round(log[-1].loss, 4) if log else "none"),
         ("Training time", clock(log[-1].seconds if log else 0)),
     )
+
+
+def _answers(table: TargetTable, config: TrainConfig) -> tuple[Text, Table]:
+    """What the labels teach, and every class with its id and the classifier that ends in it."""
+    layout = table.layout
+    chosen_by = {
+        int(k): name
+        for name, columns in zip(layout.names, layout.slices, strict=True)
+        for k in layout.class_of[columns]
+    }
+    ids = answer_ids(layout.taxonomy, layout.answers)
+    rows = tuple(
+        (ids[k], name, chosen_by[k], len(leaves))
+        for k, (name, leaves) in enumerate(zip(layout.class_names, layout.classes, strict=True))
+    )
+    columns = (
+        Column("id", numeric=True),
+        Column("class"),
+        Column("chosen by"),
+        Column("leaves of the tree", numeric=True),
+    )
+    sentences = Learnable.of_table(table, config.loss.boxes).sentences
+    return Text(*sentences), Table(columns, rows, "Where decisions end, and the id in maps of the tree's own ids")
 
 
 def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, gate: Gate) -> list[LineChart | Fold]:

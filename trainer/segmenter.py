@@ -1,8 +1,8 @@
 """A trained network, ready to segment images of any size.
 
 An image is scaled as in training (so that a training crop just fits into it, or not at all), and the decision is made
-at the image's own size: the logits are upsampled in bands of rows, decided band by band and dropped, so that an image
-of twelve megapixels needs no more memory than the network itself.
+at the image's own size: the logits are upsampled in bands of rows, read band by band and dropped, so that of an image
+of twelve megapixels only what is read from them is kept, and never all logits.
 """
 
 from __future__ import annotations

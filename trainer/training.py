@@ -122,7 +122,7 @@ def train(
         processes.wait()  # now every process can see the last checkpoint
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:
-            write_report(start.folder / "report.html", config, table.datasets, table.layout, log, checkpoint.step)
+            write_report(start.folder / "report.html", config, table, log, checkpoint.step)
         return RunResult(start.folder, checkpoint.step, checkpoint.folder, log, stopped_by)
 
 

@@ -25,6 +25,7 @@ NUMBERS = {
     "mapillary-vistas-1.2": (65, 7),
     "mapillary-vistas-2.0": (116, 8),
     "railsem19": (19, 0),
+    "wilddash-2": (30, 0),
 }
 """Classes and categories of every label space that has a protocol."""
 
@@ -76,6 +77,7 @@ def test_cityscapes_and_kitti_are_those_of_the_official_package() -> None:
         ("mapillary-vistas-1.2", "mapillary_vistas_v2/config_v1.2.json"),
         ("mapillary-vistas-2.0", "mapillary_vistas_v2/config_v2.0.json"),
         ("railsem19", "label_tables/rs19-config.json"),
+        ("wilddash-2", "label_tables/wilddash-config.json"),
     ],
 )
 def test_evaluated_labels_are_those_with_the_flag(shared_data: Path, name: str, table: str) -> None:

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from labelforge.logits import LogitLayout
 from labelforge.report import Fold, LineChart
 from labelforge.report.chart import STYLES
+from labelforge.targets import TargetTable
 from labelforge.trainer.config import Gate
 from labelforge.trainer.log import LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput
 from labelforge.trainer.report import classifier_charts, write_report
-from tests.trainer.tiny import TREE, tiny_config
+from tests.core.html_reader import Reader
+from tests.trainer.tiny import TREE, mapping, tiny_config
 
 NAMES = ("scene", "ground", "sign")
 
@@ -117,9 +118,30 @@ def test_of_many_classifiers_the_worst_are_in_sight(classifiers: int, charts_ins
 )
 def test_the_words_of_the_gate_are_those_of_the_run(tmp_path: Path, gate: Gate, words: str | None) -> None:
     config = tiny_config(loss={"gate": gate})
-    layout = LogitLayout.compile(TREE)
+    table = TargetTable.compile(TREE, [mapping("boxes"), mapping("dense")])
     log = [a_line(1, {"scene": 1.0, "sign/front": 1.0}, {"sign/front": 0.5 if words else 1.0})]
-    write_report(tmp_path / "report.html", config, ["boxes"], layout, log, 1)
+    write_report(tmp_path / "report.html", config, table, log, 1)
     page = (tmp_path / "report.html").read_text()
     assert ("passed the gate" in page) == (words is not None)
     assert words is None or f"Share of box pixels that passed the gate: {words}" in page
+
+
+def test_the_page_lists_what_the_network_can_answer(tmp_path: Path) -> None:
+    table = TargetTable.compile(TREE, [mapping("boxes"), mapping("dense")])
+    write_report(tmp_path / "report.html", tiny_config(), table, [], 0)
+    page = (tmp_path / "report.html").read_text()
+    assert (
+        "Of the 8 classes of tiny, 2 from pixels, 3 from boxes, 2 only as part of a larger answer, 1 not at all."
+        in page
+    )
+    cells = [element["text"].strip() for element in Reader(page).all("td")]
+    start = cells.index("sky") - 1
+    cells = [cells[start + 4 * i : start + 4 * i + 4] for i in range(6)]
+    assert cells == [
+        ["0", "sky", "scene", "1"],
+        ["9", "ground", "scene", "2"],
+        ["4", "sign/front/left", "sign/front", "1"],
+        ["5", "sign/front/right", "sign/front", "1"],
+        ["6", "sign/front/thirty", "sign/front", "1"],
+        ["7", "car", "scene", "1"],
+    ]
