@@ -50,10 +50,20 @@ class Answering:
         if self.label_space == TREE and self.by == "sum":
             raise ConfigError("sums of probabilities are read in a dataset's labels", cure="Add --label-space NAME.")
 
-    @property
-    def readout(self) -> By:
-        """How labels are found; in the tree, always from the decision."""
-        return "winner" if self.label_space == TREE else self.by or DEFAULT_BY
+    def readout(self, checkpoint: Checkpoint) -> By:
+        """How labels are found: in the tree, from the decision; in a dataset, as asked for.
+
+        Not asked for, it is the better way by the scores. But a dataset of boxes labels only parts of a picture, and a
+        sum always finds some label: there it is the decision, which may be none of them.
+
+        Raises:
+            ConfigError: The label space is unknown to the checkpoint.
+        """
+        if self.label_space == TREE:
+            return "winner"
+        if self.by is not None:
+            return self.by
+        return "winner" if find_mapping(checkpoint, self.label_space).supervision == "box" else DEFAULT_BY
 
     def legend(self, checkpoint: Checkpoint) -> IdLegend:
         """What the codes mean.
@@ -61,7 +71,7 @@ class Answering:
         Raises:
             ConfigError: The label space is unknown to the checkpoint.
         """
-        return find_legend(checkpoint, self.label_space, self.readout)
+        return find_legend(checkpoint, self.label_space, self.readout(checkpoint))
 
     def ask(self, segmenter: Segmenter, image: Pixels) -> Answers:
         """Predict an image.
@@ -70,7 +80,7 @@ class Answering:
             segmenter: The network.
             image: (H, W, 3) uint8 RGB.
         """
-        if self.readout == "sum":
+        if self.readout(segmenter.checkpoint) == "sum":
             mapping = find_mapping(segmenter.checkpoint, self.label_space)
             found = segmenter.read(image, mapping, "sum", self.threshold)
             return Answers(found.rows, found.confidence if self.soft else None)

@@ -93,7 +93,8 @@ class Segmenter:
         Returns:
             Classes (1, H, W) and confidences (1, D, H, W), on the segmenter's device.
         """
-        return descend_upsampled(self.logits(image), self.tensors, (image.shape[0], image.shape[1]))
+        found = self.look(image, lambda logits: descend(logits, self.tensors))
+        return Descent(*(part[None] for part in found))
 
     def decide_with_confidence(self, image: Pixels, threshold: float = 0.0) -> Decision:
         """Choose an answer for every pixel, and stop the descent where confidence falls below a threshold.
@@ -128,10 +129,10 @@ class Segmenter:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            readout: From (1, C, band, W) float32 logits to (1, band, W) tensors.
+            readout: From (1, C, band, W) float32 logits to tensors (1, ..., band, W).
 
         Returns:
-            The readout's tensors for the whole image: (H, W) each.
+            The readout's tensors for the whole image: (..., H, W) each.
         """
         size, values = (image.shape[0], image.shape[1]), len(self.layout.classes) + self.layout.num_logits
         return tuple(found[0] for found in read_upsampled(self.logits(image), size, readout, values=values))
@@ -166,34 +167,17 @@ def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[in
     return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
 
 
-def descend_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Descent:
-    """Decide as :func:`decide_upsampled` does, and keep the confidence of every choice on the way.
-
-    Args:
-        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
-        tensors: Their layout, on the same device.
-        size: Height H and width W of the decision.
-    """
-
-    def readout(fine: Tensor) -> tuple[Tensor, ...]:
-        found = descend(fine, tensors)
-        return (found.classes, *found.confidence.unbind(dim=1))
-
-    classes, *confidence = read_upsampled(logits_nchw, size, readout, values=logits_nchw.shape[1])
-    return Descent(classes, torch.stack(confidence, dim=1))
-
-
 def read_upsampled(logits_nchw: Tensor, size: tuple[int, int], readout: Readings, *, values: int) -> tuple[Tensor, ...]:
     """Upsample logits bilinearly and read them, a band of rows at a time, so that they are never all in memory.
 
     Args:
         logits_nchw: (N, C, h, w) float32 logits at the network's stride.
         size: Height H and width W to upsample to.
-        readout: From (N, C, band, W) logits to (N, band, W) tensors.
+        readout: From (N, C, band, W) logits to tensors (N, ..., band, W).
         values: Numbers per pixel that the readout holds at a time.
 
     Returns:
-        The readout's tensors for all rows together: (N, H, W) each.
+        The readout's tensors for all rows together: (N, ..., H, W) each.
     """
     batch, _, low_height, _ = logits_nchw.shape
     height, width = size
@@ -211,4 +195,4 @@ def read_upsampled(logits_nchw: Tensor, size: tuple[int, int], readout: Readings
         stretched = torch.lerp(logits_nchw[:, :, above[rows]], logits_nchw[:, :, below[rows]], weight[:, :, rows])
         fine = F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
         parts.append(readout(fine))
-    return tuple(torch.cat(bands, dim=1) for bands in zip(*parts, strict=True))
+    return tuple(torch.cat(bands, dim=-2) for bands in zip(*parts, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,35 +13,55 @@ from numpy.typing import NDArray
 
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
-from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.checkpoint import Checkpoint
-from labelforge.trainer.descent import Descent
 from labelforge.trainer.images import Pixels
-from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.segmenter import Readings, Segmenter
+from labelforge.trainer.tables import LayoutTensors
 
 Classes = NDArray[np.int64]
 
 
+_BAND = 128  # rows at a time: the logits of a large image are never all in memory
+_SURE = 40.0
+
+
 class ScriptedSegmenter(Segmenter):
-    """Answers images in their order, and is always sure.
+    """Decides what a function says, with logits that leave no doubt.
 
     Args:
-        tree: The tree.
-        answers: (H, W) classes of every image to come.
+        layout: What the decisions mean.
+        script: From (H, W, 3) uint8 pixels to (H, W) classes.
         trained: Label tables of the datasets it claims to be trained on.
     """
 
-    def __init__(self, tree: Taxonomy, answers: Sequence[Classes], trained: Sequence[LabelMapping] = ()) -> None:
-        checkpoint = SimpleNamespace(taxonomy=tree, mappings=tuple(trained), folder=Path("scripted"))
+    def __init__(
+        self, layout: LogitLayout, script: Callable[[Pixels], Classes], trained: Sequence[LabelMapping] = ()
+    ) -> None:
+        checkpoint = SimpleNamespace(
+            layout=layout, taxonomy=layout.taxonomy, mappings=tuple(trained), folder=Path("scripted")
+        )
         self.checkpoint = cast("Checkpoint", checkpoint)
-        self.layout = LogitLayout.compile(tree)
+        self.layout = layout
         self.device = torch.device("cpu")
-        self._answers = iter(answers)
+        self.tensors = LayoutTensors.of_layout(layout)
+        self._script = script
+        self._logits = torch.zeros(len(layout.classes), layout.num_logits)
+        for k in range(len(layout.classes)):
+            column = int(np.flatnonzero(layout.class_of == k)[0])
+            j = next(j for j, columns in enumerate(layout.slices) if columns.start <= column < columns.stop)
+            above = [layout.slices[i].start + branch for i, branch in layout.ancestors(j)]
+            self._logits[k, [column, *above]] = _SURE
 
-    def descend(self, image: Pixels) -> Descent:
-        classes = torch.from_numpy(next(self._answers))[None]
-        depth = max(len(self.layout.ancestors(j)) for j in range(self.layout.num_classifiers)) + 1
-        return Descent(classes, torch.ones(1, depth, *classes.shape[1:]))
+    @classmethod
+    def answering(cls, layout: LogitLayout, answers: Iterable[Classes]) -> ScriptedSegmenter:
+        """One that answers images in their order."""
+        left = iter(answers)
+        return cls(layout, lambda image: next(left))
+
+    def look(self, image: Pixels, readout: Readings) -> tuple[torch.Tensor, ...]:
+        classes = torch.from_numpy(self._script(image))
+        bands = [readout(self._logits[band].movedim(-1, 0)[None]) for band in torch.split(classes, _BAND)]
+        return tuple(torch.cat(parts, dim=-2)[0] for parts in zip(*bands, strict=True))
 
 
 def best_classes(layout: LogitLayout, mapping: LabelMapping) -> list[list[int]]:

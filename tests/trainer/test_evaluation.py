@@ -155,7 +155,7 @@ def test_scores_are_those_counted_pixel_by_pixel(run: Path, tmp_path: Path, seed
         ShardReader(make_shards(tmp_path / "boxes", "boxes", 2, (33, 28), first=20)),
     ]
     segmenter = load_scrambled(run, tmp_path, seed)
-    for reader, found in zip(readers, evaluate(segmenter, readers), strict=True):
+    for reader, found in zip(readers, evaluate(segmenter, readers, by="winner"), strict=True):
         iou, accuracy = brute_force(segmenter, reader)
         assert by_row(found) == pytest.approx(iou)
         assert found.scores.pixel_accuracy == pytest.approx(accuracy)
@@ -177,7 +177,7 @@ def test_a_dataset_that_was_not_trained_on_is_scored(
     segmenter = load_scrambled(run, tmp_path)
     assert reader.mapping.digest not in {m.digest for m in segmenter.checkpoint.mappings}
     iou, accuracy = brute_force(segmenter, reader)
-    (found,) = evaluate(segmenter, [reader])
+    (found,) = evaluate(segmenter, [reader], by="winner")
     scores = found.scores
     assert by_row(found) == pytest.approx(iou)
     assert scores.pixel_accuracy == pytest.approx(accuracy)
@@ -275,7 +275,9 @@ def test_images_that_were_scaled_down_are_counted(tmp_path: Path) -> None:
         members = (*sample.members[:2], ("json", json.dumps(member).encode()))
         shard_folders.write(tmp_path / name, [[replace(sample, members=members)]], mapping("dense"), TREE)
         answers = [np.zeros((30, 40), np.int64)]
-        (found,) = evaluate(ScriptedSegmenter(TREE, answers), [ShardReader(tmp_path / name)])
+        (found,) = evaluate(
+            ScriptedSegmenter.answering(LogitLayout.compile(TREE), answers), [ShardReader(tmp_path / name)]
+        )
         assert (found.images, found.reduced, found.trained) == (1, reduced, False)
 
 

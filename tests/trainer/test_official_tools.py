@@ -16,7 +16,7 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.prediction import predict
-from tests.trainer.scripted_network import ScriptedNetwork
+from tests.trainer.scripted import ScriptedSegmenter
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def test_the_official_tool_finds_and_scores_cityscapes_predictions(
         if native_id is not None and native_id >= 0:
             class_of[native_id] = number
     truth_of = {load(image).tobytes(): load(truth) for image, truth in zip(images, truths, strict=True)}
-    network = ScriptedNetwork(layout, mappings, lambda image: class_of[truth_of[image.tobytes()]])
+    network = ScriptedSegmenter(layout, lambda image: class_of[truth_of[image.tobytes()]], mappings)
 
-    predict(network, [root / "leftImg8bit"], tmp_path / "out", name_as="cityscapes")
+    predict(network, [root / "leftImg8bit"], tmp_path / "out", name_as="cityscapes", by="winner")
     monkeypatch.setenv("CITYSCAPES_RESULTS", str(tmp_path / "out" / "ids"))
     found = [official.getPrediction(official.args, str(truth)) for truth in truths]
     scores = official.evaluateImgLists(found, [str(truth) for truth in truths], official.args)

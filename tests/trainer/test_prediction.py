@@ -20,6 +20,7 @@ from labelforge.trainer.checkpoint import save_checkpoint
 from labelforge.trainer.label_spaces import find_legend
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.prediction import overlay, predict
+from labelforge.trainer.readout import By
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.training import train
 from tests.trainer import tiny
@@ -67,7 +68,8 @@ def picture(tmp_path: Path) -> Path:
 def test_id_maps_and_overlays_pixel_by_pixel(
     segmenter: Segmenter, picture: Path, tmp_path: Path, space: str, ids: dict[str, int]
 ) -> None:
-    [written] = predict(segmenter, [picture], tmp_path / "out", label_space=space).written
+    by: By = "winner"
+    [written] = predict(segmenter, [picture], tmp_path / "out", label_space=space, by=by).written
     assert (written.ids, written.overlay) == (tmp_path / "out/ids/street.png", tmp_path / "out/overlays/street.jpg")
     image = load(picture)
     id_map = load(written.ids)
@@ -127,7 +129,7 @@ def test_large_native_ids_need_16_bits_and_negative_ones_cannot_be_written(
     train([shards, dense], tmp_path / "run", tiny_config(steps=1))
     segmenter = Segmenter.load(tmp_path / "run", device="cpu")
     monkeypatch.setattr(segmenter, "decide", lambda image: torch.from_numpy(image[..., 0].astype(np.int64) % 3))
-    [written] = predict(segmenter, [picture], tmp_path / "out", label_space="dense").written
+    [written] = predict(segmenter, [picture], tmp_path / "out", label_space="dense", by="winner").written
     id_map = load(written.ids)
     expected = np.array([300, 65535, 255])[load(picture)[..., 0] % 3]  # sky, ground, car
     np.testing.assert_array_equal(id_map, expected)

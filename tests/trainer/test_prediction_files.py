@@ -17,7 +17,7 @@ from labelforge.logits import LogitLayout
 from labelforge.trainer.prediction import predict
 from labelforge.trainer.segmenter import Segmenter
 from tests.core.html_reader import Reader
-from tests.trainer.scripted_network import ScriptedNetwork
+from tests.trainer.scripted import ScriptedSegmenter
 from tests.trainer.tiny import TREE, mapping
 
 SHOWN = {"sky": 0, "left": 4, "thirty": 6, "car": 7}
@@ -36,7 +36,7 @@ def segmenter() -> Segmenter:
     layout = LogitLayout.compile(TREE, mappings)
     ends = [name.split("/")[-1] for name in layout.class_names]
     class_of = np.array([ends.index(name) for name in SHOWN])
-    return ScriptedNetwork(layout, mappings, lambda image: class_of[image[..., 0] % 4])
+    return ScriptedSegmenter(layout, lambda image: class_of[image[..., 0] % 4], mappings)
 
 
 @pytest.fixture

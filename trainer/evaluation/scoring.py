@@ -37,7 +37,7 @@ from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
 from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
-from labelforge.trainer.segmenter import Segmenter, descend_upsampled
+from labelforge.trainer.segmenter import Segmenter, read_upsampled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +134,7 @@ def evaluate(
         protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
             size that the network sees.
         by: How labels are found: ``sum`` of the probabilities of the classes inside a label, or the ``winner`` of the
-            decision; default: as :func:`labelforge.trainer.predict`. The authors' protocol is by winner.
+            decision; default: ``sum``, which scored better. The authors' protocol is by winner.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
@@ -224,20 +224,18 @@ def _read_decisions(segmenter: Segmenter, reader: ShardReader, sample: Sample) -
 def _read_sums(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     readout = label_readout(segmenter.tensors, reader.mapping, "sum")
 
-    def read_both(logits: Tensor) -> tuple[Tensor, ...]:
-        found = descend(logits, segmenter.tensors)
-        return (readout(logits).rows, found.classes, *found.confidence.unbind(dim=1))
-
-    rows, classes, *confidence = segmenter.look(sample.image, read_both)
-    return Reading(_labels(segmenter, sample), Descent(classes[None], torch.stack(confidence)[None]), rows)
+    *descent, rows = segmenter.look(
+        sample.image, lambda logits: (*descend(logits, segmenter.tensors), readout(logits).rows)
+    )
+    return Reading(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
 
 
 def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
     size = segmenter.network_size(sample.image)
     logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, reader.mapping)
-    descent = descend_upsampled(logits, segmenter.tensors, size)
-    return Reading(resize_labels(_labels(segmenter, sample), size), descent, None)
+    found = read_upsampled(logits, size, lambda fine: descend(fine, segmenter.tensors), values=logits.shape[1])
+    return Reading(resize_labels(_labels(segmenter, sample), size), Descent(*found), None)
 
 
 def _labels(segmenter: Segmenter, sample: Sample) -> Tensor:
