@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from labelforge.errors import listed
 from labelforge.label_rows import LabelRows
 from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
@@ -85,6 +86,19 @@ class Learnable:
         table = self.table
         return tuple(dataset for i, dataset in enumerate(table.datasets) if not table.allowed[table.rows_of(i)].any())
 
+    def unanswerable(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Per dataset that teaches something, the labels that hold no answer of this network: it never predicts them."""
+        found, silent = [], self.silent_datasets()
+        for mapping in self.table.mappings:
+            if mapping.dataset in silent:
+                continue
+            used = [row for row in mapping.rows if row.native_id is not None and not row.target.ignored]
+            classes = self.table.layout.classes
+            names = [row.native_name for row in used if not any(leaves <= row.target.leaves for leaves in classes)]
+            if names:
+                found.append((mapping.dataset, tuple(names)))
+        return tuple(found)
+
     @property
     def sentences(self) -> tuple[str, ...]:
         """The whole in a few sentences."""
@@ -107,6 +121,9 @@ class Learnable:
         for node in self.unreached:
             name = tree.references.shortest(node.index)
             found.append(f"What labels say about the inside of {name!r} is not used: no decision arrives there.")
+        for dataset, names in self.unanswerable():
+            shown = listed(map(repr, names))
+            found.append(f"Never predicted, since no answer lies within what it means: {shown} of {dataset}.")
         found += [f"Nothing that {dataset} labels teaches this network." for dataset in self.silent_datasets()]
         return tuple(found)
 
@@ -126,5 +143,6 @@ class Learnable:
         return {
             "classifiers": classifiers,
             **{name: [node.path for node in getattr(self, name)] for name in names},
+            "unanswerable": {dataset: list(names) for dataset, names in self.unanswerable()},
             "silent_datasets": list(self.silent_datasets()),
         }

@@ -9,7 +9,14 @@ from labelforge.errors import ShardError
 from labelforge.lint.acceptance import accept, stale_acceptance
 from labelforge.lint.case import Case
 from labelforge.lint.findings import SEVERITIES, Finding, LintReport, Remark
-from labelforge.lint.label_rules import lone_child, mirror_pair, same_color, same_meaning, unused_label
+from labelforge.lint.label_rules import (
+    lone_child,
+    mirror_pair,
+    never_predicted,
+    same_color,
+    same_meaning,
+    unused_label,
+)
 from labelforge.lint.overlap_rules import no_shared_leaf
 from labelforge.lint.places import Places
 from labelforge.lint.supervision_rules import inseparable, no_signal, one_child, only_boxes
@@ -25,6 +32,7 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
     "one-child": one_child,
     "only-boxes": only_boxes,
     "unused-label": unused_label,
+    "never-predicted": never_predicted,
     "no-shared-leaf": no_shared_leaf,
     "mirror-pair": mirror_pair,
     "same-colour": same_color,

@@ -25,6 +25,22 @@ def unused_label(case: Case) -> Iterator[Remark]:
             yield Remark("warning", what, cure, subject)
 
 
+def never_predicted(case: Case) -> Iterator[Remark]:
+    """A label holds no answer of a network that is trained on these labels."""
+    if case.learnable is None:
+        return
+    for dataset, names in case.learnable.unanswerable():
+        mapping = next(mapping for mapping in case.mappings if mapping.dataset == dataset)
+        for row in mapping.rows:
+            if row.native_name in names and row.native_id is not None:
+                what = f"a network trained on these labels never predicts {row.native_name!r} of {dataset}: "
+                what += f"no answer lies within {row.target.text}"
+                cure = "Add a dataset that tells its parts apart, or map it to nodes below one child."
+                lowest = case.tree.covering(row.target.leaves)
+                subject = Subject(lowest, dataset=dataset, labels=(row.native_name,))
+                yield Remark("warning", what, cure, subject)
+
+
 def _why_unused(case: Case, row: LabelRow, lowest: Node) -> tuple[str, str]:
     open_children = [c for c in lowest.children if row.target.leaves.isdisjoint(case.tree.nodes[c].leaves)]
     chosen_above = any(len(node.children) > 1 for node in case.tree.ancestors(lowest))

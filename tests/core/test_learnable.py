@@ -66,6 +66,13 @@ def test_what_no_decision_reaches_is_said() -> None:
     )
 
 
+def test_a_label_across_branches_is_never_predicted() -> None:
+    """Signs are only ever said to be fronts, and 'flat' is one answer; no answer is a path or a back."""
+    found = Learnable.of(TREE, [labels("town", "pixel", "sky", {"any": ["path", "back"]}, "flat", "front")])
+    assert found.unanswerable() == (("town", ("label 2",)),)
+    assert found.sentences[2] == "Never predicted, since no answer lies within what it means: 'label 2' of town."
+
+
 @pytest.mark.parametrize("head", ["flat-marginal", "flat-union"])
 def test_flat_heads(head: Any) -> None:
     table = TargetTable.compile(TREE, [labels("town", "pixel", "sky", "flat", "road")], head=head)
