@@ -87,7 +87,7 @@ class Learnable:
         return tuple(dataset for i, dataset in enumerate(table.datasets) if not table.allowed[table.rows_of(i)].any())
 
     def unanswerable(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Per dataset that teaches something, the labels that hold no answer of this network: it never predicts them."""
+        """Per dataset that teaches something, the labels that hold no answer: the network never predicts them."""
         found, silent = [], self.silent_datasets()
         for mapping in self.table.mappings:
             if mapping.dataset in silent:
