@@ -50,16 +50,20 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
         )
     if evaluation.not_in_tree:
         notes.append(f"Evaluated, but not in this tree, so never right: {listed(evaluation.not_in_tree)}.")
-    if evaluation.confusable:
-        notes.append(f"Not told apart by this network, so one class in 'merged': {_groups(evaluation.confusable)}.")
+    alone = [group[0] for group in evaluation.confusable if len(group) == 1]
+    groups = [group for group in evaluation.confusable if len(group) > 1]
+    if groups:
+        notes.append(f"Not told apart by this network, so one class in 'merged': {_groups(groups)}.")
+    if alone:
+        notes.append(f"Never decided, since no answer of this network lies within what it means: {listed(alone)}.")
     return notes
 
 
 _GROUPS, _MEMBERS = 6, 5  # named in the terminal; --json names them all
 
 
-def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
-    named = [f"({listed(group, _MEMBERS)})" if len(group) > 1 else f"({group[0]}: never decided)" for group in groups]
+def _groups(groups: Sequence[tuple[str, ...]]) -> str:
+    named = [f"({listed(group, _MEMBERS)})" for group in groups]
     more = f" and {len(named) - _GROUPS} more groups" if len(named) > _GROUPS + 1 else ""
     return "; ".join(named[:_GROUPS] if more else named) + more
 
@@ -69,4 +73,6 @@ def over_all(evaluations: Sequence[Evaluation]) -> str:
     mean = harmonic_mean_iou([evaluation.scores for evaluation in evaluations])
     text = f"Harmonic mean of the mean IoU over {len(evaluations)} datasets (as MSeg): {percent(mean)}."
     unseen = [evaluation.dataset for evaluation in evaluations if not evaluation.trained]
-    return f"{text} Not in the training: {', '.join(dict.fromkeys(unseen)) or 'none of them'}."
+    if not unseen:
+        return f"{text} The training saw all of them."
+    return f"{text} Not in the training: {', '.join(dict.fromkeys(unseen))}."
