@@ -66,6 +66,15 @@ def test_what_no_decision_reaches_is_said() -> None:
     )
 
 
+def test_what_is_not_reached_is_named_once_for_all_below() -> None:
+    tree = Taxonomy.load("streets")
+    found = Learnable.of(tree, [LabelMapping.load(tree, name) for name in ("bdd100k", "gtsdb")])
+    assert len(found.unreached) > 3
+    assert found.sentences[2:] == (
+        "What labels say about the inside of 'front' is not used: no decision arrives there.",
+    )
+
+
 @pytest.mark.parametrize("head", ["flat-marginal", "flat-union"])
 def test_flat_heads(head: Any) -> None:
     table = TargetTable.compile(TREE, [labels("town", "pixel", "sky", "flat", "road")], head=head)
