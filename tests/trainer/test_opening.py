@@ -34,6 +34,5 @@ def test_it_says_what_is_trained_on_and_what_that_teaches(tmp_path: Path) -> Non
 
 
 def test_the_command_it_names_can_be_typed(tmp_path: Path) -> None:
-    assert (
-        f"--shards '{tmp_path / 'a b' / 'dense'}' --boxes path" in opening(tmp_path / "a b", loss={"boxes": "path"})[3]
-    )
+    folder = tmp_path / "a b"
+    assert f"--shards '{folder / 'dense'}' --boxes path" in opening(folder, loss={"boxes": "path"})[3]
