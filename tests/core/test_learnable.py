@@ -70,9 +70,9 @@ def test_what_is_not_reached_is_named_once_for_all_below() -> None:
     tree = Taxonomy.load("streets")
     found = Learnable.of(tree, [LabelMapping.load(tree, name) for name in ("bdd100k", "gtsdb")])
     assert len(found.unreached) > 3
-    assert found.sentences[2:] == (
-        "What labels say about the inside of 'front' is not used: no decision arrives there.",
-    )
+    assert [text for text in found.sentences if "the inside of" in text] == [
+        "What labels say about the inside of 'front' is not used: no decision arrives there."
+    ]
 
 
 @pytest.mark.parametrize("head", ["flat-marginal", "flat-union"])
