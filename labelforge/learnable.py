@@ -118,9 +118,11 @@ class Learnable:
             f"{what} with {layout.num_logits} choices and {len(layout.classes)} answers.",
             f"Of the {len(tree.leaves)} classes of {tree.name}, {', '.join(parts)}.",
         ]
+        below = {node.index for node in self.unreached}
         for node in self.unreached:
-            name = tree.references.shortest(node.index)
-            found.append(f"What labels say about the inside of {name!r} is not used: no decision arrives there.")
+            if not any(above.index in below for above in tree.ancestors(node)):  # what is said of a node, holds below
+                name = tree.references.shortest(node.index)
+                found.append(f"What labels say about the inside of {name!r} is not used: no decision arrives there.")
         for dataset, names in self.unanswerable():
             shown = listed(map(repr, names))
             found.append(f"Never predicted, since no answer lies within what it means: {shown} of {dataset}.")

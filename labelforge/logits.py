@@ -288,15 +288,19 @@ class LogitLayout:
         def leaves(expression: Any) -> frozenset[int]:
             return compile_expression(tree, expression, (), fail).leaves
 
-        if flat:
-            return cls._flat(tree, [leaves(choice["covers"]) for choice in records[0]["choices"]])
-        classifiers = []
-        for record in records:
-            asked = AskedClassifier(tree.node(record["node"]), record["parent"], record["branch"])
-            for choice in record["choices"]:
-                answer = None if choice["answer"] is None else leaves(choice["answer"])
-                asked.choices.append(Choice(leaves(choice["covers"]), answer))
-            classifiers.append(asked)
+        try:
+            if flat:
+                return cls._flat(tree, [leaves(choice["covers"]) for choice in records[0]["choices"]])
+            classifiers = []
+            for record in records:
+                asked = AskedClassifier(tree.node(record["node"]), record["parent"], record["branch"])
+                for choice in record["choices"]:
+                    answer = None if choice["answer"] is None else leaves(choice["answer"])
+                    asked.choices.append(Choice(leaves(choice["covers"]), answer))
+                classifiers.append(asked)
+            _check_connected(classifiers)
+        except (KeyError, IndexError, TypeError, ValueError) as fault:
+            fail((), f"they are not complete ({type(fault).__name__}: {fault})", None)
         return cls._of_classifiers(tree, classifiers)
 
     def _expression(self, leaves: frozenset[int]) -> dict[str, list[str]]:
@@ -309,6 +313,20 @@ class LogitLayout:
 def _tile(sizes: Sequence[int]) -> tuple[slice, ...]:
     ends = np.cumsum([0, *sizes]).tolist()
     return tuple(slice(a, b) for a, b in itertools.pairwise(ends))
+
+
+def _check_connected(classifiers: Sequence[AskedClassifier]) -> None:
+    """Refuse classifiers that are not one tree, a parent before its children.
+
+    Raises:
+        ValueError: They are not.
+    """
+    leading = [(asked.parent, asked.branch) for asked in classifiers]
+    owning = [(j, i) for j, asked in enumerate(classifiers) for i, c in enumerate(asked.choices) if c.answer is None]
+    after = all(parent < j for j, (parent, _) in enumerate(leading))
+    complete = bool(classifiers) and all(asked.choices for asked in classifiers)
+    if not (complete and after and sorted(leading) == [(-1, -1), *owning]):
+        raise ValueError("no tree of classifiers")
 
 
 def _distinct_meanings(rows: LabelRows) -> list[frozenset[int]]:

@@ -12,11 +12,11 @@ from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.id_maps import TREE, IdLegend
 from labelforge.trainer.images import Pixels
 from labelforge.trainer.label_spaces import find_legend, find_mapping
-from labelforge.trainer.readout import DEFAULT_BY, By
+from labelforge.trainer.readout import By, reads_rows
 from labelforge.trainer.segmenter import Segmenter
 
 
-class Answers(NamedTuple):
+class Predicted(NamedTuple):
     """What is predicted for an image."""
 
     codes: Tensor
@@ -31,7 +31,7 @@ class Answering:
 
     Attributes:
         label_space: ``tree``, or a dataset whose native ids are wanted.
-        by: How a dataset's label is found, ``sum`` or ``winner``; None: the default. The tree has no labels to sum.
+        by: How a dataset's label is found, ``sum`` or ``winner``; None: as usual. The tree has no labels to sum.
         threshold: How confident an answer must be, 0 to 1.
         soft: Whether confidence is wanted too.
 
@@ -50,41 +50,27 @@ class Answering:
         if self.label_space == TREE and self.by == "sum":
             raise ConfigError("sums of probabilities are read in a dataset's labels", cure="Add --label-space NAME.")
 
-    def readout(self, checkpoint: Checkpoint) -> By:
-        """How labels are found: in the tree, from the decision; in a dataset, as asked for.
-
-        Not asked for, it is the better way by the scores. But a dataset of boxes labels only parts of a picture, and a
-        sum always finds some label: there it is the decision, which may be none of them.
-
-        Raises:
-            ConfigError: The label space is unknown to the checkpoint.
-        """
-        if self.label_space == TREE:
-            return "winner"
-        if self.by is not None:
-            return self.by
-        return "winner" if find_mapping(checkpoint, self.label_space).supervision == "box" else DEFAULT_BY
-
     def legend(self, checkpoint: Checkpoint) -> IdLegend:
         """What the codes mean.
 
         Raises:
             ConfigError: The label space is unknown to the checkpoint.
         """
-        return find_legend(checkpoint, self.label_space, self.readout(checkpoint))
+        return find_legend(checkpoint, self.label_space, self.by)
 
-    def ask(self, segmenter: Segmenter, image: Pixels) -> Answers:
+    def ask(self, segmenter: Segmenter, image: Pixels) -> Predicted:
         """Predict an image.
 
         Args:
             segmenter: The network.
             image: (H, W, 3) uint8 RGB.
         """
-        if self.readout(segmenter.checkpoint) == "sum":
+        if self.label_space != TREE:
             mapping = find_mapping(segmenter.checkpoint, self.label_space)
-            found = segmenter.read(image, mapping, "sum", self.threshold)
-            return Answers(found.rows, found.confidence if self.soft else None)
+            if reads_rows(mapping, self.by):
+                found = segmenter.read(image, mapping, self.by, self.threshold)
+                return Predicted(found.rows, found.confidence if self.soft else None)
         if self.soft or self.threshold:
             decision = segmenter.decide_with_confidence(image, self.threshold)
-            return Answers(decision.answers, decision.confidence if self.soft else None)
-        return Answers(segmenter.decide(image), None)
+            return Predicted(decision.answers, decision.confidence if self.soft else None)
+        return Predicted(segmenter.decide(image), None)

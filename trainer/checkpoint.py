@@ -13,6 +13,7 @@ and SHA-256 digests detect files that were truncated or damaged later, say while
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -105,15 +106,16 @@ class Checkpoint:
         """
         place = Path(folder) / _ABOUT
         try:
-            about = CheckpointFile.model_validate_json(place.read_bytes())
+            content = json.loads(place.read_bytes())
+            if isinstance(content, dict) and (version := content.get("version", VERSION)) != VERSION:
+                cure = f"Use the labelforge that wrote it; this one reads version {VERSION}."
+                raise CheckpointError(f"checkpoint of format version {version}", where=place, cure=cure)
+            about = CheckpointFile.model_validate(content)
         except FileNotFoundError:
             raise CheckpointError("no such file", where=place, cure=_LOST) from None
         except (OSError, ValidationError, ValueError) as fault:
             detail = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
             raise CheckpointError(f"not readable ({detail})", where=place, cure=_LOST) from None
-        if about.version != VERSION:
-            cure = f"Use the labelforge that wrote it; this one reads version {VERSION}."
-            raise CheckpointError(f"checkpoint of format version {about.version}", where=place, cure=cure)
         for name, record in about.files.items():
             file = Path(folder) / name
             size = file.stat().st_size if file.is_file() else None

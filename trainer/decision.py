@@ -59,7 +59,7 @@ def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
     layout = tensors.layout
     column = _winner(logits_nchw, layout, 0)
     for j in range(1, layout.num_classifiers):
-        column = torch.where(column == _owning_column(layout, j), _winner(logits_nchw, layout, j), column)
+        column = torch.where(column == owning_column(layout, j), _winner(logits_nchw, layout, j), column)
     return tensors.class_of[column]
 
 
@@ -88,8 +88,8 @@ def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors, threshol
     confidence = torch.ones_like(column, dtype=torch.float32)
     for j in range(layout.num_classifiers):
         if j:
-            column = column.masked_fill(column == _owning_column(layout, j), layout.num_logits + j)
-        winner, probability = _winner_and_probability(logits_nchw, layout, j)
+            column = column.masked_fill(column == owning_column(layout, j), layout.num_logits + j)
+        winner, probability = winner_and_probability(logits_nchw, layout, j)
         product = confidence * probability
         goes_on = (column == layout.num_logits + j) & (product >= threshold)
         column = torch.where(goes_on, winner, column)
@@ -132,7 +132,7 @@ def class_probabilities(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
     return found
 
 
-def _owning_column(layout: LogitLayout, classifier: int) -> int:
+def owning_column(layout: LogitLayout, classifier: int) -> int:
     """The column that leads to a classifier."""
     first: int = layout.slices[layout.parent[classifier]].start
     return first + layout.branch[classifier]
@@ -145,7 +145,8 @@ def _winner(logits_nchw: Tensor, layout: LogitLayout, classifier: int) -> Tensor
     return logits_nchw[:, columns].max(dim=1).indices + columns.start
 
 
-def _winner_and_probability(logits_nchw: Tensor, layout: LogitLayout, classifier: int) -> tuple[Tensor, Tensor]:
+def winner_and_probability(logits_nchw: Tensor, layout: LogitLayout, classifier: int) -> tuple[Tensor, Tensor]:
+    """Column of the classifier's highest logit, int64, and its softmax probability, float32; (N, H, W) each."""
     columns = layout.slices[classifier]
     logits = logits_nchw[:, columns].float()
     best, winner = logits.max(dim=1)

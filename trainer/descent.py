@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from labelforge.trainer.decision import owning_column, winner_and_probability
 from labelforge.trainer.tables import LayoutTensors
 
 
@@ -33,19 +34,12 @@ def descend(logits_nchw: Tensor, tensors: LayoutTensors) -> Descent:
     """
     layout = tensors.layout
     depth = [len(layout.ancestors(j)) for j in range(layout.num_classifiers)]
-    column, probability = _winner(logits_nchw, layout.slices[0])
+    column, probability = winner_and_probability(logits_nchw, layout, 0)
     confidence = [probability] + [torch.zeros_like(probability) for _ in range(max(depth))]
     for j in range(1, layout.num_classifiers):
-        here = column == layout.slices[layout.parent[j]].start + layout.branch[j]
-        winner, probability = _winner(logits_nchw, layout.slices[j])
+        here = column == owning_column(layout, j)
+        winner, probability = winner_and_probability(logits_nchw, layout, j)
         column = torch.where(here, winner, column)
         d = depth[j]
         confidence[d] = torch.where(here, confidence[d - 1] * probability, confidence[d])
     return Descent(tensors.class_of[column], torch.stack(confidence, dim=1))
-
-
-def _winner(logits_nchw: Tensor, columns: slice) -> tuple[Tensor, Tensor]:
-    """Column and probability of a classifier's highest logit, (N, H, W) each."""
-    logits = logits_nchw[:, columns].float()
-    best, winner = logits.max(dim=1)
-    return winner + columns.start, (best - logits.logsumexp(dim=1)).exp()

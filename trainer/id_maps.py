@@ -85,7 +85,7 @@ class IdLegend:
         cls, layout: LogitLayout, mapping: LabelMapping, colors: Mapping[int, Color], void: int | None = None
     ) -> IdLegend:
         """The same for rows of the dataset's label table, as ``--by sum`` finds them."""
-        held = [any(leaves <= row.target.leaves for leaves in layout.classes) for row in mapping.rows]
+        held = [any(leaves & row.target.leaves for leaves in layout.classes) for row in mapping.rows]
         return cls._native([row.row if held[row.row] else 0 for row in mapping.rows], mapping, colors, void)
 
     @classmethod

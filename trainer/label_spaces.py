@@ -8,16 +8,16 @@ from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.id_maps import TREE, IdLegend
-from labelforge.trainer.readout import By
+from labelforge.trainer.readout import By, reads_rows
 
 
-def find_legend(checkpoint: Checkpoint, label_space: str, by: By = "winner") -> IdLegend:
+def find_legend(checkpoint: Checkpoint, label_space: str, by: By | None = "winner") -> IdLegend:
     """The ids and colours of predictions in a label space.
 
     Args:
         checkpoint: The network.
         label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
-        by: ``winner``: for the network's decisions; ``sum``: for rows of the dataset's label table.
+        by: How labels will be found: the legend is for the network's decisions, or for rows of the label table.
 
     Raises:
         ConfigError: The label space is unknown to the checkpoint.
@@ -25,7 +25,7 @@ def find_legend(checkpoint: Checkpoint, label_space: str, by: By = "winner") -> 
     if label_space == TREE:
         return IdLegend.of_tree(checkpoint.layout)
     mapping = find_mapping(checkpoint, label_space)
-    make = IdLegend.of_rows if by == "sum" else IdLegend.of_labels
+    make = IdLegend.of_rows if reads_rows(mapping, by) else IdLegend.of_labels
     try:
         space = LabelSpace.load(mapping.dataset)
     except TaxonomyError:  # a label space of the user's own, known from the training's label table alone

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import torch
 from torch import nn
 
 from labelforge.errors import counted
 from labelforge.learnable import Learnable
+from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 
@@ -25,12 +28,19 @@ def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Modu
         item = crops.training_set
         kind = "boxes" if item.mapping.supervision == "box" else "pixels"
         lines.append(f"{item.dataset}: {counted(len(item), 'sample')} with labelled {kind}, {count} in each batch.")
-        shards.append(f"--shards {item.readers[0].url}")
+        shards.append(f"--shards {shlex.quote(item.readers[0].url)}")
+    if config.loss.boxes is not None:
+        shards.append(f"--boxes {config.loss.boxes}")
     what, classes, *warnings = Learnable.of_table(batches.table, config.loss.boxes).sentences
-    tree = batches.table.layout.taxonomy.name
-    lines += [what, f"{classes} Which: labelforge lint {tree} {' '.join(shards)}", *warnings]
+    lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
     parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")
     what = f"{config.model.backbone} with {parameters:.1f} million parameters on {device}"
     return [*lines, f"{what}; a batch is {size} of {height}x{width}."]
+
+
+def _source(config: TrainConfig, batches: TrainingBatches) -> str:
+    """How a command would name the tree; shards do not know the folder of one that is not shipped."""
+    name = batches.table.layout.taxonomy.name
+    return shlex.quote(config.taxonomy or (name if name in Taxonomy.shipped() else "TREE"))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from labelforge.errors import DatasetError
 from labelforge.files import writing_into
-from labelforge.trainer.answering import Answering, Answers
+from labelforge.trainer.answering import Answering, Predicted
 from labelforge.trainer.id_maps import IdLegend
 from labelforge.trainer.images import Pixels, read_image
 from labelforge.trainer.input_files import InputFile, find_inputs
@@ -112,7 +112,8 @@ def predict(
         label_space: ``tree``, or a dataset whose native ids are wanted; default: that of ``name_as``, or ``tree``.
         name_as: A benchmark whose tools are to find the files, or a template such as ``{folder}/{stem}``.
         by: How a dataset's labels are found: ``sum`` of the probabilities of the classes inside a label, or the
-            ``winner`` of the decision; default: ``sum``, which scored better, but for a dataset of boxes ``winner``.
+            ``winner`` of the decision; default: by sum, but nothing where most likely no label fits, and for a dataset
+            of boxes by winner.
         confidence: How probable an answer must be, 0 to 1. In the tree, a decision stops at the node where it is less.
         soft: Also write a confidence map of every image (and of every frame whose id map is written).
         video_ids: Also write the id map of every frame of a video.
@@ -233,7 +234,7 @@ class _Work:
         rewrite_video(file, target, change)
         return Prediction(file, self._folder.frames(name) if self._video_ids else None, target)
 
-    def _segment(self, title: str, image: Pixels) -> tuple[Answers, Pixels]:
+    def _segment(self, title: str, image: Pixels) -> tuple[Predicted, Pixels]:
         """The answers for a picture, and its overlay."""
         if self._page.empty:  # now something will be written
             write_classes(self._folder.classes, self._legend, self._segmenter.checkpoint)
@@ -243,7 +244,7 @@ class _Work:
         self._page.add(title, codes, picture)
         return answers, picture
 
-    def _write_maps(self, name: str, answers: Answers) -> None:
+    def _write_maps(self, name: str, answers: Predicted) -> None:
         write_png(self._folder.ids(name), self._legend.id_of[answers.codes.cpu().numpy()])
         if answers.confidence is not None:
             write_confidence(self._folder.confidence(name), answers.confidence.cpu().numpy())

@@ -1,22 +1,31 @@
 """What logits say in the labels of a dataset, which the network need not have been trained on.
 
 ``winner``: the decision (:mod:`labelforge.trainer.decision`) is written as the most specific native label that contains
-it. ``sum``: the probability of a native label is the sum over the classes inside its meaning, and the most probable
-label is the answer; of equally probable ones the most specific. Where one label's meaning lies within another's, the
-classes inside count for the inner one alone, or it could never win: *ground* of Cityscapes is what is neither road nor
-sidewalk. A label that contains no class of the network is never the answer of either.
+it; where none does, no label fits.
+
+``sum``: the probability of a native label is the sum over the classes inside its meaning, and the most probable label
+is the answer. Where one label's meaning lies within another's, the classes inside count for the inner one alone, or it
+could never win: *ground* of Cityscapes is what is neither road nor sidewalk. A class that no label contains shares its
+probability equally among its leaves: a network that learnt "person | belongings" gives half of it to a label that means
+persons alone.
+
+Unless one of them is asked for, a dataset of pixels is read by sum, but no label fits where what shares no leaf with
+any of them is together more probable than not; and a dataset of boxes, which labels only parts of a picture, by winner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from labelforge.errors import ConfigError, did_you_mean
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.decision import class_probabilities, decide_with_confidence
 from labelforge.trainer.tables import LayoutTensors
@@ -27,8 +36,15 @@ By = Literal["sum", "winner"]
 READOUTS: tuple[By, ...] = get_args(By)
 """All ways to find a label."""
 
-DEFAULT_BY: By = "sum"
-"""What scored better on the validation images of CamVid and of the demo."""
+
+def reads_rows(mapping: LabelMapping, by: By | None) -> bool:
+    """Whether labels are read by sum, so that an answer is a row of the label table and not a decision.
+
+    Args:
+        mapping: Label table of the dataset.
+        by: ``sum`` or ``winner``, if it was asked for.
+    """
+    return by == "sum" or (by is None and mapping.supervision == "pixel")
 
 
 class Labelling(NamedTuple):
@@ -45,7 +61,7 @@ Readout = Callable[[Tensor], Labelling]
 
 
 def label_readout(
-    tensors: LayoutTensors, mapping: LabelMapping, by: By = DEFAULT_BY, threshold: float = 0.0
+    tensors: LayoutTensors, mapping: LabelMapping, by: By | None = None, threshold: float = 0.0
 ) -> Readout:
     """A function that reads logits in the labels of a dataset.
 
@@ -64,17 +80,17 @@ def label_readout(
     Args:
         tensors: The layout of the logits.
         mapping: Label table of the dataset, in the same tree.
-        by: ``sum`` or ``winner``.
+        by: ``sum`` or ``winner``; default: as usual for the dataset.
         threshold: By ``sum``, a label below this probability is not an answer; by ``winner``, the descent stops where
             confidence falls below it, and the label must contain the node reached.
 
     Raises:
         ConfigError: ``by`` is neither.
     """
-    if by not in READOUTS:
+    if by is not None and by not in READOUTS:
         raise ConfigError(f"no way to read labels is called {by!r}", cure=did_you_mean(by, READOUTS))
     device = tensors.class_of.device
-    if by == "winner":
+    if not reads_rows(mapping, by):
         native = torch.from_numpy(tensors.layout.answer_rows(mapping)).to(device)
 
         def read_winner(logits_nchw: Tensor) -> Labelling:
@@ -82,29 +98,58 @@ def label_readout(
             return Labelling(native[answers], confidence)
 
         return read_winner
-    rows, members = (part.to(device) for part in _members(tensors, mapping))
+    table = _Shares.of(tensors.layout, mapping)
+    rows, shares, outside = (torch.from_numpy(part).to(device) for part in (table.rows, table.shares, table.outside))
 
     def read_sums(logits_nchw: Tensor) -> Labelling:
-        sums = torch.einsum("lk,nkhw->nlhw", members, class_probabilities(logits_nchw, tensors))
-        best, label = sums.max(dim=1)
-        return Labelling(torch.where((best > 0) & (best >= threshold), rows[label], 0), best.clamp(max=1))
+        probabilities = class_probabilities(logits_nchw, tensors)
+        best, label = torch.einsum("lk,nkhw->nlhw", shares, probabilities).max(dim=1)
+        fits = (best > 0) & (best >= threshold)
+        if by is None:
+            fits &= torch.einsum("k,nkhw->nhw", outside, probabilities) <= 0.5
+        return Labelling(torch.where(fits, rows[label], 0), best.clamp(max=1))
 
     return read_sums
 
 
-def _members(tensors: LayoutTensors, mapping: LabelMapping) -> tuple[Tensor, Tensor]:
-    """Rows of the labels that classes count for, the most specific first, and (labels, K) which classes those are."""
-    labels = [row for row in mapping.rows if row.native_id is not None and not row.target.ignored]
-    labels.sort(key=lambda row: len(row.target.leaves))
-    classes = tensors.layout.classes
-    members = np.zeros((len(labels), len(classes)), np.float32)
-    for k, leaves in enumerate(classes):
-        holding = [number for number, row in enumerate(labels) if leaves <= row.target.leaves]
-        for number in holding:
-            meaning = labels[number].target.leaves
-            members[number, k] = not any(labels[other].target.leaves < meaning for other in holding)
-    kept = members.any(1)
-    if not kept.any():  # nothing fits: one label that is never probable stands for all
-        return torch.zeros(1, dtype=torch.long), torch.zeros(1, len(classes))
-    rows = np.array([row.row for row in labels], np.int64)
-    return torch.from_numpy(rows[kept]), torch.from_numpy(members[kept])
+@dataclass(frozen=True)
+class _Shares:
+    """How much of each of K classes counts for each label, the labels that mean most first: those win ties.
+
+    Where no class counts for any label, one that is never probable stands for all.
+    """
+
+    rows: npt.NDArray[np.int64]
+    """(labels,) row of each label."""
+    shares: npt.NDArray[np.float32]
+    """(labels, K) 0 to 1."""
+    outside: npt.NDArray[np.float32]
+    """(K,) 1 for a class without a leaf of any label."""
+
+    @classmethod
+    def of(cls, layout: LogitLayout, mapping: LabelMapping) -> _Shares:
+        labels = [row for row in mapping.rows if row.native_id is not None and not row.target.ignored]
+        labels.sort(key=lambda row: -len(row.target.leaves))
+        meanings = [row.target.leaves for row in labels]
+        shares = np.zeros((len(labels), len(layout.classes)), np.float32)
+        for k, leaves in enumerate(layout.classes):
+            whole = _innermost(meanings, leaves)
+            shares[whole, k] = 1
+            for leaf in leaves if not whole else ():
+                shares[_innermost(meanings, frozenset({leaf})), k] += 1 / len(leaves)
+        rows = np.array([row.row for row in labels], np.int64)
+        outside = (~shares.any(0)).astype(np.float32)
+        kept = shares.any(1)
+        if not kept.any():
+            return cls(
+                np.zeros(1, np.int64),
+                shares[:1] if len(shares) else np.zeros((1, len(layout.classes)), np.float32),
+                outside,
+            )
+        return cls(rows[kept], shares[kept], outside)
+
+
+def _innermost(meanings: Sequence[frozenset[int]], leaves: frozenset[int]) -> list[int]:
+    """Positions of the labels that contain some leaves, but not of those around another such label."""
+    holding = [number for number, meaning in enumerate(meanings) if leaves <= meaning]
+    return [number for number in holding if not any(meanings[other] < meanings[number] for other in holding)]

@@ -49,6 +49,9 @@ class GlobalRows:
         if dtype.is_floating_point or dtype.is_complex or dtype == torch.bool:
             raise TypeError(f"rows are whole numbers, not {dtype}")
 
+    def __repr__(self) -> str:
+        return f"<GlobalRows {tuple(self.shape)}, {self.tensor.dtype}>"
+
     @classmethod
     def of(cls, table: TargetTable, dataset: str, local_rows: npt.NDArray[Any] | Tensor) -> GlobalRows:
         """The rows of a table for the local rows of one of its datasets.

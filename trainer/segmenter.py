@@ -21,7 +21,7 @@ from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
-from labelforge.trainer.readout import DEFAULT_BY, By, Labelling, label_readout
+from labelforge.trainer.readout import By, Labelling, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
@@ -108,13 +108,13 @@ class Segmenter:
         """
         return Decision(*self.look(image, lambda logits: decide_with_confidence(logits, self.tensors, threshold)))
 
-    def read(self, image: Pixels, mapping: LabelMapping, by: By = DEFAULT_BY, threshold: float = 0.0) -> Labelling:
+    def read(self, image: Pixels, mapping: LabelMapping, by: By | None = None, threshold: float = 0.0) -> Labelling:
         """Choose a native label of a dataset for every pixel.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             mapping: Label table of the dataset, in the network's tree.
-            by: ``sum`` or ``winner``; see :mod:`labelforge.trainer.readout`.
+            by: ``sum`` or ``winner``; default: as usual (:mod:`labelforge.trainer.readout`).
             threshold: How probable an answer must be; see :func:`labelforge.trainer.label_readout`.
 
         Returns:

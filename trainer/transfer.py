@@ -103,8 +103,9 @@ def _leaf_paths(layout: LogitLayout, classifier: int) -> list[frozenset[str]]:
 
 
 def _origin(cover: frozenset[str], earlier: list[frozenset[str]]) -> int | None:
-    """Which earlier choice a choice was, or was part of."""
-    return next((number for number, before in enumerate(earlier) if cover <= before), None)
+    """Which earlier choice a choice was, or was part of: the smallest, as a flat-union head has some inside others."""
+    holding = [number for number, before in enumerate(earlier) if cover <= before]
+    return min(holding, key=lambda number: len(earlier[number]), default=None)
 
 
 @torch.no_grad()
@@ -120,6 +121,7 @@ def _choices(new: HierarchicalHead, j: int, old: HierarchicalHead, i: int, origi
     if isinstance(last, nn.ConvTranspose2d):
         earlier = cast(nn.ConvTranspose2d, old.upsamplers[i])
         for choice, origin in known:
+            last.weight[:, choice] = 0  # nothing of choices that are new
             for other, source in known:
                 # Of several parts of one earlier choice, the sum over the inputs must stay what it was.
                 last.weight[other, choice] = earlier.weight[source, origin] / shares[other]

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     "--by",
     type=click.Choice(["sum", "winner"]),
     help="How labels are found: the one whose classes are together the most probable, or the one that contains the "
-    "decision. Default: sum.",
+    "decision. Default: as predict does.",
 )
 def command(
     run: Path,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--by",
     type=click.Choice(["sum", "winner"]),
     help="In a dataset's labels: the label whose classes are together the most probable, or the one that contains "
-    "the decision. Default: sum, but for a dataset of boxes winner, since a sum always finds some label.",
+    "the decision. Default: sum, but void where most likely no label fits; for a dataset of boxes winner.",
 )
 @click.option(
     "--confidence",

@@ -108,14 +108,20 @@ def lint_taxonomy(
         mapping_file = YamlFile.load(known[name])
         mappings.append(LabelMapping.from_file(tree, mapping_file))
         files[mappings[-1].dataset] = mapping_file
-    mappings += _tables_of_shards(tree, shards, {mapping.dataset for mapping in mappings})
+    mappings += _tables_of_shards(tree, source, shards, {mapping.dataset for mapping in mappings})
     return lint_mappings(tree, mappings, boxes, Places(file, files), chosen=chosen)
 
 
 def _tables_of_shards(
-    tree: Taxonomy, shards: Sequence[str | os.PathLike[str]], known: Collection[str]
+    tree: Taxonomy, source: str | os.PathLike[str], shards: Sequence[str | os.PathLike[str]], known: Collection[str]
 ) -> list[LabelMapping]:
     """The label tables of shard sets, one per dataset that is not known yet.
+
+    Args:
+        tree: The tree that they must be made for.
+        source: Where it was read from, as it was asked for.
+        shards: The shard sets.
+        known: Datasets that are not looked at.
 
     Raises:
         ShardError: Shards are missing or broken, or were made for another tree.
@@ -126,7 +132,7 @@ def _tables_of_shards(
             raise ShardError(
                 f"made for taxonomy {reader.taxonomy.tag}, not {tree.tag}",
                 where=reader.url,
-                cure=f"Run: labelforge retarget {reader.url} --taxonomy {tree.folder or tree.name}",
+                cure=f"Run: labelforge retarget {reader.url} --taxonomy {source}",
             )
         if reader.dataset not in known:
             found.setdefault(reader.dataset, reader.mapping)

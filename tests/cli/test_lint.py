@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Taxonomy
+from tests.core.shard_folders import encoded, write
 
 TREE = """\
 name: small
@@ -151,6 +155,21 @@ def test_chosen_datasets_show_what_a_network_would_choose_from(folder: Path) -> 
         ],
     }
     assert content["learnable"]["from_pixels"] == ["flat/road", "flat/path", "car", "boat"]
+
+
+def test_shards_are_checked_by_their_own_label_table(folder: Path, tmp_path: Path) -> None:
+    tree = Taxonomy.load(folder)
+    for name, made_for in (("fits", tree), ("other", Taxonomy.load("iv2018"))):
+        table = LabelMapping.load(tree, "town") if made_for is tree else LabelMapping.load(made_for, "cityscapes")
+        zeros = np.zeros((4, 4), np.uint8)
+        write(tmp_path / name, [[encoded("a", np.zeros((4, 4, 3), np.uint8), zeros, [(0, 0, 0)])]], table, made_for)
+    (folder / "town.yaml").unlink()  # the shards hold what it said
+    found = run(folder, "--shards", tmp_path / "fits", "--json", "-")
+    assert [dataset["name"] for dataset in json.loads(found.stdout)["datasets"]] == ["town"]
+    fault = str(run(folder, "--shards", tmp_path / "fits", "--shards", tmp_path / "other").exception)
+    assert fault.endswith(f"Run: labelforge retarget {tmp_path / 'other'} --taxonomy {folder}")
+    fault = str(run("streets", "--shards", tmp_path / "other").exception)
+    assert fault.endswith(f"Run: labelforge retarget {tmp_path / 'other'} --taxonomy streets")
 
 
 def test_an_unknown_dataset_names_the_nearest(folder: Path) -> None:

@@ -73,6 +73,15 @@ def test_a_label_across_branches_is_never_predicted() -> None:
     assert found.sentences[2] == "Never predicted, since no answer lies within what it means: 'label 2' of town."
 
 
+def test_what_is_not_reached_is_named_once_for_all_below() -> None:
+    tree = Taxonomy.load("streets")
+    found = Learnable.of(tree, [LabelMapping.load(tree, name) for name in ("bdd100k", "gtsdb")])
+    assert len(found.unreached) > 3
+    assert [text for text in found.sentences if "the inside of" in text] == [
+        "What labels say about the inside of 'front' is not used: no decision arrives there."
+    ]
+
+
 @pytest.mark.parametrize("head", ["flat-marginal", "flat-union"])
 def test_flat_heads(head: Any) -> None:
     table = TargetTable.compile(TREE, [labels("town", "pixel", "sky", "flat", "road")], head=head)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
-from labelforge.errors import ConfigError
+from labelforge.errors import ConfigError, TaxonomyError
 from labelforge.logits import HEADS, LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
@@ -94,3 +96,21 @@ def test_records_bring_a_layout_back(world: World) -> None:
         for name in ("slices", "nodes", "flat", "parent", "branch", "covers", "classes", "names", "answers"):
             assert getattr(found, name) == getattr(layout, name), name
         assert found.class_of.tolist() == layout.class_of.tolist()
+
+
+def test_broken_records_are_one_error_of_the_tree() -> None:
+    tree = Taxonomy.load("iv2018")
+    first, second, *_ = LogitLayout.compile(tree).to_records()
+    broken: list[list[dict[str, Any]]] = [
+        [],
+        [first],  # nothing decides what it leads to
+        [first, {**second, "parent": 1}],
+        [first | {"choices": []}],
+        [{"node": "scene"}],
+        [first | {"node": "nowhere"}],
+    ]
+    for records in broken:
+        with pytest.raises(TaxonomyError):
+            LogitLayout.from_records(tree, records, flat=False)
+    with pytest.raises(TaxonomyError, match=r"choices of iv2018: they are not complete"):
+        LogitLayout.from_records(tree, [], flat=True)

@@ -117,6 +117,11 @@ def edit(key: str, value: object) -> Callable[[Path], None]:
     return change
 
 
+def as_in_0_1_0(file: Path) -> None:
+    edit("version", 1)(file)
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "classifiers"}))
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "what"),
     [
@@ -126,6 +131,8 @@ def edit(key: str, value: object) -> Callable[[Path], None]:
         ("checkpoint.json", cut, "not readable"),
         ("checkpoint.json", Path.unlink, "no such file"),
         ("checkpoint.json", edit("version", 99), "format version 99"),
+        ("checkpoint.json", as_in_0_1_0, "format version 1. Use the labelforge that wrote it"),
+        ("checkpoint.json", edit("classifiers", []), "its classifiers: they are not complete"),
         ("checkpoint.json", edit("taxonomy_digest", "0" * 64), "its taxonomy was changed by hand"),
         ("checkpoint.json", edit("taxonomy", {"name": "x"}), "its taxonomy: "),
         ("checkpoint.json", edit("surprise", 1), "not readable"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import labelforge as lf
+from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.training import RunResult, train
 from tests.trainer.tiny import make_shards, open_both, tiny_config
 
@@ -25,6 +26,13 @@ def test_trees_tables_and_layouts() -> None:
     assert repr(table.layout) == "<LogitLayout iv2018: 5 classifiers, 111 logits, 107 classes>"
     flat = lf.LogitLayout.compile(TREE, head="flat-marginal")
     assert repr(flat) == "<LogitLayout iv2018: 1 classifier, 107 logits, 107 classes>"
+
+
+def test_batches_and_their_rows(tmp_path: Path) -> None:
+    batches = TrainingBatches.open(open_both(tmp_path), tiny_config(steps=2, data={"batch": {"dense": 2}}))
+    assert repr(batches) == "<TrainingBatches tiny: 2 steps, 1 of boxes, 2 of dense>"
+    height, width = batches[0].rows.shape[1:]
+    assert repr(batches[0].rows) == f"<GlobalRows (3, {height}, {width}), torch.int16>"
 
 
 @pytest.mark.usefixtures("backbone")

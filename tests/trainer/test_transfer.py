@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from labelforge.errors import ConfigError
-from labelforge.logits import LogitLayout
+from labelforge.logits import Head, LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
@@ -34,6 +34,15 @@ def coarse() -> LabelMapping:
         for i, target in enumerate(targets)
     ]
     return LabelMapping.from_records(TREE, "coarse", records)
+
+
+def labelled(targets: list[str]) -> LabelMapping:
+    """A dataset with a label for each of some nodes."""
+    records: list[dict[str, Any]] = [
+        {"row": i, "native_id": i or None, "native_name": f"label {i}", "target": target, "supervision": "pixel"}
+        for i, target in enumerate(["ignore", *targets])
+    ]
+    return LabelMapping.from_records(TREE, "labelled", records)
 
 
 def scrambled(layout: LogitLayout, config: TrainConfig) -> SegmentationNet:
@@ -97,6 +106,22 @@ def test_the_same_classifiers_are_kept_whole(tmp_path: Path) -> None:
     assert found.kept == ("scene", "sign/front")
     for name, value in network.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "hybrid"])
+@pytest.mark.parametrize("head", ["hierarchical", "flat-union", "flat-marginal"])
+def test_choices_that_were_there_keep_their_logits_beside_new_ones(tmp_path: Path, head: Head, upsampling: str) -> None:
+    """Also in a flat-union head, where one choice lies inside another."""
+    config = tiny_config(model={"head": head, "upsampling": upsampling, "start": "variance-scaling"})
+    few, more = ({"sign", "ground", "sign/front"} | extra for extra in (set(), {"sky"}))
+    before, after = (LogitLayout.compile(TREE, [labelled(sorted(names))], head) for names in (few, more))
+    source, network = scrambled(before, config), build_network(after.sizes, config.model)
+    transfer_weights(network, after, config.model, saved(tmp_path, before, config, source))
+    with torch.no_grad():
+        was, now = source.eval()(IMAGE), network.eval()(IMAGE)
+    assert now.shape[1] == was.shape[1] + 1
+    for cover, logits in zip(before.covers, was.unbind(1), strict=True):
+        torch.testing.assert_close(now[:, after.covers.index(cover)], logits)
 
 
 def test_another_network_is_refused_with_the_cure(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from labelforge.errors import LabelforgeError
+from labelforge.errors import LabelforgeError, counted
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import TrainConfig
@@ -93,6 +93,10 @@ class TrainingBatches(Dataset[Batch]):
         self._steps = steps
         self._rank = rank
         self._world = world
+
+    def __repr__(self) -> str:
+        each = [f"{n} of {crops.training_set.dataset}" for crops, n in zip(self.crops, self.counts, strict=True)]
+        return f"<TrainingBatches {self.table.layout.taxonomy.name}: {counted(self._steps, 'step')}, {', '.join(each)}>"
 
     @classmethod
     def open(

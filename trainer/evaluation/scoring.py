@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
-from labelforge.trainer.readout import DEFAULT_BY, By, label_readout
+from labelforge.trainer.readout import By, label_readout, reads_rows
 from labelforge.trainer.segmenter import Segmenter, read_upsampled
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def evaluate(
         protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
             size that the network sees.
         by: How labels are found: ``sum`` of the probabilities of the classes inside a label, or the ``winner`` of the
-            decision; default: ``sum``, which scored better. The authors' protocol is by winner.
+            decision; default: as :func:`labelforge.trainer.predict`. The authors' protocol is by winner.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
@@ -149,19 +150,18 @@ def evaluate(
         ShardError: A shard set is missing or broken.
     """
     check_protocol(protocol)
+    if protocol == "authors" and by == "sum":
+        raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
     checkpoint = run.checkpoint if isinstance(run, Segmenter) else find_checkpoint(run)
     readers = open_shards(shards)
     for reader in readers:
         check_same_taxonomy(checkpoint, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
-    if protocol == "authors":
-        if by == "sum":
-            raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
-        read = _read_as_authors
-    else:
-        read = _read_sums if (by or DEFAULT_BY) == "sum" else _read_decisions
-    return [_evaluate_one(segmenter, r, p, read, progress, observe) for r, p in zip(readers, protocols, strict=True)]
+    return [
+        _evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), progress, observe)
+        for reader, each in zip(readers, protocols, strict=True)
+    ]
 
 
 def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
@@ -217,12 +217,22 @@ class Reading(NamedTuple):
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
+Read = Callable[[Segmenter, ShardReader, Sample], Reading]
+
+
+def _read_of(reader: ShardReader, protocol: ProtocolName, by: By | None) -> Read:
+    """How the images of a shard set are read."""
+    if protocol == "authors":
+        return _read_as_authors
+    return partial(_read_sums, by=by) if reads_rows(reader.mapping, by) else _read_decisions
+
+
 def _read_decisions(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
     return Reading(_labels(segmenter, sample), segmenter.descend(sample.image), None)
 
 
-def _read_sums(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
-    readout = label_readout(segmenter.tensors, reader.mapping, "sum")
+def _read_sums(segmenter: Segmenter, reader: ShardReader, sample: Sample, *, by: By | None) -> Reading:
+    readout = label_readout(segmenter.tensors, reader.mapping, by)
 
     *descent, rows = segmenter.look(
         sample.image, lambda logits: (*descend(logits, segmenter.tensors), readout(logits).rows)
@@ -246,7 +256,7 @@ def _evaluate_one(
     segmenter: Segmenter,
     reader: ShardReader,
     protocol: Protocol,
-    read: Callable[[Segmenter, ShardReader, Sample], Reading],
+    read: Read,
     progress: EvaluateProgress | None,
     observe: Observe | None,
 ) -> Evaluation:

@@ -50,7 +50,8 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
         )
     if evaluation.not_in_tree:
         notes.append(f"Evaluated, but not in this tree, so never right: {listed(evaluation.not_in_tree)}.")
-    alone = [group[0] for group in evaluation.confusable if len(group) == 1]
+    said = {label for entry in scores.classes if entry.predicted for label in entry.labels}
+    alone = [group[0] for group in evaluation.confusable if len(group) == 1 and group[0] not in said]
     groups = [group for group in evaluation.confusable if len(group) > 1]
     if groups:
         notes.append(f"Not told apart by this network, so one class in 'merged': {_groups(groups)}.")
