@@ -130,7 +130,7 @@ def test_chosen_datasets_show_what_a_network_would_choose_from(folder: Path) -> 
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert lines[:6] == [
         "small: 2 classifiers, 5 children, 1 dataset",
-        "a  village",
+        "  village",
         "",
         "scene (2)",
         "  flat; car | boat",
