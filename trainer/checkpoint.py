@@ -13,6 +13,7 @@ and SHA-256 digests detect files that were truncated or damaged later, say while
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -105,15 +106,14 @@ class Checkpoint:
         """
         place = Path(folder) / _ABOUT
         try:
-            about = CheckpointFile.model_validate_json(place.read_bytes())
+            content = place.read_bytes()
+            _check_version(content, place)
+            about = CheckpointFile.model_validate_json(content)
         except FileNotFoundError:
             raise CheckpointError("no such file", where=place, cure=_LOST) from None
         except (OSError, ValidationError, ValueError) as fault:
             detail = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
             raise CheckpointError(f"not readable ({detail})", where=place, cure=_LOST) from None
-        if about.version != VERSION:
-            cure = f"Use the labelforge that wrote it; this one reads version {VERSION}."
-            raise CheckpointError(f"checkpoint of format version {about.version}", where=place, cure=cure)
         for name, record in about.files.items():
             file = Path(folder) / name
             size = file.stat().st_size if file.is_file() else None
@@ -256,6 +256,15 @@ class Checkpoint:
 
 
 _LOST = "Copy the checkpoint again, or remove its folder to continue from the one before."
+
+
+def _check_version(content: bytes, place: Path) -> None:
+    """Refuse another format before anything else is asked of the file: what it lacks is no fault in it."""
+    match json.loads(content):
+        case {"version": int(version)} if version != VERSION:
+            wrote = "labelforge 0.1.0" if version == 1 else "the labelforge that wrote it"
+            cure = f"Use {wrote}, or train again; this one reads version {VERSION}."
+            raise CheckpointError(f"checkpoint of format version {version}", where=place, cure=cure)
 
 
 def list_checkpoints(run: str | os.PathLike[str]) -> list[Path]:
