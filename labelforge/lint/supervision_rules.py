@@ -25,15 +25,17 @@ def no_signal(case: Case) -> Iterator[Remark]:
         missing = case.children_with(classifier, Signal.NOTHING)
         if len(missing) == len(classifier.children):
             what += f": its {len(missing)} children are never told apart"
-            yield Remark(severity, what, _missing_cure(case, owner), Subject(owner, missing))
+            yield Remark(
+                severity, what, _missing_cure(case, owner, "Map labels to its children"), Subject(owner, missing)
+            )
             continue
         for child in missing:
             subject = Subject(owner, [child], line_of=child)
             unknown = f"{what} for {case.name(child)}, which is never an answer"
-            yield Remark(severity, unknown, _missing_cure(case, child), subject)
+            yield Remark(severity, unknown, _missing_cure(case, child, "Map a label to it or below it"), subject)
 
 
-def _missing_cure(case: Case, node: Node) -> str:
+def _missing_cure(case: Case, node: Node, labels: str) -> str:
     """What to do if nothing teaches a node: there may be box labels that would, if they trained their whole path."""
     below = set(node.leaves)
     boxes = any(
@@ -41,7 +43,9 @@ def _missing_cure(case: Case, node: Node) -> str:
         for mapping in case.mappings
         for row in mapping.rows
     )
-    return _PATH_CURE if boxes and case.boxes == "own" else "Map a label to it or below it, or remove the node."
+    if boxes and case.boxes == "own":
+        return _PATH_CURE
+    return f"{labels}, or remove the node."
 
 
 def inseparable(case: Case) -> Iterator[Remark]:
