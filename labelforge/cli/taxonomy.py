@@ -83,7 +83,7 @@ def _parts(difference: TaxonomyDiff) -> Iterable[RenderableType]:
     from rich.text import Text
 
     tree = difference.tree
-    same = "the same targets and ids" if tree.old.digest == tree.new.digest else "other targets or ids"
+    same = "the same nodes and ids" if tree.old.digest == tree.new.digest else "other nodes or ids"
     yield Text(f"{_tag(tree.old.name, tree.old.digest)} -> {_tag(tree.new.name, tree.new.digest)}: {same}", "bold")
     if tree.old.boxes != tree.new.boxes:
         yield f"boxes: {tree.old.boxes} -> {tree.new.boxes}"
