@@ -160,7 +160,7 @@ class LabelMapping:
         if path.suffix != ".yaml":
             known = cls.available(tree)
             if str(source) not in known:
-                cure = f"{did_you_mean(str(source), known)} Write it to {source}.yaml next to tree.yaml."
+                cure = f"{did_you_mean(str(source), known)} A mapping of your own is {source}.yaml next to tree.yaml."
                 raise TaxonomyError(f"tree {tree.name!r} has no mapping for dataset {str(source)!r}", cure=cure)
             path = known[str(source)]
         return cls.from_file(tree, YamlFile.load(path), space)

@@ -106,11 +106,9 @@ class Checkpoint:
         """
         place = Path(folder) / _ABOUT
         try:
-            content = json.loads(place.read_bytes())
-            if isinstance(content, dict) and (version := content.get("version", VERSION)) != VERSION:
-                cure = f"Use the labelforge that wrote it; this one reads version {VERSION}."
-                raise CheckpointError(f"checkpoint of format version {version}", where=place, cure=cure)
-            about = CheckpointFile.model_validate(content)
+            content = place.read_bytes()
+            _check_version(content, place)
+            about = CheckpointFile.model_validate_json(content)
         except FileNotFoundError:
             raise CheckpointError("no such file", where=place, cure=_LOST) from None
         except (OSError, ValidationError, ValueError) as fault:
@@ -258,6 +256,15 @@ class Checkpoint:
 
 
 _LOST = "Copy the checkpoint again, or remove its folder to continue from the one before."
+
+
+def _check_version(content: bytes, place: Path) -> None:
+    """Refuse another format before anything else is asked of the file: what it lacks is no fault in it."""
+    match json.loads(content):
+        case {"version": int(version)} if version != VERSION:
+            wrote = "labelforge 0.1.0" if version == 1 else "the labelforge that wrote it"
+            cure = f"Use {wrote}, or train again; this one reads version {VERSION}."
+            raise CheckpointError(f"checkpoint of format version {version}", where=place, cure=cure)
 
 
 def list_checkpoints(run: str | os.PathLike[str]) -> list[Path]:

@@ -17,6 +17,7 @@ from labelforge.answers import answer_ids, node_of
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.palette import Color, distinct_color
+from labelforge.trainer.readout import readable_rows
 
 TREE = "tree"
 """Given instead of a label space: the tree's own class ids."""
@@ -85,8 +86,8 @@ class IdLegend:
         cls, layout: LogitLayout, mapping: LabelMapping, colors: Mapping[int, Color], void: int | None = None
     ) -> IdLegend:
         """The same for rows of the dataset's label table, as ``--by sum`` finds them."""
-        held = [any(leaves & row.target.leaves for leaves in layout.classes) for row in mapping.rows]
-        return cls._native([row.row if held[row.row] else 0 for row in mapping.rows], mapping, colors, void)
+        readable = readable_rows(layout, mapping)
+        return cls._native([row.row if row.row in readable else 0 for row in mapping.rows], mapping, colors, void)
 
     @classmethod
     def _native(

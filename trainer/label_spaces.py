@@ -52,7 +52,14 @@ def find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:
             if label_space in names:
                 return LabelMapping.load(shipped, label_space)
     raise ConfigError(
-        f"the checkpoint knows no label space {label_space!r}",
+        f"its tree, {tree.name}, has no mapping for label space {label_space!r}",
         where=checkpoint.folder,
-        cure=did_you_mean(label_space, names),
+        cure=f"{did_you_mean(label_space, names)}{_mapped_elsewhere(tree, label_space)}",
     )
+
+
+def _mapped_elsewhere(tree: Taxonomy, label_space: str) -> str:
+    """A sentence about the shipped trees that map a label space, if there are any."""
+    others = [name for name in Taxonomy.shipped() if label_space in LabelMapping.available(Taxonomy.load(name))]
+    others = [name for name in others if name != tree.name]
+    return f" A network for the tree {' or '.join(others)} answers in {label_space}." if others else ""

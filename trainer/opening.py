@@ -12,6 +12,7 @@ from labelforge.learnable import Learnable
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
+from labelforge.trainer.data.datasets import TrainingSet
 
 
 def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Module, device: torch.device) -> list[str]:
@@ -27,7 +28,8 @@ def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Modu
     for crops, count in zip(batches.crops, batches.counts, strict=True):
         item = crops.training_set
         kind = "boxes" if item.mapping.supervision == "box" else "pixels"
-        lines.append(f"{item.dataset}: {counted(len(item), 'sample')} with labelled {kind}, {count} in each batch.")
+        samples = f"{counted(len(item), 'sample')} with labelled {kind}, {count} in each batch"
+        lines.append(f"{item.dataset}: {samples}; {_occurring(item)}.")
         shards.append(f"--shards {shlex.quote(item.readers[0].url)}")
     if config.loss.boxes is not None:
         shards.append(f"--boxes {config.loss.boxes}")
@@ -38,6 +40,13 @@ def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Modu
     size = counted(sum(batches.counts), "crop")
     what = f"{config.model.backbone} with {parameters:.1f} million parameters on {device}"
     return [*lines, f"{what}; a batch is {size} of {height}x{width}."]
+
+
+def _occurring(item: TrainingSet) -> str:
+    """How many of the labels that are used have pixels in the shards."""
+    used = [row for row in item.mapping.rows if row.native_id is not None and not row.target.ignored]
+    pixels = [sum(reader.manifest.labels[row.row].pixels for reader in item.readers) for row in used]
+    return f"{sum(number > 0 for number in pixels)} of {counted(len(used), 'label')} occur"
 
 
 def _source(config: TrainConfig, batches: TrainingBatches) -> str:

@@ -5,9 +5,9 @@ it; where none does, no label fits.
 
 ``sum``: the probability of a native label is the sum over the classes inside its meaning, and the most probable label
 is the answer. Where one label's meaning lies within another's, the classes inside count for the inner one alone, or it
-could never win: *ground* of Cityscapes is what is neither road nor sidewalk. A class that no label contains shares its
-probability equally among its leaves: a network that learnt "person | belongings" gives half of it to a label that means
-persons alone.
+could never win: *ground* of Cityscapes is what is neither road nor sidewalk. A class that no label contains counts for
+the one that means most of it, if that is at least half of its leaves and more than any other label's part: what
+Cityscapes calls road is also road where driveways are. So no label is read that the network cannot tell from others.
 
 Unless one of them is asked for, a dataset of pixels is read by sum, but no label fits where what shares no leaf with
 any of them is together more probable than not; and a dataset of boxes, which labels only parts of a picture, by winner.
@@ -112,9 +112,14 @@ def label_readout(
     return read_sums
 
 
+def readable_rows(layout: LogitLayout, mapping: LabelMapping) -> frozenset[int]:
+    """Rows of the labels that can be read by sum: those that some class counts for."""
+    return frozenset(_Shares.of(layout, mapping).rows.tolist()) - {0}
+
+
 @dataclass(frozen=True)
 class _Shares:
-    """How much of each of K classes counts for each label, the labels that mean most first: those win ties.
+    """Which of K classes count for each label, the most specific labels first: those win ties.
 
     Where no class counts for any label, one that is never probable stands for all.
     """
@@ -122,34 +127,34 @@ class _Shares:
     rows: npt.NDArray[np.int64]
     """(labels,) row of each label."""
     shares: npt.NDArray[np.float32]
-    """(labels, K) 0 to 1."""
+    """(labels, K) 1 where a class counts, else 0."""
     outside: npt.NDArray[np.float32]
-    """(K,) 1 for a class without a leaf of any label."""
+    """(K,) 1 for a class without a leaf of any label, else 0."""
 
     @classmethod
     def of(cls, layout: LogitLayout, mapping: LabelMapping) -> _Shares:
         labels = [row for row in mapping.rows if row.native_id is not None and not row.target.ignored]
-        labels.sort(key=lambda row: -len(row.target.leaves))
+        labels.sort(key=lambda row: len(row.target.leaves))
         meanings = [row.target.leaves for row in labels]
         shares = np.zeros((len(labels), len(layout.classes)), np.float32)
         for k, leaves in enumerate(layout.classes):
-            whole = _innermost(meanings, leaves)
-            shares[whole, k] = 1
-            for leaf in leaves if not whole else ():
-                shares[_innermost(meanings, frozenset({leaf})), k] += 1 / len(leaves)
-        rows = np.array([row.row for row in labels], np.int64)
-        outside = (~shares.any(0)).astype(np.float32)
-        kept = shares.any(1)
+            shares[_holders(meanings, leaves), k] = 1
+        apart = [all(leaves.isdisjoint(meaning) for meaning in meanings) for leaves in layout.classes]
+        outside = np.array(apart, np.float32)
+        kept = shares.any(axis=1)
         if not kept.any():
-            return cls(
-                np.zeros(1, np.int64),
-                shares[:1] if len(shares) else np.zeros((1, len(layout.classes)), np.float32),
-                outside,
-            )
+            return cls(np.zeros(1, np.int64), np.zeros((1, len(apart)), np.float32), outside)
+        rows = np.array([row.row for row in labels], np.int64)
         return cls(rows[kept], shares[kept], outside)
 
 
-def _innermost(meanings: Sequence[frozenset[int]], leaves: frozenset[int]) -> list[int]:
-    """Positions of the labels that contain some leaves, but not of those around another such label."""
-    holding = [number for number, meaning in enumerate(meanings) if leaves <= meaning]
-    return [number for number in holding if not any(meanings[other] < meanings[number] for other in holding)]
+def _holders(meanings: Sequence[frozenset[int]], leaves: frozenset[int]) -> list[int]:
+    """Positions of the labels that a class counts for: one, or several that mean the same, or none."""
+    shared = [len(leaves & meaning) for meaning in meanings]
+    most = max(shared, default=0)
+    if 2 * most < len(leaves):
+        return []
+    found = [number for number, count in enumerate(shared) if count == most]
+    inner = [number for number in found if not any(meanings[other] < meanings[number] for other in found)]
+    alike = len({meanings[number] for number in inner}) == 1
+    return inner if alike or most == len(leaves) else []

@@ -23,6 +23,7 @@ _GATES: Final[Mapping[Gate, str]] = {
     "path": "where every classifier above chooses the box's branch",
 }
 """Which box pixels pass the gate, in words; without a gate all do, and there is nothing to show."""
+_SHARE: Final = (0.0, 1.0)  # the ends of an axis
 
 
 def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Sequence[LogLine], step: int) -> None:
@@ -94,7 +95,8 @@ def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, gate: Gate) -> lis
     below = {name for j, name in enumerate(layout.names) if layout.ancestors(j)}  # a classifier with none has no gate
     if gate in _GATES:
         shares = [curve for curve in _curves(log, "gate") if curve.name in below]
-        blocks += _charts(shares, "share", f"Share of box pixels that passed the gate: {_GATES[gate]}", "lowest")
+        what = f"Share of box pixels that passed the gate: {_GATES[gate]}"
+        blocks += _charts(shares, "share", what, "lowest", _SHARE)
     return blocks
 
 
@@ -117,19 +119,23 @@ def _curves(log: Sequence[LogLine], measure: Literal["losses", "gate"]) -> list[
 
 
 def _charts(
-    curves: Sequence[Series], y_label: str, caption: str, worst: Literal["highest", "lowest"]
+    curves: Sequence[Series],
+    y_label: str,
+    caption: str,
+    worst: Literal["highest", "lowest"],
+    ends: tuple[float, float] | None = None,
 ) -> list[LineChart | Fold]:
     """One chart, of no more curves than have a style of their own; what is left over is folded away."""
     if len(curves) <= STYLES:
-        return [LineChart(tuple(curves), "step", y_label, caption)] if curves else []
+        return [LineChart(tuple(curves), "step", y_label, caption, y_ends=ends)] if curves else []
     curves = sorted(curves, key=_last, reverse=worst == "highest")
     first, *others = [tuple(curves[i : i + STYLES]) for i in range(0, len(curves), STYLES)]
     rest = len(curves) - STYLES
     return [
-        LineChart(first, "step", y_label, f"{caption}: the {STYLES} that end {worst}"),
+        LineChart(first, "step", y_label, f"{caption}: the {STYLES} that end {worst}", y_ends=ends),
         Fold(
             f"{rest} more classifier{'s' * (rest > 1)}",
-            tuple(LineChart(part, "step", y_label, f"{caption}, continued") for part in others),
+            tuple(LineChart(part, "step", y_label, f"{caption}, continued", y_ends=ends) for part in others),
         ),
     ]
 
@@ -146,7 +152,7 @@ def _speed_charts(log: Sequence[LogLine]) -> list[LineChart]:
     return [
         LineChart((rate,), "step", "learning rate", "Learning rate", log_y=True),
         LineChart((speed,), "step", "images/s", "Training speed"),
-        LineChart((wait,), "step", "share", "Share of the time that the network waited for a batch"),
+        LineChart((wait,), "step", "share", "Share of the time that the network waited for a batch", y_ends=_SHARE),
     ]
 
 

@@ -117,6 +117,10 @@ def _parse_setting(text: str) -> dict[str, Any]:
         raise ConfigError(
             fault.what, where=f"--set {text}", cure="The value is read as YAML; put it in quotes."
         ) from None
+    whole = [name for name, *_ in describe_fields() if name.endswith(f".{key.strip()}")]
+    if whole and key.strip() not in TrainConfig.model_fields:
+        cure = f"Did you mean {' or '.join(map(repr, whole))}?"
+        raise ConfigError(f"unknown key {key.strip()!r}", where=f"--set {text}", cure=cure)
     for part in reversed(_parts(key.strip())):
         data = {part: data}
     return dict(data)

@@ -116,7 +116,9 @@ def train(
         trainer = Trainer(config, table, processes, start.checkpoint)
         if trainer.transfer is not None:
             notes.append(f"taken over from {config.start_from}: {trainer.transfer.sentence}")
-        for note in filter(None, [*notes, *describe_run(config, batches, trainer.network, processes.device)]):
+        if start.step < config.steps:
+            notes += describe_run(config, batches, trainer.network, processes.device)
+        for note in filter(None, notes):
             told.note(note)
         stopped_by = trainer.fit(start, own, told)
         processes.wait()  # now every process can see the last checkpoint

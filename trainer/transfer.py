@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from labelforge.errors import ConfigError, listed
+from labelforge.errors import ConfigError, counted, listed
 from labelforge.logits import LogitLayout
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.config import ModelConfig
@@ -37,9 +37,9 @@ class Transfer(NamedTuple):
     @property
     def sentence(self) -> str:
         """The same in words."""
-        parts = (("the same", self.kept), ("with other choices", self.changed), ("new", self.new))
-        text = "; ".join(f"{len(names)} {what} ({listed(names, 4)})" for what, names in parts if names)
-        return f"the backbone, and of the classifiers {text}."
+        parts = (("as before", self.kept), ("with other choices", self.changed), ("that it did not have", self.new))
+        texts = (f"{counted(len(names), 'classifier')} {what} ({listed(names, 4)})" for what, names in parts if names)
+        return "; ".join(("the backbone", *texts)) + "."
 
 
 def transfer_weights(

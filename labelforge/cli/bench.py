@@ -41,11 +41,12 @@ def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **
     """Measure speed and memory, each against a rival in the same run.
 
     \b
-    SUITE     measures                                 against
-    loss      the hierarchical loss                    one flat cross-entropy; a stored map per classifier
-    infer     image to class map, the decision rule    the same backbone with a flat head; an argmax
-    train     a whole training step                    a training step of a flat network
-    loader    random access to shards                  the same images as loose files
+    SUITE   measures                 against
+    loss    the hierarchical loss    a flat cross-entropy, a map per classifier
+    infer   image to class map       the same backbone with a flat head
+            the decision rule        an argmax
+    train   a whole training step    a training step of a flat network
+    loader  random access to shards  the same images as loose files
 
     Without SUITE, all suites run. The task is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU measures the
     paper's sizes, a CPU smaller ones unless --full or --size says otherwise; the output says what is smaller.

@@ -6,10 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from labelforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class _Command(click.Command):
@@ -103,8 +107,14 @@ def command(
     from labelforge.converters.engine.result import terminal_summary
 
     split = split or find_converter(dataset).splits[0]
-    with _said_when_interrupted(), progress_bar() as progress:
-        bar = progress.add_task(f"{dataset} {split}", total=None, visible=False)  # until there is something to do
+    progress = progress_bar()
+    bar = progress.add_task(f"{dataset} {split}", total=None)
+
+    def follow(done: int, total: int) -> None:
+        progress.start()  # now that there is something to do; a running bar just goes on
+        progress.update(bar, completed=done, total=total)
+
+    with _said_when_interrupted(), _stopped(progress):
         conversion = convert(
             dataset,
             root,
@@ -118,11 +128,20 @@ def command(
             on_error=on_error,  # type: ignore[arg-type]
             overwrite=overwrite,
             options=_options(pairs),
-            progress=lambda done, total: progress.update(bar, completed=done, total=total, visible=True),
+            progress=follow,
         )
     console = Console()
     console.print(terminal_summary(conversion))
     console.print(f"{out.rstrip('/')}/report.html", style="dim", soft_wrap=True)
+
+
+@contextmanager
+def _stopped(progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if progress.live.is_started:  # stopping one that never started would print an empty line
+            progress.stop()
 
 
 @contextmanager

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write report.html to DIR.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write report.html to DIR.")
 @click.option(
     "--against",
     type=click.Path(path_type=Path),

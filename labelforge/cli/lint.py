@@ -7,18 +7,38 @@ import click
 from labelforge.console import json_option, narrow_console, print_json
 
 
-@click.command("lint")
+class _ListOptions(click.Command):
+    """A command whose repeatable options take several values after the argument: ``TREE --dataset a b``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        repeatable = {name for p in self.params if isinstance(p, click.Option) and p.multiple for name in p.opts}
+        if args and not args[0].startswith("-"):
+            args = _repeat(args, repeatable)
+        return super().parse_args(ctx, args)
+
+
+def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
+    """The same with such an option before each of its values."""
+    found: list[str] = []
+    option: str | None = None
+    for word in args:
+        is_option = word.startswith("-") and word != "-"
+        if not is_option and option is not None and found[-1] != option:
+            found.append(option)
+        if is_option:
+            option = word if word in repeatable else None
+        found.append(word)
+    return found
+
+
+@click.command("lint", cls=_ListOptions)
 @click.argument("taxonomy")
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option(
     "--boxes", type=click.Choice(["own", "path"]), help="Which classifiers boxes train; default: as the tree says."
 )
-@click.option(
-    "--dataset", "datasets", multiple=True, metavar="NAME", help="Check what this dataset would teach; repeatable."
-)
-@click.option(
-    "--shards", multiple=True, metavar="DIR", help="Check what the labels of these shards would teach; repeatable."
-)
+@click.option("--dataset", "datasets", multiple=True, metavar="NAME...", help="Check what these datasets would teach.")
+@click.option("--shards", multiple=True, metavar="DIR...", help="Check what the labels of these shards would teach.")
 @json_option
 @click.pass_context
 def command(

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @click.group("taxonomy")
 def command() -> None:
-    """Print JSON Schemas of the YAML files, or compare two trees or two label spaces."""
+    """Compare trees or label spaces; print the YAML files' schemas."""
 
 
 @command.command("schema")
 @click.argument("kind", type=click.Choice(["tree", "mapping", "label-space"]))
 @output_option
 def schema_command(kind: str, output: str | None) -> None:
-    """Print the JSON Schema of tree.yaml, of mappings, or of label spaces.
+    """Print the JSON Schema of a kind of YAML file.
 
     Editors complete and check a YAML file whose first line gives the path to its schema, relative to the file:
 
@@ -83,7 +83,7 @@ def _parts(difference: TaxonomyDiff) -> Iterable[RenderableType]:
     from rich.text import Text
 
     tree = difference.tree
-    same = "the same targets and ids" if tree.old.digest == tree.new.digest else "other targets or ids"
+    same = "the same nodes and ids" if tree.old.digest == tree.new.digest else "other nodes or ids"
     yield Text(f"{_tag(tree.old.name, tree.old.digest)} -> {_tag(tree.new.name, tree.new.digest)}: {same}", "bold")
     if tree.old.boxes != tree.new.boxes:
         yield f"boxes: {tree.old.boxes} -> {tree.new.boxes}"
@@ -147,21 +147,28 @@ def label_changes(mapping: MappingDiff, pixels: dict[str, int] | None = None) ->
 
     Args:
         mapping: The changes of one dataset.
-        pixels: Pixels per native label, where known.
+        pixels: Pixels per native label, where known; labels without any are only counted.
     """
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=True, header_style="dim")
-    table.add_column("  label", overflow="fold")
+    table.add_column("  label", no_wrap=True, overflow="fold")
     if pixels is not None:
         table.add_column("pixels", justify="right")
     table.add_column("meant", overflow="fold")
     table.add_column("means", overflow="fold")
-    for change in mapping.labels:
+    shown = [change for change in mapping.labels if pixels is None or pixels[change.label]]
+    for change in shown:
         counts = [] if pixels is None else [f"{pixels[change.label]:,}"]
         new = _word(change.new) + (" (other leaves)" if change.old == change.new else "")
         table.add_row(f"  {change.label}", *counts, _word(change.old), new)
-    return table
+    others = len(mapping.labels) - len(shown)
+    if not others:
+        return table
+    what = f"{others} label{'s' * (others != 1)} without a pixel here; labelforge taxonomy diff lists all"
+    return Group(*([table] if shown else []), Text(f"  {what}", "dim"))
 
 
 def _paragraph(title: str, names: Iterable[str]) -> RenderableType:

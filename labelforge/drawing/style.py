@@ -45,7 +45,7 @@ def short_count(value: int) -> str:
 def headline(survey: Survey) -> str:
     """The tree's size in words."""
     tree = survey.tree
-    classifiers, classes = len(tree.classifiers), len(tree.classes)
+    classifiers, classes = len(tree.classifiers), len(tree.leaves)
     return (
         f"{classes} class{'es' * (classes != 1)}, {classifiers} classifier{'s' * (classifiers != 1)}, "
         f"{tree.num_logits} logits"

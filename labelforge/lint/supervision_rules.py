@@ -25,15 +25,17 @@ def no_signal(case: Case) -> Iterator[Remark]:
         missing = case.children_with(classifier, Signal.NOTHING)
         if len(missing) == len(classifier.children):
             what += f": its {len(missing)} children are never told apart"
-            yield Remark(severity, what, _missing_cure(case, owner), Subject(owner, missing))
+            yield Remark(
+                severity, what, _missing_cure(case, owner, "Map labels to its children"), Subject(owner, missing)
+            )
             continue
         for child in missing:
             subject = Subject(owner, [child], line_of=child)
             unknown = f"{what} for {case.name(child)}, which is never an answer"
-            yield Remark(severity, unknown, _missing_cure(case, child), subject)
+            yield Remark(severity, unknown, _missing_cure(case, child, "Map a label to it or below it"), subject)
 
 
-def _missing_cure(case: Case, node: Node) -> str:
+def _missing_cure(case: Case, node: Node, labels: str) -> str:
     """What to do if nothing teaches a node: there may be box labels that would, if they trained their whole path."""
     below = set(node.leaves)
     boxes = any(
@@ -41,7 +43,9 @@ def _missing_cure(case: Case, node: Node) -> str:
         for mapping in case.mappings
         for row in mapping.rows
     )
-    return _PATH_CURE if boxes and case.boxes == "own" else "Map a label to it or below it, or remove the node."
+    if boxes and case.boxes == "own":
+        return _PATH_CURE
+    return f"{labels}, or remove the node."
 
 
 def inseparable(case: Case) -> Iterator[Remark]:
@@ -113,8 +117,10 @@ def _constant_answer(
     if constant:
         what = f"the classifier of {owner} has nothing to decide: {first} fits all labels of all datasets"
         what += f", such as {dataset}"
-        harmless = case.chosen and not case.is_asked(classifier)
-        return "info" if harmless else "error", what, f"{cure}; or map labels to other children; or remove them."
+        severity: Severity = "error"
+        if case.chosen:  # the other datasets of the tree may show the classifier something else
+            severity = "warning" if case.is_asked(classifier) else "info"
+        return severity, what, f"{cure}; or map labels to other children; or remove them."
     if len(always) > 1:
         never = [child for child in classifier.children if child not in always]
         return "info", f"{dataset} only tells the classifier of {owner} what is never there: {case.names(never)}", ""

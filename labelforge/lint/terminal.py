@@ -60,7 +60,7 @@ def _legend(report: LintReport) -> RenderableType:
     names.add_column(style="bold")
     for number, mapping in enumerate(report.mappings):
         boxes = f" (boxes: {report.boxes})" if mapping.supervision == "box" else ""
-        names.add_row(dataset_letters(number), mapping.dataset + boxes)
+        names.add_row("" if report.chosen else dataset_letters(number), mapping.dataset + boxes)
     if report.chosen:
         return Group(head, names)
     marks = (Text.assemble(_MARKS[signal], f" {meaning}") for signal, (_, meaning) in _LEGEND.items())
@@ -94,6 +94,8 @@ def _choices(learnable: Learnable) -> RenderableType:
             chosen.append(f"{layout.column_names[column]} ->" if k < 0 else layout.class_names[k])
         short = [text.removeprefix(f"{name}/") for text in chosen]
         table.add_row(Padding(Text("; ".join(short)), (0, 0, 0, 2)))
+    if layout.num_classifiers > 1:
+        table.add_row(Text("-> another classifier decides further", style="dim"))
     return table
 
 

@@ -228,6 +228,7 @@ class LineChart:
         y_label: Name and unit of y.
         caption: What the chart shows.
         log_y: Logarithmic y axis.
+        y_ends: Lower and upper end of the y axis; default: those of the values.
     """
 
     series: tuple[Series, ...]
@@ -235,11 +236,12 @@ class LineChart:
     y_label: str
     caption: str
     log_y: bool = False
+    y_ends: tuple[float, float] | None = None
     kind: ClassVar[str] = "chart"
 
     def draw(self) -> Chart:
         """The chart's SVG, legend and summary."""
-        return line_chart(self.series, x_label=self.x_label, y_label=self.y_label, log_y=self.log_y)
+        return line_chart(self.series, x_label=self.x_label, y_label=self.y_label, log_y=self.log_y, y_ends=self.y_ends)
 
 
 @dataclass(frozen=True)

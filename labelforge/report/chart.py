@@ -60,7 +60,14 @@ class Chart:
     summary: tuple[str, ...]
 
 
-def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, log_y: bool = False) -> Chart:
+def line_chart(
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    log_y: bool = False,
+    y_ends: tuple[float, float] | None = None,
+) -> Chart:
     """Draw curves over common axes.
 
     Args:
@@ -68,13 +75,14 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, log_y: b
         x_label: What x is, with its unit.
         y_label: What y is, with its unit.
         log_y: Logarithmic y axis; values at or below zero are left out.
+        y_ends: Lower and upper end of the y axis; default: those of the values.
 
     Returns:
         The chart; the SVG fills its parent's width and is 18 em high.
     """
     curves = [_usable(s, log_y) for s in series]
     across = _Axis.over([x for x, _ in curves], x_label, log=False)
-    up = _Axis.over([y for _, y in curves], y_label, log=log_y)
+    up = _Axis(*y_ends, y_label, log_y) if y_ends else _Axis.over([y for _, y in curves], y_label, log=log_y)
     lines = [
         f'<path class="line {_style(i)}" d="{_path(x, y, across, up)}"><title>{escape(s.name)}</title></path>'
         for i, (s, (x, y)) in enumerate(zip(series, curves, strict=True))

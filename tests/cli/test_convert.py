@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -166,3 +168,10 @@ def test_the_progress_bar_is_not_in_the_way_of_the_summary(tmp_path: Path) -> No
     result = run("cityscapes", tmp_path / "root", tmp_path / "out")
     assert "1/1" in result.stderr and "1/1" not in result.stdout
     assert "manifest.json" in contents(tmp_path / "out")
+
+
+def test_an_error_stands_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "labelforge", "convert", "cityscapes", str(tmp_path), str(tmp_path / "out")]
+    failed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("error: ") and failed.stderr.count("\n") == 1

@@ -134,7 +134,7 @@ def test_chosen_datasets_show_what_a_network_would_choose_from(folder: Path) -> 
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert lines[:6] == [
         "small: 2 classifiers, 5 children, 1 dataset",
-        "a  village",
+        "  village",
         "",
         "scene (2)",
         "  flat; car | boat",
@@ -176,3 +176,17 @@ def test_an_unknown_dataset_names_the_nearest(folder: Path) -> None:
     result = run(folder, "--dataset", "twon")
     assert result.exit_code != 0
     assert "Did you mean 'town'" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "streets --dataset camvid-11 gtsdb --json -",
+        "streets --dataset camvid-11 --json - --dataset gtsdb",
+        "--json - --dataset camvid-11 --dataset gtsdb streets",
+        "streets --boxes path --dataset camvid-11 gtsdb --strict --json -",
+    ],
+)
+def test_datasets_in_one_list_or_one_by_one(arguments: str) -> None:
+    content = json.loads(run(*arguments.split()).stdout)
+    assert [entry["name"] for entry in content["datasets"]] == ["camvid-11", "gtsdb"]

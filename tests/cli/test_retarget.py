@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from labelforge.cli import cli
+from labelforge.cli.taxonomy import label_changes
 from labelforge.errors import LabelforgeError, ShardError
 from labelforge.shards import ShardReader
+from labelforge.treediff import LabelChange, MappingDiff
 from tests.core.test_retarget import NEW, OLD, convert, tree_folder
 
 
@@ -88,3 +92,17 @@ def test_what_training_asks_for_is_a_command_that_works(shards: Path) -> None:
     assert words
     assert run(*words.rstrip(".").split()).exit_code == 0
     assert check_taxonomy(open_shards([shards]), new).name == "new"
+
+
+def test_labels_without_a_pixel_are_counted() -> None:
+    """Of a hundred labels that a small set of shards does not show, a terminal says how many they are."""
+    changes = tuple(LabelChange(label, "a", "b") for label in ("object--very-long-name--of-a-label", "x", "y"))
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as capture:
+        pixels = {"object--very-long-name--of-a-label": 5, "x": 0, "y": 0}
+        console.print(label_changes(MappingDiff("town", changes, None), pixels))
+    lines = [" ".join(line.split()) for line in capture.get().splitlines()]
+    assert lines[1:] == [
+        "object--very-long-name--of-a-label 5 a b",
+        "2 labels without a pixel here; labelforge taxonomy diff lists all",
+    ]

@@ -52,7 +52,7 @@ def test_two_shipped_trees_are_compared(tmp_path: Path) -> None:
 def test_a_tree_and_itself_say_so() -> None:
     result = run("diff", "iv2018", "iv2018")
     lines = result.stdout.splitlines()
-    assert lines[0].strip().endswith(": the same targets and ids")
+    assert lines[0].strip().endswith(": the same nodes and ids")
     assert all(line.strip().endswith("all labels mean the same") for line in lines[1:])
 
 

@@ -289,3 +289,11 @@ def test_shipped_trees_pass_strictly(name: str) -> None:
     assert len(report.mappings) == len(LabelMapping.available(Taxonomy.load(name)))
     assert all(f.file is not None and f.line is not None for f in report.findings)
     assert all(len(f.accepted) > 15 for f in report.findings if f.accepted is not None), "a reason, not a word"
+
+
+def test_children_that_are_never_told_apart_need_labels_of_their_own(folder: Path) -> None:
+    """A label of the node itself, which there is, would not help."""
+    (folder / "tree.yaml").write_text(TREE.replace("    car:\n", "    car: [van, coach]\n"))
+    found = only(lint_taxonomy(folder), "no-signal")
+    assert found.node == "car" and "its 2 children are never told apart" in found.what
+    assert found.cure == "Map labels to its children, or remove the node."

@@ -133,3 +133,9 @@ def test_large_numbers_are_short() -> None:
     across, up = labels(chart(Series("a", [0, 20_000], [0, 3_000_000])))
     assert list(across) == ["0", "5k", "10k", "15k", "20k"]
     assert list(up) == ["0", "1M", "2M", "3M"]
+
+
+def test_the_ends_of_an_axis_can_be_given() -> None:
+    drawn = line_chart([Series("a", [0, 1], [1, 1])], x_label="step", y_label="share", y_ends=(0, 1))
+    assert strokes(drawn) == [[(0, 1), (1, 1)]]
+    assert list(labels(drawn)[1]) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]

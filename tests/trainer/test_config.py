@@ -105,6 +105,7 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
     ("setting", "what"),
     [
         ("optim.lrr=1", "unknown key 'lrr'. Did you mean 'lr'?"),
+        ("lr=1", "unknown key 'lr'. Did you mean 'optim.lr'?"),
         ("optim.lr=fast", "optim.lr: input should be a valid number"),
         ("optim.lr.x=1", "optim.lr: "),
         ("optim.lr", "not of the form key=value. Write for example --set optim.lr=0.02."),

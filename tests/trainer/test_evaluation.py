@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -27,6 +28,7 @@ from labelforge.trainer.decision import decide
 from labelforge.trainer.evaluation.metrics import harmonic_mean_iou, score_classes
 from labelforge.trainer.evaluation.protocols import find_protocol
 from labelforge.trainer.evaluation.scoring import Evaluation, evaluate, scores_frame
+from labelforge.trainer.evaluation.summary import over_all
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.segmenter import Segmenter, decide_upsampled
@@ -287,3 +289,16 @@ def test_several_datasets_are_summed_up_by_the_harmonic_mean() -> None:
     assert harmonic_mean_iou([*scores, score_classes(np.zeros((1, 2), np.int64), Protocol.of_labels(["a"]))]) == (
         pytest.approx(0.3)
     )
+
+
+def test_the_harmonic_mean_says_over_how_many() -> None:
+    """A dataset of which nothing was scored has no mean IoU, and is not counted."""
+    table = [np.array([[4, 6]]), np.zeros((1, 2), np.int64)]
+    scores = [score_classes(matrix, Protocol.of_labels(["a"])) for matrix in table]
+    found = [
+        cast(Evaluation, SimpleNamespace(scores=s, dataset=d, trained=d != "b"))
+        for s, d in zip(scores, "ab", strict=True)
+    ]
+    text = "Harmonic mean of the mean IoU over 1 of 2 datasets (as MSeg): 40.0%."
+    assert over_all(found) == f"{text} Not in the training: b."
+    assert over_all([found[0], found[0]]) == f"{text.replace('1 of 2', '2')} The training saw all of them."

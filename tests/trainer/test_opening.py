@@ -24,8 +24,8 @@ def opening(folder: Path, **changes: object) -> list[str]:
 
 def test_it_says_what_is_trained_on_and_what_that_teaches(tmp_path: Path) -> None:
     boxes, dense, what, classes, device = opening(tmp_path)
-    assert boxes == "boxes: 2 samples with labelled boxes, 1 in each batch."
-    assert dense == "dense: 3 samples with labelled pixels, 2 in each batch."
+    assert boxes == "boxes: 2 samples with labelled boxes, 1 in each batch; 3 of 3 labels occur."
+    assert dense == "dense: 3 samples with labelled pixels, 2 in each batch; 4 of 4 labels occur."
     assert what == "2 of 4 classifiers with 7 choices and 6 answers."
     lint = f"labelforge lint TREE --shards {tmp_path / 'boxes'} --shards {tmp_path / 'dense'}"
     counts = "2 from pixels, 3 from boxes, 2 only as part of a larger answer, 1 not at all"

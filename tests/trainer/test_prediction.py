@@ -139,7 +139,7 @@ def test_large_native_ids_need_16_bits_and_negative_ones_cannot_be_written(
 
 
 def test_an_unknown_label_space_names_the_known(run: Path, picture: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"knows no label space 'dens'\. Did you mean 'dense'\?"):
+    with pytest.raises(ConfigError, match=r"has no mapping for label space 'dens'\. Did you mean 'dense'\?"):
         predict(run, [picture], tmp_path / "out", label_space="dens", device="cpu")
     assert not (tmp_path / "out").exists()
 

@@ -112,7 +112,7 @@ def test_names_and_ids_for_a_benchmark(segmenter: Segmenter, tmp_path: Path) -> 
     [written] = predict(segmenter, [tmp_path], tmp_path / "out", name_as="{folder}/{stem}").written
     assert written.ids == tmp_path / "out/ids/left/ulm_000001_000019_leftImg8bit.png"
     assert written.overlay == tmp_path / "out/overlays/left/ulm_000001_000019_leftImg8bit.jpg"
-    with pytest.raises(ConfigError, match="knows no label space 'cityscapes'"):
+    with pytest.raises(ConfigError, match="no mapping for label space 'cityscapes'"):
         predict(segmenter, [image], tmp_path / "other", name_as="cityscapes")
 
 

@@ -87,7 +87,9 @@ def test_what_was_one_answer_keeps_its_probability_in_its_parts(tmp_path: Path, 
     network = build_network(after.sizes, config.model)
     found = transfer_weights(network, after, config.model, earlier)
     assert (found.kept, found.changed, found.new) == ((), ("scene",), ("sign/front",))
-    assert found.sentence == "the backbone, and of the classifiers 1 with other choices (scene); 1 new (sign/front)."
+    assert found.sentence == (
+        "the backbone; 1 classifier with other choices (scene); 1 classifier that it did not have (sign/front)."
+    )
     was, now = probabilities(source, before), probabilities(network, after)
     assert len(was) == 3 and len(now) == 6
     for leaves, probability in was.items():

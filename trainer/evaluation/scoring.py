@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,6 +73,7 @@ class Evaluation:
         tree: Scores by the tree, over all labels that mean something in it.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
+        by: How labels were read: ``sum``, ``winner``, or None for the usual way.
     """
 
     shards: str
@@ -89,6 +90,7 @@ class Evaluation:
     tree: TreeScores
     images: int
     reduced: int
+    by: By | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As nested dictionaries and lists, for JSON."""
@@ -99,6 +101,7 @@ class Evaluation:
             "trained": self.trained,
             "images": self.images,
             "reduced": self.reduced,
+            "by": self.by or "usual",
             "metric": self.protocol.title,
             "protocol": self.protocol.to_dict(),
             **self.scores.to_dict(),
@@ -159,7 +162,7 @@ def evaluate(
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
     return [
-        _evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), progress, observe)
+        replace(_evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), progress, observe), by=by)
         for reader, each in zip(readers, protocols, strict=True)
     ]
 

@@ -36,17 +36,19 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
     """What one must know to read the figures."""
     scores, protocol = evaluation.scores, evaluation.protocol
     occurring = sum(entry.pixels > 0 for entry in scores.classes)
-    notes = [f"{occurring} of {len(scores.classes)} classes occur in {scores.pixels:,} pixels."]
+    notes = [f"{occurring} of {len(scores.classes)} classes occur in the {scores.pixels:,} scored pixels."]
+    if evaluation.by is not None:
+        notes.append(f"Labels are read by {evaluation.by}.")
     if not evaluation.trained:
         notes.append("The network was not trained on this dataset.")
     if scores.uncovered:
-        what = "left out" if protocol.other_decisions == "left-out" else "wrong"
+        what = "are left out" if protocol.other_decisions == "left-out" else "count as wrong"
         share = f"{scores.uncovered:,} of {scores.evaluated:,} evaluated pixels"
-        notes.append(f"{share} were decided to be none of these classes: {what}.")
+        notes.append(f"{share} were decided to be none of these classes and {what}.")
     if evaluation.reduced:
         notes.append(
-            f"{evaluation.reduced} of {evaluation.images} images are stored smaller than the dataset has them. The "
-            "figures are not those of the original size."
+            f"Images stored smaller than the dataset has them: {evaluation.reduced} of {evaluation.images}. "
+            "The figures are not those of the original size."
         )
     if evaluation.not_in_tree:
         notes.append(f"Evaluated, but not in this tree, so never right: {listed(evaluation.not_in_tree)}.")
@@ -72,7 +74,9 @@ def _groups(groups: Sequence[tuple[str, ...]]) -> str:
 def over_all(evaluations: Sequence[Evaluation]) -> str:
     """The summary of several datasets in a sentence."""
     mean = harmonic_mean_iou([evaluation.scores for evaluation in evaluations])
-    text = f"Harmonic mean of the mean IoU over {len(evaluations)} datasets (as MSeg): {percent(mean)}."
+    scored = sum(evaluation.scores.mean_iou is not None for evaluation in evaluations)
+    some = f"{scored} of {len(evaluations)}" if scored < len(evaluations) else f"{scored}"
+    text = f"Harmonic mean of the mean IoU over {some} datasets (as MSeg): {percent(mean)}."
     unseen = [evaluation.dataset for evaluation in evaluations if not evaluation.trained]
     if not unseen:
         return f"{text} The training saw all of them."
