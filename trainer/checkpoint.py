@@ -16,8 +16,7 @@ import hashlib
 import json
 import os
 import re
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,8 +38,10 @@ CHECKPOINTS = "checkpoints"
 """Folder of checkpoints within a run."""
 
 VERSION = 2
-_ABOUT = "checkpoint.json"
-_MODEL, _AVERAGE, _STATE = "model.safetensors", "average.safetensors", "state.safetensors"
+"""Of the format."""
+ABOUT = "checkpoint.json"
+"""The file that describes a checkpoint; those with the weights:"""
+MODEL, AVERAGE, STATE = "model.safetensors", "average.safetensors", "state.safetensors"
 _NAME = re.compile(r"^step-(\d{7,})$")
 
 Tensors = Mapping[str, torch.Tensor]
@@ -104,7 +105,7 @@ class Checkpoint:
         Raises:
             CheckpointError: A file is missing, cut short, or of another version.
         """
-        place = Path(folder) / _ABOUT
+        place = Path(folder) / ABOUT
         try:
             content = place.read_bytes()
             _check_version(content, place)
@@ -148,9 +149,9 @@ class Checkpoint:
         try:
             tree = Taxonomy.from_dict(self.about.taxonomy)
         except TaxonomyError as fault:
-            raise CheckpointError(f"its taxonomy: {fault.what}", where=self.folder / _ABOUT, cure=_LOST) from None
+            raise CheckpointError(f"its taxonomy: {fault.what}", where=self.folder / ABOUT, cure=_LOST) from None
         if tree.digest != self.about.taxonomy_digest:
-            raise CheckpointError("its taxonomy was changed by hand", where=self.folder / _ABOUT, cure=_LOST)
+            raise CheckpointError("its taxonomy was changed by hand", where=self.folder / ABOUT, cure=_LOST)
         return tree
 
     @cached_property
@@ -169,7 +170,7 @@ class Checkpoint:
             flat = self.config.model.head != "hierarchical"
             return LogitLayout.from_records(self.taxonomy, self.about.classifiers, flat=flat)
         except TaxonomyError as fault:
-            raise CheckpointError(f"its classifiers: {fault.what}", where=self.folder / _ABOUT, cure=_LOST) from None
+            raise CheckpointError(f"its classifiers: {fault.what}", where=self.folder / ABOUT, cure=_LOST) from None
 
     def check_same_run(self, config: TrainConfig, layout: LogitLayout, mappings: Sequence[LabelMapping]) -> None:
         """Check that a run continues with the network, the seed, the tree and the label tables that it started with.
@@ -235,17 +236,17 @@ class Checkpoint:
         Raises:
             CheckpointError: The file is damaged.
         """
-        return self._read(_AVERAGE if average else _MODEL)
+        return self._read(AVERAGE if average else MODEL)
 
     def state(self) -> dict[str, torch.Tensor]:
         """What was given as ``state`` when it was saved."""
-        return self._read(_STATE)
+        return self._read(STATE)
 
     def _read(self, name: str) -> dict[str, torch.Tensor]:
         file = self.folder / name
         if name not in self.about.files:
-            raise CheckpointError(f"does not list {name}", where=self.folder / _ABOUT, cure=_LOST)
-        if _digest(file) != self.about.files[name].sha256:
+            raise CheckpointError(f"does not list {name}", where=self.folder / ABOUT, cure=_LOST)
+        if digest_of(file) != self.about.files[name].sha256:
             raise CheckpointError(
                 "its content has changed since it was saved (SHA-256 differs)", where=file, cure=_LOST
             )
@@ -285,7 +286,7 @@ def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
         CheckpointError: There is none, or it is broken.
     """
     path = Path(place)
-    if (path / _ABOUT).is_file() or _NAME.match(path.name):
+    if (path / ABOUT).is_file() or _NAME.match(path.name):
         return Checkpoint.open(path)
     found = list_checkpoints(path)
     if not found:
@@ -294,113 +295,13 @@ def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint.open(found[-1])
 
 
-def save_checkpoint(
-    run: str | os.PathLike[str],
-    *,
-    step: int,
-    config: TrainConfig,
-    layout: LogitLayout,
-    mappings: Sequence[LabelMapping],
-    samples: Sequence[int],
-    weights: Tensors,
-    average: Tensors,
-    state: Tensors,
-    keep: int,
-) -> Path:
-    """Write a checkpoint of a run, atomically, then remove the oldest ones.
-
-    Args:
-        run: Folder of the run.
-        step: Steps done.
-        config: Configuration of the run.
-        layout: Its tree, and where the network's logits are.
-        mappings: Label tables of its datasets, in the order of the target table.
-        samples: Number of samples of each dataset.
-        weights: Parameters and buffers of the network.
-        average: Their moving average.
-        state: Whatever else resuming needs.
-        keep: How many checkpoints to keep.
-
-    Returns:
-        Its folder.
-
-    Raises:
-        CheckpointError: It cannot be written; earlier checkpoints are unchanged.
-    """
-    final = Path(run) / CHECKPOINTS / f"step-{step:07d}"
-    if final.exists():
-        return final
-    try:
-        partial = _fresh_folder(final)
-        files = _write_tensors(partial, {_MODEL: weights, _AVERAGE: average, _STATE: state})
-        about = CheckpointFile(
-            version=VERSION,
-            step=step,
-            config=config,
-            taxonomy=layout.taxonomy.to_dict(),
-            taxonomy_digest=layout.taxonomy.digest,
-            datasets=tuple(
-                DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
-                for m, n in zip(mappings, samples, strict=True)
-            ),
-            classifiers=tuple(layout.to_records()),
-            files=files,
-        )
-        (partial / _ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
-        _flush((*partial.iterdir(), partial))
-        partial.rename(final)
-        _flush((final.parent,))
-        _remove(list_checkpoints(run)[:-keep])
-    except (OSError, SafetensorError) as fault:
-        cure = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
-        raise CheckpointError(f"cannot be written ({fault})", where=final, cure=cure) from fault
-    return final
-
-
-def _fresh_folder(final: Path) -> Path:
-    """An empty folder next to a checkpoint's, cleared of what interrupted saves have left."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in final.parent.glob(".step-*"):
-        shutil.rmtree(left_over)
-    partial = final.with_name(f".{final.name}.partial")
-    partial.mkdir()
-    return partial
-
-
-def _write_tensors(folder: Path, content: Mapping[str, Tensors]) -> dict[str, FileRecord]:
-    records = {}
-    for name, tensors in content.items():
-        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        safetensors.torch.save_file(plain, folder / name)
-        records[name] = FileRecord(size=(folder / name).stat().st_size, sha256=_digest(folder / name))
-    return records
-
-
-def _remove(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        doomed = folder.with_name(f".{folder.name}.doomed")  # no step-* folder is ever incomplete
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
-
-
 def _short(value: object) -> str:
     if isinstance(value, BaseModel):
         return ", ".join(f"{key}={item}" for key, item in value.model_dump(exclude_defaults=True).items()) or "defaults"
     return str(value)
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
+    """Hex SHA-256 of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _flush(paths: Iterable[Path]) -> None:
-    """Flush files and folders to disk before anything relies on them."""
-    if os.name != "posix":
-        return
-    for path in paths:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

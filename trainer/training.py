@@ -22,7 +22,8 @@ from torch.nn.parallel import DistributedDataParallel
 from labelforge.errors import counted, shortened
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
+from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import Batch, TrainingBatches
 from labelforge.trainer.devices import autocast, resolve_precision

@@ -14,7 +14,8 @@ import torch
 from labelforge.errors import CheckpointError
 from labelforge.logits import LogitLayout
 from labelforge.targets import TargetTable
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints, save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
+from labelforge.trainer.checkpoint_writer import save_checkpoint
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
 CONFIG = tiny_config(loss={"nodes": {"sign/front": 0.5}}, model={"head": "flat-union"})

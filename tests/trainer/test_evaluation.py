@@ -23,7 +23,8 @@ from labelforge.protocol import Protocol, ProtocolClass
 from labelforge.shards import Manifest, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import segmenter as inference
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
+from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.decision import decide
 from labelforge.trainer.evaluation.metrics import harmonic_mean_iou, score_classes
 from labelforge.trainer.evaluation.protocols import find_protocol

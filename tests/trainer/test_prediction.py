@@ -16,7 +16,7 @@ from labelforge.errors import ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.checkpoint import save_checkpoint
+from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.label_spaces import find_legend
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.prediction import overlay, predict

@@ -12,7 +12,7 @@ from torch.torch_version import TorchVersion
 
 from labelforge.errors import CheckpointError, ConfigError
 from labelforge.logits import LogitLayout
-from labelforge.trainer.checkpoint import save_checkpoint
+from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.run_folder import describe_environment, open_run, write_description
 from labelforge.trainer.settings import load_config
 from tests.trainer.tiny import TREE, mapping, tiny_config

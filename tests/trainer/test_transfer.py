@@ -12,7 +12,8 @@ from labelforge.errors import ConfigError
 from labelforge.logits import Head, LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
+from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.decision import class_probabilities
 from labelforge.trainer.models.network import SegmentationNet, build_network

@@ -1,0 +1,131 @@
+"""Writes checkpoints: a folder gets its name when all in it is on the disk, so a ``step-*`` folder is always whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from labelforge.errors import CheckpointError
+from labelforge.logits import LogitLayout
+from labelforge.mapping import LabelMapping
+from labelforge.trainer.checkpoint import (
+    ABOUT,
+    AVERAGE,
+    CHECKPOINTS,
+    MODEL,
+    STATE,
+    VERSION,
+    CheckpointFile,
+    DatasetRecord,
+    FileRecord,
+    Tensors,
+    digest_of,
+    list_checkpoints,
+)
+from labelforge.trainer.config import TrainConfig
+
+
+def save_checkpoint(
+    run: str | os.PathLike[str],
+    *,
+    step: int,
+    config: TrainConfig,
+    layout: LogitLayout,
+    mappings: Sequence[LabelMapping],
+    samples: Sequence[int],
+    weights: Tensors,
+    average: Tensors,
+    state: Tensors,
+    keep: int,
+) -> Path:
+    """Write a checkpoint of a run, atomically, then remove the oldest ones.
+
+    Args:
+        run: Folder of the run.
+        step: Steps done.
+        config: Configuration of the run.
+        layout: Its tree, and where the network's logits are.
+        mappings: Label tables of its datasets, in the order of the target table.
+        samples: Number of samples of each dataset.
+        weights: Parameters and buffers of the network.
+        average: Their moving average.
+        state: Whatever else resuming needs.
+        keep: How many checkpoints to keep.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        CheckpointError: It cannot be written; earlier checkpoints are unchanged.
+    """
+    final = Path(run) / CHECKPOINTS / f"step-{step:07d}"
+    if final.exists():
+        return final
+    try:
+        partial = _fresh_folder(final)
+        files = _write_tensors(partial, {MODEL: weights, AVERAGE: average, STATE: state})
+        about = CheckpointFile(
+            version=VERSION,
+            step=step,
+            config=config,
+            taxonomy=layout.taxonomy.to_dict(),
+            taxonomy_digest=layout.taxonomy.digest,
+            datasets=tuple(
+                DatasetRecord(dataset=m.dataset, samples=n, labels=tuple(m.to_records()))
+                for m, n in zip(mappings, samples, strict=True)
+            ),
+            classifiers=tuple(layout.to_records()),
+            files=files,
+        )
+        (partial / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
+        _flush((*partial.iterdir(), partial))
+        partial.rename(final)
+        _flush((final.parent,))
+        _remove(list_checkpoints(run)[:-keep])
+    except (OSError, SafetensorError) as fault:
+        cure = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
+        raise CheckpointError(f"cannot be written ({fault})", where=final, cure=cure) from fault
+    return final
+
+
+def _fresh_folder(final: Path) -> Path:
+    """An empty folder next to a checkpoint's, cleared of what interrupted saves have left."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in final.parent.glob(".step-*"):
+        shutil.rmtree(left_over)
+    partial = final.with_name(f".{final.name}.partial")
+    partial.mkdir()
+    return partial
+
+
+def _write_tensors(folder: Path, content: Mapping[str, Tensors]) -> dict[str, FileRecord]:
+    records = {}
+    for name, tensors in content.items():
+        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        safetensors.torch.save_file(plain, folder / name)
+        records[name] = FileRecord(size=(folder / name).stat().st_size, sha256=digest_of(folder / name))
+    return records
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        doomed = folder.with_name(f".{folder.name}.doomed")  # no step-* folder is ever incomplete
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _flush(paths: Iterable[Path]) -> None:
+    """Flush files and folders to disk before anything relies on them."""
+    if os.name != "posix":
+        return
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
