@@ -81,6 +81,8 @@ def writing_into(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as fault:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError("is a file", where=folder, cure="Name a folder.") from fault
         cure = "Name a folder that you may write to."
         raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
 

@@ -166,11 +166,7 @@ class DataConfig(_Part):
     def _counts_by_dataset(cls, batch: Any) -> Any:
         if not isinstance(batch, Mapping):
             raise ValueError("a number for each dataset is needed: data.batch.cityscapes=2")
-        for key, value in batch.items():
-            if value is None:
-                name, colon, count = str(key).partition(":")
-                space = ", or put a space after the colon" if colon else ""
-                raise ValueError(f"{key!r} has no number: write data.batch.{name}={count or 1}{space}")
+        _check_numbers(batch, "data.batch", 1)
         return batch
 
     @field_validator("scale")
@@ -179,6 +175,15 @@ class DataConfig(_Part):
         if not 0 < scale[0] <= scale[1] < math.inf:
             raise ValueError("must be two positive numbers, the smaller one first")
         return scale
+
+
+def _check_numbers(values: Any, place: str, example: float) -> None:
+    """Say what to write where a mapping of numbers has a key without one: YAML reads ``{a:1}`` so."""
+    for key, value in values.items() if isinstance(values, Mapping) else ():
+        if value is None:
+            name, colon, number = str(key).partition(":")
+            space = ", or put a space after the colon" if colon else ""
+            raise ValueError(f"{key!r} has no number: write {place}.{name}={number or example}{space}")
 
 
 class OptimConfig(_Part):
@@ -244,6 +249,12 @@ class LossConfig(_Part):
         description="Classifiers that a box label trains. own: only its own. path: all on its path below the root. "
         "Empty: as the tree says, which knows whether only boxes tell some classes apart.",
     )
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _weights_by_node(cls, nodes: Any) -> Any:
+        _check_numbers(nodes, "loss.nodes", 0.1)
+        return nodes
 
 
 class EmaConfig(_Part):

@@ -119,6 +119,7 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
             "data.batch={foo:2}",
             "data.batch: 'foo:2' has no number: write data.batch.foo=2, or put a space after the colon",
         ),
+        ("loss.nodes={sky:2}", "loss.nodes: 'sky:2' has no number: write loss.nodes.sky=2, or put a space after the"),
         ("data.batch={foo}", "data.batch: 'foo' has no number: write data.batch.foo=1 (got a mapping)."),
         ("optim.cut=0.3", "optim: cut only counts with optim.schedule=steps: set that too (got a mapping)."),
         ("preset=author", "preset: input should be 'authors' (got 'author')."),
