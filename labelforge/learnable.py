@@ -121,8 +121,7 @@ class Learnable:
         below = {node.index for node in self.unreached}
         for node in self.unreached:
             if not any(above.index in below for above in tree.ancestors(node)):  # what is said of a node, holds below
-                name = tree.references.shortest(node.index)
-                found.append(f"What labels say about the inside of {name!r} is not used: no decision arrives there.")
+                found.append(_not_arrived(tree, node))
         for dataset, names in self.unanswerable():
             shown = listed(map(repr, names))
             found.append(f"Never predicted, since no answer lies within what it means: {shown} of {dataset}.")
@@ -148,3 +147,11 @@ class Learnable:
             "unanswerable": {dataset: list(names) for dataset, names in self.unanswerable()},
             "silent_datasets": list(self.silent_datasets()),
         }
+
+
+def _not_arrived(tree: Taxonomy, node: Node) -> str:
+    """Why nothing that labels say about a node's inside is used, and what would change that."""
+    assert node.parent is not None, "a decision starts at the root"
+    name, above = (tree.references.shortest(index) for index in (node.index, node.parent))
+    cure = f"Add a dataset that does, or map to {name!r} what others call {above!r}."
+    return f"What labels say about the inside of {name!r} is not used: no label tells it from the rest of {above!r}. {cure}"

@@ -61,7 +61,8 @@ def test_what_no_decision_reaches_is_said() -> None:
     assert [node.name for node in found.unreached] == ["front"]
     assert found.silent_datasets() == ("signs",)
     assert found.sentences[2:] == (
-        "What labels say about the inside of 'front' is not used: no decision arrives there.",
+        "What labels say about the inside of 'front' is not used: no label tells it from the rest of 'sign'. "
+        "Add a dataset that does, or map to 'front' what others call 'sign'.",
         "Nothing that signs labels teaches this network.",
     )
 
@@ -78,7 +79,8 @@ def test_what_is_not_reached_is_named_once_for_all_below() -> None:
     found = Learnable.of(tree, [LabelMapping.load(tree, name) for name in ("bdd100k", "gtsdb")])
     assert len(found.unreached) > 3
     assert [text for text in found.sentences if "the inside of" in text] == [
-        "What labels say about the inside of 'front' is not used: no decision arrives there."
+        "What labels say about the inside of 'front' is not used: no label tells it from the rest of 'traffic sign'. "
+        "Add a dataset that does, or map to 'front' what others call 'traffic sign'."
     ]
 
 
