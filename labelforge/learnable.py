@@ -154,4 +154,5 @@ def _not_arrived(tree: Taxonomy, node: Node) -> str:
     assert node.parent is not None, "a decision starts at the root"
     name, above = (tree.references.shortest(index) for index in (node.index, node.parent))
     cure = f"Add a dataset that does, or map to {name!r} what others call {above!r}."
-    return f"What labels say about the inside of {name!r} is not used: no label tells it from the rest of {above!r}. {cure}"
+    why = f"no label tells it from the rest of {above!r}"
+    return f"What labels say about the inside of {name!r} is not used: {why}. {cure}"
