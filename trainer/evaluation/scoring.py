@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,7 +37,7 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
-from labelforge.trainer.readout import By, label_readout, reads_rows
+from labelforge.trainer.readout import By, label_readout, reads_rows, written_rows
 from labelforge.trainer.segmenter import Segmenter, read_upsampled
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Evaluation:
         tree: Scores by the tree, over all labels that mean something in it.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
-        by: How labels were read: ``sum``, ``winner``, or None for the usual way.
+        by: How labels were read: ``sum``, ``winner``, or None for the usual way of the dataset
+            (:mod:`labelforge.trainer.readout`).
     """
 
     shards: str
@@ -155,6 +156,8 @@ def evaluate(
     check_protocol(protocol)
     if protocol == "authors" and by == "sum":
         raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
+    if protocol == "authors":
+        by = "winner"
     checkpoint = run.checkpoint if isinstance(run, Segmenter) else find_checkpoint(run)
     readers = open_shards(shards)
     for reader in readers:
@@ -162,7 +165,7 @@ def evaluate(
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
     return [
-        replace(_evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), progress, observe), by=by)
+        _evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), by, progress, observe)
         for reader, each in zip(readers, protocols, strict=True)
     ]
 
@@ -260,13 +263,15 @@ def _evaluate_one(
     reader: ShardReader,
     protocol: Protocol,
     read: Read,
+    by: By | None,
     progress: EvaluateProgress | None,
     observe: Observe | None,
 ) -> Evaluation:
     layout, mapping = segmenter.layout, reader.mapping
-    confusion = ConfusionMatrix(layout, mapping, protocol, segmenter.device)
+    written = written_rows(layout, mapping, by)
+    confusion = ConfusionMatrix(layout, mapping, protocol, segmenter.device, written)
     tree = TreeCounter(layout, mapping, segmenter.device)
-    native_rows = torch.tensor(layout.native_rows(mapping), device=segmenter.device)
+    native_rows = torch.tensor(written, device=segmenter.device)
     reduced = 0
     for done, sample in enumerate(_read_ahead(reader), start=1):
         check_rows(sample, mapping)
@@ -297,6 +302,7 @@ def _evaluate_one(
         tree=tree_scores(tree.counts(), layout, mapping),
         images=len(reader),
         reduced=reduced,
+        by=by,
     )
 
 
