@@ -70,7 +70,7 @@ class Evaluation:
         confusable: Native names of these labels, group by group.
         not_in_tree: Evaluated labels that have no place in the tree: they score 0 where they occur.
         matrix: (N, N + 1) int64: pixels by true and decided class of the protocol; the last column is no class.
-        tree: Scores by the tree, over all labels that mean something in it.
+        tree: Scores by the tree, over all labels that mean something in it; of decisions, however labels are read.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
         by: How labels were read: ``sum``, ``winner``, or None for the usual way of the dataset
@@ -188,8 +188,8 @@ def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
 def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """All scores as one table: per shard set and reading a line per class and category, and one with the means.
 
-    Columns: shards, dataset, split, metric (the protocol's title), reading (strict, consistent or merged), kind (class,
-    category or mean), and the fields of a class score.
+    Columns: shards, dataset, split, metric (the protocol's title), by (sum, winner or usual), reading (strict,
+    consistent or merged), kind (class, category or mean), and the fields of a class score.
     """
     import pandas as pd
 
@@ -202,7 +202,8 @@ def _frame_lines(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     for reading, scores in readings.items():
         if scores is None:
             continue
-        start = {**place, "metric": evaluation.protocol.title, "reading": reading}
+        how = {"metric": evaluation.protocol.title, "by": evaluation.by or "usual"}
+        start = {**place, **how, "reading": reading}
         for kind, entries in (("class", scores.classes), ("category", scores.categories)):
             for entry in entries:
                 fields = entry.__dict__ | {"labels": " | ".join(entry.labels)}
