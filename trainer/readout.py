@@ -16,7 +16,7 @@ none are together more probable than not; and a dataset of boxes, which labels o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -28,6 +28,7 @@ from torch import Tensor
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
+from labelforge.shares import counts_for
 from labelforge.trainer.decision import class_probabilities, decide_with_confidence
 from labelforge.trainer.tables import LayoutTensors
 
@@ -157,22 +158,10 @@ class _Shares:
         meanings = [row.target.leaves for row in labels]
         shares = np.zeros((len(labels), len(layout.classes)), np.float32)
         for k, leaves in enumerate(layout.classes):
-            shares[_holders(meanings, leaves), k] = 1
+            shares[counts_for(meanings, leaves), k] = 1
         outside = np.array(shares.max(axis=0, initial=0) == 0, np.float32)
         kept = shares.any(axis=1)
         if not kept.any():
             return cls(np.zeros(1, np.int64), np.zeros((1, len(outside)), np.float32), outside)
         rows = np.array([row.row for row in labels], np.int64)
         return cls(rows[kept], shares[kept], outside)
-
-
-def _holders(meanings: Sequence[frozenset[int]], leaves: frozenset[int]) -> list[int]:
-    """Positions of the labels that a class counts for: one, or several that mean the same, or none."""
-    shared = [len(leaves & meaning) for meaning in meanings]
-    most = max(shared, default=0)
-    if 2 * most < len(leaves):
-        return []
-    found = [number for number, count in enumerate(shared) if count == most]
-    inner = [number for number in found if not any(meanings[other] < meanings[number] for other in found)]
-    alike = len({meanings[number] for number in inner}) == 1
-    return inner if alike or most == len(leaves) else []
