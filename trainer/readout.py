@@ -55,7 +55,8 @@ class Labelling(NamedTuple):
     rows: Tensor
     """(N, H, W) int64: rows of the dataset's label table; 0 where no label fits."""
     confidence: Tensor
-    """(N, H, W) float32 in [0, 1]: the label's probability; by ``winner``, the confidence of the decision."""
+    """(N, H, W) float32 in [0, 1]: by sum, the probability of the likeliest label, also where it is not the answer; by
+    ``winner``, the confidence of the decision."""
 
 
 Readout = Callable[[Tensor], Labelling]
