@@ -14,6 +14,7 @@ import numpy as np
 from labelforge.errors import listed
 from labelforge.label_rows import LabelRows
 from labelforge.mapping import LabelMapping
+from labelforge.shares import counts_for
 from labelforge.targets import TargetTable
 from labelforge.taught import told_apart
 from labelforge.taxonomy import Node, Taxonomy
@@ -87,14 +88,21 @@ class Learnable:
         return tuple(dataset for i, dataset in enumerate(table.datasets) if not table.allowed[table.rows_of(i)].any())
 
     def unanswerable(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Per dataset that teaches something, the labels that hold no answer: the network never predicts them."""
+        """Per dataset that teaches something, the labels that no answer is read as: the network never predicts them.
+
+        No answer lies within them, and in a dataset of pixels, which is read by sums, none counts for them either.
+        """
         found, silent = [], self.silent_datasets()
         for mapping in self.table.mappings:
             if mapping.dataset in silent:
                 continue
             used = [row for row in mapping.rows if row.native_id is not None and not row.target.ignored]
             classes = self.table.layout.classes
-            names = [row.native_name for row in used if not any(leaves <= row.target.leaves for leaves in classes)]
+            meanings = [row.target.leaves for row in used]
+            read = {i for i, meaning in enumerate(meanings) if any(leaves <= meaning for leaves in classes)}
+            if mapping.supervision == "pixel":
+                read |= {i for leaves in classes for i in counts_for(meanings, leaves)}
+            names = [row.native_name for i, row in enumerate(used) if i not in read]
             if names:
                 found.append((mapping.dataset, tuple(names)))
         return tuple(found)

@@ -112,8 +112,8 @@ def predict(
         label_space: ``tree``, or a dataset whose native ids are wanted; default: that of ``name_as``, or ``tree``.
         name_as: A benchmark whose tools are to find the files, or a template such as ``{folder}/{stem}``.
         by: How a dataset's labels are found: ``sum`` of the probabilities of the classes inside a label, or the
-            ``winner`` of the decision; default: by sum, but nothing where most likely no label fits, and for a dataset
-            of boxes by winner.
+            ``winner`` of the decision; default: by sum, but nothing where most likely no label can be named, and for a
+            dataset of boxes by winner.
         confidence: How probable an answer must be, 0 to 1. In the tree, a decision stops at the node where it is less.
         soft: Also write a confidence map of every image (and of every frame whose id map is written).
         video_ids: Also write the id map of every frame of a video.

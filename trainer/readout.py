@@ -7,15 +7,16 @@ it; where none does, no label fits.
 is the answer. Where one label's meaning lies within another's, the classes inside count for the inner one alone, or it
 could never win: *ground* of Cityscapes is what is neither road nor sidewalk. A class that no label contains counts for
 the one that means most of it, if that is at least half of its leaves and more than any other label's part: what
-Cityscapes calls road is also road where driveways are. So no label is read that the network cannot tell from others.
+Cityscapes calls road is also road where driveways are. A class that may be one label as well as another, such as
+Cityscapes' rider in the labels of Vistas, counts for none.
 
-Unless one of them is asked for, a dataset of pixels is read by sum, but no label fits where what shares no leaf with
-any of them is together more probable than not; and a dataset of boxes, which labels only parts of a picture, by winner.
+Unless one of them is asked for, a dataset of pixels is read by sum, but no label fits where the classes that count for
+none are together more probable than not; and a dataset of boxes, which labels only parts of a picture, by winner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -27,6 +28,7 @@ from torch import Tensor
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
+from labelforge.shares import counts_for
 from labelforge.trainer.decision import class_probabilities, decide_with_confidence
 from labelforge.trainer.tables import LayoutTensors
 
@@ -53,7 +55,8 @@ class Labelling(NamedTuple):
     rows: Tensor
     """(N, H, W) int64: rows of the dataset's label table; 0 where no label fits."""
     confidence: Tensor
-    """(N, H, W) float32 in [0, 1]: the label's probability; by ``winner``, the confidence of the decision."""
+    """(N, H, W) float32 in [0, 1]: by sum, the probability of the likeliest label, also where it is not the answer; by
+    ``winner``, the confidence of the decision."""
 
 
 Readout = Callable[[Tensor], Labelling]
@@ -112,6 +115,24 @@ def label_readout(
     return read_sums
 
 
+def written_rows(layout: LogitLayout, mapping: LabelMapping, by: By | None = None) -> npt.NDArray[np.int64]:
+    """The label that is read where a single class is certain.
+
+    Args:
+        layout: The network's classes.
+        mapping: Label table of the dataset, in the same tree.
+        by: As for :func:`label_readout`.
+
+    Returns:
+        (K,) row of the dataset's table: what :meth:`LogitLayout.native_rows` says; by sum, a class that no label
+        contains may have one too; 0 where it counts for none.
+    """
+    if not reads_rows(mapping, by):
+        return layout.native_rows(mapping)
+    table = _Shares.of(layout, mapping)
+    return np.where(table.shares.any(axis=0), table.rows[table.shares.argmax(axis=0)], 0)
+
+
 def readable_rows(layout: LogitLayout, mapping: LabelMapping) -> frozenset[int]:
     """Rows of the labels that can be read by sum: those that some class counts for."""
     return frozenset(_Shares.of(layout, mapping).rows.tolist()) - {0}
@@ -129,7 +150,7 @@ class _Shares:
     shares: npt.NDArray[np.float32]
     """(labels, K) 1 where a class counts, else 0."""
     outside: npt.NDArray[np.float32]
-    """(K,) 1 for a class without a leaf of any label, else 0."""
+    """(K,) 1 for a class that counts for no label, else 0."""
 
     @classmethod
     def of(cls, layout: LogitLayout, mapping: LabelMapping) -> _Shares:
@@ -138,23 +159,10 @@ class _Shares:
         meanings = [row.target.leaves for row in labels]
         shares = np.zeros((len(labels), len(layout.classes)), np.float32)
         for k, leaves in enumerate(layout.classes):
-            shares[_holders(meanings, leaves), k] = 1
-        apart = [all(leaves.isdisjoint(meaning) for meaning in meanings) for leaves in layout.classes]
-        outside = np.array(apart, np.float32)
+            shares[counts_for(meanings, leaves), k] = 1
+        outside = np.array(shares.max(axis=0, initial=0) == 0, np.float32)
         kept = shares.any(axis=1)
         if not kept.any():
-            return cls(np.zeros(1, np.int64), np.zeros((1, len(apart)), np.float32), outside)
+            return cls(np.zeros(1, np.int64), np.zeros((1, len(outside)), np.float32), outside)
         rows = np.array([row.row for row in labels], np.int64)
         return cls(rows[kept], shares[kept], outside)
-
-
-def _holders(meanings: Sequence[frozenset[int]], leaves: frozenset[int]) -> list[int]:
-    """Positions of the labels that a class counts for: one, or several that mean the same, or none."""
-    shared = [len(leaves & meaning) for meaning in meanings]
-    most = max(shared, default=0)
-    if 2 * most < len(leaves):
-        return []
-    found = [number for number, count in enumerate(shared) if count == most]
-    inner = [number for number in found if not any(meanings[other] < meanings[number] for other in found)]
-    alike = len({meanings[number] for number in inner}) == 1
-    return inner if alike or most == len(leaves) else []

@@ -34,14 +34,15 @@ if TYPE_CHECKING:
     "--by",
     type=click.Choice(["sum", "winner"]),
     help="In a dataset's labels: the label whose classes are together the most probable, or the one that contains "
-    "the decision. Default: sum, but void where most likely no label fits; for a dataset of boxes winner.",
+    "the decision. Default: sum, but void where most likely no label can be named; for a dataset of boxes winner.",
 )
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
     default=0.0,
     metavar="T",
-    help="Answer only what is at least this probable: a decision stops at the node where it is less, say at 'vehicle'.",
+    help="Answer only what is at least this probable: a decision stops at the node where it is less, say at 'vehicle'; "
+    "in a dataset's labels by sum, a less probable label is void.",
 )
 @click.option("--soft", is_flag=True, help="Also write OUT/confidence/NAME.png, 16 bit grey: probability times 65535.")
 @click.option("--video-ids", is_flag=True, help="Of videos, also write the id map of every frame.")

@@ -15,6 +15,7 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.images import Pixels
+from labelforge.trainer.readout import By, written_rows
 from labelforge.trainer.segmenter import Readings, Segmenter
 from labelforge.trainer.tables import LayoutTensors
 
@@ -64,23 +65,27 @@ class ScriptedSegmenter(Segmenter):
         return tuple(torch.cat(parts, dim=-2)[0] for parts in zip(*bands, strict=True))
 
 
-def best_classes(layout: LogitLayout, mapping: LabelMapping) -> list[list[int]]:
+def best_classes(layout: LogitLayout, mapping: LabelMapping, by: By | None = "winner") -> list[list[int]]:
     """Per row, the classes that a perfect network may answer: where it can, those that are written as the label."""
-    written = layout.native_rows(mapping).tolist()
+    written = written_rows(layout, mapping, by).tolist()
     found = []
     for row in mapping.rows:
-        inside = [k for k, leaves in enumerate(layout.classes) if leaves <= row.target.leaves]
-        fitting = inside or [k for k, leaves in enumerate(layout.classes) if leaves & row.target.leaves]
-        right = [k for k in fitting if written[k] == row.row]
-        found.append(right or fitting)
+        touched = [k for k, leaves in enumerate(layout.classes) if leaves & row.target.leaves]
+        inside = [k for k in touched if layout.classes[k] <= row.target.leaves]
+        right = [k for k in touched if written[k] == row.row]
+        found.append(right or inside or touched)
     return found
 
 
 def answer_perfectly(
-    layout: LogitLayout, mapping: LabelMapping, labels: NDArray[Any], rng: np.random.Generator
+    layout: LogitLayout,
+    mapping: LabelMapping,
+    labels: NDArray[Any],
+    rng: np.random.Generator,
+    by: By | None = "winner",
 ) -> Classes:
     """(...) classes for (...) rows: one that fits each, chosen anew per pixel; class 0 where nothing fits."""
-    best = best_classes(layout, mapping)
+    best = best_classes(layout, mapping, by)
     classes = np.zeros(labels.shape, np.int64)
     for row in np.unique(labels).tolist():
         here = labels == row

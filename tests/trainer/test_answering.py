@@ -14,11 +14,14 @@ from PIL import Image
 
 from labelforge.errors import ConfigError
 from labelforge.logits import LogitLayout
+from labelforge.shards import ShardReader
 from labelforge.trainer.answering import Answering
+from labelforge.trainer.evaluation.scoring import evaluate
 from labelforge.trainer.prediction import predict
+from labelforge.trainer.readout import By
 from labelforge.trainer.segmenter import Readings, Segmenter
 from tests.trainer.scripted import ScriptedSegmenter
-from tests.trainer.tiny import TREE, mapping
+from tests.trainer.tiny import TREE, make_shards, mapping
 
 MAPPINGS = [mapping("boxes"), mapping("dense")]
 LAYOUT = LogitLayout.compile(TREE, MAPPINGS)
@@ -97,6 +100,46 @@ def test_labels_below_the_confidence_are_void(segmenter: Segmenter, picture: Pat
     assert (load(out / "confidence/p.png")[0] / 65535).tolist() == pytest.approx([0.7, 0.6, 0.6, 0.3], abs=1e-5)
     (written,) = predict(segmenter, [picture], tmp_path / "w", label_space="dense", by="winner", confidence=0.5).written
     assert load(written.ids)[0].tolist() == [7, 20, 20, 255]  # 'sign' holds the front, where two descents stop
+
+
+class Noisy(ScriptedSegmenter):
+    """Random logits, the same for the same picture."""
+
+    def __init__(self) -> None:
+        super().__init__(LAYOUT, lambda image: np.zeros(image.shape[:2], np.int64), MAPPINGS)
+
+    def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
+        seeded = torch.Generator().manual_seed(int(image.sum()))
+        return tuple(part[0] for part in readout(3 * torch.randn(1, 7, *image.shape[:2], generator=seeded)))
+
+
+@pytest.mark.parametrize("dataset", ["dense", "boxes"])
+@pytest.mark.parametrize("by", [None, "sum", "winner"])
+def test_what_predict_writes_is_what_evaluate_scores(by: By | None, dataset: str, tmp_path: Path) -> None:
+    reader = ShardReader(make_shards(tmp_path / "shards", dataset, 3, (20, 30)))
+    native = np.array([255 if row.native_id is None else row.native_id for row in reader.mapping.rows])
+    scored: dict[str, npt.NDArray[Any]] = {}
+    (found,) = evaluate(Noisy(), [reader], by=by, observe=lambda seen: scored.update({seen.sample.key: seen.decided}))
+    for number in range(3):
+        Image.fromarray(reader[number].image).save(tmp_path / f"{reader[number].key}.png")
+    for soft in (False, True):
+        out = tmp_path / f"out-{soft}"
+        result = predict(Noisy(), [tmp_path / "*.png"], out, label_space=dataset, by=by, soft=soft)
+        written = {prediction.source.stem: load(prediction.ids) for prediction in result.written}
+        assert written.keys() == scored.keys()
+        assert all((written[key] == native[rows]).all() for key, rows in scored.items())
+    hits = sum(int(((rows == true) & (true > 0)).sum()) for rows, true in _with_truth(reader, scored))
+    of = sum(int((true > 0).sum()) for _, true in _with_truth(reader, scored))
+    assert found.scores.pixel_accuracy == hits / of
+
+
+def _with_truth(
+    reader: ShardReader, scored: dict[str, npt.NDArray[Any]]
+) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """What was scored and the truth, without labels that are ignored."""
+    ignored = [row.row for row in reader.mapping.rows if row.target.ignored]
+    samples = [reader[number] for number in range(len(reader))]
+    return [(scored[s.key], np.where(np.isin(s.local_rows, ignored), 0, s.local_rows)) for s in samples]
 
 
 def test_what_cannot_be_asked_says_so() -> None:

@@ -106,6 +106,7 @@ def test_scores_are_those_of_the_description(tmp_path: Path, dataset: str) -> No
     shard_folders.write(tmp_path / "shards", [samples], mapping, TREE)
     segmenter = KnownSegmenter(seed=11)
     (found,) = evaluate(segmenter, [ShardReader(tmp_path / "shards")], protocol="authors")
+    assert found.to_dict()["by"] == "winner"
 
     matrix = np.zeros((len(mapping.rows), len(mapping.rows)))
     for number, truth in enumerate(labels):

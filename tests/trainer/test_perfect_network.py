@@ -10,7 +10,8 @@ from labelforge import LabelMapping, LabelSpace, LogitLayout, Taxonomy
 from labelforge.logits import Head
 from labelforge.taxonomy import shipped_folder
 from labelforge.trainer import ConfusionMatrix
-from tests.trainer.scripted import answer_perfectly, best_classes
+from labelforge.trainer.readout import written_rows
+from tests.trainer.scripted import ScriptedSegmenter, answer_perfectly, best_classes
 
 PAIRS = [
     (file.parent.name, file.stem)
@@ -71,6 +72,32 @@ def test_labels_merged_where_they_cannot_be_told_apart_score_one(tree: str, data
 @pytest.mark.parametrize(("tree", "dataset"), PAIRS)
 def test_a_perfect_network_never_contradicts_a_label(tree: str, dataset: str) -> None:
     assert score(tree, dataset).consistent_scores().pixel_accuracy == 1
+
+
+@pytest.mark.parametrize("asked", ["cityscapes", "coco-panoptic-133", "mapillary-vistas-1.2", "bdd100k-panoptic"])
+@pytest.mark.parametrize("seen", ["cityscapes", "mapillary-vistas-1.2", "camvid-11", "wilddash-2-80"])
+def test_labels_that_the_network_never_saw_are_right_void_or_listed(seen: str, asked: str) -> None:
+    """Read as usual, by sum: a class that could be several labels is none of them, and never a label it has no part of.
+
+    So a perfect network names no wrong label but those that are listed, and with these as one it is always right.
+    """
+    tree = Taxonomy.load("streets")
+    mapping, layout = LabelMapping.load(tree, asked), LogitLayout.compile(tree, [LabelMapping.load(tree, seen)])
+    matrix = ConfusionMatrix(layout, mapping, LabelSpace.load(asked).protocol, written=written_rows(layout, mapping))
+    best = best_classes(layout, mapping, None)
+    labels = np.repeat([row.row for row in mapping.rows if best[row.row]], 20)
+    classes = answer_perfectly(layout, mapping, labels, np.random.default_rng(0), None)
+    segmenter = ScriptedSegmenter(layout, lambda image: classes[:, None])
+    rows = segmenter.read(np.zeros((len(labels), 1, 3), np.uint8), mapping).rows[:, 0]
+    meanings = [row.target.leaves for row in mapping.rows]
+    assert all(row == 0 or meanings[row] & layout.classes[k] for row, k in zip(rows.tolist(), classes, strict=True))
+    matrix.update(torch.from_numpy(labels), torch.from_numpy(classes), rows)
+    listed = {name for group in matrix.confusable for name in group} | set(matrix.not_in_tree)
+    right = [c for c in matrix.scores().classes if c.pixels and not set(c.labels) & listed]
+    assert right
+    assert {c.iou for c in right} == {1.0}
+    merged = matrix.merged_scores() or matrix.scores()
+    assert {c.iou for c in merged.classes if c.pixels} == {1.0}
 
 
 def test_labels_that_are_never_right() -> None:

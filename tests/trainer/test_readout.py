@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelforge.errors import ConfigError
+from labelforge.learnable import Learnable
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Node, Taxonomy
-from labelforge.trainer.readout import By, label_readout
+from labelforge.trainer.decision import class_probabilities
+from labelforge.trainer.readout import By, label_readout, written_rows
 from labelforge.trainer.tables import LayoutTensors
-from tests.core.random_trees import World, meaning, worlds
+from tests.core.random_trees import World, meaning, trees, worlds
 
 
 def leaf_probability(tree: Taxonomy, leaf: Node, logits: list[float]) -> float:
@@ -141,3 +143,92 @@ def test_boxes_are_read_by_winner_unless_asked_otherwise() -> None:
     logits = torch.randn(1, layout.num_logits, 30, 30, generator=torch.Generator().manual_seed(0)) * 3
     assert torch.equal(label_readout(tensors, boxes)(logits).rows, label_readout(tensors, boxes, "winner")(logits).rows)
     assert (label_readout(tensors, boxes, "sum")(logits).rows > 0).all()
+
+
+def test_a_class_that_may_be_several_labels_is_none_unless_sums_are_asked_for() -> None:
+    """Cityscapes has one rider and one road, Vistas has kinds of them: certain of these, nothing else is likely."""
+    tree = Taxonomy.load("iv2018")
+    layout = LogitLayout.compile(tree, [LabelMapping.load(tree, "cityscapes")])
+    vistas = LabelMapping.load(tree, "mapillary-vistas-1.2")
+    tensors = LayoutTensors.of_layout(layout)
+    logits = torch.full((1, layout.num_logits, 1, 2), -9.0)
+    road, driveable = layout.column_names.index("driveable except parking"), layout.column_names.index("driveable")
+    logits[0, [road, driveable], 0, 0] = 9.0
+    logits[0, layout.column_names.index("rider"), 0, 1] = 9.0
+    ways: tuple[By | None, ...] = ("winner", None)
+    for by in ways:
+        assert label_readout(tensors, vistas, by)(logits).rows.tolist() == [[[0, 0]]]
+    found = label_readout(tensors, vistas, "sum")(logits)
+    assert bool((found.rows > 0).all())
+    assert float(found.confidence.max()) < 1e-3
+
+
+SOME_LABELS = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=4), min_size=1, max_size=7)
+
+
+@given(trees(), SOME_LABELS, SOME_LABELS, st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None)
+def test_labels_of_taught_networks_by_brute_force(
+    tree: Taxonomy, seen: list[list[int]], other: list[list[int]], seed: int
+) -> None:
+    """Networks that carry only what some labels teach, in labels of others: which classes count for what, and sums."""
+    asked = labels_of(tree, "asked", "pixel", **_labels(tree, other))
+    try:
+        layout = LogitLayout.compile(tree, [labels_of(tree, "seen", "pixel", **_labels(tree, seen))])
+    except ConfigError:  # these labels tell nothing apart
+        return
+    tensors = LayoutTensors.of_layout(layout)
+    logits = torch.from_numpy(np.random.default_rng(seed).normal(size=(1, layout.num_logits, 1, 5)) * 3).float()
+    classes = class_probabilities(logits, tensors)[0, :, 0].numpy()
+    labels = [(r.row, r.target.leaves) for r in asked.rows if r.native_id is not None and not r.target.ignored]
+    counts_for = [_counts_for(labels, leaves) for leaves in layout.classes]
+    sums = np.zeros((len(asked.rows), 5))
+    for k, rows in enumerate(counts_for):
+        sums[rows] += classes[k]
+    unread = sum((classes[k] for k, rows in enumerate(counts_for) if not rows), np.zeros(5))
+    ways: tuple[By | None, ...] = ("sum", None)
+    for by in ways:
+        found = label_readout(tensors, asked, by)(logits).rows[0, 0].tolist()
+        for x, row in enumerate(found):
+            void = sums[:, x].max() == 0 or (by is None and unread[x] > 0.5)
+            assert (row == 0) == void or abs(unread[x] - 0.5) < 1e-5
+            assert row == 0 or sums[row, x] == pytest.approx(sums[:, x].max(), rel=1e-5)
+    native, alone = layout.native_rows(asked), written_rows(layout, asked, "sum")
+    assert (alone[native > 0] == native[native > 0]).all()
+    assert [row > 0 for row in alone] == [bool(rows) for rows in counts_for]
+
+
+def _labels(tree: Taxonomy, meanings: list[list[int]]) -> dict[str, object]:
+    """Labels that mean unions of nodes, given by number."""
+    names = [node.name for node in tree.nodes]
+    unions = [{"any": [*dict.fromkeys(names[number % len(names)] for number in numbers)]} for numbers in meanings]
+    return {f"l{i}": union for i, union in enumerate(unions)}
+
+
+def _counts_for(labels: list[tuple[int, frozenset[int]]], leaves: frozenset[int]) -> list[int]:
+    """Rows of the labels that a class counts for, in the words of the module."""
+    around = [(row, meaning) for row, meaning in labels if leaves <= meaning]
+    if around:
+        return [row for row, meaning in around if not any(other < meaning for _, other in around)]
+    part = {row: len(leaves & meaning) for row, meaning in labels}
+    most = max(part.values(), default=0)
+    best = [(row, meaning) for row, meaning in labels if part[row] == most and 2 * most >= len(leaves)]
+    inner = [(row, meaning) for row, meaning in best if not any(other < meaning for _, other in best)]
+    return [row for row, _ in inner] if len({meaning for _, meaning in inner}) == 1 else []
+
+
+@pytest.mark.parametrize(
+    "names", [("cityscapes", "bdd100k"), ("camvid-32", "railsem19"), ("bdd100k-panoptic",), ("camvid-11", "gtsdb")]
+)
+def test_what_a_run_says_is_never_predicted_is_never_read(names: tuple[str, ...]) -> None:
+    """A class that lies within no label, but mostly means one, is read as that one, and so it is not on the list."""
+    tree = Taxonomy.load("streets")
+    found = Learnable.of(tree, [LabelMapping.load(tree, name) for name in names])
+    never = dict(found.unanswerable())
+    for mapping in found.table.mappings:
+        written = written_rows(found.table.layout, mapping).tolist()
+        assert not {mapping.rows[row].native_name for row in written} & set(never.get(mapping.dataset, ()))
+    if names == ("cityscapes", "bdd100k"):  # one's signs are fronts, the other's fronts and backs
+        assert "traffic sign" not in never.get("cityscapes", ())
+    if "camvid-11" in names:
+        assert never == {"camvid-11": ("Bicyclist",)}

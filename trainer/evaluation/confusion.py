@@ -55,6 +55,8 @@ class ConfusionMatrix:
         mapping: Label table of the dataset.
         protocol: How it is scored; default: every label that the mapping does not ignore is a class.
         device: The device that counts.
+        written: (K,) the row that each class is written as where no row is given with it, 0 where no label fits;
+            default: the most specific label that contains it.
     """
 
     def __init__(
@@ -63,18 +65,20 @@ class ConfusionMatrix:
         mapping: LabelMapping,
         protocol: Protocol | None = None,
         device: torch.device | str = "cpu",
+        written: IntArray | None = None,
     ) -> None:
         self.protocol = protocol or all_labels(mapping)
         self.class_of = _classes_of_rows(mapping, self.protocol)
-        self._groups = confusable_rows(layout, mapping, self.class_of)
+        self._written = layout.native_rows(mapping) if written is None else written
+        self._groups = confusable_rows(layout, mapping, self.class_of, self._written)
         self._group_of_class = group_of_classes(layout, mapping, self._groups)
         self.confusable = tuple(tuple(mapping.rows[row].native_name for row in sorted(g)) for g in self._groups)
         self.not_in_tree = tuple(
             row.native_name for row in mapping.rows if self.class_of[row.row] != _NOT_EVALUATED and row.target.ignored
         )
         rows, classes = len(mapping.rows), len(layout.classes)
-        self._written = layout.native_rows(mapping)
-        self._credited = layout.credited_rows(mapping)[:, :classes]
+        credited = layout.credited_rows(mapping)[:, :classes]
+        self._credited = np.where(credited == self._every_row, credited, self._written)
         self._credited_here = torch.tensor(self._credited, device=device)
         # Decisions that are written as what contains their class: one table holds all that the three readings need.
         self._read_off = torch.zeros(rows, classes, dtype=torch.int64, device=device)

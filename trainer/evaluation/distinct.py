@@ -1,9 +1,10 @@
 """Which of a dataset's labels a network cannot tell apart, however good it is.
 
-A decision is written as the most specific native label that contains it. A label that no class of the layout is written
-as can never be right: another label has the same meaning, others have taken all that it means between them, or the
-classes that it needs are none of the network's. Such a label and those that stand in for it form a group. Labels that
-are merely inside one another (*parking* inside *road*) are told apart.
+A decision is written as the most specific native label that contains it; by sum, a class that none contains may count
+for one (:mod:`labelforge.trainer.readout`). A label that no class of the layout is written as can never be right:
+another label has the same meaning, others have taken all that it means between them, or the classes that it needs are
+none of the network's. Such a label and those that stand in for it form a group. Labels that are merely inside one
+another (*parking* inside *road*) are told apart.
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 
 
-def confusable_rows(layout: LogitLayout, mapping: LabelMapping, class_of: IntArray) -> tuple[frozenset[int], ...]:
+def confusable_rows(
+    layout: LogitLayout, mapping: LabelMapping, class_of: IntArray, written: IntArray
+) -> tuple[frozenset[int], ...]:
     """Groups of labels that the layout's decisions cannot tell apart, where that costs scores.
 
     Args:
         layout: The classes that decisions end in.
         mapping: Label table of a dataset in the layout's tree.
         class_of: (R,) the class that each row is scored as, -1 where it is not; labels of one class may be confused.
+        written: (K,) the row that each class is written as, 0 where no label fits.
 
     Returns:
         Rows of each group, groups by their first row. A group of one is a label that no decision can be, and that no
         other label stands in for.
     """
-    written = layout.native_rows(mapping)
     meanings = {
         row.row: row.target.leaves for row in mapping.rows if row.native_id is not None and not row.target.ignored
     }

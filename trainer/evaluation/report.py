@@ -195,7 +195,7 @@ def view(evaluation: Evaluation, pictures: WorstImages) -> ShardView:
     )
 
 
-_READINGS = {"merged": "labels not told apart as one", "consistent": "consistent with the label"}
+_READINGS = {"merged": "merged: labels not told apart as one", "consistent": "consistent with the label"}
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float | None]:

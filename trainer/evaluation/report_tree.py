@@ -40,8 +40,8 @@ def confidence_blocks(runs: dict[str, ConfidenceScores]) -> list[Block]:
     words = Text(
         f"Expected calibration error: {errors}. It is the mean distance between how sure the network is and how often "
         "it is right, over 15 bins of confidence; 0% would be perfect.",
-        "The confidence of a decision is the product of the probabilities of the choices that lead to the label that "
-        "it is written as.",
+        "These are decisions, however labels are read. The confidence of one is the product of the probabilities of "
+        "the choices that lead to the label that contains it.",
     )
     curves = [
         _series(name, what, several, scores)
@@ -88,8 +88,8 @@ def _figures(runs: dict[str, TreeScores]) -> Table:
         values = [measure(scores) for scores in runs.values()]
         rows.append((name, *("\N{EN DASH}" if value is None else format(value, spec) for value in values)))
     caption = (
-        "Answers to all labels that mean something in the tree, evaluated or not: right is inside what the label "
-        "means, too coarse leaves open what it decides"
+        "Decisions, however labels are read, for all labels that mean something in the tree, evaluated or not: right "
+        "is inside what the label means, too coarse leaves open what it decides"
     )
     return Table((Column("figure"), *(Column(name, True) for name in runs)), tuple(rows), caption)
 

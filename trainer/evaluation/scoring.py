@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,7 +37,7 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
-from labelforge.trainer.readout import By, label_readout, reads_rows
+from labelforge.trainer.readout import By, label_readout, reads_rows, written_rows
 from labelforge.trainer.segmenter import Segmenter, read_upsampled
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ class Evaluation:
         confusable: Native names of these labels, group by group.
         not_in_tree: Evaluated labels that have no place in the tree: they score 0 where they occur.
         matrix: (N, N + 1) int64: pixels by true and decided class of the protocol; the last column is no class.
-        tree: Scores by the tree, over all labels that mean something in it.
+        tree: Scores by the tree, over all labels that mean something in it; of decisions, however labels are read.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
-        by: How labels were read: ``sum``, ``winner``, or None for the usual way.
+        by: How labels were read: ``sum``, ``winner``, or None for the usual way of the dataset
+            (:mod:`labelforge.trainer.readout`).
     """
 
     shards: str
@@ -155,6 +156,8 @@ def evaluate(
     check_protocol(protocol)
     if protocol == "authors" and by == "sum":
         raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
+    if protocol == "authors":
+        by = "winner"
     checkpoint = run.checkpoint if isinstance(run, Segmenter) else find_checkpoint(run)
     readers = open_shards(shards)
     for reader in readers:
@@ -162,7 +165,7 @@ def evaluate(
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
     return [
-        replace(_evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), progress, observe), by=by)
+        _evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), by, progress, observe)
         for reader, each in zip(readers, protocols, strict=True)
     ]
 
@@ -185,8 +188,8 @@ def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
 def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """All scores as one table: per shard set and reading a line per class and category, and one with the means.
 
-    Columns: shards, dataset, split, metric (the protocol's title), reading (strict, consistent or merged), kind (class,
-    category or mean), and the fields of a class score.
+    Columns: shards, dataset, split, metric (the protocol's title), by (sum, winner or usual), reading (strict,
+    consistent or merged), kind (class, category or mean), and the fields of a class score.
     """
     import pandas as pd
 
@@ -199,7 +202,8 @@ def _frame_lines(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     for reading, scores in readings.items():
         if scores is None:
             continue
-        start = {**place, "metric": evaluation.protocol.title, "reading": reading}
+        how = {"metric": evaluation.protocol.title, "by": evaluation.by or "usual"}
+        start = {**place, **how, "reading": reading}
         for kind, entries in (("class", scores.classes), ("category", scores.categories)):
             for entry in entries:
                 fields = entry.__dict__ | {"labels": " | ".join(entry.labels)}
@@ -260,13 +264,15 @@ def _evaluate_one(
     reader: ShardReader,
     protocol: Protocol,
     read: Read,
+    by: By | None,
     progress: EvaluateProgress | None,
     observe: Observe | None,
 ) -> Evaluation:
     layout, mapping = segmenter.layout, reader.mapping
-    confusion = ConfusionMatrix(layout, mapping, protocol, segmenter.device)
+    written = written_rows(layout, mapping, by)
+    confusion = ConfusionMatrix(layout, mapping, protocol, segmenter.device, written)
     tree = TreeCounter(layout, mapping, segmenter.device)
-    native_rows = torch.tensor(layout.native_rows(mapping), device=segmenter.device)
+    native_rows = torch.tensor(written, device=segmenter.device)
     reduced = 0
     for done, sample in enumerate(_read_ahead(reader), start=1):
         check_rows(sample, mapping)
@@ -297,6 +303,7 @@ def _evaluate_one(
         tree=tree_scores(tree.counts(), layout, mapping),
         images=len(reader),
         reduced=reduced,
+        by=by,
     )
 
 

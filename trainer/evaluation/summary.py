@@ -58,7 +58,8 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
     if groups:
         notes.append(f"Not told apart by this network, so one class in 'merged': {_groups(groups)}.")
     if alone:
-        notes.append(f"Never decided, since no answer of this network lies within what it means: {listed(alone)}.")
+        what = "Never decided, since no answer of this network lies within what it means"
+        notes.append(f"{what} (in 'merged', one that reaches beyond counts): {listed(alone)}.")
     return notes
 
 
