@@ -43,8 +43,8 @@ _STORY = (
 _READING = (
     "Each network is scored on images it has not seen, over the classes that each dataset's benchmark evaluates. "
     "In Cityscapes and Vistas it answers the label whose classes are together the most probable; in GTSDB the sign "
-    "that it decides for, which may be none. Mean pixel accuracy is the mean over the classes that occur. In GTSDB only "
-    "pixels inside boxes are scored, since nothing is known of the others."
+    "that it decides for, which may be none. Mean pixel accuracy is the mean over the classes that occur. In GTSDB "
+    "only pixels inside boxes are scored, since nothing is known of the others."
 )
 
 
