@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
@@ -142,6 +143,9 @@ def run_task(task: ShardTask, advance: Advance | None = None) -> ShardIndex:
     return write_shard(folder, task.number, samples(), options=task.options, inputs=task.inputs)
 
 
+_MOMENT = 0.5  # seconds
+
+
 def run_tasks(
     tasks: Sequence[ShardTask], *, workers: int, executor: Executor | None, advance: Advance
 ) -> list[ShardIndex]:
@@ -186,6 +190,7 @@ def _collect(futures: Mapping[Future[ShardIndex], ShardTask], advance: Advance) 
             done.append(future.result())
             advance(len(futures[future].sources))
     except BrokenExecutor as error:
+        time.sleep(_MOMENT)  # workers that died of Ctrl-C may be noticed before it arrives here, and then it comes now
         raise LabelforgeError(
             "a worker process died, perhaps for lack of memory",
             cure="Run the same command again with fewer --workers: finished shards are kept.",
