@@ -61,10 +61,15 @@ class LabelRows:
                     from_box.append(from_box[position])
                 mirror.append(number[key])
             position += 1
-        meanings = np.zeros((len(sets), len(tree.leaves)), np.bool_)
-        for i, leaves in enumerate(sets):
-            meanings[i, list(leaves)] = True
-        return cls(len(every), meanings, np.array(from_box, np.bool_), np.array(mirror, np.int64))
+        return cls(len(every), leaf_sets(sets, tree), np.array(from_box, np.bool_), np.array(mirror, np.int64))
+
+
+def leaf_sets(sets: Sequence[frozenset[int]], tree: Taxonomy) -> BoolArray:
+    """(sets, leaves of the tree) bool: sets of leaf numbers as rows."""
+    leaves = np.zeros((len(sets), len(tree.leaves)), np.bool_)
+    for row, members in enumerate(sets):
+        leaves[row, list(members)] = True
+    return leaves
 
 
 def _mirrored(tree: Taxonomy, leaves: frozenset[int]) -> frozenset[int]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from labelforge.errors import ConfigError, counted, did_you_mean
 from labelforge.files import json_digest
-from labelforge.label_rows import BoolArray, IntArray, LabelRows
+from labelforge.label_rows import BoolArray, IntArray, LabelRows, leaf_sets
 from labelforge.logits import Head, LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.questions import ask_tree
@@ -191,9 +191,7 @@ def _allowed_classes(layout: LogitLayout, meanings: BoolArray, *, exactly: bool)
         meanings: (L, leaves) bool.
         exactly: Only the class that means the same; else all that share a leaf with the row.
     """
-    classes: BoolArray = np.zeros((layout.num_logits, meanings.shape[1]), np.bool_)
-    for column, leaves in enumerate(layout.classes):
-        classes[column, list(leaves)] = True
+    classes = leaf_sets(layout.classes, layout.taxonomy)
     if exactly:
         return np.array((meanings[:, None] == classes[None]).all(2))
     allowed: BoolArray = np.array((meanings[:, None] & classes[None]).any(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.id_maps import TREE, IdLegend
 from labelforge.trainer.images import Pixels
 from labelforge.trainer.label_spaces import find_legend, find_mapping
-from labelforge.trainer.readout import By, reads_rows
+from labelforge.trainer.readout import By, label_readout, reads_rows
 from labelforge.trainer.segmenter import Segmenter
 
 
@@ -23,6 +24,10 @@ class Predicted(NamedTuple):
     """(H, W) int64: index into the legend's ``id_of``."""
     confidence: Tensor | None
     """(H, W) float32 in [0, 1], if it was asked for."""
+
+
+Predictor = Callable[[Pixels], Predicted]
+"""From an image, (H, W, 3) uint8 RGB, to what is predicted for it."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,23 @@ class Answering:
         """
         return find_legend(checkpoint, self.label_space, self.by)
 
-    def ask(self, segmenter: Segmenter, image: Pixels) -> Predicted:
-        """Predict an image.
+    def predictor(self, segmenter: Segmenter) -> Predictor:
+        """A function that predicts one image after the other.
 
         Args:
             segmenter: The network.
-            image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            ConfigError: The label space is unknown to the network's checkpoint.
         """
         if self.label_space != TREE:
             mapping = find_mapping(segmenter.checkpoint, self.label_space)
             if reads_rows(mapping, self.by):
-                found = segmenter.read(image, mapping, self.by, self.threshold)
-                return Predicted(found.rows, found.confidence if self.soft else None)
+                readout = label_readout(segmenter.tensors, mapping, self.by, self.threshold)
+                return lambda image: self._predicted(*segmenter.look(image, readout))
         if self.soft or self.threshold:
-            decision = segmenter.decide_with_confidence(image, self.threshold)
-            return Predicted(decision.answers, decision.confidence if self.soft else None)
-        return Predicted(segmenter.decide(image), None)
+            return lambda image: self._predicted(*segmenter.decide_with_confidence(image, self.threshold))
+        return lambda image: Predicted(segmenter.decide(image), None)
+
+    def _predicted(self, codes: Tensor, confidence: Tensor) -> Predicted:
+        return Predicted(codes, confidence if self.soft else None)

@@ -176,7 +176,7 @@ class _Work:
 
     def __init__(self, segmenter: Segmenter, answering: Answering, folder: OutputFolder, video_ids: bool) -> None:
         self._segmenter = segmenter
-        self._answering = answering
+        self._predict = answering.predictor(segmenter)
         self._legend = legend = answering.legend(segmenter.checkpoint)
         self._folder = folder
         self._video_ids = video_ids
@@ -238,7 +238,7 @@ class _Work:
         """The answers for a picture, and its overlay."""
         if self._page.empty:  # now something will be written
             write_classes(self._folder.classes, self._legend, self._segmenter.checkpoint)
-        answers = self._answering.ask(self._segmenter, image)
+        answers = self._predict(image)
         codes = answers.codes.cpu().numpy()
         picture = overlay(image, codes, self._legend)
         self._page.add(title, codes, picture)

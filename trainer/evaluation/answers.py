@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from labelforge.label_rows import BoolArray, IntArray
+from labelforge.label_rows import BoolArray, IntArray, leaf_sets
 from labelforge.logits import LogitLayout
-from labelforge.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +40,3 @@ class Answers:
                 choices[k] = len(way)
                 after[k, : len(way)] = [classes + above for above in way]
         return cls(leaves, choices, after)
-
-
-def leaf_sets(sets: Sequence[frozenset[int]], tree: Taxonomy) -> BoolArray:
-    """(sets, leaves of the tree) bool: sets of leaf numbers as rows."""
-    leaves = np.zeros((len(sets), len(tree.leaves)), np.bool_)
-    for row, members in enumerate(sets):
-        leaves[row, list(members)] = True
-    return leaves

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from labelforge.errors import CheckpointError, ConfigError
+from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
@@ -37,7 +38,7 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
-from labelforge.trainer.readout import By, label_readout, reads_rows, written_rows
+from labelforge.trainer.readout import By, Readout, label_readout, reads_rows, written_rows
 from labelforge.trainer.segmenter import Segmenter, read_upsampled
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def evaluate(
     protocols = [find_protocol(reader, protocol) for reader in readers]
     segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
     return [
-        _evaluate_one(segmenter, reader, each, _read_of(reader, protocol, by), by, progress, observe)
+        _evaluate_one(segmenter, reader, each, _read_of(segmenter, reader.mapping, protocol, by), by, progress, observe)
         for reader, each in zip(readers, protocols, strict=True)
     ]
 
@@ -224,33 +225,33 @@ class Reading(NamedTuple):
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
-Read = Callable[[Segmenter, ShardReader, Sample], Reading]
+Read = Callable[[Sample], Reading]
 
 
-def _read_of(reader: ShardReader, protocol: ProtocolName, by: By | None) -> Read:
+def _read_of(segmenter: Segmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None) -> Read:
     """How the images of a shard set are read."""
     if protocol == "authors":
-        return _read_as_authors
-    return partial(_read_sums, by=by) if reads_rows(reader.mapping, by) else _read_decisions
+        return partial(_read_as_authors, segmenter, mapping)
+    if reads_rows(mapping, by):
+        return partial(_read_sums, segmenter, label_readout(segmenter.tensors, mapping, by))
+    return partial(_read_decisions, segmenter)
 
 
-def _read_decisions(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
+def _read_decisions(segmenter: Segmenter, sample: Sample) -> Reading:
     return Reading(_labels(segmenter, sample), segmenter.descend(sample.image), None)
 
 
-def _read_sums(segmenter: Segmenter, reader: ShardReader, sample: Sample, *, by: By | None) -> Reading:
-    readout = label_readout(segmenter.tensors, reader.mapping, by)
-
+def _read_sums(segmenter: Segmenter, readout: Readout, sample: Sample) -> Reading:
     *descent, rows = segmenter.look(
         sample.image, lambda logits: (*descend(logits, segmenter.tensors), readout(logits).rows)
     )
     return Reading(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
 
 
-def _read_as_authors(segmenter: Segmenter, reader: ShardReader, sample: Sample) -> Reading:
+def _read_as_authors(segmenter: Segmenter, mapping: LabelMapping, sample: Sample) -> Reading:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
     size = segmenter.network_size(sample.image)
-    logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, reader.mapping)
+    logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, mapping)
     found = read_upsampled(logits, size, lambda fine: descend(fine, segmenter.tensors), values=logits.shape[1])
     return Reading(resize_labels(_labels(segmenter, sample), size), Descent(*found), None)
 
@@ -276,7 +277,7 @@ def _evaluate_one(
     reduced = 0
     for done, sample in enumerate(_read_ahead(reader), start=1):
         check_rows(sample, mapping)
-        reading = read(segmenter, reader, sample)
+        reading = read(sample)
         classes = reading.descent.classes[0]
         confusion.update(reading.labels, classes, reading.rows)
         tree.update(reading.labels[None], reading.descent)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.label_rows import leaf_sets
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.evaluation.answers import Answers, leaf_sets
+from labelforge.trainer.evaluation.answers import Answers
 from labelforge.trainer.evaluation.confidence_scores import ConfidenceScores, confidence_scores
 from labelforge.trainer.evaluation.tree_counts import THRESHOLDS, TreeCounts
 from labelforge.trainer.evaluation.verdicts import COARSE, RIGHT, WRONG, BoolArray, judge, label_leaves, overlap

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.label_rows import leaf_sets
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 
@@ -25,11 +26,7 @@ def label_leaves(mapping: LabelMapping, tree: Taxonomy) -> BoolArray:
     Not scored are pixels without annotation, labels that the mapping ignores, and sets of labels from boxes that
     overlap.
     """
-    leaves = np.zeros((len(mapping.rows), len(tree.leaves)), np.bool_)
-    for row in mapping.rows:
-        if row.native_id is not None:
-            leaves[row.row, list(row.target.leaves)] = True
-    return leaves
+    return leaf_sets([frozenset() if row.native_id is None else row.target.leaves for row in mapping.rows], tree)
 
 
 def judge(labels: BoolArray, answers: BoolArray) -> NDArray[np.int8]:
