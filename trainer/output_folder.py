@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from labelforge.errors import ConfigError
-from labelforge.files import write_atomically
+from labelforge.errors import ConfigError, DatasetError
+from labelforge.files import write_atomically, writing_into
 
 _CLASSES = "classes.json"
 _SUBFOLDERS = ("ids", "overlays", "confidence")
@@ -39,6 +41,22 @@ class OutputFolder:
     """
 
     root: Path
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """While results are written: a new folder is removed again where no input can be read.
+
+        Raises:
+            ConfigError: The folder cannot be made or written to.
+        """
+        new = not self.root.exists()
+        try:
+            with writing_into(self.root):
+                yield
+        except DatasetError:
+            if new:
+                shutil.rmtree(self.root)
+            raise
 
     @property
     def classes(self) -> Path:

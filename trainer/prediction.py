@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from labelforge.errors import DatasetError
-from labelforge.files import writing_into
 from labelforge.trainer.answering import Answering, Predicted
 from labelforge.trainer.id_maps import IdLegend
 from labelforge.trainer.images import Pixels, read_image
@@ -142,7 +141,7 @@ def predict(
             check_video_support(file.path)
     segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run, device, short_side)
     work = _Work(segmenter, answering, folder, video_ids)
-    with writing_into(folder.root):
+    with folder.filling():
         written, failures = work.run(inputs, names, progress or (lambda done, total: None))
     return PredictResult(tuple(written), tuple(failures), label_space)
 

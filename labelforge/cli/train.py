@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from labelforge.errors import ConfigError
+from labelforge.errors import ConfigError, counted
 
 
 class _TrainCommand(click.Command):
@@ -76,5 +76,5 @@ def command(
             click.echo(f"Stopped by {name} after step {result.step}; continue with --resume.", err=True)
         raise SystemExit(128 + result.stopped_by)
     if main:
-        click.echo(f"Trained {result.step} steps. Checkpoint: {result.checkpoint}")
+        click.echo(f"Trained {counted(result.step, 'step')}. Checkpoint: {result.checkpoint}")
         click.echo(f"Next: labelforge evaluate {out} SHARDS..., labelforge predict {out} IMAGES... --out DIR")

@@ -83,7 +83,11 @@ def test_if_nothing_can_be_read_nothing_is_written(segmenter: Segmenter, picture
         predict(segmenter, [broken[1]], tmp_path / "out")
     with pytest.raises(DatasetError, match=r"none of the 4 files can be read\. The first: .*b_cut\.png: cannot be"):
         predict(segmenter, broken, tmp_path / "out")
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DatasetError, match="not an image"):
+        predict(segmenter, [broken[1]], tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize("file", ["ids/street.png", "overlays/street.jpg", "legend.html", "classes.json"])
