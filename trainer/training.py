@@ -32,7 +32,14 @@ from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.opening import describe_run
-from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
+from labelforge.trainer.optim import (
+    ExponentialMovingAverage,
+    learning_rate,
+    make_optimizer,
+    optimizer_state,
+    restore_optimizer,
+    set_learning_rate,
+)
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
@@ -165,7 +172,7 @@ class Trainer:
             self.transfer = transfer_weights(self.network, table.layout, config.model, earlier)
         self.network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = ExponentialMovingAverage(self.network, config.ema.decay)
-        self.rate = config.optim.lr
+        self.rate = config.optim.first_rate
         self._optimizer = make_optimizer(self.network, config.optim)
         self._tensors = TableTensors.of(table, device)
         loss = config.loss
@@ -263,11 +270,7 @@ class Trainer:
         found = {"updates": torch.tensor(self.average.updates), "rng/cpu": torch.get_rng_state()}
         if device.type == "cuda":
             found["rng/cuda"] = torch.cuda.get_rng_state(device)
-        for name, parameter in self.network.named_parameters():
-            momentum = self._optimizer.state.get(parameter, {}).get("momentum_buffer")
-            if momentum is not None:
-                found[f"momentum/{name}"] = momentum
-        return found
+        return found | optimizer_state(self._optimizer, self.network)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         device = self.processes.device
@@ -278,7 +281,4 @@ class Trainer:
         torch.set_rng_state(state["rng/cpu"])
         if device.type == "cuda" and "rng/cuda" in state:
             torch.cuda.set_rng_state(state["rng/cuda"], device)
-        for name, parameter in self.network.named_parameters():
-            momentum = state.get(f"momentum/{name}")
-            if momentum is not None:
-                self._optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+        restore_optimizer(self._optimizer, self.network, state)

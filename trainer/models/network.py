@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from labelforge.trainer.config import ModelConfig, Normalisation
 from labelforge.trainer.models.backbones import Backbone, build_backbone
+from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules
 from labelforge.trainer.models.heads import HierarchicalHead
 
 _MEAN_AND_SCALE: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
@@ -42,6 +43,7 @@ class SegmentationNet(nn.Module):
             train). Right for pretrained weights and batches too small or too uneven to estimate statistics from; wrong
             without pretrained weights. The head, which is new, always uses the batch's statistics. For statistics over
             several processes wrap the network in ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` instead.
+        freeze: What of the backbone keeps its weights and statistics (:mod:`labelforge.trainer.models.freezing`).
     """
 
     mean: Tensor
@@ -54,11 +56,14 @@ class SegmentationNet(nn.Module):
         *,
         normalisation: Normalisation = "symmetric",
         freeze_batch_norm: bool = False,
+        freeze: Freeze = "none",
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.freeze_batch_norm = freeze_batch_norm
+        self.frozen = frozen_modules(backbone, freeze)
+        freeze_modules(self.frozen)
         mean, scale = _MEAN_AND_SCALE[normalisation]
         # Not in the state dict: they follow from the configuration.
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -73,12 +78,22 @@ class SegmentationNet(nn.Module):
         Returns:
             (N, C, h, w) logits with h = ceil(H / stride), or twice that where the head doubles it.
         """
+        return self.classify(self.extract(images_nchw))
+
+    def extract(self, images_nchw: Tensor) -> tuple[Tensor, ...]:
+        """The backbone's maps of images, which :meth:`classify` takes; with a frozen backbone they never change."""
         scaled = (images_nchw - self.mean) / self.scale
-        return cast(Tensor, self.head(self.backbone(scaled)))
+        return (self.backbone(scaled),)
+
+    def classify(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Logits from the maps of :meth:`extract`."""
+        return cast(Tensor, self.head(maps[-1]))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode; frozen batch normalisation stays in evaluation mode."""
+        """Set training or evaluation mode; what is frozen stays in evaluation mode."""
         super().train(mode)
+        for part in self.frozen:
+            part.eval()
         if self.freeze_batch_norm:
             for module in self.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -116,7 +131,13 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
     normalisation = config.normalisation
     if normalisation == "auto":
         normalisation = "symmetric" if config.weights is None else "imagenet"
-    return SegmentationNet(backbone, head, normalisation=normalisation, freeze_batch_norm=config.freeze_batch_norm)
+    return SegmentationNet(
+        backbone,
+        head,
+        normalisation=normalisation,
+        freeze_batch_norm=config.freeze_batch_norm,
+        freeze=config.freeze,
+    )
 
 
 def upsample(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
