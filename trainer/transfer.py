@@ -1,8 +1,8 @@
 """Starts a network from the weights of another run, which may have had other datasets.
 
 The backbone, the decoder, the reduction and every classifier that the two networks have in common are taken over. A
-choice that the earlier network had as part of a larger one begins as its share of that: where "driveable" becomes "road"
-and "lane", each has the logit of "driveable" less log 2, so at first the two together are as probable as it was.
+choice that the earlier network had as part of a larger one begins as its share of that: where "driveable" becomes
+"road" and "lane", each has the logit of "driveable" less log 2, so at first the two together are as probable as it was.
 """
 
 from __future__ import annotations

