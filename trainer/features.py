@@ -144,7 +144,7 @@ def _recipe(config: TrainConfig, network: SegmentationNet, dtype: torch.dtype) -
     content = {
         "format": _FORMAT,
         "versions": [version("labelforge"), torch.__version__, version("pillow"), version("numpy")],
-        "network": [config.model.backbone, config.model.output_stride, _digest(network)],
+        "network": [config.model.backbone, config.model.output_stride, network.decoder.reads, _digest(network)],
         "arithmetic": [network.mean.device.type, str(dtype)],
         "crops": config.data.model_dump(
             mode="json", include={"crop", "resize", "scale", "flip", "jitter", "augmentation"}

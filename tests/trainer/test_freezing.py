@@ -40,7 +40,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("freeze", "stays"),
-    [("none", ()), ("backbone", ("",)), (["0"], ("0.",)), (["0.0", "3"], ("0.0.", "3."))],
+    [
+        ("none", ()),
+        ("backbone", ("",)),
+        (["layers.0"], ("layers.0.",)),
+        (["layers.0.0", "layers.3"], ("layers.0.0.", "layers.3.")),
+    ],
 )
 def test_what_is_frozen_stays_as_loaded_and_the_rest_does_not(
     readers: list[ShardReader], weights: Path, tmp_path: Path, freeze: str | list[str], stays: tuple[str, ...]
@@ -78,7 +83,7 @@ def test_random_weights_are_not_frozen() -> None:
     with pytest.raises(ConfigError, match=f"^--set model.freeze=backbone: .*{cure}"):
         load_config(None, ["model.freeze=backbone"])
     with pytest.raises(ValidationError, match=cure):
-        tiny_config(model={"freeze": ["0"]})
+        tiny_config(model={"freeze": ["layers.0"]})
     assert tiny_config(model={"freeze": "backbone"}, start_from="runs/first").model.freeze == "backbone"
     assert load_config(None, ["model.freeze=[conv1]", "model.weights=a.pth"]).model.freeze == ("conv1",)
 
@@ -108,7 +113,7 @@ def test_a_run_says_how_much_trains(readers: list[ShardReader], tmp_path: Path) 
     model = {"features": 256, "bottleneck": 128}
     train(readers, tmp_path / "first", tiny_config(steps=1, model=model))
     notes = Notes()
-    frozen = {**model, "freeze": ["0", "1", "3"]}
+    frozen = {**model, "freeze": ["layers"]}
     train(
         readers,
         tmp_path / "run",

@@ -26,6 +26,7 @@ TABLE: dict[str, Any] = {
     "steps": 17 * (18_000 // 2),
     "model.backbone": "resnet50",
     "model.output_stride": 8,
+    "model.decoder": "none",
     "model.head": "hierarchical",
     "model.features": 256,
     "model.bottleneck": 256,
@@ -61,7 +62,8 @@ TABLE: dict[str, Any] = {
 LEFT_OPEN = {
     *("preset", "seed", "device", "precision", "taxonomy", "start_from"),
     *("log_every", "checkpoint_every", "keep_checkpoints"),
-    *("model.weights", "data.batch", "data.workers", "data.feature_cache", "data.feature_folder", "loss.nodes"),
+    *("model.weights", "model.decoder_channels", "data.batch", "data.workers", "loss.nodes"),
+    *("data.feature_cache", "data.feature_folder"),
 }
 
 

@@ -293,8 +293,8 @@ def test_adamw_resumes_bit_for_bit_and_only_as_adamw(readers: list[ShardReader],
     train(readers, tmp_path / "parts", resume=True)
     expected, got = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
     assert expected.keys() == got.keys()
-    assert {"state/mean/backbone.0.0.weight", "state/square/backbone.0.0.weight"} <= got.keys()
-    assert got["state/updates/backbone.0.0.weight"] == 6
+    assert {"state/mean/backbone.layers.0.0.weight", "state/square/backbone.layers.0.0.weight"} <= got.keys()
+    assert got["state/updates/backbone.layers.0.0.weight"] == 6
     for key, value in expected.items():
         assert torch.equal(value, got[key]), key
     with pytest.raises(ConfigError, match=r"started with optim\.optimizer adamw, not sgd"):
