@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workers = given.workers or (min(2, os.cpu_count() or 1) if small_machine else 1)
     try:
         table = load_table(given.runs)
-        shards = Shards.prepare(given.data, given.out, _tell)
+        shards = Shards.prepare(given.data, given.out, table, _tell)
         planner = Planner(table, "small" if given.small else "full", given.device, given.out / "features")
         counted_on = shards.counted_on(given.frames)
         seeds = tuple(dict.fromkeys(given.seeds))

@@ -8,8 +8,9 @@ before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 ALL, FINE, COARSE = 367, 40, 160
 """CamVid's training frames, and how many of them get fine and coarse labels; of other numbers, the same shares."""
@@ -34,25 +35,56 @@ def spread_order(count: int, number: int = 0) -> list[int]:
     return sorted(range(count), key=lambda position: (position * _GOLDEN + start) % 1)
 
 
-def divide(keys: Sequence[str], fine: int = FINE, number: int = 0) -> dict[str, list[str]]:
-    """Divide frames into those with fine labels, with coarse labels, and with boxes alone.
+class Piece(NamedTuple):
+    """Frames that always get the same labels in one run, and together are either held back in choosing or not.
 
-    Divisions with more and fewer fine labels have the same coarse ones, and every smaller set of fine labels is part of
-    the larger.
+    Attributes:
+        name: Where its frames are in the order of the division, and ``kept`` or ``rest``.
+        first: Position of the first in that order, counted in `ALL` frames.
+        last: Position after the last.
+        kept: Whether networks that choose settings are trained on it.
+        keys: Its frames, sorted.
+    """
+
+    name: str
+    first: int
+    last: int
+    kept: bool
+    keys: tuple[str, ...]
+
+
+def pieces(keys: Sequence[str], cuts: Iterable[int] = (), number: int = 0) -> list[Piece]:
+    """Cut all frames into pieces, in an order of which every stretch is spread evenly over the videos.
+
+    The first frames of the order get fine labels, the last `COARSE` coarse ones, those between boxes. So every smaller
+    set of fine labels is part of the larger, and the coarse ones are the same whatever the number of fine ones.
 
     Args:
         keys: All frames, sorted: video by video, in the order of time.
-        fine: How many of `ALL` get fine labels.
+        cuts: Where to cut besides before the coarse ones: numbers of fine labels, of `ALL` frames.
         number: Number of the division.
 
     Returns:
-        ``fine``, ``coarse`` and ``boxes`` -> sorted keys.
+        The pieces that are not empty.
     """
     order = [keys[position] for position in spread_order(len(keys), number)]
-    share = len(keys) / ALL
-    first, last = (max(1, round(count * share)) for count in (fine, COARSE))
-    parts = {"fine": order[:first], "coarse": order[len(order) - last :], "boxes": order[first : len(order) - last]}
-    return {name: sorted(part) for name, part in parts.items()}
+    kept = set(hold_out(keys)[0])
+    ends = sorted({0, *cuts, ALL - COARSE, ALL})
+    found = []
+    for first, last in pairwise(ends):
+        part = order[round(first * len(keys) / ALL) : round(last * len(keys) / ALL)]
+        for name, inside in (("kept", True), ("rest", False)):
+            chosen = tuple(sorted(key for key in part if (key in kept) is inside))
+            if chosen:
+                found.append(Piece(f"{first:03}-{last:03}-{name}", first, last, inside, chosen))
+    return found
+
+
+def labels_of(piece: Piece, fine: int = FINE) -> str:
+    """``fine``, ``coarse`` or ``boxes``: the labels that a piece gets where so many frames get fine ones."""
+    if piece.last <= fine:
+        return "fine"
+    return "coarse" if piece.first >= ALL - COARSE else "boxes"
 
 
 def hold_out(keys: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -35,6 +35,7 @@ class Job:
         shards: What it is trained on.
         scored: Name -> shards that it is scored on.
         readings: How its answers are read.
+        features: Folder for features that trainings with the same seed share.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Job:
     shards: tuple[str, ...]
     scored: Mapping[str, str]
     readings: tuple[Reading, ...]
+    features: str
 
     @property
     def wanted(self) -> list[tuple[str, str, Reading]]:
@@ -99,13 +101,13 @@ class Planner:
         table: The table of runs.
         form: ``small`` or ``full``.
         device: Device of the trainings.
-        cache: Folder with computed features, which all trainings share.
+        features: Folder for features, which trainings with the same seed share.
     """
 
     table: Table
     form: str
     device: str
-    cache: Path
+    features: Path
 
     @cached_property
     def rates(self) -> tuple[float, ...]:
@@ -143,6 +145,7 @@ class Planner:
             shards=paths,
             scored={name: str(path) for name, path in scored.items()},
             readings=tuple(readings),
+            features=str(self.features / f"seed-{seed}"),
         )
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -81,6 +83,7 @@ class Pool:
         self, running: dict[Future[Record | None], str], todo: Mapping[str, Job], later: int
     ) -> Iterator[tuple[str, Record]]:
         start, done = time.monotonic(), 0
+        folders = Counter(job.features for job in todo.values())
         waiting = set(running)
         while waiting:
             finished, waiting = wait(waiting, timeout=SILENCE, return_when=FIRST_COMPLETED)
@@ -91,6 +94,9 @@ class Pool:
                 if record is None:
                     raise KeyboardInterrupt
                 done += 1
+                folders[todo[key].features] -= 1
+                if not folders[todo[key].features]:  # no other training can use them
+                    shutil.rmtree(todo[key].features, ignore_errors=True)
                 left = (time.monotonic() - start) / done * (len(todo) + later - done)
                 self.tell(f"[{done}/{len(todo)}] {_said(todo[key], record)}; {_span(left)} left")
                 yield key, record

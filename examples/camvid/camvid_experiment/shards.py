@@ -1,22 +1,22 @@
 """Native files and shards of the experiment, each made once and shared by all runs.
 
-    OUT/data/                              the three datasets as files (camvid_experiment.native)
-    OUT/shards/<part>-<number>-<set>/      what a run is trained on, such as count-0-fine-40
-    OUT/shards/choose-0-held-out/          what choices are scored on
-    OUT/shards/test, val, frames           what is counted on
+    OUT/data/                            the three datasets as files (camvid_experiment.native)
+    OUT/shards/0-010-020-kept-boxes/     what runs are trained on: boxes of frames 10 to 19 in the order of division 0
+    OUT/shards/held-out/                 what choices are scored on
+    OUT/shards/test, val, frames-...     what is counted on
 
-``part`` is ``choose`` or ``count``, ``number`` that of the division.
+Runs are trained on pieces, so that they share shards, and with them features, however many frames have fine labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from camvid_experiment.division import divide, hold_out
+from camvid_experiment.division import Piece, hold_out, labels_of, pieces
 from camvid_experiment.native import DATASETS, Fine, Pairs, write_list, write_native
-from camvid_experiment.table import Run
+from camvid_experiment.table import Run, Table
 from labelforge.converters import Converter, convert
 from labelforge.converters.camvid import CamVid
 from labelforge.errors import ConfigError
@@ -36,16 +36,18 @@ class Shards:
         frames: CamVid, with its 11 classes.
         out: Folder of the experiment.
         keys: Its training frames.
+        cuts: Numbers of fine labels in the table of runs.
         tell: Called with a line when something is made.
     """
 
     frames: CamVid
     out: Path
     keys: tuple[str, ...]
+    cuts: tuple[int, ...]
     tell: Tell
 
     @classmethod
-    def prepare(cls, data: Path, out: Path, tell: Tell) -> Shards:
+    def prepare(cls, data: Path, out: Path, table: Table, tell: Tell) -> Shards:
         """Write the native files, unless an earlier run did.
 
         Raises:
@@ -54,21 +56,34 @@ class Shards:
         """
         tell("Writing fine labels, coarse labels and boxes of the training frames")
         frames = CamVid(data, classes=11)
-        return cls(frames, out, tuple(write_native(frames, out / "data")), tell)
+        cuts = tuple(run.fine for run in table.runs)
+        return cls(frames, out, tuple(write_native(frames, out / "data")), cuts, tell)
 
     def trained_on(self, run: Run, part: str, number: int = 0) -> list[Path]:
-        """The shards that a run is trained on."""
-        return [self._subset(kind, part, number, kind, run.fine) for kind in run.datasets]
+        """The shards that a run is trained on.
 
-    def truth_of_boxes(self, run: Run, part: str, number: int = 0) -> tuple[Path, Path]:
-        """The box shards of a run, and shards of the same frames with fine labels."""
+        Args:
+            run: The run.
+            part: ``choose``: without what is held out; or ``count``.
+            number: Number of the division.
+        """
+        found = []
+        for kind in run.datasets:
+            for piece in self._pieces(number):
+                if labels_of(piece, run.fine) == kind.removeprefix("sign-") and (piece.kept or part == "count"):
+                    found.append(self._piece(piece, kind, number))
+        return found
+
+    def truth_of_boxes(self, run: Run, number: int = 0) -> list[tuple[Path, Path]]:
+        """All box shards of a run, each with shards of the same frames that have fine labels."""
         (kind,) = [kind for kind in run.datasets if "boxes" in kind]
-        return tuple(self._subset(name, part, number, kind, run.fine) for name in (kind, "fine"))  # type: ignore[return-value]
+        there = [piece for piece in self._pieces(number) if labels_of(piece, run.fine) == "boxes"]
+        return [(self._piece(piece, kind, number), self._piece(piece, "fine", number)) for piece in there]
 
     def held_out(self) -> Path:
         """The frames that choices are scored on."""
-        write_list(self.out / "data", "choose-0-held-out", hold_out(self.keys)[1])
-        return self._convert(Fine, self.out / "data", "choose-0-held-out", "choose-0-held-out")
+        write_list(self.out / "data", "held-out", hold_out(self.keys)[1])
+        return self._convert(Fine, self.out / "data", "held-out", "held-out")
 
     def counted_on(self, frames: Path | None) -> dict[str, Path]:
         """Name -> shards of the frames that are counted on: test, or else val; and other frames.
@@ -94,20 +109,13 @@ class Shards:
         file = f"{split}.txt" if self.frames.original else f"{split}annot"
         return (self.frames.root / file).exists()
 
-    def _subset(self, dataset: str, part: str, number: int, kind: str, fine: int) -> Path:
-        """Shards of a dataset for the frames whose labels are of a kind."""
-        if (kind, fine) == ("fine", 367):
-            keys: Iterable[str] = self.keys
-        else:
-            keys = divide(self.keys, fine, number)[kind.removeprefix("sign-")]
-        if part == "choose":
-            kept = set(hold_out(self.keys)[0])
-            keys = [key for key in keys if key in kept]
-        # Coarse frames are the same whatever the amount of fine ones.
-        split = f"{part}-{number}-{kind.removeprefix('sign-')}" + (f"-{fine}" if kind != "coarse" else "")
-        name = split if dataset == kind == split.split("-")[2] else f"{split}-as-{dataset}"
-        write_list(self.out / "data", split, list(keys))
-        return self._convert(DATASETS[dataset], self.out / "data", split, name)
+    def _pieces(self, number: int) -> list[Piece]:
+        return pieces(self.keys, self.cuts, number)
+
+    def _piece(self, piece: Piece, dataset: str, number: int) -> Path:
+        split = f"{number}-{piece.name}"
+        write_list(self.out / "data", split, piece.keys)
+        return self._convert(DATASETS[dataset], self.out / "data", split, f"{split}-{dataset}")
 
     def _convert(self, kind: type[Converter], root: Path, split: str, name: str, **options: int) -> Path:
         out = self.out / "shards" / name

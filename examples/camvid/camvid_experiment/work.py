@@ -11,9 +11,12 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from camvid_experiment.jobs import Job, Record, Score
 from camvid_experiment.table import Reading
+
+from labelforge.trainer.presets import overlay
 
 KEPT = ("count",)
 """Parts whose networks are kept; others are removed once they are scored."""
@@ -44,7 +47,7 @@ def do_job(job: Job, out: Path) -> Record | None:
     if record.has_all(job):
         return record
     if record.seconds is None or not list_checkpoints(folder):
-        config = TrainConfig.model_validate(dict(job.settings))
+        config = TrainConfig.model_validate(_with_features(job))
         start = time.perf_counter()
         result = train(list(job.shards), folder, config, resume=(folder / "config.yaml").is_file())
         if result.stopped_by is not None:
@@ -59,6 +62,13 @@ def do_job(job: Job, out: Path) -> Record | None:
     if job.part not in KEPT:
         shutil.rmtree(folder / CHECKPOINTS)
     return record
+
+
+def _with_features(job: Job) -> dict[str, Any]:
+    """The settings, and where features are kept if they are: no part of what makes a job what it is."""
+    if not job.settings.get("data", {}).get("views"):
+        return dict(job.settings)
+    return overlay(job.settings, {"data": {"feature_folder": job.features}})
 
 
 def score_network(run: Path, shards: str, reading: Reading, device: str) -> Score:
