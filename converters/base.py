@@ -270,7 +270,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
 
     Args:
         root: What the user gave.
-        expected: Folders or files that a root holds, relative to it; glob patterns.
+        expected: Folders or files that a root holds, relative to it; glob patterns. "a or b": one of the two.
         title: The dataset's name, for the message.
 
     Raises:
@@ -278,7 +278,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
     """
 
     def complete(folder: Path) -> bool:
-        return all(any(folder.glob(name)) for name in expected)
+        return all(any(any(folder.glob(name)) for name in names.split(" or ")) for names in expected)
 
     if complete(root):
         return

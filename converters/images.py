@@ -3,7 +3,8 @@
 If an image is neither resized nor turned and shards take its format, its bytes are stored unchanged. It is always
 decoded, so that a truncated file is found now and not in the middle of a training run.
 
-Label maps are never read as colours: the values of a palette picture are its palette indices, whatever the palette.
+Label maps of ids are never read as colours: the values of a palette picture are its palette indices, whatever the
+palette. Those of datasets whose labels *are* colours are read by `read_color_map`.
 """
 
 from __future__ import annotations
@@ -213,6 +214,33 @@ def read_label_map(path: Path) -> Ids:
             cure="Give the dataset's id maps; some labels share a colour.",
         )
     return values // scale if scale > 1 else values
+
+
+def read_color_map(path: Path) -> Ids:
+    """Read a label map whose labels are colours.
+
+    Returns:
+        (H, W) int32: red * 65536 + green * 256 + blue of every pixel.
+
+    Raises:
+        DatasetError: The file is missing, cut short, no picture of 8 bit colours, or a JPEG.
+    """
+    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            mode, form = picture.mode, picture.format
+            red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), dtype=np.int32), 2, 0)
+            _check_end(data, form)
+    except _BROKEN as error:
+        raise _broken(path, len(data), error) from error
+    if form in ("JPEG", "MPO"):
+        cure = "Give the label maps as published; JPEG mixes the colours of labels."
+        raise DatasetError("is a JPEG, which does not keep label colours", where=path, cure=cure)
+    if mode not in ("RGB", "RGBA", "P"):
+        what = f"is not a colour picture (mode {mode})"
+        raise DatasetError(what, where=path, cure="Give the label maps as published, in colours.")
+    packed: Ids = red << 16 | green << 8 | blue
+    return packed
 
 
 def _check_end(data: bytes, form: str | None) -> None:

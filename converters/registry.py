@@ -18,6 +18,7 @@ CONVERTERS: Final[Mapping[str, str]] = {
     "cityscapes": "labelforge.converters.cityscapes:Cityscapes",
     "mapillary-vistas": "labelforge.converters.mapillary_vistas:MapillaryVistas",
     "gtsdb": "labelforge.converters.gtsdb:Gtsdb",
+    "camvid": "labelforge.converters.camvid:CamVid",
 }
 """Name -> ``module:class`` of the converters that come with labelforge; imported on first use."""
 

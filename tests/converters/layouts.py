@@ -131,6 +131,31 @@ def write_gtsdb(root: Path, split: str = "train") -> dict[str, Written]:
     return found
 
 
+def write_camvid(root: Path, split: str = "train", count: int = 4) -> dict[str, Written]:
+    """CamVid in SegNet's layout, with all of its ids."""
+    found = {}
+    for i in range(count):
+        key = f"{('0001TP', '0016E5')[i % 2]}_{30 * i:06d}"
+        image, ids = picture(i), label_blocks(i, range(12))
+        save(root / split / f"{key}.png", image)
+        save(root / f"{split}annot" / f"{key}.png", ids)
+        found[key] = Written(image, ids.astype(int))
+    return found
+
+
+def write_original_camvid(root: Path, count: int = 4) -> dict[str, Written]:
+    """CamVid as first published: colours, no splits; its 32 ids are the positions in the published table."""
+    colors = np.array([label.color for label in LabelSpace.load("camvid-32").labels], np.uint8)
+    found = {}
+    for i in range(count):
+        key = f"{('0001TP', 'Seq05VD')[i % 2]}_f{30 * i:05d}"
+        image, ids = picture(i), label_blocks(i, range(32))
+        save(root / "701_StillsRaw_full" / f"{key}.png", image)
+        save(root / "LabeledApproved_full" / f"{key}_L.png", colors[ids])
+        found[key] = Written(image, ids.astype(int))
+    return found
+
+
 @dataclass(frozen=True)
 class Layout:
     """How to make a tiny dataset for a converter.
@@ -139,17 +164,20 @@ class Layout:
         split: A split with labels.
         write: Makes it below a root and says what is in it.
         expected: Words that an error about a wrong root names.
+        tree: A tree that the dataset is mapped to.
     """
 
     split: str
     write: Callable[[Path], dict[str, Written]]
     expected: str
+    tree: str = "iv2018"
 
 
 LAYOUTS = {
     "cityscapes": Layout("train", write_cityscapes, "leftImg8bit and gtFine"),
     "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
     "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
+    "camvid": Layout("train", write_camvid, r"\*annot or LabeledApproved_full", tree="streets"),
 }
 """One for every converter that labelforge has."""
 

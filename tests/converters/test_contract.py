@@ -40,7 +40,7 @@ def test_it_says_what_it_is(name: str, layout: Layout, tmp_path: Path) -> None:
     assert kind.title and kind.__doc__
     assert layout.split in kind.splits
     layout.write(tmp_path)
-    mapping = LabelMapping.load(Taxonomy.load("iv2018"), kind(tmp_path).label_space)
+    mapping = LabelMapping.load(Taxonomy.load(layout.tree), kind(tmp_path).label_space)
     assert len(mapping.rows) > 1
 
 
@@ -59,7 +59,7 @@ def test_sources_are_sorted_and_need_no_image_to_be_opened(name: str, layout: La
 def test_labels_can_be_drawn_at_any_size(name: str, layout: Layout, tmp_path: Path) -> None:
     written = layout.write(tmp_path)
     converter = pickle.loads(pickle.dumps(find_converter(name)(tmp_path)))
-    known = {*(row.native_id for row in LabelMapping.load(Taxonomy.load("iv2018"), converter.label_space).rows)}
+    known = {*(row.native_id for row in LabelMapping.load(Taxonomy.load(layout.tree), converter.label_space).rows)}
     for source in converter.sources(layout.split):
         labels = converter.labels(source)
         size = written[source.key].ids.shape
@@ -73,7 +73,9 @@ def test_labels_can_be_drawn_at_any_size(name: str, layout: Layout, tmp_path: Pa
 
 def test_every_native_id_comes_back_from_the_shards(name: str, layout: Layout, tmp_path: Path) -> None:
     written = layout.write(tmp_path / "root")
-    conversion = convert(name, tmp_path / "root", tmp_path / "out", split=layout.split, samples_per_shard=2)
+    conversion = convert(
+        name, tmp_path / "root", tmp_path / "out", split=layout.split, taxonomy=layout.tree, samples_per_shard=2
+    )
     found = read_shards(tmp_path / "out")
     assert sorted(found) == sorted(written)
     for key, sample in written.items():
@@ -97,7 +99,8 @@ def test_every_native_id_comes_back_from_the_shards(name: str, layout: Layout, t
 @pytest.mark.parametrize("codec", ["keep", "jpeg", "png", "npy"])
 def test_scaled_images_and_labels_stay_together(name: str, layout: Layout, codec: str, tmp_path: Path) -> None:
     written = layout.write(tmp_path / "root")
-    convert(name, tmp_path / "root", tmp_path / "out", split=layout.split, short_side=10, image_codec=codec)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"split": layout.split, "taxonomy": layout.tree, "image_codec": codec}
+    convert(name, tmp_path / "root", tmp_path / "out", short_side=10, **options)
     for key, (image, ids, meta) in read_shards(tmp_path / "out").items():
         assert image.shape == (10, 15, 3) and ids.shape == (10, 15) and meta["size"] == [10, 15]
         halves = written[key].image.reshape(10, 2, 15, 2, 3).mean(axis=(1, 3))
@@ -109,7 +112,7 @@ def test_scaled_images_and_labels_stay_together(name: str, layout: Layout, codec
 def test_two_conversions_are_the_same_bytes(name: str, layout: Layout, tmp_path: Path) -> None:
     layout.write(tmp_path / "root")
     for out in ("one", "two"):
-        convert(name, tmp_path / "root", tmp_path / out, split=layout.split, short_side=13)
+        convert(name, tmp_path / "root", tmp_path / out, split=layout.split, taxonomy=layout.tree, short_side=13)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
@@ -158,7 +161,7 @@ def test_the_image_of_a_sample_that_is_cut_short(name: str, layout: Layout, tmp_
     path = tmp_path / "root" / source.image
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(DatasetError, match="cut short or broken") as caught:
-        convert(name, tmp_path / "root", tmp_path / "out", split=layout.split)
+        convert(name, tmp_path / "root", tmp_path / "out", split=layout.split, taxonomy=layout.tree)
     assert caught.value.where == str(path) and caught.value.cure
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 

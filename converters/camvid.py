@@ -1,0 +1,211 @@
+"""CamVid: drives through Cambridge, 701 frames with labels (Brostow et al., Pattern Recognition Letters 2009).
+
+Two layouts. The copy that came with SegNet has 11 classes as ids (11 = not labelled) and three splits:
+
+    ROOT/train/0001TP_006690.png     ROOT/trainannot/0001TP_006690.png     the same with val and test
+
+The original has 32 classes as colours, twice the resolution, and no splits; ``train.txt``, ``val.txt`` and ``test.txt``
+beside the folders, where there are any, say which frames are which (a line names a frame, by its name or a path):
+
+    ROOT/701_StillsRaw_full/0001TP_006690.png     ROOT/LabeledApproved_full/0001TP_006690_L.png
+
+Images may be png or jpg. With ``classes=11`` the original's labels are grouped as SegNet's are (`GROUPS`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from labelforge.converters.base import (
+    Converter,
+    Ids,
+    PixelLabels,
+    Source,
+    check_choice,
+    check_root,
+    list_files,
+    read_file,
+)
+from labelforge.converters.images import read_color_map, read_label_map
+from labelforge.errors import DatasetError, listed
+from labelforge.label_space import LabelSpace
+
+SPLITS: Final = ("train", "val", "test")
+STILLS: Final = "701_StillsRaw_full"
+APPROVED: Final = "LabeledApproved_full"
+SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Sky": ("Sky",),
+    "Building": ("Building", "Wall", "Bridge", "Tunnel", "Archway"),
+    "Pole": ("Column_Pole", "TrafficCone"),
+    "Road": ("Road", "LaneMkgsDriv", "LaneMkgsNonDriv"),
+    "Pavement": ("Sidewalk", "ParkingBlock", "RoadShoulder"),
+    "Tree": ("Tree", "VegetationMisc"),
+    "SignSymbol": ("SignSymbol", "TrafficLight", "Misc_Text"),
+    "Fence": ("Fence",),
+    "Car": ("Car", "SUVPickupTruck", "Truck_Bus", "Train", "OtherMoving"),
+    "Pedestrian": ("Pedestrian", "Child", "CartLuggagePram", "Animal"),
+    "Bicyclist": ("Bicyclist", "MotorcycleScooter"),
+    "void": ("Void",),
+}
+"""The 11 classes by the original labels that make them up: the usual grouping, as in MATLAB's example on CamVid."""
+
+
+class CamVid(Converter):
+    """CamVid, as distributed with SegNet or as first published.
+
+    Args:
+        root: Folder that holds ``trainannot`` (or ``valannot``, ``testannot``) or ``LabeledApproved_full``.
+        classes: 11 or 32; default: as stored.
+
+    Raises:
+        ConfigError: ``classes`` is neither.
+        DatasetError: The folder holds neither layout, or 32 classes are wanted of a copy that has 11.
+    """
+
+    name = "camvid"
+    title = "CamVid"
+    option_help: ClassVar[Mapping[str, str]] = {"classes": "11 or 32 (default: as stored)"}
+    splits = (*SPLITS, "all")
+
+    def __init__(self, root: str | os.PathLike[str], *, classes: int | str | None = None) -> None:
+        super().__init__(root)
+        if classes is not None:
+            check_choice("classes", str(classes), ("11", "32"))
+        check_root(self.root, [f"*annot or {APPROVED}"], self.title)
+        self.original = (self.root / APPROVED).is_dir()
+        if not self.original and str(classes) == "32":
+            cure = f"Leave classes out, or give the original, which has a folder {APPROVED}."
+            raise DatasetError("this copy of CamVid has 11 classes, not 32", where=self.root, cure=cure)
+        self.label_space = "camvid-32" if self.original and str(classes) != "11" else "camvid-11"
+        self._colors, self._ids = _color_table(self.label_space)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The label space says how many classes; nothing else changes what is written."""
+        return {}
+
+    def sources(self, split: str) -> list[Source]:
+        """The frames of a split that are on disk, each with the name of its video; of ``all``, every frame."""
+        self.check_split(split)
+        found = self._original(split) if self.original else self._segnet(split)
+        return sorted(found, key=lambda source: source.key)
+
+    def missing(self, split: str) -> list[str]:
+        """Names of the frames that have labels, or a line in the split's list, but no image."""
+        here = {source.key for source in self.sources(split)}
+        if not self.original:
+            labels = {path.stem for part in self._parts(split) for path in (self.root / f"{part}annot").glob("*.png")}
+        elif split == "all":
+            labels = {path.stem.removesuffix("_L") for path in (self.root / APPROVED).glob("*_L.png")}
+        else:
+            labels = set(_read_list(self.root / f"{split}.txt"))
+        return sorted(labels - here)
+
+    def labels(self, source: Source) -> PixelLabels:
+        """The class ids of a frame."""
+        path = self.label_path(source)
+        if not self.original:
+            return PixelLabels(read_label_map(path))
+        return PixelLabels(self._look_up(read_color_map(path), path))
+
+    def cure_for_unknown(self, ids: Iterable[int]) -> str:
+        """Recognises train ids of other copies by their values."""
+        if set(ids) <= {255}:
+            return "255 is not labelled in other copies: write 11 for it, as SegNet's copy does."
+        return "Give the label maps of SegNet's copy as published: 0 to 10, and 11 for not labelled."
+
+    def _parts(self, split: str) -> list[str]:
+        """The splits that there are labels of, or the one that is asked for."""
+        if split != "all":
+            return [split]
+        return [part for part in SPLITS if (self.root / f"{part}annot").is_dir()]
+
+    def _segnet(self, split: str) -> Iterator[Source]:
+        for part in self._parts(split):
+            for path in list_files(self.root / part, SUFFIXES, what=f"images of the split {part}"):
+                label = f"{part}annot/{path.stem}.png"
+                yield Source(path.stem, f"{part}/{path.name}", label, {"video": _video(path.stem)})
+
+    def _original(self, split: str) -> Iterator[Source]:
+        images = {path.stem: path for path in list_files(self.root / STILLS, SUFFIXES, what="images")}
+        wanted = sorted(images) if split == "all" else _read_list(self.root / f"{split}.txt")
+        here = [key for key in wanted if key in images]
+        if not here:
+            what = f"none of its {len(wanted)} frames is in {STILLS}: {listed(wanted, 3)}"
+            raise DatasetError(what, where=self.root / f"{split}.txt", cure="Name frames, such as 0001TP_006690.")
+        for key in here:
+            image = f"{STILLS}/{images[key].name}"
+            yield Source(key, image, f"{APPROVED}/{key}_L.png", {"video": _video(key)})
+
+    def _look_up(self, colors: Ids, path: Path) -> Ids:
+        """The ids of packed colours.
+
+        Args:
+            colors: (H, W) int32, as `labelforge.converters.images.read_color_map` packs them.
+            path: The label file, for the message.
+
+        Returns:
+            (H, W) uint8.
+
+        Raises:
+            DatasetError: A colour is not in the table.
+        """
+        at = np.searchsorted(self._colors, colors).clip(max=len(self._colors) - 1)
+        bad = self._colors[at] != colors
+        if bad.any():
+            row, column = np.argwhere(bad)[0].tolist()
+            names = [_shown(value) for value in np.unique(colors[bad]).tolist()]
+            raise DatasetError(
+                f"colour{'s' * (len(names) > 1)} {listed(names, 3)} not in CamVid's table: {int(bad.sum())} "
+                f"pixel{'s' * (int(bad.sum()) > 1)}, the first at column {column}, row {row}",
+                where=path,
+                cure="Unpack the file again (colours between those of the table come from resizing or JPEG), or use "
+                "--on-error skip to leave the frame out.",
+            )
+        ids: Ids = self._ids[at]
+        return ids
+
+
+def _color_table(space: str) -> tuple[Ids, Ids]:
+    """The packed colours of the original labels, sorted, (32,) int32, and the id of each in a label space, uint8."""
+    group = {member: name for name, members in GROUPS.items() for member in members}
+    by_name = LabelSpace.load(space).by_name
+    pairs = []
+    for label in LabelSpace.load("camvid-32").labels:
+        red, green, blue = label.color or (0, 0, 0)
+        name = label.name if space == "camvid-32" else group[label.name]
+        pairs.append((red << 16 | green << 8 | blue, by_name[name].id))
+    colors, ids = zip(*sorted(pairs), strict=True)
+    return np.array(colors, np.int32), np.array(ids, np.uint8)
+
+
+def _shown(color: int) -> str:
+    return f"({color >> 16}, {color >> 8 & 255}, {color & 255})"
+
+
+def _video(key: str) -> str:
+    """The video that a frame is of: what its name begins with."""
+    return key.partition("_")[0]
+
+
+def _read_list(path: Path) -> list[str]:
+    """The frames that a list names: of each line, the first word's file name without folder and suffix.
+
+    Raises:
+        DatasetError: There is no such list.
+    """
+    cure = "The original has no splits: use the split all, or write the list, a frame a line (0001TP_006690)."
+    lines = read_file(path, cure).decode("utf-8-sig", errors="replace").splitlines()
+    names = (PurePosixPath(line.split()[0].replace("\\", "/")).name for line in lines if line.strip())
+    return sorted({name[: -len(end)] if (end := _end(name)) else name for name in names})
+
+
+def _end(name: str) -> str:
+    return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")

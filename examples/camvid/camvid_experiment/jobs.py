@@ -1,0 +1,185 @@
+"""Jobs: one training each, and everything that is read from the network that comes of it.
+
+A job is known by a digest of its settings and its shards. Runs that only differ in how answers are read share a job, a
+job that is done is not done again, and one whose settings changed is another job.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from camvid_experiment.native import DATASETS
+from camvid_experiment.table import Reading, Run, Table
+from labelforge.files import json_digest, json_text, write_atomically
+from labelforge.shards import ShardReader
+from labelforge.trainer.presets import overlay
+
+Score = dict[str, Any]
+"""miou, mean_accuracy, iou (by class), official_miou: how one network does on one set of frames."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, and what is to be read.
+
+    Attributes:
+        title: What to call it.
+        part: ``choose`` or ``count``.
+        folder: The run's own folder, below that of the experiment.
+        settings: The configuration of the training.
+        shards: What it is trained on.
+        scored: Name -> shards that it is scored on.
+        readings: How its answers are read.
+        features: Folder for features that trainings with the same seed share.
+    """
+
+    title: str
+    part: str
+    folder: str
+    settings: Mapping[str, Any]
+    shards: tuple[str, ...]
+    scored: Mapping[str, str]
+    readings: tuple[Reading, ...]
+    features: str
+
+    @property
+    def wanted(self) -> list[tuple[str, str, Reading]]:
+        """Name of the frames, key of the score in the job's record, and reading; all that are to be scored."""
+        found = []
+        for name, shards in self.scored.items():
+            digest = contents_digest(shards)
+            found += [
+                (name, f"{name} {digest[:12]} by {by} over {over}", Reading(by, over)) for by, over in self.readings
+            ]
+        return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a job, kept in ``record.json`` of its folder.
+
+    Attributes:
+        scores: Key of a score (`Job.wanted`) -> the score.
+        seconds: How long the training took.
+    """
+
+    scores: dict[str, Score] = field(default_factory=dict)
+    seconds: float | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Record:
+        """The record in a job's folder; an empty one if there is none."""
+        try:
+            return cls(**json.loads((folder / "record.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return cls()
+
+    def write(self, folder: Path) -> None:
+        """Replace the record in a job's folder."""
+        write_atomically(folder / "record.json", json_text({"scores": self.scores, "seconds": self.seconds}))
+
+    def has_all(self, job: Job) -> bool:
+        """Whether everything that is to be scored is."""
+        return all(key in self.scores for _, key, _ in job.wanted)
+
+    def score(self, job: Job, frames: str, reading: Reading) -> Score:
+        """The score on some frames."""
+        (key,) = [key for name, key, read in job.wanted if (name, read) == (frames, reading)]
+        return self.scores[key]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes jobs of runs.
+
+    Attributes:
+        table: The table of runs.
+        form: ``small`` or ``full``.
+        device: Device of the trainings.
+        features: Folder for features, which trainings with the same seed share.
+    """
+
+    table: Table
+    form: str
+    device: str
+    features: Path
+
+    @cached_property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates that runs choose from."""
+        return self.table.forms[self.form].learning_rates  # type: ignore[index]
+
+    def settings(self, run: Run, seed: int, rate: float) -> dict[str, Any]:
+        """The configuration of one training."""
+        spaces = [DATASETS[kind].label_space for kind in run.datasets]
+        crops = {space: max(1, self.table.crops // len(spaces)) for space in spaces}
+        own = {"seed": seed, "device": self.device, "optim": {"lr": rate}, "data": {"batch": crops}}
+        return overlay(overlay(overlay(self.table.base, self.table.forms[self.form].settings), run.settings), own)  # type: ignore[index]
+
+    def job(
+        self,
+        run: Run,
+        part: str,
+        seed: int,
+        rate: float,
+        shards: Iterable[Path],
+        scored: Mapping[str, Path],
+        readings: Iterable[Reading],
+    ) -> Job:
+        """One training of a run."""
+        paths = tuple(str(path) for path in shards)
+        settings = self.settings(run, seed, rate)
+        digest = digest_of(part, settings, paths)
+        head, sets = settings.get("model", {}).get("head", "hierarchical"), " ".join(run.datasets)
+        which = f"lr {rate:g}" if part == "choose" else f"seed {seed}"
+        return Job(
+            title=f"{run.name}, {which}",
+            part=part,
+            folder=f"runs/{part}/{slug(f'{head} {sets} {run.fine} {which}')}-{digest[:8]}",
+            settings=settings,
+            shards=paths,
+            scored={name: str(path) for name, path in scored.items()},
+            readings=tuple(readings),
+            features=str(self.features / f"seed-{seed}"),
+        )
+
+
+def merge(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Jobs by their digest; those of the same training are one, with the readings of all.
+
+    Returns:
+        Job's own digest -> job, in the order given.
+    """
+    found: dict[str, Job] = {}
+    for job in jobs:
+        key = digest_of(job.part, job.settings, job.shards)
+        if key in found:
+            first = found[key]
+            readings = tuple(dict.fromkeys([*first.readings, *job.readings]))
+            found[key] = replace(first, readings=readings)
+        else:
+            found[key] = job
+    return found
+
+
+def digest_of(part: str, settings: Mapping[str, Any], shards: Iterable[str]) -> str:
+    """What makes a training what it is: its part, its settings, and what its shards hold."""
+    return json_digest([part, dict(settings), [contents_digest(path) for path in shards]])
+
+
+@cache
+def contents_digest(shards: str) -> str:
+    """What a shard set holds, whatever its folder is called."""
+    reader = ShardReader(shards)
+    return json_digest([reader.dataset, reader.taxonomy.digest, [shard.sha256 for shard in reader.manifest.shards]])
+
+
+def slug(text: str) -> str:
+    """A text as a file name."""
+    kept = "".join(c if c.isalnum() or c in ".-" else " " for c in text.lower())
+    return "-".join(kept.split())

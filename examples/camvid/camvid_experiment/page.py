@@ -1,0 +1,157 @@
+"""Writes results.json and RESULTS.md from what was chosen and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from camvid_experiment.experiment import Experiment
+from camvid_experiment.summary import MOVERS, Row, Spread, class_means, paired, spread, strongest, verdict
+from camvid_experiment.table import Run
+from labelforge.files import json_text, write_atomically
+
+MEASURES = {"miou": "mIoU", "mean_accuracy": "mean accuracy"}
+
+
+def rows_of(experiment: Experiment) -> list[dict[str, Any]]:
+    """The rows of results.json."""
+    return [{"run": run, "seed": seed, "split": split, **score} for run, seed, split, score in experiment.counts]
+
+
+def write_results(experiment: Experiment, pictures: Sequence[Path], purity: str) -> None:
+    """Write results.json and RESULTS.md into the experiment's folder.
+
+    Args:
+        experiment: After choosing and counting.
+        pictures: Files in the folder to show.
+        purity: A section on the pixels in boxes; may be empty.
+    """
+    out, rows = experiment.pool.out, rows_of(experiment)
+    write_atomically(out / "results.json", json_text(rows))
+    write_atomically(out / "choices.json", json_text(_choices(experiment)))
+    sections = [_opening(experiment)]
+    for split, shards in experiment.counted_on.items():
+        sections.append(_counted(experiment, rows, split, shards))
+    sections += [_choice_section(experiment), purity, _pictures(out, pictures)]
+    write_atomically(out / "RESULTS.md", "\n".join(filter(None, sections)))
+
+
+def _choices(experiment: Experiment) -> list[dict[str, Any]]:
+    return [
+        {
+            "run": name,
+            "lr": choice.rate,
+            "reading": choice.reading._asdict(),
+            "tried": [
+                {"lr": rate, **reading._asdict(), "miou": miou} for (rate, reading), miou in choice.tried.items()
+            ],
+        }
+        for name, choice in experiment.choices.items()
+    ]
+
+
+def _opening(experiment: Experiment) -> str:
+    planner, seeds = experiment.planner, ", ".join(map(str, experiment.seeds))
+    division = "a division of its own for each seed" if experiment.by_seed else "the same division for all seeds"
+    return (
+        "# CamVid: fine labels, coarse labels and boxes\n\n"
+        f"Form {planner.form}, {planner.settings(experiment.runs[0], 0, 1.0)['steps']} steps a network, seeds {seeds}, "
+        f"{division} of {len(experiment.shards.keys)} training frames. F: fine labels, C: coarse labels, B: boxes. "
+        "Figures are percent, mean ± standard deviation over seeds. A pixel without an answer counts as wrong. "
+        "Learning rates and readings were chosen on a held-out part of the training videos, never on what is counted.\n"
+    )
+
+
+def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Path) -> str:
+    from labelforge.shards import ShardReader
+
+    main = [run for run in experiment.runs if run.kind != "ablation"]
+    rivals = [run.name for run in main if run.kind == "rival"]
+    best = {measure: strongest(rows, rivals, split, measure) for measure in MEASURES} if rivals else {}  # type: ignore[arg-type]
+    parts = [f"## {split}: {len(ShardReader(shards))} frames\n", _main_table(rows, main, split, best)]
+    if best:
+        parts.append(_pairs(rows, [run.name for run in main if run.kind == "ours"], split, best))
+    parts += [_class_table(rows, main, split), _ablations(experiment, rows, split)]
+    return "\n".join(parts)
+
+
+def _main_table(rows: Sequence[Row], runs: Sequence[Run], split: str, best: dict[str, str]) -> str:
+    heads = ["run", "", *MEASURES.values(), "IoU of movers"]
+    heads += [f"{title} ahead of {best[measure]}" for measure, title in MEASURES.items() if best]
+    lines = []
+    for run in runs:
+        movers = [class_means(rows, run.name, split)[name] for name in MOVERS]
+        cells = [run.name, run.note or run.kind]
+        cells += [spread(rows, run.name, split, measure).percent() for measure in MEASURES]  # type: ignore[arg-type]
+        cells.append(f"{100 * sum(movers) / len(movers):.1f}")
+        for measure, rival in best.items():
+            ahead = paired(rows, run.name, rival, split, measure)  # type: ignore[arg-type]
+            cells.append("-" if run.name == rival else Spread.of(list(ahead.values())).percent(sign=True))
+        lines.append(cells)
+    return _table(heads, lines)
+
+
+def _pairs(rows: Sequence[Row], ours: Iterable[str], split: str, best: dict[str, str]) -> str:
+    """By seed: how far each of our runs is ahead of the strongest rival in each measure."""
+    lines = []
+    for measure, rival in best.items():
+        for run in ours:
+            ahead = paired(rows, run, rival, split, measure)  # type: ignore[arg-type]
+            each = ", ".join(f"{100 * value:+.1f}" for value in ahead.values())
+            lines.append([MEASURES[measure], run, rival, each, verdict(ahead)])
+    return _table(["measure", "run", "strongest rival", "ahead by, seed by seed", "verdict"], lines)
+
+
+def _class_table(rows: Sequence[Row], runs: Sequence[Run], split: str) -> str:
+    means = {run.name: class_means(rows, run.name, split) for run in runs}
+    classes = list(next(iter(means.values())))
+    lines = [[name, *(f"{100 * means[name][each]:.1f}" for each in classes)] for name in means]
+    return "IoU by class, mean over seeds:\n\n" + _table(["run", *classes], lines)
+
+
+def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
+    lines = []
+    for run in experiment.runs:
+        if run.like is None:
+            continue
+        cells = [run.name, run.like]
+        for measure in MEASURES:
+            cells.append(spread(rows, run.name, split, measure).percent())  # type: ignore[arg-type]
+            change = paired(rows, run.name, run.like, split, measure)  # type: ignore[arg-type]
+            cells.append(Spread.of(list(change.values())).percent(sign=True))
+        lines.append(cells)
+    if not lines:
+        return ""
+    heads = ["variation", "of"]
+    for title in MEASURES.values():
+        heads += [title, "change"]
+    return "Variations, with the learning rate and reading of the run that they vary:\n\n" + _table(heads, lines)
+
+
+def _choice_section(experiment: Experiment) -> str:
+    rates = experiment.planner.rates
+    lines = []
+    for name, choice in experiment.choices.items():
+        best = [max(v for (rate, _), v in choice.tried.items() if rate == each) for each in rates]
+        read = " ".join(filter(None, choice.reading))
+        edge = len(rates) > 2 and choice.rate in (rates[0], rates[-1])
+        lines.append([name, *(f"{100 * v:.1f}" for v in best), f"{choice.rate:g}" + " (edge)" * edge, read])
+    text = (
+        "## What was chosen\n\nmIoU on the held-out block of every training video, one seed; of the readings, the best "
+        "for each learning rate. *edge*: the best rate is the first or last of those tried.\n\n"
+    )
+    return text + _table(["run", *(f"lr {rate:g}" for rate in rates), "chosen", "read by"], lines)
+
+
+def _pictures(out: Path, pictures: Sequence[Path]) -> str:
+    if not pictures:
+        return ""
+    shown = "\n\n".join(f"![{path.stem}]({path.relative_to(out).as_posix()})" for path in pictures)
+    return f"## Pictures\n\nFrames at even distances, not chosen by hand; the first seed.\n\n{shown}\n"
+
+
+def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rule = "|".join("---" for _ in heads)
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"| {' | '.join(heads)} |\n|{rule}|\n{body}\n"

@@ -1,0 +1,148 @@
+"""Does jobs side by side, says how far they are, and stops without losing anything.
+
+After Ctrl-C or SIGTERM the trainings that run save a checkpoint, and nothing new begins; the same command goes on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from camvid_experiment.jobs import Job, Record
+from camvid_experiment.work import do_job, start_worker
+from labelforge.errors import LabelforgeError
+
+SILENCE = 60  # seconds after which a line says how far the running jobs are
+
+
+class StoppedError(LabelforgeError):
+    """The experiment was stopped from outside."""
+
+
+@dataclass
+class Pool:
+    """Processes that do jobs.
+
+    Attributes:
+        out: Folder of the experiment.
+        workers: How many processes; each has one thread on a CPU.
+        tell: Called with a line of progress.
+    """
+
+    out: Path
+    workers: int
+    tell: Callable[[str], None]
+
+    def do(self, jobs: Mapping[str, Job], later: int = 0) -> dict[str, Record]:
+        """Do jobs, those first that come first; jobs that are done cost nothing.
+
+        Args:
+            jobs: By any key.
+            later: How many more jobs will come after these, for the time left.
+
+        Returns:
+            The record of each, by its key.
+
+        Raises:
+            LabelforgeError: A job failed, or the experiment was stopped.
+        """
+        records = {key: Record.read(self.out / job.folder) for key, job in jobs.items()}
+        todo = {key: job for key, job in jobs.items() if not records[key].has_all(job)}
+        if len(jobs) > len(todo):
+            self.tell(f"{len(jobs) - len(todo)} of {len(jobs)} are done already")
+        if not todo:
+            return records
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a waiting thread must not spin: others need the core
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.workers, context, start_worker, (1,)) as pool, _stop_by_sigterm():
+            running = {pool.submit(do_job, job, self.out): key for key, job in todo.items()}
+            try:
+                records.update(self._collect(running, todo, later))
+            except BaseException as fault:
+                stopped = isinstance(fault, KeyboardInterrupt)
+                if stopped:
+                    self.tell("Stopping: trainings save a checkpoint. Run the same command to go on")
+                pool.shutdown(wait=False, cancel_futures=True)
+                _ask_to_stop()
+                if stopped:
+                    raise StoppedError("stopped", cure="Run the same command to go on.") from None
+                raise
+        return records
+
+    def _collect(
+        self, running: dict[Future[Record | None], str], todo: Mapping[str, Job], later: int
+    ) -> Iterator[tuple[str, Record]]:
+        start, done = time.monotonic(), 0
+        folders = Counter(job.features for job in todo.values())
+        waiting = set(running)
+        while waiting:
+            finished, waiting = wait(waiting, timeout=SILENCE, return_when=FIRST_COMPLETED)
+            if not finished:
+                self.tell("; ".join(_how_far(todo[running[f]], self.out) for f in waiting if f.running()))
+            for future in finished:
+                key, record = running[future], future.result()
+                if record is None:
+                    raise KeyboardInterrupt
+                done += 1
+                folders[todo[key].features] -= 1
+                if not folders[todo[key].features]:  # no other training can use them
+                    shutil.rmtree(todo[key].features, ignore_errors=True)
+                left = (time.monotonic() - start) / done * (len(todo) + later - done)
+                self.tell(f"[{done}/{len(todo)}] {_said(todo[key], record)}; {_span(left)} left")
+                yield key, record
+
+
+def _said(job: Job, record: Record) -> str:
+    """A job and its scores in one line."""
+    parts = []
+    for name, key, reading in job.wanted:
+        read = " ".join(filter(None, [reading.by, reading.over]))
+        parts.append(f"{100 * record.scores[key]['miou']:.1f} on {name}" + f" ({read})" * (len(job.readings) > 1))
+    return f"{job.title}: mIoU {', '.join(parts)}"
+
+
+def _how_far(job: Job, out: Path) -> str:
+    """A running job and its step, from the log of its run."""
+    from labelforge.trainer.log import read_log
+
+    with suppress(LabelforgeError, OSError):
+        if lines := read_log(out / job.folder):
+            return f"{job.title}: step {lines[-1].step}"
+    return f"{job.title}: starting"
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"about {minutes} min" if minutes else "under a minute"
+
+
+def _ask_to_stop() -> None:
+    """Let trainings save and stop: Ctrl-C reaches them by itself, SIGTERM reaches only this process."""
+    for child in multiprocessing.active_children():
+        if child.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGINT)
+
+
+@contextmanager
+def _stop_by_sigterm() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

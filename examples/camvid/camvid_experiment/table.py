@@ -1,0 +1,114 @@
+"""The table of runs: ``runs.yaml``, checked. To change the method, change that file.
+
+A run names its datasets, its head and whatever of its settings differs from those of all. It also says how its answers
+may be read; the learning rate and the reading are chosen among the given ones on the choosing split, by the same rule
+for every run. A run with ``like`` is an ablation: another run with something changed, and that run's choices.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from camvid_experiment.division import FINE
+from labelforge.errors import ConfigError, did_you_mean
+from labelforge.trainer.presets import overlay
+from labelforge.yamlfile import YamlFile
+
+Kind = Literal["ours", "rival", "bound", "ablation"]
+Dataset = Literal["fine", "coarse", "boxes", "sign-boxes"]
+
+
+class Reading(NamedTuple):
+    """How answers are read: see ``by`` and ``over`` of `labelforge.trainer.evaluate`; None: as usual."""
+
+    by: str | None = None
+    over: str | None = None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Form(_Part):
+    """One size of the experiment."""
+
+    settings: dict[str, Any] = Field(description="Settings over those of the base.")
+    learning_rates: tuple[float, ...] = Field(min_length=1, description="What every run chooses from.")
+
+
+class Run(_Part):
+    """One line of the table."""
+
+    name: str = Field(min_length=1, description="Its name in the results.")
+    kind: Kind = Field(description="ours, a rival, the bound, or an ablation.")
+    datasets: tuple[Dataset, ...] = Field((), description="What it is trained on. Empty: as the run that it is like.")
+    fine: int = Field(FINE, ge=1, description="Frames with fine labels, of 367; all of them are then in no other set.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of its own, over the form's.")
+    by: tuple[Literal["sum", "winner"], ...] = Field(("sum", "winner"), description="Readings to choose from.")
+    over: Literal["nodes", "leaves"] | None = Field(None, description="Answers that flat-union is read over.")
+    like: str | None = Field(None, description="The run that it is a variation of, and whose choices it takes.")
+    note: str = Field("", description="A few words for the results.")
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """The readings to choose from."""
+        return tuple(Reading(by, self.over) for by in self.by)
+
+
+class Table(_Part):
+    """The whole file."""
+
+    crops: int = Field(ge=1, description="Crops per step, shared evenly by the datasets of a run.")
+    base: dict[str, Any] = Field(description="Settings of every run, as labelforge train takes them.")
+    forms: dict[Literal["small", "full"], Form] = Field(description="The sizes of the experiment.")
+    pictures: tuple[str, ...] = Field((), description="Runs whose answers are drawn; and the strongest rival's.")
+    purity_of: str | None = Field(None, description="The run whose pixels in boxes are compared with the truth.")
+    runs: tuple[Run, ...] = Field(min_length=1, description="The runs, in the order of the results.")
+
+    def by_name(self, name: str) -> Run:
+        """The run of this name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        for run in self.runs:
+            if run.name == name:
+                return run
+        raise ConfigError(f"no run is called {name!r}", cure=did_you_mean(name, [run.name for run in self.runs]))
+
+    def chooses(self, run: Run) -> Run:
+        """The run whose choices a run takes: itself, or the one that it is like."""
+        return self.by_name(run.like) if run.like else run
+
+
+def load_table(path: Path) -> Table:
+    """Read the table of runs; what a run leaves out, it has from the run that it is like.
+
+    Raises:
+        ConfigError: The file is missing or wrong, with the line; a run is there twice, or is like one that is not.
+    """
+    file = YamlFile.load(path, ConfigError)
+    table = file.validate(Table)
+    known: dict[str, Run] = {}
+    for number, run in enumerate(table.runs):
+        if run.name in known:
+            file.fail(("runs", number), f"the run {run.name!r} is there twice", "Give one another name.")
+        if run.like is not None and (run.like not in known or known[run.like].like is not None):
+            what = f"{run.name!r} is like {run.like!r}, which is no earlier run with choices of its own"
+            file.fail(("runs", number, "like"), what, "Name one above it.")
+        known[run.name] = _like(run, known[run.like]) if run.like else run
+        if not known[run.name].datasets:
+            file.fail(("runs", number), f"the run {run.name!r} has no datasets", "Add datasets: [fine, coarse].")
+    for name in [*table.pictures, *filter(None, [table.purity_of])]:
+        table.by_name(name)
+    return table.model_copy(update={"runs": tuple(known.values())})
+
+
+def _like(run: Run, other: Run) -> Run:
+    inherited = {name: getattr(other, name) for name in ("datasets", "fine", "by", "over")}
+    given = {name: getattr(run, name) for name in run.model_fields_set}
+    settings = overlay(other.settings, run.settings)
+    return Run.model_validate({**inherited, **given, "settings": settings})

@@ -1,0 +1,88 @@
+"""Does one job: trains its network, or goes on with it, and scores it.
+
+A decision for no class is wrong here. CamVid's own tool leaves such pixels out, which would reward a network for
+answering *construction* where it is unsure of *building*; that figure is kept as ``official_miou``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from camvid_experiment.jobs import Job, Record, Score
+from camvid_experiment.table import Reading
+
+from labelforge.trainer.presets import overlay
+
+KEPT = ("count",)
+"""Parts whose networks are kept; others are removed once they are scored."""
+
+
+def start_worker(threads: int) -> None:
+    """Prepare a process for jobs: so many threads, and Ctrl-C only counts in training, which saves what it has."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+
+
+def do_job(job: Job, out: Path) -> Record | None:
+    """Train and score, as far as an earlier call has not.
+
+    Returns:
+        The record; None if the training was stopped by a signal, which leaves a checkpoint to go on from.
+
+    Raises:
+        LabelforgeError: The settings are wrong, or the loss became infinite.
+    """
+    from labelforge.trainer import TrainConfig, train
+    from labelforge.trainer.checkpoint import CHECKPOINTS, list_checkpoints
+
+    folder = out / job.folder
+    record = Record.read(folder)
+    if record.has_all(job):
+        return record
+    if record.seconds is None or not list_checkpoints(folder):
+        config = TrainConfig.model_validate(_with_features(job))
+        start = time.perf_counter()
+        result = train(list(job.shards), folder, config, resume=(folder / "config.yaml").is_file())
+        if result.stopped_by is not None:
+            return None
+        record = replace(record, seconds=round(time.perf_counter() - start, 1))
+        record.write(folder)
+    for name, key, reading in job.wanted:
+        if key not in record.scores:
+            score = score_network(folder, job.scored[name], reading, str(job.settings["device"]))
+            record.scores[key] = score
+            record.write(folder)
+    if job.part not in KEPT:
+        shutil.rmtree(folder / CHECKPOINTS)
+    return record
+
+
+def _with_features(job: Job) -> dict[str, Any]:
+    """The settings, and where features are kept if they are: no part of what makes a job what it is."""
+    if not job.settings.get("data", {}).get("views"):
+        return dict(job.settings)
+    return overlay(job.settings, {"data": {"feature_folder": job.features}})
+
+
+def score_network(run: Path, shards: str, reading: Reading, device: str) -> Score:
+    """Score a trained network on one shard set."""
+    from labelforge.trainer import evaluate
+    from labelforge.trainer.evaluation.metrics import score_classes
+
+    how = {name: value for name, value in reading._asdict().items() if value is not None}
+    (evaluation,) = evaluate(run, [shards], device=device, **how)
+    scores = score_classes(evaluation.matrix, replace(evaluation.protocol, other_decisions="wrong"))
+    return {
+        "miou": scores.mean_iou,
+        "mean_accuracy": scores.mean_accuracy,
+        "iou": {entry.name: entry.iou for entry in scores.classes},
+        "accuracy": {entry.name: entry.accuracy for entry in scores.classes},
+        "official_miou": evaluation.scores.mean_iou,
+    }
