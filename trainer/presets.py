@@ -81,6 +81,7 @@ AUTHORS: Final = (
     PresetSetting("loss.boxes", "own", "estimator/define_losses.py: GTSDB counts in l3 alone"),
     PresetSetting("loss.lone_boxes", False, "estimator/define_losses.py: GTSDB counts in l3 alone, which has 43 signs"),
     PresetSetting("loss.balance", "pixels", "estimator/define_losses.py: means over all pixels of a batch"),
+    PresetSetting("loss.every", 1, "estimator/define_losses.py: every pixel"),
     PresetSetting("loss.class_weights", "none", "estimator/define_losses.py: none"),
     PresetSetting("ema.decay", 0.9, _ARGUMENTS + "--ema_decay 0.9; define_estimator.py warms it up as we do"),
 )

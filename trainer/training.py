@@ -36,7 +36,7 @@ from labelforge.trainer.distributed import Processes, join_processes, listen_for
 from labelforge.trainer.features import Classify, FrozenFeatures, open_store, remove_own, reuses_features
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
-from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.models.network import build_network
 from labelforge.trainer.opening import describe_run
 from labelforge.trainer.optim import (
     ExponentialMovingAverage,
@@ -46,6 +46,7 @@ from labelforge.trainer.optim import (
     restore_optimizer,
     set_learning_rate,
 )
+from labelforge.trainer.pixels import at_labels, place_of_step
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
@@ -278,8 +279,8 @@ class Trainer:
         seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
             logits = self._forward(seen)
-        logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
         asked = config.loss
+        logits, rows = at_labels(logits.float(), rows, asked.every, place_of_step(config.seed, number, asked.every))
         loss = hierarchical_loss(
             logits,
             rows,

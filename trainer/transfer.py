@@ -21,7 +21,16 @@ from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.network import SegmentationNet, build_network
 
-_SAME = ("backbone", "decoder", "decoder_channels", "features", "context_dilation", "bottleneck", "upsampling")
+_SAME = (
+    "backbone",
+    "decoder",
+    "decoder_channels",
+    "decoder_stride",
+    "features",
+    "context_dilation",
+    "bottleneck",
+    "upsampling",
+)
 """Settings of the model that decide the shapes of what is taken over."""
 
 
@@ -61,7 +70,7 @@ def transfer_weights(
         ConfigError: Its network has other shapes, or sees images scaled otherwise.
     """
     before = checkpoint.config.model
-    without = {"decoder_channels"} if before.decoder == config.decoder == "none" else set()
+    without = {"decoder_channels", "decoder_stride"} if before.decoder == config.decoder == "none" else set()
     for key in _SAME:
         if key not in without and getattr(before, key) != getattr(config, key):
             raise ConfigError(

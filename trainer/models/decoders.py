@@ -61,18 +61,20 @@ class Pyramid(Decoder):
     Args:
         maps: The backbone's maps.
         channels: Channels of every level and of the result.
+        stride: Of the finest map that is read; where there is none so coarse, the coarsest.
     """
 
-    def __init__(self, maps: Sequence[FeatureMap], channels: int) -> None:
+    def __init__(self, maps: Sequence[FeatureMap], channels: int, stride: int = 4) -> None:
         super().__init__()
-        self.reads = tuple(range(len(maps)))
-        self.output = FeatureMap(maps[0].stride, channels)
-        self.laterals = nn.ModuleList(_conv_bn(found.channels, channels, kernel=1) for found in maps)
+        finest = next((number for number, found in enumerate(maps) if found.stride >= stride), len(maps) - 1)
+        self.reads = tuple(range(finest, len(maps)))
+        self.output = FeatureMap(maps[finest].stride, channels)
+        self.laterals = nn.ModuleList(_conv_bn(maps[number].channels, channels, kernel=1) for number in self.reads)
         self.smooth = _conv_bn(channels, channels, kernel=3)
         initialise(self)
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """All maps, the finest first, to (N, channels, h, w) at the finest one's size."""
+        """The maps, the finest first, to (N, channels, h, w) at the finest one's size."""
         levels = [lateral(found) for lateral, found in zip(self.laterals, maps, strict=True)]
         result: Tensor = levels.pop()
         while levels:
@@ -118,17 +120,18 @@ class GatedSkip(Decoder):
         return F.relu(skip + _enlarge(F.relu(self.reduce(coarsest)) * gate, skip))
 
 
-def build_decoder(name: DecoderName, maps: Sequence[FeatureMap], channels: int) -> Decoder:
+def build_decoder(name: DecoderName, maps: Sequence[FeatureMap], channels: int, stride: int = 4) -> Decoder:
     """Make a decoder by name.
 
     Args:
         name: ``none``, ``fpn`` or ``lr-aspp``.
         maps: The maps of the backbone that it reads.
         channels: Channels of its result; ``none`` keeps those of the map.
+        stride: Of the finest map that ``fpn`` reads.
     """
     if name == "none":
         return LastMap(maps)
-    return Pyramid(maps, channels) if name == "fpn" else GatedSkip(maps, channels)
+    return Pyramid(maps, channels, stride) if name == "fpn" else GatedSkip(maps, channels)
 
 
 def _enlarge(coarse: Tensor, fine: Tensor) -> Tensor:

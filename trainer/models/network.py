@@ -147,7 +147,7 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
         CheckpointError: The backbone's weights are missing or do not fit.
     """
     backbone = build_backbone(config.backbone, config.output_stride)
-    decoder = build_decoder(config.decoder, backbone.maps, config.decoder_channels)
+    decoder = build_decoder(config.decoder, backbone.maps, config.decoder_channels, config.decoder_stride)
     head = HierarchicalHead(
         decoder.output.channels,
         sizes,
@@ -193,3 +193,49 @@ def upsample(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
         (N, C, H, W), same dtype.
     """
     return F.interpolate(logits_nchw, size=size, mode="bilinear", align_corners=False)
+
+
+def upsample_at(logits_nchw: Tensor, size: tuple[int, int], rows: Tensor, columns: Tensor) -> Tensor:
+    """What :func:`upsample` gives in some rows and columns, without computing the others.
+
+        >>> import torch
+        >>> from labelforge.trainer import upsample, upsample_at
+        >>> logits = torch.rand(1, 5, 8, 12)
+        >>> every_fourth = upsample(logits, (64, 90))[:, :, ::4, 1::4]
+        >>> found = upsample_at(logits, (64, 90), torch.arange(0, 64, 4), torch.arange(1, 90, 4))
+        >>> torch.allclose(found, every_fourth, atol=1e-6)
+        True
+
+    Args:
+        logits_nchw: (N, C, h, w).
+        size: (H, W).
+        rows: (R,) int64 below H, on the same device.
+        columns: (S,) int64 below W, on the same device.
+
+    Returns:
+        (N, C, R, S), same dtype.
+    """
+    tall = between(logits_nchw, rows, size[0], dim=2)
+    return between(tall, columns, size[1], dim=3)
+
+
+def between(values: Tensor, at: Tensor, length: int, dim: int) -> Tensor:
+    """Linear interpolation along one dimension, as ``F.interpolate(align_corners=False)`` places pixel centres.
+
+    Args:
+        values: Any shape; along ``dim`` they are stretched to ``length``.
+        at: (R,) int64 below ``length``, on the same device: where to interpolate.
+        length: Pixels along ``dim`` after stretching.
+        dim: The dimension.
+
+    Returns:
+        The same shape but R along ``dim``, same dtype.
+    """
+    stored = values.shape[dim]
+    place = ((at + 0.5) * (stored / length) - 0.5).clamp(0, stored - 1)
+    before = place.floor().long()
+    after = (before + 1).clamp(max=stored - 1)
+    shape = [1] * values.ndim
+    shape[dim] = -1
+    weight = (place - before).to(values.dtype).view(shape)
+    return torch.lerp(values.index_select(dim, before), values.index_select(dim, after), weight)
