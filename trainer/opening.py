@@ -13,6 +13,7 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
+from labelforge.trainer.lint_notes import lint_notes
 
 
 def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Module, device: torch.device) -> list[str]:
@@ -40,6 +41,7 @@ def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Modu
     learnable = Learnable.of_table(batches.table, loss.boxes, lone_boxes=loss.lone_boxes)
     what, classes, *warnings = learnable.sentences
     lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
+    lines += lint_notes(config, batches)
     parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")
