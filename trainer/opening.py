@@ -12,6 +12,7 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
+from labelforge.trainer.lint_notes import lint_notes
 from labelforge.trainer.models.freezing import parameter_counts
 from labelforge.trainer.models.network import SegmentationNet
 
@@ -44,6 +45,7 @@ def describe_run(
     what, classes, *warnings = learnable.sentences
     lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
     parameters, trained = parameter_counts(network)
+    lines += lint_notes(config, batches)
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")
     learned = "" if trained == parameters else f", {trained / 1e6:.1f} of which train,"
