@@ -15,7 +15,6 @@ from typing import Any
 
 from camvid_experiment.jobs import Job, Record, Score
 from camvid_experiment.table import Reading
-
 from labelforge.trainer.presets import overlay
 
 KEPT = ("count",)
