@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from camvid_experiment.command import main
@@ -96,3 +97,22 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_a_few_real_frames(tmp_path: Path, shared_data: Path) -> None:
+    arguments, real = write_toy(tmp_path), shared_data / "camvid"
+    for split, step in (("train", 12), ("val", 50)):
+        for image in sorted((real / split).iterdir())[::step]:
+            for file in (image, real / f"{split}annot" / f"{image.stem}.png"):
+                link = tmp_path / "real" / file.parent.name / file.name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file)
+    table = yaml.safe_load(TOY)
+    table["forms"]["small"]["learning_rates"] = [0.1]
+    table["purity_of"] = "ours"
+    (tmp_path / "runs.yaml").write_text(yaml.safe_dump(table))
+    assert main([*arguments, "--data", str(tmp_path / "real"), "--seeds", "0"]) == 0
+    assert {row["split"] for row in rows(tmp_path / "out")} == {"val"}
+    boxed = (tmp_path / "out" / "data" / "boxes.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[1] for line in boxed} == {"car", "pedestrian", "bicyclist", "sign"}
+    assert (tmp_path / "out" / "RESULTS.md").read_text().count("\n## ") >= 3
