@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
-    from labelforge.trainer.readout import By
+    from labelforge.trainer.readout import By, Over
 
 
 @click.command("evaluate")
@@ -62,6 +62,12 @@ if TYPE_CHECKING:
     help="How labels are found: the one whose classes are together the most probable, or the one that contains the "
     "decision. Default: as predict does.",
 )
+@click.option(
+    "--over",
+    type=click.Choice(["nodes", "leaves"]),
+    help="What a flat-union network decides between: all that its labels name, or only what holds no other of these. "
+    "Default: nodes. Other heads have no answers that hold others.",
+)
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -74,6 +80,7 @@ def command(
     summary: bool,
     protocol: ProtocolName,
     by: By | None,
+    over: Over | None,
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
@@ -101,7 +108,14 @@ def command(
             bar.update(tasks[url], completed=done)
 
         score = partial(
-            evaluate, shards=shards, protocol=protocol, by=by, device=device, short_side=short_side, progress=advance
+            evaluate,
+            shards=shards,
+            protocol=protocol,
+            by=by,
+            over=over,
+            device=device,
+            short_side=short_side,
+            progress=advance,
         )
         found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):
