@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labelforge.cli._purity import evaluate_boxes
 from labelforge.console import (
     SHORT_SIDE_HELP,
     json_option,
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
 )
 @click.option("--summary", is_flag=True, help="Print each dataset's means, without the classes.")
 @click.option(
+    "--truth",
+    metavar="SHARDS",
+    multiple=True,
+    help="Instead of scores: what the pixels inside the boxes of SHARDS show, by these finer labels of the same images "
+    "(paired by key), and which of them pass the run's gate; may be repeated.",
+)
+@click.option(
     "--protocol",
     type=click.Choice(["official", "authors"]),
     default="official",
@@ -78,6 +86,7 @@ def command(
     out: Path | None,
     against: tuple[Path, ...],
     summary: bool,
+    truth: tuple[str, ...],
     protocol: ProtocolName,
     by: By | None,
     over: Over | None,
@@ -91,7 +100,16 @@ def command(
     The first figure of a dataset is its benchmark's, by name. 'Strict': a decision is the one native label that
     'labelforge predict' writes. 'Consistent': a decision that lies inside the true label's meaning is right. 'Merged':
     labels that the network cannot tell apart are one class.
+
+    With --truth, nothing is scored: a table says of each label of the boxes in SHARDS how many of the pixels in its
+    boxes show it, how many pass the gate that the run was trained with, and how many of those are right.
     """
+    if truth:
+        if csv_file or out or against or by or over or summary or protocol != "official":
+            cure = "With it, give only --json, --device and --short-side."
+            raise ConfigError("--truth makes a table of its own", cure=cure)
+        evaluate_boxes(run, shards, truth, json_file, device, short_side)
+        return
     from labelforge.trainer.evaluation.report import REPORT_NAME, evaluate_and_report
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
