@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parse(arguments)
     small_machine = given.device == "cpu"
-    workers = given.workers or (min(2, os.cpu_count() or 1) if small_machine else 1)
+    usual = min(2, os.cpu_count() or 1) if small_machine else 1
+    workers = usual if given.workers is None else given.workers
     try:
         table = load_table(given.runs)
         shards = Shards.prepare(given.data, given.out, table, _tell)
@@ -71,7 +72,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="which frames get which labels: the same for all seeds (default), or others for each",
     )
     add("--device", default="cpu", help="device of the trainings: cpu (default), cuda or cuda:N")
-    add("--workers", type=int, help="trainings side by side (default: 2 on the CPU, else 1)")
+    add("--workers", type=int, help="trainings side by side (default: 2 on the CPU, else 1); 0: in this process")
     add("--runs", type=Path, default=RUNS, help="another table of runs")
     return parser.parse_args(arguments)
 

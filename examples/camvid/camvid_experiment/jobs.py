@@ -15,9 +15,12 @@ from typing import Any
 
 from camvid_experiment.native import DATASETS
 from camvid_experiment.table import Reading, Run, Table
+from labelforge.errors import ConfigError
 from labelforge.files import json_digest, json_text, write_atomically
 from labelforge.shards import ShardReader
+from labelforge.trainer import TrainConfig
 from labelforge.trainer.presets import overlay
+from labelforge.yamlfile import YamlFile
 
 Score = dict[str, Any]
 """miou, mean_accuracy, iou (by class), official_miou: how one network does on one set of frames."""
@@ -115,11 +118,17 @@ class Planner:
         return self.table.forms[self.form].learning_rates  # type: ignore[index]
 
     def settings(self, run: Run, seed: int, rate: float) -> dict[str, Any]:
-        """The configuration of one training."""
+        """The configuration of one training.
+
+        Raises:
+            ConfigError: A setting of the table is wrong.
+        """
         spaces = [DATASETS[kind].label_space for kind in run.datasets]
         crops = {space: max(1, self.table.crops // len(spaces)) for space in spaces}
         own = {"seed": seed, "device": self.device, "optim": {"lr": rate}, "data": {"batch": crops}}
-        return overlay(overlay(overlay(self.table.base, self.table.forms[self.form].settings), run.settings), own)  # type: ignore[index]
+        settings = overlay(overlay(overlay(self.table.base, self.table.forms[self.form].settings), run.settings), own)  # type: ignore[index]
+        YamlFile.of_data(f"runs.yaml, {run.name}", settings, ConfigError).validate(TrainConfig)
+        return settings
 
     def job(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,10 @@ def draw_pictures(
         panels[position] = [("image", np.asarray(sample.image))]
         rows[position] = [sample.local_rows.astype(np.int64)]
     for job, reading in networks.values():
-        segmenter = Segmenter.load(out / job.folder, device=str(job.settings["device"]))
-        how = {name: value for name, value in reading._asdict().items() if value is not None}
+        over: dict[str, Any] = {} if reading.over is None else {"over": reading.over}
+        segmenter = Segmenter.load(out / job.folder, device=str(job.settings["device"]), **over)
         for position in positions:
-            answer = segmenter.read(reader[position].image, reader.mapping, **how)
+            answer = segmenter.read(reader[position].image, reader.mapping, reading.by)
             rows[position].append(answer.rows.reshape(reader[position].local_rows.shape).cpu().numpy())
     colors = _colors(reader)
     files = []

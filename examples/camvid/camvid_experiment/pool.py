@@ -11,7 +11,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Pool:
 
     Attributes:
         out: Folder of the experiment.
-        workers: How many processes; each has one thread on a CPU.
+        workers: How many processes, each with one thread on a CPU; 0: none, jobs are done in this one.
         tell: Called with a line of progress.
     """
 
@@ -62,44 +62,56 @@ class Pool:
             self.tell(f"{len(jobs) - len(todo)} of {len(jobs)} are done already")
         if not todo:
             return records
+        if not self.workers:
+            here = ((key, do_job(job, self.out)) for key, job in todo.items())
+            return records | dict(self._follow(here, todo, later))
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a waiting thread must not spin: others need the core
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self.workers, context, start_worker, (1,)) as pool, _stop_by_sigterm():
             running = {pool.submit(do_job, job, self.out): key for key, job in todo.items()}
             try:
-                records.update(self._collect(running, todo, later))
+                records.update(self._follow(self._finished(running, todo), todo, later))
             except BaseException as fault:
-                stopped = isinstance(fault, KeyboardInterrupt)
-                if stopped:
-                    self.tell("Stopping: trainings save a checkpoint. Run the same command to go on")
                 pool.shutdown(wait=False, cancel_futures=True)
                 _ask_to_stop()
-                if stopped:
+                if isinstance(fault, KeyboardInterrupt):
+                    self.tell("Stopping: trainings save a checkpoint")
                     raise StoppedError("stopped", cure="Run the same command to go on.") from None
                 raise
         return records
 
-    def _collect(
-        self, running: dict[Future[Record | None], str], todo: Mapping[str, Job], later: int
-    ) -> Iterator[tuple[str, Record]]:
-        start, done = time.monotonic(), 0
-        folders = Counter(job.features for job in todo.values())
+    def _finished(
+        self, running: dict[Future[Record | None], str], todo: Mapping[str, Job]
+    ) -> Iterator[tuple[str, Record | None]]:
+        """The results of jobs as they come, with a line now and then while none does."""
         waiting = set(running)
         while waiting:
             finished, waiting = wait(waiting, timeout=SILENCE, return_when=FIRST_COMPLETED)
             if not finished:
                 self.tell("; ".join(_how_far(todo[running[f]], self.out) for f in waiting if f.running()))
             for future in finished:
-                key, record = running[future], future.result()
-                if record is None:
-                    raise KeyboardInterrupt
-                done += 1
-                folders[todo[key].features] -= 1
-                if not folders[todo[key].features]:  # no other training can use them
-                    shutil.rmtree(todo[key].features, ignore_errors=True)
-                left = (time.monotonic() - start) / done * (len(todo) + later - done)
-                self.tell(f"[{done}/{len(todo)}] {_said(todo[key], record)}; {_span(left)} left")
-                yield key, record
+                yield running[future], future.result()
+
+    def _follow(
+        self, results: Iterable[tuple[str, Record | None]], todo: Mapping[str, Job], later: int
+    ) -> Iterator[tuple[str, Record]]:
+        """Tell of every result, and remove features that no other job needs.
+
+        Raises:
+            StoppedError: A training was stopped.
+        """
+        start = time.monotonic()
+        users = Counter(job.features for job in todo.values())
+        for done, (key, record) in enumerate(results, start=1):
+            if record is None:
+                raise StoppedError("stopped", cure="Run the same command to go on.")
+            job = todo[key]
+            users[job.features] -= 1
+            if not users[job.features]:
+                shutil.rmtree(job.features, ignore_errors=True)
+            left = (time.monotonic() - start) / done * (len(todo) + later - done)
+            self.tell(f"[{done}/{len(todo)}] {_said(job, record)}; {_span(left)} left")
+            yield key, record
 
 
 def _said(job: Job, record: Record) -> str:

@@ -18,14 +18,16 @@ from labelforge.trainer.presets import overlay
 from labelforge.yamlfile import YamlFile
 
 Kind = Literal["ours", "rival", "bound", "ablation"]
+By = Literal["sum", "winner"]
+Over = Literal["nodes", "leaves"]
 Dataset = Literal["fine", "coarse", "boxes", "sign-boxes"]
 
 
 class Reading(NamedTuple):
     """How answers are read: see ``by`` and ``over`` of `labelforge.trainer.evaluate`; None: as usual."""
 
-    by: str | None = None
-    over: str | None = None
+    by: By | None = None
+    over: Over | None = None
 
 
 class _Part(BaseModel):
@@ -47,8 +49,8 @@ class Run(_Part):
     datasets: tuple[Dataset, ...] = Field((), description="What it is trained on. Empty: as the run that it is like.")
     fine: int = Field(FINE, ge=1, description="Frames with fine labels, of 367; all of them are then in no other set.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of its own, over the form's.")
-    by: tuple[Literal["sum", "winner"], ...] = Field(("sum", "winner"), description="Readings to choose from.")
-    over: Literal["nodes", "leaves"] | None = Field(None, description="Answers that flat-union is read over.")
+    by: tuple[By, ...] = Field(("sum", "winner"), description="Readings to choose from.")
+    over: Over | None = Field(None, description="Answers that flat-union is read over.")
     like: str | None = Field(None, description="The run that it is a variation of, and whose choices it takes.")
     note: str = Field("", description="A few words for the results.")
 

@@ -1,0 +1,119 @@
+"""The arithmetic of the CamVid example's results, and its table of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from camvid_experiment.command import RUNS
+from camvid_experiment.jobs import Planner
+from camvid_experiment.summary import Spread, class_means, paired, spread, strongest, verdict
+from camvid_experiment.table import load_table
+from labelforge.errors import ConfigError
+from labelforge.trainer import TrainConfig
+
+
+def row(run: str, seed: int, miou: float, accuracy: float = 0.5, **iou: float | None) -> dict[str, Any]:
+    return {"run": run, "seed": seed, "split": "test", "miou": miou, "mean_accuracy": accuracy, "iou": iou}
+
+
+ROWS = [
+    row("ours", 0, 0.52, car=0.4, sky=None),
+    row("ours", 1, 0.50, car=0.6, sky=0.2),
+    row("ours", 5, 0.10),
+    row("rival", 1, 0.51),
+    row("rival", 0, 0.49),
+    row("other", 0, 0.40, accuracy=0.9),
+    {**row("ours", 0, 0.99), "split": "val"},
+]
+
+
+def test_spreads() -> None:
+    found = spread(ROWS, "ours", "test", "miou")
+    assert found.mean == pytest.approx(np.mean([0.52, 0.5, 0.1]))
+    assert found.sd == pytest.approx(np.std([0.52, 0.5, 0.1], ddof=1))
+    assert Spread.of([0.5]) == (0.5, None)
+    assert (Spread.of([0.5]).percent(), Spread(0.504, 0.0021).percent(sign=True)) == ("50.0", "+50.4 ± 0.2")
+
+
+def test_differences_are_paired_by_seed() -> None:
+    found = paired(ROWS, "ours", "rival", "test", "miou")
+    assert found == pytest.approx({0: 0.03, 1: -0.01})
+    assert list(found) == [0, 1]
+
+
+def test_the_strongest_differs_by_measure() -> None:
+    assert strongest(ROWS, ["rival", "other"], "test", "miou") == "rival"
+    assert strongest(ROWS, ["rival", "other"], "test", "mean_accuracy") == "other"
+
+
+def test_a_class_that_is_nowhere_counts_as_zero() -> None:
+    rows = [each for each in ROWS if each["iou"]]
+    assert class_means(rows, "ours", "test") == pytest.approx({"car": 0.5, "sky": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("differences", "word"),
+    [
+        ([0.03, 0.02, 0.025], "ahead by more"),
+        ([-0.03, -0.02], "behind by more"),
+        ([0.03, 0.01, -0.01], "not told apart"),
+        ([0.001, 0.001, 0.05], "not told apart"),  # all ahead, but by less than they differ
+        ([0.03], "one seed"),
+    ],
+)
+def test_verdicts(differences: list[float], word: str) -> None:
+    assert word in verdict(dict(enumerate(differences)))
+
+
+def test_the_shipped_table_holds_settings_that_train_accepts() -> None:
+    table = load_table(RUNS)
+    names = [run.name for run in table.runs]
+    assert {run.kind for run in table.runs} == {"ours", "rival", "bound", "ablation"}
+    for form in ("small", "full"):
+        planner = Planner(table, form, "cpu", Path("features"))
+        for run in table.runs:
+            config = TrainConfig.model_validate(planner.settings(run, 3, planner.rates[0]))
+            assert (config.seed, config.optim.lr) == (3, planner.rates[0])
+            assert sum(config.data.batch.values()) == table.crops, "every run has the same number of crops"
+    assert len(set(names)) == len(names)
+
+
+TABLE = """\
+crops: 2
+base: {steps: 2}
+forms: {small: {settings: {}, learning_rates: [0.1]}}
+runs:
+  - {name: one, kind: ours, datasets: [fine, boxes], fine: 20, settings: {loss: {others: 0.2}}, by: [winner]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("  - {name: one, kind: ours, datasets: [fine]}", "6: the run 'one' is there twice"),
+        ("  - {name: two, kind: ablation, like: too}", "6: 'two' is like 'too', which is no earlier run"),
+        ("  - {name: two, kind: rival}", "6: the run 'two' has no datasets"),
+        ("  - {name: two, kind: rivl, datasets: [fine]}", "6: "),
+        ("pictures: [won]", "no run is called 'won'. Did you mean 'one'"),
+    ],
+)
+def test_mistakes_in_a_table(tmp_path: Path, more: str, message: str) -> None:
+    file = tmp_path / "runs.yaml"
+    file.write_text(TABLE + more + "\n")
+    with pytest.raises(ConfigError) as caught:
+        load_table(file)
+    assert message in str(caught.value)
+
+
+def test_a_variation_has_what_it_does_not_change(tmp_path: Path) -> None:
+    file = tmp_path / "runs.yaml"
+    file.write_text(TABLE + "  - {name: two, kind: ablation, like: one, settings: {loss: {gate: none}}, fine: 10}\n")
+    table = load_table(file)
+    two = table.by_name("two")
+    assert (two.datasets, two.fine, two.by) == (("fine", "boxes"), 10, ("winner",))
+    assert two.settings == {"loss": {"others": 0.2, "gate": "none"}}
+    assert table.chooses(two).name == "one"

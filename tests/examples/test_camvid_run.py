@@ -1,0 +1,118 @@
+"""The CamVid example from the command line, on made frames and on real ones, at toy size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from camvid_experiment.command import main
+from labelforge.trainer import evaluate
+from tests.converters.layouts import label_blocks, picture, save
+
+pytestmark = pytest.mark.usefixtures("backbone")
+
+TOY = """\
+crops: 2
+base:
+  precision: float32
+  steps: 2
+  model: {backbone: tiny, features: 8}
+  data: {crop: [32, 48], workers: 0}
+forms:
+  small: {settings: {}, learning_rates: [0.01, 0.1]}
+pictures: [ours]
+runs:
+  - {name: ours, kind: ours, datasets: [fine, boxes]}
+  - {name: rival, kind: rival, datasets: [fine], settings: {model: {head: flat-marginal}}, by: [sum]}
+  - {name: the same rival, kind: rival, datasets: [fine], settings: {model: {head: flat-marginal}}, by: [winner]}
+  - {name: gate off, kind: ablation, like: ours, settings: {loss: {gate: none}}}
+"""
+
+
+def write_toy(folder: Path) -> list[str]:
+    """A CamVid of made frames with a test split, a table of runs, and the arguments that use them."""
+    for split, count in (("train", 24), ("test", 3)):
+        for i in range(count):
+            key = f"{('0001TP', '0016E5')[i % 2]}_{split}{i:04d}"
+            save(folder / "camvid" / split / f"{key}.png", picture(i, 36, 48))
+            save(folder / "camvid" / f"{split}annot" / f"{key}.png", label_blocks(i, range(12), 36, 48))
+    (folder / "runs.yaml").write_text(TOY)
+    given = {"--data": folder / "camvid", "--out": folder / "out", "--runs": folder / "runs.yaml", "--workers": 0}
+    return [*(str(part) for pair in given.items() for part in pair), "--small", "--seeds", "3", "4"]
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return list(json.loads((out / "results.json").read_text()))
+
+
+def test_from_frames_to_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, out = write_toy(tmp_path), tmp_path / "out"
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "Choosing: 4 trainings" in said and "Counting: 6 trainings" in said  # the rivals share theirs
+    found = rows(out)
+    assert {(row["run"], row["seed"], row["split"]) for row in found} == {
+        (run, seed, "test") for run in ("ours", "rival", "the same rival", "gate off") for seed in (3, 4)
+    }
+    for row in found:
+        assert row["miou"] == pytest.approx(np.mean([value or 0 for value in row["iou"].values()]))
+        assert len(row["iou"]) == 11 and 0 <= row["mean_accuracy"] <= 1
+    text = (out / "RESULTS.md").read_text()
+    for row in found:
+        assert f"| {row['run']} |" in text
+    pictures = sorted((out / "pictures").iterdir())
+    assert len(pictures) == 3
+    with Image.open(pictures[0]) as drawn:
+        assert drawn.size[0] == 2 * 48 + 18
+    (folder,) = (out / "runs" / "count").glob("flat-marginal-*-seed-3-*")
+    (evaluation,) = evaluate(folder, [out / "shards" / "test"], by="sum", device="cpu")
+    (rival,) = [row for row in found if (row["run"], row["seed"]) == ("rival", 3)]
+    assert rival["official_miou"] == evaluation.scores.mean_iou
+    _goes_on(arguments, out, capsys)
+
+
+def _goes_on(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same command does nothing twice; what is missing it makes."""
+    before = (out / "results.json").read_bytes()
+    records = {path: path.stat().st_mtime_ns for path in out.rglob("record.json")}
+    lost = sorted(records)[-1]
+    lost.unlink()
+    assert main([*arguments, "--frames", str(out.parent / "camvid")]) == 0
+    assert "5 of 6 are done already" not in capsys.readouterr().out  # all are scored on the new frames
+    after = rows(out)
+    assert [row for row in after if row["split"] == "test"] == json.loads(before)
+    assert len(after) == 2 * len(json.loads(before))
+
+
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = write_toy(tmp_path)
+    for path in (tmp_path / "camvid" / "testannot").iterdir():
+        path.unlink()
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_a_few_real_frames(tmp_path: Path, shared_data: Path) -> None:
+    arguments, real = write_toy(tmp_path), shared_data / "camvid"
+    for split, step in (("train", 12), ("val", 50)):
+        for image in sorted((real / split).iterdir())[::step]:
+            for file in (image, real / f"{split}annot" / f"{image.stem}.png"):
+                link = tmp_path / "real" / file.parent.name / file.name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file)
+    table = yaml.safe_load(TOY)
+    table["forms"]["small"]["learning_rates"] = [0.1]
+    table["purity_of"] = "ours"
+    (tmp_path / "runs.yaml").write_text(yaml.safe_dump(table))
+    assert main([*arguments, "--data", str(tmp_path / "real"), "--seeds", "0"]) == 0
+    assert {row["split"] for row in rows(tmp_path / "out")} == {"val"}
+    boxed = (tmp_path / "out" / "data" / "boxes.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[1] for line in boxed} == {"car", "pedestrian", "bicyclist", "sign"}
+    assert (tmp_path / "out" / "RESULTS.md").read_text().count("\n## ") >= 3
