@@ -29,6 +29,7 @@ TABLE: dict[str, Any] = {
     "model.backbone": "resnet50",
     "model.output_stride": 8,
     "model.decoder": "none",
+    "model.decoder_stride": 4,
     "model.head": "hierarchical",
     "model.features": 256,
     "model.bottleneck": 256,
@@ -62,6 +63,7 @@ TABLE: dict[str, Any] = {
     "loss.lone_boxes": False,
     "loss.balance": "pixels",
     "loss.class_weights": "none",
+    "loss.every": 1,
     "ema.decay": 0.9,
 }
 # What a preset leaves to the user or to the machine, and what only names of datasets and nodes can say.
