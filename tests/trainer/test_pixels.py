@@ -32,14 +32,16 @@ def test_logits_and_labels_are_those_of_the_same_pixels(
 
 def test_gradients_are_those_of_upsampling_everything() -> None:
     torch.manual_seed(1)
-    logits = torch.randn(1, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(1, 2, 4, 5, dtype=torch.float64)
     rows, columns = torch.tensor([1, 6, 11]), torch.tensor([0, 9])
     weights = torch.randn(1, 2, 3, 2, dtype=torch.float64)
-    (upsample_at(logits, (13, 10), rows, columns) * weights).sum().backward()  # type: ignore[no-untyped-call]
-    found, logits.grad = logits.grad, None
-    (upsample(logits, (13, 10))[:, :, rows][..., columns] * weights).sum().backward()  # type: ignore[no-untyped-call]
-    assert found is not None and logits.grad is not None
-    assert torch.allclose(found, logits.grad)
+    gradients = []
+    for sparse in (True, False):
+        given = logits.clone().requires_grad_()
+        whole = (13, 10)
+        found = upsample_at(given, whole, rows, columns) if sparse else upsample(given, whole)[:, :, rows][..., columns]
+        gradients += torch.autograd.grad((found * weights).sum(), given)
+    assert torch.allclose(*gradients)
 
 
 def test_a_map_smaller_than_the_step_still_gives_a_pixel() -> None:
