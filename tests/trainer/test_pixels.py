@@ -35,7 +35,7 @@ def test_gradients_are_those_of_upsampling_everything() -> None:
     logits = torch.randn(1, 2, 4, 5, dtype=torch.float64)
     rows, columns = torch.tensor([1, 6, 11]), torch.tensor([0, 9])
     weights = torch.randn(1, 2, 3, 2, dtype=torch.float64)
-    gradients = []
+    gradients: list[torch.Tensor] = []
     for sparse in (True, False):
         given = logits.clone().requires_grad_()
         whole = (13, 10)
