@@ -8,14 +8,16 @@ of twelve megapixels only what is read from them is kept, and never all logits.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
+from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
@@ -31,47 +33,41 @@ Readings = Callable[[Tensor], tuple[Tensor, ...]]
 """A function that reads several things from the same logits."""
 
 
-class Segmenter:
-    """A network with the weights of a checkpoint, in evaluation mode.
-
-        >>> import numpy as np
-        >>> from labelforge.trainer import Segmenter
-        >>> segmenter = Segmenter.load("runs/first", device="cpu")
-        >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
-        >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names
-        (torch.Size([48, 64]), True)
+class NetworkSegmenter:
+    """A network that is in memory already, in evaluation mode: what validation scores while the network is trained.
 
     Args:
-        checkpoint: The checkpoint; its moving average is used.
-        device: auto, cpu, cuda or cuda:N.
+        network: The network, on its device.
+        layout: What its logits mean.
+        mappings: Label tables of the datasets it was trained on.
+        config: Configuration of its run: how it sees images, and its arithmetic.
+        device: Where it is.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
 
     Attributes:
-        checkpoint: The checkpoint.
         layout: What the decisions mean.
+        mappings: See above.
         tensors: The layout, on the device.
         device: Where it computes.
-
-    Raises:
-        CheckpointError: The weights are broken.
-        ConfigError: The device is not available.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None) -> None:
-        self.checkpoint = checkpoint
-        self.layout = checkpoint.layout
-        self.device = resolve_device(device)
+    def __init__(
+        self,
+        network: nn.Module,
+        layout: LogitLayout,
+        mappings: Sequence[LabelMapping],
+        config: TrainConfig,
+        device: torch.device,
+        short_side: int | None = None,
+    ) -> None:
+        self.layout = layout
+        self.mappings = tuple(mappings)
+        self.device = device
+        self.tensors = LayoutTensors.of_layout(layout, device)
+        self._network = network
+        self._data = config.data
+        self._dtype = resolve_precision(config.precision, device)
         self._short_side = short_side
-        network = build_network(self.layout.sizes, checkpoint.config.model, pretrained=False)
-        checkpoint.load_into(network, average=True)
-        self._network = network.to(self.device).eval()
-        self.tensors = LayoutTensors.of_layout(self.layout, self.device)
-        self._dtype = resolve_precision(checkpoint.config.precision, self.device)
-
-    @classmethod
-    def load(cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None) -> Segmenter:
-        """Open the latest checkpoint of a run, or one checkpoint's folder; arguments and errors as for the class."""
-        return cls(find_checkpoint(run), device, short_side)
 
     def decide(self, image: Pixels) -> Tensor:
         """Choose a class for every pixel of an image.
@@ -139,7 +135,7 @@ class Segmenter:
 
     def network_size(self, image: Pixels) -> tuple[int, int]:
         """Height and width at which the network sees an image."""
-        return network_size((image.shape[0], image.shape[1]), self.checkpoint.config.data, self._short_side)
+        return network_size((image.shape[0], image.shape[1]), self._data, self._short_side)
 
     @torch.inference_mode()
     def logits(self, image: Pixels) -> Tensor:
@@ -149,6 +145,43 @@ class Segmenter:
         with autocast(self.device, self._dtype):
             logits: Tensor = self._network(pixels)
         return logits.float()
+
+
+class Segmenter(NetworkSegmenter):
+    """A network with the weights of a checkpoint, in evaluation mode.
+
+        >>> import numpy as np
+        >>> from labelforge.trainer import Segmenter
+        >>> segmenter = Segmenter.load("runs/first", device="cpu")
+        >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
+        >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names
+        (torch.Size([48, 64]), True)
+
+    Args:
+        checkpoint: The checkpoint; its moving average is used.
+        device: auto, cpu, cuda or cuda:N.
+        short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
+
+    Attributes:
+        checkpoint: The checkpoint.
+
+    Raises:
+        CheckpointError: The weights are broken.
+        ConfigError: The device is not available.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None) -> None:
+        self.checkpoint = checkpoint
+        place, layout = resolve_device(device), checkpoint.layout
+        network = build_network(layout.sizes, checkpoint.config.model, pretrained=False)
+        checkpoint.load_into(network, average=True)
+        network = network.to(place).eval()
+        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side)
+
+    @classmethod
+    def load(cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None) -> Segmenter:
+        """Open a run's latest checkpoint, its ``best`` one, or any one's folder; otherwise as for the class."""
+        return cls(find_checkpoint(run), device, short_side)
 
 
 def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Tensor:

@@ -58,6 +58,7 @@ LEFT_OPEN = {
     *("preset", "seed", "device", "precision", "taxonomy", "start_from"),
     *("log_every", "checkpoint_every", "keep_checkpoints"),
     *("model.weights", "data.batch", "data.workers", "loss.nodes"),
+    *("validation.every", "validation.metric", "validation.patience", "validation.images"),
 }
 
 
