@@ -275,10 +275,10 @@ class EmaConfig(_Part):
 class ValidationConfig(_Part):
     """Scoring the averaged weights while the network is trained, where shards for it are given (``--val``)."""
 
-    every: Positive = Field(
-        default=2000,
-        description="Steps between two validations; the last step always has one. As often as a checkpoint is saved: "
-        "scoring a thousand images takes minutes.",
+    every: Positive | None = Field(
+        default=None,
+        description="Steps between two validations; the last step always has one. Empty: a tenth of the steps, but at "
+        "most 2000, as often as a checkpoint is saved: scoring a thousand images takes minutes.",
     )
     metric: Metric = Field(
         default="official",
@@ -296,6 +296,10 @@ class ValidationConfig(_Part):
         description="Score at most so many images of each shard set, evenly spread over it and always the same. Empty: "
         "all of them, as the benchmark does.",
     )
+
+    def interval(self, steps: int) -> int:
+        """Steps between two validations of a run with so many steps."""
+        return self.every or max(1, min(steps // 10, 2000))
 
 
 class TrainConfig(_Part):

@@ -111,6 +111,8 @@ class ConsoleProgress:
         """Count beside the bar, or print a line now and then if there is no bar."""
         if self._bar is not None:
             self._bar.count(done, total)
+        elif done == 1:
+            self._said = time.monotonic()
         elif done < total and time.monotonic() - self._said > _SILENCE:
             self._say(f"{self._title}: validation, {done} of {total} images")
 

@@ -154,6 +154,9 @@ def test_validation_and_the_best_checkpoint(shards: list[str], val: list[str], t
     scored = invoke("evaluate", f"{run}/best", *val, "--json", "-", "--device", "cpu")
     lines = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
     (line,) = (line for line in lines if line["step"] == best)
+    page = tmp_path / "page"
+    assert invoke("evaluate", f"{run}/best", val[0], "--out", str(page), "--device", "cpu").exit_code == 0
+    assert "Evaluation of run/best" in (page / "report.html").read_text(encoding="utf-8")
     assert [item["headline"] for item in json.loads(scored.stdout)] == [item["official"] for item in line["sets"]]
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
     predicted = invoke(

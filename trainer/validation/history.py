@@ -7,11 +7,11 @@ it has dropped the lines that lie behind its checkpoint, as it does with its log
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Self
+from typing import Any, Self
 
 from labelforge.files import write_atomically
 from labelforge.trainer.config import Metric, ValidationConfig
@@ -51,10 +51,11 @@ class SetScore:
 class ValidationLine:
     """One validation.
 
-        >>> from labelforge.trainer import ValidationLine
-        >>> line = ValidationLine.of({"step": 5, "metric": "official", "score": 0.5, "seconds": 1.0, "sets": []})
-        >>> line.step, line.score
-        (5, 0.5)
+        >>> from labelforge.trainer import ValidationLine, train
+        >>> result = train(["shards/cityscapes-train", "shards/gtsdb-train"], "runs/first", resume=True)
+        >>> lines: tuple[ValidationLine, ...] = result.validations
+        >>> lines, result.best  # this run was given no shards to validate on
+        ((), None)
 
     Attributes:
         step: Steps done.
@@ -71,11 +72,10 @@ class ValidationLine:
     seconds: float
 
     @classmethod
-    def of(cls, record: dict[str, object]) -> Self:
+    def of(cls, record: Mapping[str, Any]) -> Self:
         """A line of the file, as ``json.loads`` reads it."""
-        sets = record.pop("sets")
-        assert isinstance(sets, list)
-        return cls(**record, sets=tuple(SetScore(**entry) for entry in sets))  # type: ignore[arg-type]
+        sets = tuple(SetScore(**entry) for entry in record["sets"])
+        return cls(**{**record, "sets": sets})
 
     @classmethod
     def mean(cls, step: int, metric: Metric, sets: Sequence[SetScore], seconds: float) -> Self:

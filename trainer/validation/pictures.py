@@ -73,9 +73,9 @@ def keep_pictures(run: Path, steps: Collection[int]) -> None:
             file.unlink()
 
 
-def strip(picture: Shown) -> NDArray[np.uint8]:
-    """Image, truth and answer side by side: (h, 3 w, 3) uint8."""
-    return np.concatenate([picture.image, picture.true, picture.decided], axis=1)
+def beside_truth(picture: Shown) -> NDArray[np.uint8]:
+    """Truth and answer side by side, (h, 2 w, 3) uint8: without the photograph, which makes a log large."""
+    return np.concatenate([picture.true, picture.decided], axis=1)
 
 
 def _file(run: Path, step: int) -> Path:

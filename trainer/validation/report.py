@@ -34,10 +34,10 @@ def validation_blocks(run: Path, history: History) -> tuple[Block, ...]:
     latest = history.lines[-1]
     facts = (
         ("Best", percent(best.score)),
-        ("at step", best.step),
+        ("Best at step", best.step),
         ("Latest", percent(latest.score)),
         ("Validations", len(history.lines)),
-        ("since the best", history.since_best),
+        ("Since the best", history.since_best),
     )
     table: Block = _course(history, best)
     if len(history.lines) > _LONG:
@@ -104,7 +104,9 @@ def _row(name: str, picture: Shown, answers: dict[str, Shown]) -> GalleryRow:
         Picture.encode(picture.image, f"{picture.key}: image"),
         Picture.encode(picture.true, f"{picture.key}: truth"),
         *(
-            Picture.encode(answer.decided, f"{picture.key}: {title}", f"{percent(answer.right)} of the scored pixels")
+            Picture.encode(
+                answer.decided, f"{picture.key}: {title}", f"{percent(answer.right)} of its scored pixels are right"
+            )
             for title, answer in answers.items()
         ),
     ]

@@ -24,7 +24,7 @@ from labelforge.trainer.log import MetricsLog
 from labelforge.trainer.progress import TrainProgress
 from labelforge.trainer.segmenter import NetworkSegmenter
 from labelforge.trainer.validation.history import VALIDATION_LOG, History, SetScore, ValidationLine
-from labelforge.trainer.validation.pictures import keep_pictures, save_pictures, strip
+from labelforge.trainer.validation.pictures import beside_truth, keep_pictures, save_pictures
 from labelforge.trainer.validation.sets import PICTURED, ValidationSet
 
 
@@ -81,7 +81,7 @@ class Validation:
                 return [f"validated until step {self.history.lines[-1].step}, but no more: add --val to go on with it."]
             changed = ", ".join(f"validation.{key}" for key in config.model_dump(exclude_defaults=True))
             return [f"{changed} does nothing without --val SHARDS."] if changed else []
-        when = f"every {counted(config.every, 'step')} and after the last"
+        when = f"every {counted(config.interval(self._steps), 'step')} and after the last"
         what = ". ".join(item.sentence for item in self._sets)
         return [f"validation {when}, on {what}."]
 
@@ -96,7 +96,7 @@ class Validation:
 
     def is_due(self, step: int) -> bool:
         """Whether a step ends with a validation that was not done yet."""
-        due = step > 0 and (step % self._config.every == 0 or step == self._steps)
+        due = step > 0 and (step % self._config.interval(self._steps) == 0 or step == self._steps)
         return bool(self._sets) and due and not self.history.has(step)
 
     def run(self, step: int, network: NetworkSegmenter, log: MetricsLog, stop: StopRequest) -> bool:
@@ -166,7 +166,10 @@ class Validation:
         log.chart({f"validation/{name}": value for name, value in (figures | mean).items()}, line.step)
         for name, several in shown.items():
             for picture in several:
-                log.picture(f"validation/{name}/{picture.key}", strip(picture), line.step)
+                tag = f"validation/{name}/{picture.key}"
+                log.picture(tag, beside_truth(picture), line.step)
+                if len(self.history.lines) == 1:
+                    log.picture(f"{tag}/image", picture.image, line.step)
         said = ", ".join(f"{name} {percent(value)}" for name, value in (figures | mean).items())
         how = "the best so far" if best.step == line.step else f"best: {percent(best.score)} at step {best.step}"
         self._progress.note(f"validation at step {line.step}: {said} ({how})")
