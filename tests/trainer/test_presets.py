@@ -37,12 +37,16 @@ TABLE: dict[str, Any] = {
     "model.start": "variance-scaling",
     "model.normalisation": "symmetric",
     "model.freeze_batch_norm": False,
+    "model.freeze": "none",
+    "data.views": 0,
     "data.crop": (512, 706),
     "data.resize": "fit",
     "data.scale": (1.0, 1.0),
     "data.flip": False,
     "data.jitter": 0.0,
     "data.augmentation": "authors",
+    "optim.optimizer": "sgd",
+    "optim.backbone_lr": 1.0,
     "optim.lr": 0.01,
     "optim.momentum": 0.9,
     "optim.weight_decay": 0.00017,
@@ -62,6 +66,7 @@ LEFT_OPEN = {
     *("log_every", "checkpoint_every", "keep_checkpoints"),
     *("validation.every", "validation.metric", "validation.patience", "validation.images"),
     *("model.weights", "model.decoder_channels", "data.batch", "data.workers", "loss.nodes"),
+    *("data.feature_cache", "data.feature_folder"),
 }
 
 

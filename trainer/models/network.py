@@ -21,6 +21,7 @@ from labelforge.trainer.config import ModelConfig
 from labelforge.trainer.models.backbones import build_backbone
 from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC, Backbone, Scaling
 from labelforge.trainer.models.decoders import Decoder, LastMap, build_decoder
+from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.weights import LoadedWeights, load_weights
 
@@ -48,6 +49,7 @@ class SegmentationNet(nn.Module):
             without pretrained weights. Decoder and head, which are new, always use the batch's statistics. For
             statistics over several processes wrap the network in ``torch.nn.SyncBatchNorm.convert_sync_batchnorm``
             instead.
+        freeze: What of the backbone keeps its weights and statistics (:mod:`labelforge.trainer.models.freezing`).
 
     Attributes:
         scaling: How images are scaled.
@@ -65,12 +67,15 @@ class SegmentationNet(nn.Module):
         decoder: Decoder | None = None,
         scaling: Scaling = SYMMETRIC,
         freeze_batch_norm: bool = False,
+        freeze: Freeze = "none",
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.decoder = LastMap(backbone.maps) if decoder is None else decoder
         self.head = head
         self.freeze_batch_norm = freeze_batch_norm
+        self.frozen = frozen_modules(backbone, freeze)
+        freeze_modules(self.frozen)
         self.scaling = scaling
         self.loaded: LoadedWeights | None = None
         # Not in the state dict: they follow from the configuration.
@@ -113,8 +118,10 @@ class SegmentationNet(nn.Module):
         return cast(Tensor, self.head(self.decoder(maps)))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode; frozen batch normalisation stays in evaluation mode."""
+        """Set training or evaluation mode; what is frozen stays in evaluation mode."""
         super().train(mode)
+        for part in self.frozen:
+            part.eval()
         if self.freeze_batch_norm:
             for module in self.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -156,6 +163,7 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
         decoder=decoder,
         scaling=_scaling(config, backbone),
         freeze_batch_norm=config.freeze_batch_norm,
+        freeze=config.freeze,
     )
     if pretrained and config.weights is not None:
         network.loaded = load_weights(backbone, config.backbone, config.weights)
