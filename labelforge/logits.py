@@ -27,7 +27,7 @@ from labelforge.label_rows import IntArray, LabelRows
 from labelforge.mapping import LabelMapping
 from labelforge.taught import AskedClassifier, Choice, leaf_groups, taught_classifiers
 from labelforge.taxonomy import Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 from labelforge.yamlfile import KeyPath
 
 Head = Literal["hierarchical", "flat-union", "flat-marginal"]
@@ -83,7 +83,8 @@ class LogitLayout:
         tree: Taxonomy,
         mappings: Sequence[LabelMapping] | None = None,
         head: Head = "hierarchical",
-        boxes: Boxes | None = None,
+        boxes: BoxUse | None = None,
+        lone_boxes: bool = False,
     ) -> LogitLayout:
         """Lay out the logits of a head.
 
@@ -92,7 +93,9 @@ class LogitLayout:
             mappings: Label tables of the training's datasets. Default: as if the labels were the tree's leaves, so
                 that every classifier is carried.
             head: Kind of head.
-            boxes: Which classifiers box labels train; default: what the tree says.
+            boxes: Which classifiers box labels train; default: what the tree says. With ``drop``, no head has classes
+                that only box labels tell apart.
+            lone_boxes: Whether box labels also train classifiers of which their dataset says nothing else.
 
         Raises:
             ConfigError: There is no such head, or the labels tell nothing apart.
@@ -102,9 +105,10 @@ class LogitLayout:
         if mappings is None:
             leaves = [frozenset({i}) for i in range(len(tree.leaves))]
             return cls._flat(tree, leaves) if head != "hierarchical" else cls._whole(tree)
-        rows = LabelRows.of(tree, mappings)
+        rows = LabelRows.of(tree, mappings, boxes)
         if head == "hierarchical":
-            layout = cls._of_classifiers(tree, taught_classifiers(tree, rows, boxes or tree.boxes))
+            asked = taught_classifiers(tree, rows, boxes or tree.boxes, lone_boxes=lone_boxes)
+            layout = cls._of_classifiers(tree, asked)
         elif head == "flat-union":
             layout = cls._flat(tree, _distinct_meanings(rows))
         else:
@@ -217,6 +221,26 @@ class LogitLayout:
             way.append((self.parent[classifier], self.branch[classifier]))
             classifier = self.parent[classifier]
         return tuple(way)
+
+    @cached_property
+    def leaf_columns(self) -> tuple[int, ...]:
+        """The columns of a flat head whose classes hold no other class. Only a flat union has others."""
+        outer = {i for i, leaves in enumerate(self.classes) if any(other < leaves for other in self.classes)}
+        return tuple(column for column in range(self.num_logits) if int(self.class_of[column]) not in outer)
+
+    def over_leaves(self) -> LogitLayout:
+        """The layout without the classes that hold others: what is decided if only ``leaf_columns`` are read.
+
+        >>> import labelforge as lf
+        >>> tree = lf.Taxonomy.load("iv2018")
+        >>> mappings = [lf.LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
+        >>> layout = lf.LogitLayout.compile(tree, mappings, "flat-union")
+        >>> len(layout.classes), len(layout.over_leaves().classes)  # without "traffic sign/front"
+        (71, 70)
+        """
+        if len(self.leaf_columns) == self.num_logits:
+            return self
+        return self._flat(self.taxonomy, [self.classes[column] for column in self.leaf_columns])
 
     def native_rows(self, mapping: LabelMapping) -> IntArray:
         """The native label that each class is written as: the most specific one whose meaning contains it.

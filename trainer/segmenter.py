@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TypeVar, overload
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labelforge.errors import ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
@@ -23,7 +25,7 @@ from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
-from labelforge.trainer.readout import By, Labelling, label_readout
+from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
@@ -43,13 +45,17 @@ class NetworkSegmenter:
         config: Configuration of its run: how it sees images, and its arithmetic.
         device: Where it is.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
+        over: ``leaves``: a flat union decides only between answers that hold no other.
 
     Attributes:
         layout: What the decisions mean.
         mappings: See above.
+        over: As given.
         tensors: The layout, on the device.
         device: Where it computes.
     """
+
+    over: Over = "nodes"
 
     def __init__(
         self,
@@ -59,12 +65,15 @@ class NetworkSegmenter:
         config: TrainConfig,
         device: torch.device,
         short_side: int | None = None,
+        over: Over = "nodes",
     ) -> None:
-        self.layout = layout
+        self.over = over
+        self.layout = layout.over_leaves() if over == "leaves" else layout
         self.mappings = tuple(mappings)
         self.device = device
-        self.tensors = LayoutTensors.of_layout(layout, device)
+        self.tensors = LayoutTensors.of_layout(self.layout, device)
         self._network = network
+        self._columns = list(layout.leaf_columns) if over == "leaves" else None
         self._data = config.data
         self._dtype = resolve_precision(config.precision, device)
         self._short_side = short_side
@@ -144,6 +153,8 @@ class NetworkSegmenter:
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
             logits: Tensor = self._network(pixels)
+        if self._columns is not None:
+            logits = logits[:, self._columns]
         return logits.float()
 
 
@@ -161,6 +172,7 @@ class Segmenter(NetworkSegmenter):
         checkpoint: The checkpoint; its moving average is used.
         device: auto, cpu, cuda or cuda:N.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
+        over: ``leaves``: a flat union decides only between answers that hold no other.
 
     Attributes:
         checkpoint: The checkpoint.
@@ -170,18 +182,62 @@ class Segmenter(NetworkSegmenter):
         ConfigError: The device is not available.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+    ) -> None:
         self.checkpoint = checkpoint
         place, layout = resolve_device(device), checkpoint.layout
         network = build_network(layout.sizes, checkpoint.config.model, pretrained=False)
         checkpoint.load_into(network, average=True)
         network = network.to(place).eval()
-        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side)
+        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side, over)
 
     @classmethod
-    def load(cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None) -> Segmenter:
+    def load(
+        cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+    ) -> Segmenter:
         """Open a run's latest checkpoint, its ``best`` one, or any one's folder; otherwise as for the class."""
-        return cls(find_checkpoint(run), device, short_side)
+        return cls(find_checkpoint(run), device, short_side, over)
+
+
+Loaded = TypeVar("Loaded", bound=NetworkSegmenter)
+
+
+@overload
+def take_network(
+    run: str | os.PathLike[str] | Checkpoint, device: str = ..., short_side: int | None = ..., over: Over | None = ...
+) -> Segmenter: ...
+
+
+@overload
+def take_network(run: Loaded, device: str = ..., short_side: int | None = ..., over: Over | None = ...) -> Loaded: ...
+
+
+def take_network(
+    run: str | os.PathLike[str] | Checkpoint | NetworkSegmenter,
+    device: str = "auto",
+    short_side: int | None = None,
+    over: Over | None = None,
+) -> NetworkSegmenter:
+    """A network that may be loaded already.
+
+    Args:
+        run: Folder of a run or a checkpoint, an opened checkpoint, or the network itself.
+        device: Where to load it.
+        short_side: Size at which it is to see the images.
+        over: What it is to decide between; default: ``nodes``, or what the loaded network does.
+
+    Raises:
+        CheckpointError: The checkpoint is broken.
+        ConfigError: The loaded network decides between something else, or the device is not available.
+    """
+    if isinstance(run, NetworkSegmenter):
+        if over not in (None, run.over):
+            cure = f"Load it with Segmenter.load(run, over={over!r})."
+            raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
+        return run
+    checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
+    return Segmenter(checkpoint, device, short_side, over or "nodes")
 
 
 def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Tensor:

@@ -74,9 +74,9 @@ class SignalWhileScoring(SignalAt):
 class Restless(TinyBackbone):
     """Draws random numbers even where it is evaluated."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
-        return F.dropout(maps, 0.1, training=True)
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        (maps,) = super().forward(images)
+        return (F.dropout(maps, 0.1, training=True),)
 
 
 @pytest.mark.parametrize("backbone", [TinyBackbone, Restless])
