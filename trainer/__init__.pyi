@@ -41,5 +41,6 @@ from .tables import LayoutTensors as LayoutTensors
 from .tables import TableTensors as TableTensors
 from .training import RunResult as RunResult
 from .training import train as train
+from .validation.history import ValidationLine as ValidationLine
 
 __all__: list[str]

@@ -6,6 +6,8 @@
         average.safetensors   their exponential moving average: what evaluation and prediction use
         state.safetensors     momentum and random state: what only resuming needs
 
+    RUN/best                  a line of text: the folder of the checkpoint that validation found best
+
 Nothing is pickled. A folder gets its name when it is complete, so every ``step-*`` folder is a whole checkpoint; sizes
 and SHA-256 digests detect files that were truncated or damaged later, say while being copied.
 """
@@ -37,6 +39,9 @@ from labelforge.trainer.config import TrainConfig
 
 CHECKPOINTS = "checkpoints"
 """Folder of checkpoints within a run."""
+
+BEST = "best"
+"""The file within a run that names its best checkpoint: unlike a link, it survives every way of copying a run."""
 
 VERSION = 2
 """Of the format."""
@@ -285,7 +290,7 @@ def list_checkpoints(run: str | os.PathLike[str]) -> list[Path]:
 
 
 def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
-    """The checkpoint that a path means: a checkpoint's own folder, or the latest of a run.
+    """The checkpoint that a path means: a checkpoint's own folder, the latest of a run, or a run's ``best``.
 
         >>> from labelforge.trainer import find_checkpoint
         >>> find_checkpoint("runs/first").folder.name
@@ -297,11 +302,39 @@ def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
     path = Path(place)
     if (path / ABOUT).is_file() or _NAME.match(path.name):
         return Checkpoint.open(path)
+    if path.name == BEST and not path.is_dir():
+        return Checkpoint.open(_named_by(path))
     found = list_checkpoints(path)
     if not found:
         what = "no checkpoint in this folder" if path.is_dir() else "no such folder"
         raise CheckpointError(what, where=path, cure="Give the --out folder of 'labelforge train', or a step-* folder.")
     return Checkpoint.open(found[-1])
+
+
+def best_checkpoint(run: str | os.PathLike[str]) -> Path | None:
+    """Folder of the checkpoint that validation found best; None if nothing was validated.
+
+    Raises:
+        CheckpointError: The run's ``best`` names none.
+    """
+    pointer = Path(run) / BEST
+    return _named_by(pointer) if pointer.is_file() else None
+
+
+def _named_by(pointer: Path) -> Path:
+    """The checkpoint that a run's ``best`` names."""
+    if not pointer.is_file():
+        cure = "Train with --val SHARDS, or give the run's folder for its latest checkpoint."
+        raise CheckpointError("no such file: nothing was validated in this run", where=pointer, cure=cure)
+    name = pointer.read_text(encoding="utf-8", errors="replace").strip()
+    folder = pointer.parent / name
+    if not re.fullmatch(rf"{CHECKPOINTS}/step-\d{{7,}}", name):
+        cure = "Name a step-* folder instead, or validate again with --resume."
+        raise CheckpointError("does not name a checkpoint", where=pointer, cure=cure)
+    if not folder.is_dir():
+        cure = f"Copy {CHECKPOINTS} too: the whole folder of the run, or that one checkpoint's folder."
+        raise CheckpointError(f"names {name}, which is not here", where=pointer, cure=cure)
+    return folder
 
 
 def _short(value: object) -> str:

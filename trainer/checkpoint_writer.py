@@ -1,4 +1,8 @@
-"""Writes checkpoints: a folder gets its name when all in it is on the disk, so a ``step-*`` folder is always whole."""
+"""Writes checkpoints: a folder gets its name when all in it is on the disk, so a ``step-*`` folder is always whole.
+
+The best checkpoint is one of them, named by a file of one line (``RUN/best``). That is written when the checkpoint is
+there, and what it names is never removed, so whoever reads it finds a whole checkpoint at any time.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,13 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from labelforge.errors import CheckpointError
+from labelforge.files import write_atomically
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import (
     ABOUT,
     AVERAGE,
+    BEST,
     CHECKPOINTS,
     MODEL,
     STATE,
@@ -43,7 +49,7 @@ def save_checkpoint(
     state: Tensors,
     keep: int,
 ) -> Path:
-    """Write a checkpoint of a run, atomically, then remove the oldest ones.
+    """Write a checkpoint of a run, atomically, then remove the oldest ones but for the best.
 
     Args:
         run: Folder of the run.
@@ -55,7 +61,7 @@ def save_checkpoint(
         weights: Parameters and buffers of the network.
         average: Their moving average.
         state: Whatever else resuming needs.
-        keep: How many checkpoints to keep.
+        keep: How many checkpoints to keep; the best one is kept in any case.
 
     Returns:
         Its folder.
@@ -63,7 +69,7 @@ def save_checkpoint(
     Raises:
         CheckpointError: It cannot be written; earlier checkpoints are unchanged.
     """
-    final = Path(run) / CHECKPOINTS / f"step-{step:07d}"
+    final = _folder_of(run, step)
     if final.exists():
         return final
     try:
@@ -86,11 +92,46 @@ def save_checkpoint(
         _flush((*partial.iterdir(), partial))
         partial.rename(final)
         _flush((final.parent,))
-        _remove(list_checkpoints(run)[:-keep])
+        _prune(run, keep)
     except (OSError, SafetensorError) as fault:
-        cure = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
-        raise CheckpointError(f"cannot be written ({fault})", where=final, cure=cure) from fault
+        raise CheckpointError(f"cannot be written ({fault})", where=final, cure=_NO_SPACE) from fault
     return final
+
+
+def mark_best(run: str | os.PathLike[str], step: int, keep: int) -> None:
+    """Make a checkpoint the best one of its run, and remove the one that was, if it is old.
+
+    Args:
+        run: Folder of the run.
+        step: Step of the checkpoint.
+        keep: How many checkpoints to keep besides.
+
+    Raises:
+        CheckpointError: There is no checkpoint of this step, or the run's folder cannot be written to.
+    """
+    folder = _folder_of(run, step)
+    if not folder.is_dir():
+        raise CheckpointError("no such checkpoint", where=folder, cure="It was removed: validate again.")
+    pointer = Path(run) / BEST
+    try:
+        write_atomically(pointer, f"{CHECKPOINTS}/{folder.name}\n")
+        _prune(run, keep)
+    except OSError as fault:
+        raise CheckpointError(f"cannot be written ({fault})", where=pointer, cure=_NO_SPACE) from fault
+
+
+_NO_SPACE = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
+
+
+def _folder_of(run: str | os.PathLike[str], step: int) -> Path:
+    return Path(run) / CHECKPOINTS / f"step-{step:07d}"
+
+
+def _prune(run: str | os.PathLike[str], keep: int) -> None:
+    """Remove all but the latest checkpoints and the best."""
+    pointer = Path(run) / BEST
+    best = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    _remove(path for path in list_checkpoints(run)[:-keep] if f"{CHECKPOINTS}/{path.name}" != best)
 
 
 def _fresh_folder(final: Path) -> Path:

@@ -46,6 +46,9 @@ Augmentation = Literal["standard", "authors"]
 Precision = Literal["auto", "float32", "bfloat16"]
 """Arithmetic of a network; auto: bfloat16 on CUDA, else float32."""
 
+Metric = Literal["official", "mean-iou", "mean-accuracy"]
+"""What decides which checkpoint is the best: see :class:`ValidationConfig`."""
+
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -389,6 +392,36 @@ class EmaConfig(_Part):
     )
 
 
+class ValidationConfig(_Part):
+    """Scoring the averaged weights while the network is trained, where shards for it are given (``--val``)."""
+
+    every: Positive | None = Field(
+        default=None,
+        description="Steps between two validations; the last step always has one. Empty: a tenth of the steps, but at "
+        "most 2000, as often as a checkpoint is saved: scoring a thousand images takes minutes.",
+    )
+    metric: Metric = Field(
+        default="official",
+        description="What the best checkpoint is best in, as a mean over the shard sets. official: the figure of each "
+        "dataset's own benchmark. mean-iou and mean-accuracy (of pixels, by class): the same for all.",
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Stop after so many validations without a better one; 0: never, because the schedule lowers the "
+        "learning rate to the end and the best weights often come late.",
+    )
+    images: Positive | None = Field(
+        default=None,
+        description="Score at most so many images of each shard set, evenly spread over it and always the same. Empty: "
+        "all of them, as the benchmark does.",
+    )
+
+    def interval(self, steps: int) -> int:
+        """Steps between two validations of a run with so many steps."""
+        return self.every or max(1, min(steps // 10, 2000))
+
+
 class TrainConfig(_Part):
     """Everything that decides a run, besides the shards.
 
@@ -427,12 +460,17 @@ class TrainConfig(_Part):
     checkpoint_every: Positive = Field(
         default=2000, description="Steps between two checkpoints; the last step always saves one."
     )
-    keep_checkpoints: Positive = Field(default=2, description="Checkpoints kept; older ones are removed.")
+    keep_checkpoints: Positive = Field(
+        default=2, description="Latest checkpoints kept; older ones are removed. The best one stays in any case."
+    )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
     data: DataConfig = Field(default_factory=DataConfig, description="Batches and augmentation.")
     optim: OptimConfig = Field(default_factory=OptimConfig, description="Optimiser and schedule.")
     loss: LossConfig = Field(default_factory=LossConfig, description="Loss weights and the gate of box pixels.")
     ema: EmaConfig = Field(default_factory=EmaConfig, description="Average of the weights.")
+    validation: ValidationConfig = Field(
+        default_factory=ValidationConfig, description="Scoring while the network is trained."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType
 
 import torch
@@ -23,6 +24,7 @@ import torch.distributed as dist
 
 from labelforge.trainer.devices import resolve_device
 
+_PATIENCE = timedelta(days=7)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -34,11 +36,13 @@ class Processes:
         rank: Its number, from 0.
         world: How many there are.
         device: The device it computes on.
+        patient: The group in which they wait for work that takes one of them long; None if there is only one.
     """
 
     rank: int
     world: int
     device: torch.device
+    patient: dist.ProcessGroup | None = None
 
     @property
     def main(self) -> bool:
@@ -52,6 +56,14 @@ class Processes:
         votes = torch.tensor([int(flag)], device=self.device)
         dist.all_reduce(votes, op=dist.ReduceOp.MAX)
         return bool(votes.item())
+
+    def told(self, flag: bool) -> bool:
+        """What the first process says; the others wait for it, for hours if need be. A collective call."""
+        if self.world == 1:
+            return flag
+        said = torch.tensor([int(flag)])
+        dist.broadcast(said, 0, group=self.patient)
+        return bool(said.item())
 
     def wait(self) -> None:
         """Wait until every process is here."""
@@ -79,7 +91,9 @@ def join_processes(device: str) -> Iterator[Processes]:
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if local.type == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size(), local)
+        # A collective call on the GPU fails after ten minutes; the first process may be busy for longer.
+        patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        yield Processes(dist.get_rank(), dist.get_world_size(), local, patient)
     finally:
         dist.destroy_process_group()
 

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from labelforge.errors import LabelforgeError
 from labelforge.files import write_atomically
@@ -41,7 +43,7 @@ class LogLine:
         lr: Learning rate of the last step.
         images_per_s: Crops per second.
         data_wait: Share of the time that the loop waited for a batch.
-        seconds: Training time of the run so far, over all resumptions.
+        seconds: Time that the run took so far, over all resumptions.
     """
 
     step: int
@@ -154,6 +156,7 @@ class Clock:
         self._seconds = seconds
         self._steps = 0
         self._waited = 0.0
+        self._rested = 0.0
         self._since = time.perf_counter()
 
     @contextmanager
@@ -162,6 +165,13 @@ class Clock:
         start = time.perf_counter()
         yield
         self._waited += time.perf_counter() - start
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Time inside is part of the run, but not of the steps: the speed is without it."""
+        start = time.perf_counter()
+        yield
+        self._rested += time.perf_counter() - start
 
     def step(self) -> None:
         """Count a finished step."""
@@ -172,8 +182,9 @@ class Clock:
         now = time.perf_counter()
         span = now - self._since
         self._seconds += span
-        speed = Speed(self._steps * self._images / span, self._waited / span, self._seconds)
-        self._steps, self._waited, self._since = 0, 0.0, now
+        worked = span - self._rested
+        speed = Speed(self._steps * self._images / worked, self._waited / worked, self._seconds)
+        self._steps, self._waited, self._rested, self._since = 0, 0.0, 0.0, now
         return speed
 
 
@@ -209,9 +220,18 @@ class MetricsLog:
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_dump(line))
+        self.chart(dict(_scalars(line)), line.step)
+
+    def chart(self, values: Mapping[str, float], step: int) -> None:
+        """Show numbers by their tags in TensorBoard, and there alone."""
         if self._board is not None:
-            for tag, value in _scalars(line):
-                self._board.add_scalar(tag, value, line.step)
+            for tag, value in values.items():
+                self._board.add_scalar(tag, value, step)
+
+    def picture(self, tag: str, image: NDArray[np.uint8], step: int) -> None:
+        """Show a picture, (H, W, 3) uint8, in TensorBoard, and there alone."""
+        if self._board is not None:
+            self._board.add_image(tag, image, step, dataformats="HWC")
 
     def close(self) -> None:
         """Flush the TensorBoard events."""

@@ -44,13 +44,13 @@ def describe_run(
     learnable = Learnable.of_table(batches.table, loss.boxes, lone_boxes=loss.lone_boxes)
     what, classes, *warnings = learnable.sentences
     lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
-    parameters, trained = parameter_counts(network)
     lines += lint_notes(config, batches)
+    parameters, trained = parameter_counts(network)
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")
-    learned = "" if trained == parameters else f", {trained / 1e6:.1f} of which train,"
     model = config.model
     parts = model.backbone if model.decoder == "none" else f"{model.backbone} and {model.decoder}"
+    learned = "" if trained == parameters else f", {trained / 1e6:.1f} of which train,"
     what = f"{parts} with {parameters / 1e6:.1f} million parameters{learned} on {device}"
     loaded = [] if network.loaded is None else [network.loaded.sentence]
     return [*lines, *loaded, f"{what}; a batch is {size} of {height}x{width}."]

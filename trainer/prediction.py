@@ -106,7 +106,7 @@ def predict(
         'for-cityscapes/ids/street.png'
 
     Args:
-        run: Folder of a run (its latest checkpoint), of one checkpoint, or a loaded network.
+        run: Folder of a run (its latest checkpoint), its ``best``, one checkpoint's folder, or a loaded network.
         images: Image and video files, folders (searched with all subfolders), or glob patterns.
         out: Folder to write to; see ``labelforge/trainer/output_folder.py`` for what is where.
         label_space: ``tree``, or a dataset whose native ids are wanted; default: that of ``name_as``, or ``tree``.

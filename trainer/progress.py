@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
@@ -13,6 +14,7 @@ from rich.text import Text
 from labelforge.console import bar_columns
 from labelforge.trainer.log import LogLine
 
+_SILENCE = 20.0  # seconds without a line, while there is no bar
 _NAMED = 5  # classifiers named on a line: about two lines of 80 columns
 _GATES = 3  # gates named on a line
 
@@ -21,7 +23,7 @@ class TrainProgress(Protocol):
     """How :func:`labelforge.trainer.train` reports on a run."""
 
     def note(self, text: str) -> None:
-        """Something worth knowing before the first step, as one sentence or two."""
+        """Something worth knowing, as one sentence or two: before the first step, and after each validation."""
 
     def following(self, first: int, steps: int) -> AbstractContextManager[None]:
         """Follow a run that starts after step ``first`` of ``steps`` until it ends, for whatever reason."""
@@ -31,6 +33,9 @@ class TrainProgress(Protocol):
 
     def log(self, line: LogLine) -> None:
         """A line was written to the log."""
+
+    def scoring(self, done: int, total: int) -> None:
+        """So many images of a validation are scored."""
 
 
 class NoProgress:
@@ -47,6 +52,9 @@ class NoProgress:
         """Do nothing."""
 
     def log(self, line: LogLine) -> None:
+        """Do nothing."""
+
+    def scoring(self, done: int, total: int) -> None:
         """Do nothing."""
 
 
@@ -66,6 +74,7 @@ class ConsoleProgress:
         self._title = title
         self._console = console or Console(stderr=True)
         self._steps = 0
+        self._said = time.monotonic()
         self._bar = _Bar(self._console) if self._console.is_terminal else None
 
     def note(self, text: str) -> None:
@@ -99,14 +108,25 @@ class ConsoleProgress:
         else:
             self._say(f"{self._title} {_plain(line, self._steps)}")
 
+    def scoring(self, done: int, total: int) -> None:
+        """Count beside the bar, or print a line now and then if there is no bar."""
+        if self._bar is not None:
+            self._bar.count(done, total)
+        elif done == 1:
+            self._said = time.monotonic()
+        elif done < total and time.monotonic() - self._said > _SILENCE:
+            self._say(f"{self._title}: validation, {done} of {total} images")
+
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._said = time.monotonic()
 
 
 class _Bar(Progress):
     """The live display: a bar, and under it the loss and the classifiers that lose most."""
 
     def __init__(self, console: Console) -> None:
+        self._speed = ""
         self._details = Text()  # before Progress starts, which renders at once
         super().__init__(*bar_columns(), console=console)
         self._task = self.add_task("")
@@ -118,9 +138,13 @@ class _Bar(Progress):
     def move(self, step: int) -> None:
         self.update(self._task, completed=step)
 
+    def count(self, done: int, total: int) -> None:
+        self.update(self._task, note=f"validating {done}/{total}" if done < total else self._speed)
+
     def show(self, line: LogLine) -> None:
         waiting = f", {line.data_wait:.0%} waiting for data" if line.data_wait >= 0.1 else ""
-        self.update(self._task, note=f"{line.images_per_s:.1f} images/s{waiting}")
+        self._speed = f"{line.images_per_s:.1f} images/s{waiting}"
+        self.update(self._task, note=self._speed)
         self._details = Text(f"{_losses(line)}{_gates(line)}", style="dim")
 
     def get_renderables(self) -> list[RenderableType]:

@@ -17,6 +17,8 @@ from labelforge.trainer.config import Gate, LossConfig, TrainConfig
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
 from labelforge.trainer.settings import describe_fields
+from labelforge.trainer.validation.history import History
+from labelforge.trainer.validation.report import validation_blocks
 
 _GATES: Final[Mapping[Gate, str]] = {
     "parent": "where the parent classifier chooses the box's branch",
@@ -27,7 +29,14 @@ _GATES: Final[Mapping[Gate, str]] = {
 _SHARE: Final = (0.0, 1.0)  # the ends of an axis
 
 
-def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Sequence[LogLine], step: int) -> None:
+def write_report(
+    path: Path,
+    config: TrainConfig,
+    table: TargetTable,
+    log: Sequence[LogLine],
+    step: int,
+    history: History | None = None,
+) -> None:
     """Write the page.
 
     Args:
@@ -36,11 +45,18 @@ def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Seque
         table: What its datasets teach.
         log: Its log.
         step: Steps done.
+        history: Its validations.
     """
+    history = history or History()
     datasets, layout = table.datasets, table.layout
     state = "finished" if step == config.steps else f"stopped after {step:,} of {config.steps:,} steps"
+    if step < config.steps and history.is_enough(config.validation):
+        state = f"stopped early, after {step:,} of {config.steps:,} steps, since validation got no better"
+    validation = validation_blocks(path.parent, history)
     page = Page("Training run", f"{config.model.head} head on {', '.join(datasets)}; {state}")
     page = page.add("Run", Facts(_facts(config, datasets, layout, log, step)))
+    if validation:
+        page = page.add("Validation", *validation)
     if log:
         page = page.add("Loss", *_loss_blocks(log, layout, config.loss))
         page = page.add("Schedule and speed", *_speed_charts(log))

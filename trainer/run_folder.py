@@ -4,6 +4,8 @@ RUN/config.yaml         the whole configuration; 'labelforge train --config' rea
 RUN/environment.json    versions and machine
 RUN/metrics.jsonl       one line per log_every steps; TensorBoard events are next to it
 RUN/checkpoints/        see labelforge.trainer.checkpoint
+RUN/best                with --val: names the best checkpoint
+RUN/validation.jsonl    with --val: one line per validation; RUN/validation/ has pictures of the best and the latest
 RUN/report.html         curves, written when the run ends or is stopped
 """
 

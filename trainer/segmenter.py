@@ -8,15 +8,18 @@ of twelve megapixels only what is read from them is kept, and never all logits.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar, overload
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from labelforge.errors import ConfigError
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
+from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
@@ -32,56 +35,48 @@ Readings = Callable[[Tensor], tuple[Tensor, ...]]
 """A function that reads several things from the same logits."""
 
 
-class Segmenter:
-    """A network with the weights of a checkpoint, in evaluation mode.
-
-        >>> import numpy as np
-        >>> from labelforge.trainer import Segmenter
-        >>> segmenter = Segmenter.load("runs/first", device="cpu")
-        >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
-        >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names
-        (torch.Size([48, 64]), True)
+class NetworkSegmenter:
+    """A network that is in memory already, in evaluation mode: what validation scores while the network is trained.
 
     Args:
-        checkpoint: The checkpoint; its moving average is used.
-        device: auto, cpu, cuda or cuda:N.
+        network: The network, on its device.
+        layout: What its logits mean.
+        mappings: Label tables of the datasets it was trained on.
+        config: Configuration of its run: how it sees images, and its arithmetic.
+        device: Where it is.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
 
     Attributes:
-        checkpoint: The checkpoint.
         layout: What the decisions mean.
+        mappings: See above.
         over: As given.
         tensors: The layout, on the device.
         device: Where it computes.
-
-    Raises:
-        CheckpointError: The weights are broken.
-        ConfigError: The device is not available.
     """
 
     over: Over = "nodes"
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+        self,
+        network: nn.Module,
+        layout: LogitLayout,
+        mappings: Sequence[LabelMapping],
+        config: TrainConfig,
+        device: torch.device,
+        short_side: int | None = None,
+        over: Over = "nodes",
     ) -> None:
-        self.checkpoint = checkpoint
         self.over = over
-        self.layout = checkpoint.layout.over_leaves() if over == "leaves" else checkpoint.layout
-        self.device = resolve_device(device)
+        self.layout = layout.over_leaves() if over == "leaves" else layout
+        self.mappings = tuple(mappings)
+        self.device = device
+        self.tensors = LayoutTensors.of_layout(self.layout, device)
+        self._network = network
+        self._columns = list(layout.leaf_columns) if over == "leaves" else None
+        self._data = config.data
+        self._dtype = resolve_precision(config.precision, device)
         self._short_side = short_side
-        network = build_network(checkpoint.layout.sizes, checkpoint.config.model, pretrained=False)
-        checkpoint.load_into(network, average=True)
-        self._network = network.to(self.device).eval()
-        self.tensors = LayoutTensors.of_layout(self.layout, self.device)
-        self._dtype = resolve_precision(checkpoint.config.precision, self.device)
-
-    @classmethod
-    def load(
-        cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None, over: Over = "nodes"
-    ) -> Segmenter:
-        """Open the latest checkpoint of a run, or one checkpoint's folder; arguments and errors as for the class."""
-        return cls(find_checkpoint(run), device, short_side, over)
 
     def decide(self, image: Pixels) -> Tensor:
         """Choose a class for every pixel of an image.
@@ -149,7 +144,7 @@ class Segmenter:
 
     def network_size(self, image: Pixels) -> tuple[int, int]:
         """Height and width at which the network sees an image."""
-        return network_size((image.shape[0], image.shape[1]), self.checkpoint.config.data, self._short_side)
+        return network_size((image.shape[0], image.shape[1]), self._data, self._short_side)
 
     @torch.inference_mode()
     def logits(self, image: Pixels) -> Tensor:
@@ -158,17 +153,72 @@ class Segmenter:
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
             logits: Tensor = self._network(pixels)
-        if self.layout is not self.checkpoint.layout:
-            logits = logits[:, list(self.checkpoint.layout.leaf_columns)]
+        if self._columns is not None:
+            logits = logits[:, self._columns]
         return logits.float()
 
 
+class Segmenter(NetworkSegmenter):
+    """A network with the weights of a checkpoint, in evaluation mode.
+
+        >>> import numpy as np
+        >>> from labelforge.trainer import Segmenter
+        >>> segmenter = Segmenter.load("runs/first", device="cpu")
+        >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
+        >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names
+        (torch.Size([48, 64]), True)
+
+    Args:
+        checkpoint: The checkpoint; its moving average is used.
+        device: auto, cpu, cuda or cuda:N.
+        short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
+        over: ``leaves``: a flat union decides only between answers that hold no other.
+
+    Attributes:
+        checkpoint: The checkpoint.
+
+    Raises:
+        CheckpointError: The weights are broken.
+        ConfigError: The device is not available.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+    ) -> None:
+        self.checkpoint = checkpoint
+        place, layout = resolve_device(device), checkpoint.layout
+        network = build_network(layout.sizes, checkpoint.config.model, pretrained=False)
+        checkpoint.load_into(network, average=True)
+        network = network.to(place).eval()
+        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side, over)
+
+    @classmethod
+    def load(
+        cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+    ) -> Segmenter:
+        """Open a run's latest checkpoint, its ``best`` one, or any one's folder; otherwise as for the class."""
+        return cls(find_checkpoint(run), device, short_side, over)
+
+
+Loaded = TypeVar("Loaded", bound=NetworkSegmenter)
+
+
+@overload
 def take_network(
-    run: str | os.PathLike[str] | Checkpoint | Segmenter,
+    run: str | os.PathLike[str] | Checkpoint, device: str = ..., short_side: int | None = ..., over: Over | None = ...
+) -> Segmenter: ...
+
+
+@overload
+def take_network(run: Loaded, device: str = ..., short_side: int | None = ..., over: Over | None = ...) -> Loaded: ...
+
+
+def take_network(
+    run: str | os.PathLike[str] | Checkpoint | NetworkSegmenter,
     device: str = "auto",
     short_side: int | None = None,
     over: Over | None = None,
-) -> Segmenter:
+) -> NetworkSegmenter:
     """A network that may be loaded already.
 
     Args:
@@ -181,7 +231,7 @@ def take_network(
         CheckpointError: The checkpoint is broken.
         ConfigError: The loaded network decides between something else, or the device is not available.
     """
-    if isinstance(run, Segmenter):
+    if isinstance(run, NetworkSegmenter):
         if over not in (None, run.over):
             cure = f"Load it with Segmenter.load(run, over={over!r})."
             raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)

@@ -1,9 +1,9 @@
 """Training: from shards to a checkpoint, in one place and from top to bottom.
 
 :func:`train` checks everything that can be wrong before it writes anything. A :class:`Trainer` then repeats, step by
-step: load a batch, learn from it, and when due write a line of the log or a checkpoint. It ends after the last step, or
-after the step in which SIGTERM or SIGINT arrived; either way with a checkpoint from which ``resume`` continues exactly.
-Validation during training belongs between the log and the checkpoint, in :meth:`Trainer.fit`.
+step: load a batch, learn from it, and when due validate, write a line of the log or a checkpoint. It ends after the
+last step, after the step in which SIGTERM or SIGINT arrived, or when validations have not got better for too long; in
+any case with a checkpoint from which ``resume`` continues exactly.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from torch.nn.parallel import DistributedDataParallel
 from labelforge.errors import counted, shortened
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
-from labelforge.trainer.checkpoint_writer import save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, best_checkpoint, find_checkpoint
+from labelforge.trainer.checkpoint_writer import mark_best, save_checkpoint
 from labelforge.trainer.class_weights import class_weights
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import Batch, TrainingBatches
 from labelforge.trainer.data.datasets import pixel_counts
 from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.devices import autocast, resolve_precision
-from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
+from labelforge.trainer.distributed import Processes, StopRequest, join_processes, listen_for_stop
 from labelforge.trainer.features import Classify, FrozenFeatures, open_store, remove_own, reuses_features
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
@@ -51,9 +51,13 @@ from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
 from labelforge.trainer.run_folder import RunStart, finished_note, open_run, write_description
+from labelforge.trainer.segmenter import NetworkSegmenter
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.tables import TableTensors
 from labelforge.trainer.transfer import Transfer, transfer_weights
+from labelforge.trainer.validation.history import History, ValidationLine
+from labelforge.trainer.validation.sets import open_validation_sets
+from labelforge.trainer.validation.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class RunResult:
         checkpoint: Folder of the latest checkpoint.
         log: All lines of its log.
         stopped_by: Number of the signal that ended it before its last step, or None.
+        validations: What every validation found.
+        best: Folder of the checkpoint that was the best of them, or None.
     """
 
     out: Path
@@ -78,6 +84,8 @@ class RunResult:
     checkpoint: Path
     log: tuple[LogLine, ...]
     stopped_by: int | None = None
+    validations: tuple[ValidationLine, ...] = ()
+    best: Path | None = None
 
     def __repr__(self) -> str:
         loss = f", loss {self.log[-1].loss:.3f}" if self.log else ""
@@ -90,6 +98,7 @@ def train(
     out: str | os.PathLike[str],
     config: TrainConfig | str | os.PathLike[str] | None = None,
     *,
+    val: Sequence[str | os.PathLike[str] | ShardReader] = (),
     settings: Sequence[str] = (),
     resume: bool = False,
     progress: TrainProgress | None = None,
@@ -107,6 +116,8 @@ def train(
         out: Folder of the run; new, unless it is resumed.
         config: Configuration, or its YAML file; default: when resuming the run's own, else the defaults of
             :class:`TrainConfig`, which are not the paper's (those are its ``preset="authors"``).
+        val: Shard sets that the network does not learn from: every ``validation.every`` steps the averaged weights are
+            scored on each as its benchmark does. The best are kept as the run's ``best``, beside the latest.
         settings: ``key=value`` texts that override it (:func:`load_config`).
         resume: Continue the run in ``out`` from its latest checkpoint (from the start if it has none).
         progress: Shows how far the run is.
@@ -121,6 +132,7 @@ def train(
     start = open_run(out, resume=resume)
     config = load_config(start.config_file if config is None else config, settings)
     batches = TrainingBatches.open(shards, config)
+    sets = open_validation_sets(val, config.validation, batches)
     table = batches.table
     notes = [finished_note(start, config)] if start.checkpoint else list(preset_remarks(config, batches))
     if start.checkpoint is not None:
@@ -128,23 +140,32 @@ def train(
     with join_processes(config.device) as processes:
         own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
-        sets = [crops.training_set for crops in batches.crops]
-        trainer = Trainer(config, table, processes, start.checkpoint, pixels=pixel_counts(sets))
+        validation = Validation(sets, config, start.folder, start.step, told)
+        pixels = pixel_counts([crops.training_set for crops in batches.crops])
+        trainer = Trainer(config, table, processes, start.checkpoint, pixels=pixels)
         if trainer.transfer is not None:
             notes.append(f"taken over from {config.start_from}: {trainer.transfer.sentence}")
         if start.step < config.steps:
-            notes += describe_run(config, batches, trainer.network, processes.device)
+            notes += [*describe_run(config, batches, trainer.network, processes.device), *validation.notes()]
         for note in filter(None, notes):
             told.note(note)
         store = trainer.keep_features(start.folder, told) if start.step < config.steps else None
-        stopped_by = trainer.fit(start, own if store is None else own.keeping(store), told)
+        stopped_by = trainer.fit(start, own if store is None else own.keeping(store), validation, told)
         processes.wait()  # now every process can see the last checkpoint, and none needs features any more
-        checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
-        if processes.main:
-            if stopped_by is None:
-                remove_own(config, store)
-            write_report(start.folder / "report.html", config, table, log, checkpoint.step)
-        return RunResult(start.folder, checkpoint.step, checkpoint.folder, log, stopped_by)
+        if processes.main and stopped_by is None:
+            remove_own(config, store)
+        return _conclude(start.folder, config, table, stopped_by, write=processes.main)
+
+
+def _conclude(
+    folder: Path, config: TrainConfig, table: TargetTable, stopped_by: int | None, *, write: bool
+) -> RunResult:
+    """What became of a run that has ended, and its report."""
+    checkpoint, log, history = find_checkpoint(folder), tuple(read_log(folder)), History.read(folder)
+    if write:
+        write_report(folder / "report.html", config, table, log, checkpoint.step, history)
+    best = best_checkpoint(folder)
+    return RunResult(folder, checkpoint.step, checkpoint.folder, log, stopped_by, history.lines, best)
 
 
 class Trainer:
@@ -223,12 +244,15 @@ class Trainer:
             self._features = FrozenFeatures(self.network, self.processes.device, self._dtype, store, progress.note)
         return store
 
-    def fit(self, start: RunStart, batches: TrainingBatches, progress: TrainProgress) -> signal.Signals | None:
-        """Train from where a run begins to its last step, or until a signal asks to stop.
+    def fit(
+        self, start: RunStart, batches: TrainingBatches, validation: Validation, progress: TrainProgress
+    ) -> signal.Signals | None:
+        """Train from where a run begins to its last step, until a signal asks to stop, or until validation says enough.
 
         Args:
             start: Folder and first step.
             batches: The batches of this process.
+            validation: What the weights are scored on.
             progress: Shows how far the run is.
 
         Returns:
@@ -238,14 +262,18 @@ class Trainer:
         processes.wait()  # before the first process writes into the folder, all have finished reading it
         if processes.main:
             write_description(start.folder, config, processes.device)
+            validation.start()
         log = MetricsLog(start.folder, start.step, write=processes.main)
         window = LossWindow(self.table.layout.names)
         clock = Clock(sum(batches.counts) * processes.world, log.seconds)
         pin = processes.device.type == "cuda"
         loaded = batches.load(start.step, workers=config.data.workers, pin=pin)
-        step, stopped_by = start.step, None
+        step = start.step
         with closing(log), closing(loaded), listen_for_stop() as stop, progress.following(step, config.steps):
-            while step < config.steps and stopped_by is None:
+            if self._validate(validation, step, log, stop, window, clock):  # what a signal broke off
+                self._save(start.folder, step, batches, best=True)
+            ended = self._must_stop(stop) or validation.enough
+            while step < config.steps and not ended:
                 with clock.waiting():
                     batch = next(loaded)
                 loss = self.step(step, batch)
@@ -253,17 +281,44 @@ class Trainer:
                 clock.step()
                 window.add(step, loss, batch.keys)
                 progress.advance(step)
-                if processes.any(stop.signal is not None):
-                    stopped_by = stop.signal or signal.SIGTERM
-                last = step == config.steps or stopped_by is not None
-                if step % config.log_every == 0 or last:
+                best = self._validate(validation, step, log, stop, window, clock)
+                ended = self._must_stop(stop) or validation.enough or step == config.steps
+                if step % config.log_every == 0 or ended:
                     line = LogLine(step=step, lr=self.rate, **asdict(window.take()), **asdict(clock.take()))
                     log.write(line)
                     progress.log(line)
-                if step % config.checkpoint_every == 0 or last:
+                if step % config.checkpoint_every == 0 or ended or best:
                     window.check()
-                    self._save(start.folder, step, batches)
-        return None if step == config.steps else stopped_by
+                    self._save(start.folder, step, batches, best=best)
+        if step == config.steps or validation.enough:
+            validation.conclude(step)
+            return None
+        return stop.signal
+
+    def _must_stop(self, stop: StopRequest) -> bool:
+        """Whether a signal has asked any process to stop; if so, all of them know from now on."""
+        if self.processes.any(stop.signal is not None):
+            stop.signal = stop.signal or signal.SIGTERM
+        return stop.signal is not None
+
+    def _validate(
+        self, validation: Validation, step: int, log: MetricsLog, stop: StopRequest, window: LossWindow, clock: Clock
+    ) -> bool:
+        """Score the averaged weights if that is due; whether they are the best so far.
+
+        The first process does, and knows of the best. All of them know whether it is enough.
+        """
+        if not validation.is_due(step):
+            return False
+        window.check()  # a network that is broken is not scored
+        best, table, processes = False, self.table, self.processes
+        with clock.resting():
+            if processes.main:
+                average = self.average.module
+                network = NetworkSegmenter(average, table.layout, table.mappings, self.config, processes.device)
+                best = validation.run(step, network, log, stop)
+            validation.enough = processes.told(validation.enough)
+        return best
 
     def step(self, number: int, batch: Batch) -> LossOutput:
         """Learn from one batch.
@@ -297,7 +352,7 @@ class Trainer:
         self.average.update(self.network)
         return loss
 
-    def _save(self, folder: Path, step: int, batches: TrainingBatches) -> None:
+    def _save(self, folder: Path, step: int, batches: TrainingBatches, *, best: bool) -> None:
         if not self.processes.main:
             return
         save_checkpoint(
@@ -312,6 +367,8 @@ class Trainer:
             state=self._state(),
             keep=self.config.keep_checkpoints,
         )
+        if best:
+            mark_best(folder, step, self.config.keep_checkpoints)
 
     def _state(self) -> dict[str, torch.Tensor]:
         """What resuming needs besides the weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -13,13 +14,30 @@ from labelforge.trainer.presets import PRESETS
 
 
 class _TrainCommand(click.Command):
-    """A command whose help ends with every setting of the configuration."""
+    """A command whose help ends with every setting of the configuration, and whose --val takes several values."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read ``--val A B`` as ``--val A --val B``: B would else be learnt from, without a word."""
+        return super().parse_args(ctx, list(_spell_out(args)))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from labelforge.trainer.settings import describe_fields
 
         with formatter.section("Settings of --config and --set (with their defaults)"):
             formatter.write_dl([(f"{key}={default}", text) for key, _, default, text in describe_fields()])
+
+
+def _spell_out(args: Sequence[str]) -> Iterator[str]:
+    """Repeat ``--val`` before each of its values but the first: all words up to the next option."""
+    values: int | None = None  # how many --val has got; None where no --val is open
+    for word in args:
+        if word.startswith("-"):
+            values = 0 if word == "--val" else 1 if word.startswith("--val=") else None
+        elif values is not None:
+            if values:
+                yield "--val"
+            values += 1
+        yield word
 
 
 @click.command("train", cls=_TrainCommand)
@@ -30,6 +48,13 @@ class _TrainCommand(click.Command):
     required=True,
     type=click.Path(path_type=Path),
     help="Folder of the run; a new one, unless --resume is given.",
+)
+@click.option(
+    "--val",
+    multiple=True,
+    metavar="SHARDS...",
+    help="Shards to score the network on while it is trained, not to learn from: all folders up to the next option. "
+    "Each is scored as its own benchmark does, every validation.every steps; the best checkpoint is OUT/best.",
 )
 @click.option(
     "--preset",
@@ -46,6 +71,7 @@ class _TrainCommand(click.Command):
 def command(
     shards: tuple[str, ...],
     out: Path,
+    val: tuple[str, ...],
     preset: str | None,
     config: Path | None,
     settings: tuple[str, ...],
@@ -60,17 +86,22 @@ def command(
     with --resume continues from there. A second signal ends at once. --resume uses the run's own config.yaml unless
     --config is given.
 
+    With --val, the averaged weights are scored on shards that the network does not learn from. OUT/best is then a
+    checkpoint that 'evaluate' and 'predict' take; validation.patience ends a run that gets no better. Nothing of the
+    training changes by it.
+
     Also runs under torchrun, one process per GPU; each process then has a batch of its own.
     """
+    from labelforge.trainer.checkpoint import BEST
     from labelforge.trainer.progress import ConsoleProgress
     from labelforge.trainer.training import train
 
-    for name in shards:
+    for name in (*shards, *val):
         if "=" in name and not Path(name).exists():
             raise ConfigError(f"no shards are called {name!r}", cure=f"If it is a setting, write --set {name}.")
     if preset is not None:
         settings = (f"preset={preset}", *settings)
-    result = train(shards, out, config, settings=settings, resume=resume, progress=ConsoleProgress())
+    result = train(shards, out, config, val=val, settings=settings, resume=resume, progress=ConsoleProgress())
     main = os.environ.get("RANK", "0") == "0"  # under torchrun one process prints for all
     if result.stopped_by is not None:
         name = signal.Signals(result.stopped_by).name
@@ -79,4 +110,7 @@ def command(
         raise SystemExit(128 + result.stopped_by)
     if main:
         click.echo(f"Trained {counted(result.step, 'step')}. Checkpoint: {result.checkpoint}")
+        if result.best is not None:
+            click.echo(f"Best by validation: {out / BEST}, of step {int(result.best.name.rpartition('-')[2])}")
+            out /= BEST
         click.echo(f"Next: labelforge evaluate {out} SHARDS..., labelforge predict {out} IMAGES... --out DIR")

@@ -86,5 +86,8 @@ class _Teller:
     def advance(self, step: int) -> None:
         self._queue.put((self._name, step, self._note))
 
+    def scoring(self, done: int, total: int) -> None:
+        pass
+
     def log(self, line: LogLine) -> None:
         self._note = f"loss {line.loss:.2f}"

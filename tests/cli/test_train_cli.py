@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from labelforge.cli import cli
-from labelforge.cli.train import command
+from labelforge.cli.train import _spell_out, command
 from labelforge.errors import ConfigError, LabelforgeError
 from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
 from labelforge.trainer.presets import PRESETS, Preset
@@ -39,6 +39,16 @@ RESNET = ["model.backbone=resnet18", "model.output_stride=32"]
 def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("shards")
     return [str(make_shards(folder / "dense", "dense", 3)), str(make_shards(folder / "boxes", "boxes", 2))]
+
+
+@pytest.fixture(scope="module")
+def val(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("val")
+    dense, boxes = (
+        make_shards(folder / "dense", "dense", 2, first=10),
+        make_shards(folder / "boxes", "boxes", 1, first=10),
+    )
+    return [str(dense), str(boxes)]
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +136,67 @@ def test_train_evaluate_predict(shards: list[str], tmp_path: Path) -> None:
         "1 of 2 files failed:",
         f"  {tmp_path}/b.png: not an image. Leave the file out.",
     ]
+
+
+def test_validation_and_the_best_checkpoint(shards: list[str], val: list[str], tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    small = settings("model.backbone=tiny", "data.workers=0", "steps=3", "validation.every=2")
+    trained = invoke("train", "--val", *val, "--out", run, *shards, *small)
+    assert trained.exit_code == 0, trained.output
+    assert "train: validation every 2 steps and after the last, on dense train: 2 images, mean IoU" in trained.stderr
+    said = re.findall(
+        r"train: validation at step (\d): dense train [\d.]+%, boxes train ([\d.]+)%, mean ", trained.stderr
+    )
+    assert [step for step, _ in said] == ["2", "3"]
+    best = find_checkpoint(f"{run}/best").step
+    assert f"Best by validation: {run}/best, of step {best}\n" in trained.stdout
+    assert f"Next: labelforge evaluate {run}/best SHARDS..." in trained.stdout
+
+    scored = invoke("evaluate", f"{run}/best", *val, "--json", "-", "--device", "cpu")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    (line,) = (line for line in lines if line["step"] == best)
+    page = tmp_path / "page"
+    assert invoke("evaluate", f"{run}/best", val[0], "--out", str(page), "--device", "cpu").exit_code == 0
+    assert "Evaluation of run/best" in (page / "report.html").read_text(encoding="utf-8")
+    assert [item["headline"] for item in json.loads(scored.stdout)] == [item["official"] for item in line["sets"]]
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    predicted = invoke(
+        "predict", f"{run}/best", str(tmp_path / "a.png"), "--out", str(tmp_path / "p"), "--device", "cpu"
+    )
+    assert predicted.exit_code == 0, predicted.output
+
+    again = invoke("train", *shards, "--out", run, "--resume", "--val", val[0], "--set", "steps=4")
+    assert "validated on dense train, boxes train by official so far (3 images)" in str(again.exception)
+    assert invoke("train", *shards, "--out", run, "--resume", "--val", *val, "--set", "steps=4").exit_code == 0
+
+
+def test_patience_is_an_end_and_no_failure(shards: list[str], val: list[str], tmp_path: Path) -> None:
+    """With a rate of next to nothing, validations soon stop to get better."""
+    still = ("optim.lr=1e-12", "steps=99", "validation.every=1", "validation.patience=2")
+    small = settings("model.backbone=tiny", "data.workers=0", *still)
+    ended = invoke("train", *shards, "--out", str(tmp_path / "run"), *small, "--val", *val)
+    assert ended.exit_code == 0, ended.output
+    best = find_checkpoint(tmp_path / "run" / "best").step
+    assert best + 2 < 99
+    assert re.search(
+        rf"train: stopped early after step {best + 2}: none of 2 validations was better than [\d.]+% at step {best}\.",
+        ended.stderr,
+    )
+    assert f"Trained {best + 2} steps." in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        (["a", "--val", "v", "w", "--out", "r"], ["a", "--val", "v", "--val", "w", "--out", "r"]),
+        (["--val", "v", "--val", "w", "x"], ["--val", "v", "--val", "w", "--val", "x"]),
+        (["--val=v", "w", "-o", "r", "a"], ["--val=v", "--val", "w", "-o", "r", "a"]),
+        (["a", "--out", "r", "b"], ["a", "--out", "r", "b"]),
+        (["--val", "v", "--", "a"], ["--val", "v", "--", "a"]),
+    ],
+)
+def test_all_words_after_val_are_validated_on(words: list[str], read: list[str]) -> None:
+    assert list(_spell_out(words)) == read
 
 
 def test_resume_uses_the_runs_own_configuration(shards: list[str], tmp_path: Path) -> None:
@@ -277,21 +348,26 @@ def test_sigterm_to_the_whole_group_saves_and_stops(shards: list[str], tmp_path:
     assert find_checkpoint(run).step == step + 1
 
 
-def test_two_processes_train_one_network(shards: list[str], tmp_path: Path) -> None:
-    """Under torchrun's environment variables: one log, one checkpoint, and the same weights as both would write."""
+def test_two_processes_train_one_network(shards: list[str], val: list[str], tmp_path: Path) -> None:
+    """Under torchrun's environment variables: one log, one checkpoint, and the same weights as both would write.
+
+    One of them validates, and both stop where that is enough.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     run = tmp_path / "run"
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    arguments = ["train", *shards, "--out", str(run), *settings(*RESNET, "steps=2", "data.workers=0")]
+    arguments = ["train", *shards, "--out", str(run), *settings(*RESNET, "steps=99", "data.workers=0")]
+    arguments += ["--val", *val, *settings("optim.lr=1e-12", "validation.every=1", "validation.patience=1")]
     both = [start(*arguments, RANK=str(rank), LOCAL_RANK=str(rank), **common) for rank in range(2)]
     outputs = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [1, 2]
-    found = find_checkpoint(run)
-    assert found.step == 2
+    validated = [json.loads(line)["step"] for line in (run / "validation.jsonl").read_text().splitlines()]
+    best, found = find_checkpoint(run / "best").step, find_checkpoint(run)
+    assert best + 1 == found.step < 99
+    assert steps == validated == list(range(1, found.step + 1))
     assert all(value.isfinite().all() for value in found.weights(average=True).values() if value.is_floating_point())
-    assert "Trained 2 steps" in outputs[0][0]
+    assert f"Trained {found.step} steps" in outputs[0][0]
     assert outputs[1][0] == ""

@@ -43,6 +43,7 @@ class ScriptedSegmenter(Segmenter):
         )
         self.checkpoint = cast("Checkpoint", checkpoint)
         self.layout = layout
+        self.mappings = tuple(trained)
         self.device = torch.device("cpu")
         self.tensors = LayoutTensors.of_layout(layout)
         self._script = script

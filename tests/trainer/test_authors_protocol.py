@@ -34,7 +34,7 @@ class KnownSegmenter(Segmenter):
     def __init__(self, seed: int) -> None:
         checkpoint = SimpleNamespace(taxonomy=TREE, mappings=(), folder=Path("known"))
         self.checkpoint = cast("Checkpoint", checkpoint)
-        self.layout, self.device = LAYOUT, torch.device("cpu")
+        self.layout, self.mappings, self.device = LAYOUT, (), torch.device("cpu")
         self.tensors = LayoutTensors.of_layout(LAYOUT)
         self._seed = seed
 

@@ -14,8 +14,8 @@ import torch
 from labelforge.errors import CheckpointError
 from labelforge.logits import LogitLayout
 from labelforge.targets import TargetTable
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
-from labelforge.trainer.checkpoint_writer import save_checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, best_checkpoint, find_checkpoint, list_checkpoints
+from labelforge.trainer.checkpoint_writer import mark_best, save_checkpoint
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
 CONFIG = tiny_config(loss={"nodes": {"sign/front": 0.5}}, model={"head": "flat-union"})
@@ -74,6 +74,33 @@ def test_the_latest_is_found_and_the_oldest_go(tmp_path: Path) -> None:
         "step-0000100",
         "step-99999999",
     ]
+
+
+def test_the_best_is_named_by_a_file_and_never_removed(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"best: no such file: nothing was validated.* Train with --val SHARDS"):
+        find_checkpoint(tmp_path / "best")
+    assert best_checkpoint(tmp_path) is None
+    save(tmp_path, 1)
+    mark_best(tmp_path, 1, keep=2)
+    for step in (2, 3, 4):
+        save(tmp_path, step, keep=2)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-0000001", "step-0000003", "step-0000004"]
+    assert find_checkpoint(tmp_path / "best").step == 1
+    assert find_checkpoint(tmp_path).step == 4
+    mark_best(tmp_path, 3, keep=2)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-0000003", "step-0000004"]
+    assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "step-0000003"
+    with pytest.raises(CheckpointError, match=r"step-0000001: no such checkpoint"):
+        mark_best(tmp_path, 1, keep=2)
+
+    shutil.copy(tmp_path / "best", tmp_path / "checkpoints" / "best")
+    with pytest.raises(CheckpointError, match=r"best: names checkpoints/step-0000003, which is not here\. Copy checkp"):
+        find_checkpoint(tmp_path / "checkpoints" / "best")
+    for content in (b"../../elsewhere\n", b"\xff", b""):
+        (tmp_path / "best").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"best: does not name a checkpoint"):
+            find_checkpoint(tmp_path / "best")
+    save(tmp_path, 5)  # whatever the file says, training goes on
 
 
 def test_a_save_that_breaks_off_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from labelforge.report import Fold, LineChart
 from labelforge.report.chart import STYLES
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import Gate
-from labelforge.trainer.log import LogLine, LossWindow, MetricsLog, read_log
+from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, Speed, read_log
 from labelforge.trainer.loss import LossOutput
 from labelforge.trainer.report import classifier_charts, write_report
 from tests.core.html_reader import Reader
@@ -148,3 +149,21 @@ def test_the_page_lists_what_the_network_can_answer(tmp_path: Path) -> None:
         ["6", "sign/front/thirty", "sign/front", "1"],
         ["7", "car", "scene", "1"],
     ]
+
+
+def test_rest_is_part_of_the_run_but_not_of_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps of four images in 3 s of work, 1 s of which waits for data, and 5 s of rest."""
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    clock = Clock(4, seconds=50.0)
+    with clock.waiting():
+        now[0] += 1
+    clock.step()
+    with clock.resting():
+        now[0] += 5
+    now[0] += 2
+    clock.step()
+    assert clock.take() == Speed(images_per_s=8 / 3, data_wait=1 / 3, seconds=58.0)
+    now[0] += 2
+    clock.step()
+    assert clock.take() == Speed(images_per_s=2.0, data_wait=0.0, seconds=60.0)

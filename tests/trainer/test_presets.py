@@ -70,6 +70,7 @@ TABLE: dict[str, Any] = {
 LEFT_OPEN = {
     *("preset", "seed", "device", "precision", "taxonomy", "start_from"),
     *("log_every", "checkpoint_every", "keep_checkpoints"),
+    *("validation.every", "validation.metric", "validation.patience", "validation.images"),
     *("model.weights", "model.decoder_channels", "data.batch", "data.workers", "loss.nodes"),
     *("data.feature_cache", "data.feature_folder"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 
 import pytest
@@ -51,6 +52,36 @@ def test_a_log_file_gets_one_plain_line_per_log_line() -> None:
 def test_a_resumed_run_says_where_it_goes_on(terminal: bool) -> None:
     assert "demo: continuing from step 30" in shown(terminal, first=30)
     assert "going on" not in shown(terminal)
+
+
+def test_a_long_validation_is_no_silence_in_a_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that take 8 seconds each: a line once 20 seconds are over, and none for the last."""
+    console = Paper(terminal=False)
+    progress = ConsoleProgress("demo", console)
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for done in range(1, 8):
+        progress.scoring(done, 7)
+        now[0] += 8
+    assert console.page.getvalue() == "demo: validation, 4 of 7 images\n"
+
+
+def test_a_validation_counts_beside_the_bar() -> None:
+    console = Paper(terminal=True)
+    progress = ConsoleProgress("demo", console)
+    with progress.following(0, 1000):
+        progress.log(LINE)
+        progress.scoring(2, 7)
+        assert "validating 2/7" in told(progress)
+        progress.scoring(7, 7)
+        assert "12.3 images/s" in told(progress)
+
+
+def told(progress: ConsoleProgress) -> str:
+    """What stands beside the bar."""
+    assert progress._bar is not None
+    (task,) = progress._bar.tasks
+    return str(task.fields["note"])
 
 
 def test_brackets_in_names_are_shown() -> None:

@@ -58,6 +58,9 @@ class SignalAt:
     def log(self, line: LogLine) -> None:
         self.lines.append(line)
 
+    def scoring(self, done: int, total: int) -> None:
+        self.told.append(f"scored {done} of {total}")
+
 
 pytestmark = pytest.mark.usefixtures("backbone")
 

@@ -71,8 +71,9 @@ def open_shards(shards: Sequence[str | os.PathLike[str] | ShardReader]) -> tuple
     seen: dict[tuple[str, ...], ShardReader] = {}
     for reader in readers:
         content = tuple(shard.sha256 for shard in reader.manifest.shards)
-        first = seen.setdefault((reader.dataset, *content), reader)
-        if content and first is not reader:
+        first = seen.get((reader.dataset, *content))
+        seen[reader.dataset, *content] = reader
+        if content and first is not None:
             same = "given twice" if first.url == reader.url else f"holds the same samples as {first.url}"
             raise ConfigError(same, where=reader.url, cure="Name it once.")
     return readers

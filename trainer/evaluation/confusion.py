@@ -68,7 +68,7 @@ class ConfusionMatrix:
         written: IntArray | None = None,
     ) -> None:
         self.protocol = protocol or all_labels(mapping)
-        self.class_of = _classes_of_rows(mapping, self.protocol)
+        self.class_of = classes_of_rows(mapping, self.protocol)
         self._written = layout.native_rows(mapping) if written is None else written
         self._groups = confusable_rows(layout, mapping, self.class_of, self._written)
         self._group_of_class = group_of_classes(layout, mapping, self._groups)
@@ -168,7 +168,7 @@ def all_labels(mapping: LabelMapping) -> Protocol:
     return Protocol.of_labels(names)
 
 
-def _classes_of_rows(mapping: LabelMapping, protocol: Protocol) -> IntArray:
+def classes_of_rows(mapping: LabelMapping, protocol: Protocol) -> IntArray:
     """(R,) int64: the protocol's class of every row, -1 where it is not evaluated."""
     number = {label: i for i, entry in enumerate(protocol.classes) for label in entry.labels}
     found = [number.get(row.native_name, -1) if row.native_id is not None else -1 for row in mapping.rows]

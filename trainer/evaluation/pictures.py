@@ -38,6 +38,7 @@ class Shown:
     Attributes:
         key: The sample's key.
         title: What it is, and how bad.
+        right: Share of its scored pixels that are right; None if none is scored.
         image: (h, w, 3) uint8.
         true: (h, w, 3) uint8: its labels in colours.
         decided: (h, w, 3) uint8: what was decided, in colours.
@@ -47,6 +48,7 @@ class Shown:
 
     key: str
     title: str
+    right: float | None
     image: NDArray[np.uint8]
     true: NDArray[np.uint8]
     decided: NDArray[np.uint8]
@@ -125,10 +127,11 @@ def _shrink(observation: Observation) -> Shown:
         _nearest(values, small.shape[:2]) for values in (observation.true, observation.decided, observation.outcome)
     )
     scored = int((observation.outcome != NOT_SCORED).sum())
-    right = int((observation.outcome == RIGHT).sum())
+    right = int((observation.outcome == RIGHT).sum()) / scored if scored else None
     return Shown(
         key=sample.key,
-        title=f"{sample.key}: {percent(right / scored if scored else None)} of its scored pixels are right",
+        title=f"{sample.key}: {percent(right)} of its scored pixels are right",
+        right=right,
         image=small,
         true=colors[true],
         decided=colors[decided],

@@ -15,6 +15,7 @@ from labelforge.errors import ConfigError
 from labelforge.files import writing_into
 from labelforge.report import Bar, Column, Gallery, HeatMap, Page, Swatch, Table, Text
 from labelforge.report.blocks import Block, Cell
+from labelforge.trainer.checkpoint import BEST
 from labelforge.trainer.evaluation.mistakes import Confusion, costliest
 from labelforge.trainer.evaluation.observation import Observe
 from labelforge.trainer.evaluation.pictures import ERROR_COLORS, Shown, WorstImages, gallery_row
@@ -132,7 +133,7 @@ def run_names(runs: Sequence[Path]) -> list[str]:
     for i, place in enumerate(places):
         if place in places[:i]:
             raise ConfigError("given twice", where=runs[i], cure="Name every run once.")
-    names = [place.name for place in places]
+    names = [f"{place.parent.name}/{BEST}" if place.name == BEST else place.name for place in places]
     return names if len(set(names)) == len(names) else [str(run) for run in runs]
 
 

@@ -39,7 +39,7 @@ from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
 from labelforge.trainer.readout import By, Over, Readout, label_readout, reads_rows, written_rows
-from labelforge.trainer.segmenter import Segmenter, read_upsampled, take_network
+from labelforge.trainer.segmenter import NetworkSegmenter, read_upsampled, take_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | os.PathLike[str] | Segmenter,
+    run: str | os.PathLike[str] | NetworkSegmenter,
     shards: Sequence[str | os.PathLike[str] | ShardReader],
     *,
     protocol: ProtocolName = "official",
@@ -128,6 +128,7 @@ def evaluate(
     over: Over | None = None,
     device: str = "auto",
     short_side: int | None = None,
+    images: int | None = None,
     progress: EvaluateProgress | None = None,
     observe: Observe | None = None,
 ) -> list[Evaluation]:
@@ -139,7 +140,7 @@ def evaluate(
         True
 
     Args:
-        run: Folder of a run (its latest checkpoint), of one checkpoint, or a loaded network.
+        run: Folder of a run (its latest checkpoint), its ``best``, one checkpoint's folder, or a loaded network.
         shards: Shard sets made for the taxonomy that the network was trained for.
         protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
             size that the network sees.
@@ -149,6 +150,7 @@ def evaluate(
             loaded network does.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
+        images: Score at most so many images of each shard set, evenly spread over it; default: all.
         progress: Called after each sample.
         observe: Called with each image and what was decided.
 
@@ -165,31 +167,49 @@ def evaluate(
         raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
     if protocol == "authors":
         by = "winner"
-    checkpoint = run.checkpoint if isinstance(run, Segmenter) else find_checkpoint(run)
+    opened = run if isinstance(run, NetworkSegmenter) else find_checkpoint(run)
     readers = open_shards(shards)
     for reader in readers:
-        check_same_taxonomy(checkpoint, reader)
+        check_same_taxonomy(opened, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
-    segmenter = take_network(run if isinstance(run, Segmenter) else checkpoint, device, short_side, over)
+    segmenter = take_network(opened, device, short_side, over)
     return [
-        _evaluate_one(segmenter, reader, each, _read_of(segmenter, reader.mapping, protocol, by), by, progress, observe)
+        _evaluate_one(
+            segmenter,
+            reader,
+            spread(len(reader), images),
+            each,
+            _read_of(segmenter, reader.mapping, protocol, by),
+            by,
+            progress,
+            observe,
+        )
         for reader, each in zip(readers, protocols, strict=True)
     ]
 
 
-def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
-    """Refuse shards of another tree than the checkpoint's.
+def check_same_taxonomy(network: Checkpoint | NetworkSegmenter, reader: ShardReader) -> None:
+    """Refuse shards of another tree than a network's.
 
     Raises:
         CheckpointError: They differ; the message names both trees.
     """
-    ours, theirs = checkpoint.taxonomy, reader.taxonomy
+    ours, theirs = network.layout.taxonomy, reader.taxonomy
     if ours.digest != theirs.digest:
         raise CheckpointError(
             f"trained for taxonomy {ours.tag}, but the shards {reader.url} have {theirs.tag}",
-            where=checkpoint.folder,
+            where=network.folder if isinstance(network, Checkpoint) else None,
             cure=f"Run: labelforge retarget {reader.url} --taxonomy {ours.name}",
         )
+
+
+def spread(count: int, limit: int | None) -> range | tuple[int, ...]:
+    """Numbers of at most ``limit`` of ``count`` things, evenly spread over them, always the same ones.
+
+    >>> spread(10, 4), spread(3, 4)
+    ((0, 2, 5, 7), range(0, 3))
+    """
+    return range(count) if limit is None or limit >= count else tuple(i * count // limit for i in range(limit))
 
 
 def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
@@ -234,7 +254,7 @@ class Reading(NamedTuple):
 Read = Callable[[Sample], Reading]
 
 
-def _read_of(segmenter: Segmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None) -> Read:
+def _read_of(segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None) -> Read:
     """How the images of a shard set are read."""
     if protocol == "authors":
         return partial(_read_as_authors, segmenter, mapping)
@@ -243,18 +263,18 @@ def _read_of(segmenter: Segmenter, mapping: LabelMapping, protocol: ProtocolName
     return partial(_read_decisions, segmenter)
 
 
-def _read_decisions(segmenter: Segmenter, sample: Sample) -> Reading:
+def _read_decisions(segmenter: NetworkSegmenter, sample: Sample) -> Reading:
     return Reading(_labels(segmenter, sample), segmenter.descend(sample.image), None)
 
 
-def _read_sums(segmenter: Segmenter, readout: Readout, sample: Sample) -> Reading:
+def _read_sums(segmenter: NetworkSegmenter, readout: Readout, sample: Sample) -> Reading:
     *descent, rows = segmenter.look(
         sample.image, lambda logits: (*descend(logits, segmenter.tensors), readout(logits).rows)
     )
     return Reading(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
 
 
-def _read_as_authors(segmenter: Segmenter, mapping: LabelMapping, sample: Sample) -> Reading:
+def _read_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, sample: Sample) -> Reading:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
     size = segmenter.network_size(sample.image)
     logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, mapping)
@@ -262,13 +282,14 @@ def _read_as_authors(segmenter: Segmenter, mapping: LabelMapping, sample: Sample
     return Reading(resize_labels(_labels(segmenter, sample), size), Descent(*found), None)
 
 
-def _labels(segmenter: Segmenter, sample: Sample) -> Tensor:
+def _labels(segmenter: NetworkSegmenter, sample: Sample) -> Tensor:
     return torch.from_numpy(sample.local_rows.astype(np.int64)).to(segmenter.device)
 
 
 def _evaluate_one(
-    segmenter: Segmenter,
+    segmenter: NetworkSegmenter,
     reader: ShardReader,
+    chosen: Sequence[int],
     protocol: Protocol,
     read: Read,
     by: By | None,
@@ -281,7 +302,7 @@ def _evaluate_one(
     tree = TreeCounter(layout, mapping, segmenter.device)
     native_rows = torch.tensor(written, device=segmenter.device)
     reduced = 0
-    for done, sample in enumerate(_read_ahead(reader), start=1):
+    for done, sample in enumerate(_read_ahead(reader, chosen), start=1):
         check_rows(sample, mapping)
         reading = read(sample)
         classes = reading.descent.classes[0]
@@ -294,12 +315,12 @@ def _evaluate_one(
             observe(Observation.of(reader, sample, *arrays, class_of=confusion.class_of))
         reduced += _is_reduced(sample)
         if progress is not None:
-            progress(reader.url, done, len(reader))
+            progress(reader.url, done, len(chosen))
     return Evaluation(
         shards=reader.url,
         dataset=reader.dataset,
         split=reader.split,
-        trained=reader.dataset in {mapping.dataset for mapping in segmenter.checkpoint.mappings},
+        trained=reader.dataset in {mapping.dataset for mapping in segmenter.mappings},
         protocol=protocol,
         scores=confusion.scores(),
         consistent=confusion.consistent_scores(),
@@ -308,7 +329,7 @@ def _evaluate_one(
         not_in_tree=confusion.not_in_tree,
         matrix=confusion.class_counts,
         tree=tree_scores(tree.counts(), layout, mapping),
-        images=len(reader),
+        images=len(chosen),
         reduced=reduced,
         by=by,
         over=segmenter.over,
@@ -325,10 +346,10 @@ _AHEAD = 4
 """Samples decoded in advance, so that the network does not wait for the image decoder."""
 
 
-def _read_ahead(reader: ShardReader) -> Iterator[Sample]:
+def _read_ahead(reader: ShardReader, chosen: Sequence[int]) -> Iterator[Sample]:
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting: deque[Future[Sample]] = deque()
-        for index in range(len(reader)):
+        for index in chosen:
             waiting.append(pool.submit(reader.__getitem__, index))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
