@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from labelforge.demo.spread import Tally
     from labelforge.trainer.config import TrainConfig
     from labelforge.trainer.evaluation.scoring import Evaluation
     from labelforge.trainer.training import RunResult
@@ -28,9 +29,9 @@ class Dataset(NamedTuple):
 
 
 DATASETS = (
-    Dataset("cityscapes", "train", "val", 48, 10, (288, 144), "leftImg8bit/val/*/*.png"),
-    Dataset("mapillary-vistas", "training", "validation", 64, 10, (224, 168), "validation/images/*.jpg"),
-    Dataset("gtsdb", "train", "test", 96, 26, (288, 168), "006*.ppm"),
+    Dataset("cityscapes", "train", "val", 96, 60, (288, 144), "leftImg8bit/val/*/*.png"),
+    Dataset("mapillary-vistas", "training", "validation", 96, 60, (224, 168), "validation/images/*.jpg"),
+    Dataset("gtsdb", "train", "test", 192, 60, (288, 168), "006*.ppm"),
 )
 
 
@@ -50,11 +51,12 @@ class Settings:
 
 @dataclass
 class Demo:
-    """What a demo has made so far: by head, its run and its evaluation on each dataset; seconds per stage."""
+    """What a demo has made so far: by head, its run, and per dataset its evaluation and tally; seconds per stage."""
 
     settings: Settings
     runs: dict[str, RunResult] = field(default_factory=dict)
     scores: dict[str, list[Evaluation]] = field(default_factory=dict)
+    tallies: dict[str, list[Tally]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def data(self, dataset: Dataset) -> Path:

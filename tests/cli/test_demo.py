@@ -13,7 +13,8 @@ from PIL import Image
 from rich.console import Console
 
 from labelforge.cli.demo import command
-from labelforge.demo.page import score_table, verdict
+from labelforge.demo.page import score_table
+from labelforge.demo.results import verdict
 from labelforge.demo.run import clear, run_demo
 from labelforge.demo.settings import HEADS, Settings, train_config
 from labelforge.errors import ConfigError
@@ -25,15 +26,16 @@ DATASETS = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
 def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     console = Console(width=100, record=True)
-    demo = run_demo(Settings(out, steps=2, share=0.04), console)
+    demo = run_demo(Settings(out, steps=2, share=0.03), console)
 
     shown = console.export_text()
     for title in ("Rendering", "Converting", "Drawing the tree", "Training", "Predicting"):
         assert title in shown
     results = json.loads((out / "results.json").read_text())
-    assert tuple(results) == HEADS
-    for head in HEADS:
-        assert tuple(entry["dataset"] for entry in results[head]) == DATASETS
+    assert tuple(results["networks"]) == HEADS
+    for head, network in results["networks"].items():
+        assert tuple(entry["dataset"] for entry in network["evaluations"]) == DATASETS
+        assert network["log"][-1]["step"] == 2
         assert (out / "runs" / head / "report.html").is_file()
     assert [ShardReader(p).dataset for p in demo.shards("train")] == list(DATASETS)
 
