@@ -19,6 +19,8 @@ from .loss import hierarchical_loss as hierarchical_loss
 from .loss import loss_weights as loss_weights
 from .models.backbones import BACKBONES as BACKBONES
 from .models.backbones import build_backbone as build_backbone
+from .models.contract import Backbone as Backbone
+from .models.contract import FeatureMap as FeatureMap
 from .models.heads import HierarchicalHead as HierarchicalHead
 from .models.network import SegmentationNet as SegmentationNet
 from .models.network import build_network as build_network

@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -173,15 +174,15 @@ class Checkpoint:
             raise CheckpointError(f"its classifiers: {fault.what}", where=self.folder / ABOUT, cure=_LOST) from None
 
     def check_same_run(self, config: TrainConfig, layout: LogitLayout, mappings: Sequence[LabelMapping]) -> None:
-        """Check that a run continues with the network, the seed, the tree and the label tables that it started with.
+        """Check that a run continues with the network, seed, optimiser, tree and label tables that it started with.
 
         Raises:
-            ConfigError: The network, the seed or what boxes train differs.
+            ConfigError: The network, the seed, the optimiser or what boxes train differs.
             CheckpointError: The tree or the label tables differ.
         """
         taxonomy = layout.taxonomy
-        for key in ("model", "seed"):
-            before, now = getattr(self.config, key), getattr(config, key)
+        for key in ("model", "seed", "optim.optimizer"):
+            before, now = attrgetter(key)(self.config), attrgetter(key)(config)
             if before != now:
                 raise ConfigError(
                     f"the run was started with {key} {_short(before)}, not {_short(now)}",

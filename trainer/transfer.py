@@ -1,8 +1,8 @@
 """Starts a network from the weights of another run, which may have had other datasets.
 
-The backbone, the reduction and every classifier that the two networks have in common are taken over. A choice that the
-earlier network had as part of a larger one begins as its share of that: where "driveable" becomes "road" and "lane",
-each has the logit of "driveable" less log 2, so at first the two together are as probable as it was.
+The backbone, the decoder, the reduction and every classifier that the two networks have in common are taken over. A
+choice that the earlier network had as part of a larger one begins as its share of that: where "driveable" becomes
+"road" and "lane", each has the logit of "driveable" less log 2, so at first the two together are as probable as it was.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from labelforge.errors import ConfigError, counted, listed
 from labelforge.logits import LogitLayout
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.config import ModelConfig
+from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.network import SegmentationNet, build_network
 
-_SAME = ("backbone", "features", "context_dilation", "bottleneck", "upsampling")
+_SAME = ("backbone", "decoder", "decoder_channels", "features", "context_dilation", "bottleneck", "upsampling")
 """Settings of the model that decide the shapes of what is taken over."""
 
 
@@ -33,13 +34,15 @@ class Transfer(NamedTuple):
     """Classifiers with other choices than before."""
     new: tuple[str, ...]
     """Classifiers that the earlier network did not have."""
+    body: str = "the backbone"
+    """What comes before the head, in words."""
 
     @property
     def sentence(self) -> str:
         """The same in words."""
         parts = (("as before", self.kept), ("with other choices", self.changed), ("that it did not have", self.new))
         texts = (f"{counted(len(names), 'classifier')} {what} ({listed(names, 4)})" for what, names in parts if names)
-        return "; ".join(("the backbone", *texts)) + "."
+        return "; ".join((self.body, *texts)) + "."
 
 
 def transfer_weights(
@@ -58,27 +61,37 @@ def transfer_weights(
         ConfigError: Its network has other shapes, or sees images scaled otherwise.
     """
     before = checkpoint.config.model
+    without = {"decoder_channels"} if before.decoder == config.decoder == "none" else set()
     for key in _SAME:
-        if getattr(before, key) != getattr(config, key):
+        if key not in without and getattr(before, key) != getattr(config, key):
             raise ConfigError(
                 f"the run to start from has model.{key}={getattr(before, key)}, this one {getattr(config, key)}",
                 where=checkpoint.folder,
                 cure=f"Add --set model.{key}={getattr(before, key)}.",
             )
     source = build_network(checkpoint.layout.sizes, before, pretrained=False)
-    if not (torch.equal(source.mean, network.mean) and torch.equal(source.scale, network.scale)):
-        scaled = "imagenet" if before.normalisation == "auto" and before.weights else before.normalisation
+    if source.scaling != network.scaling:
         raise ConfigError(
             "the run to start from scales images in another way",
             where=checkpoint.folder,
-            cure=f"Add --set model.normalisation={'symmetric' if scaled == 'auto' else scaled}.",
+            cure=f"Add {_same_scaling(before, source)}.",
         )
     checkpoint.load_into(source, average=True)
     old, new = cast(HierarchicalHead, source.head), cast(HierarchicalHead, network.head)
     network.backbone.load_state_dict(source.backbone.state_dict())
+    network.decoder.load_state_dict(source.decoder.state_dict())
     new.reduction.load_state_dict(old.reduction.state_dict())
     new.context.load_state_dict(old.context.state_dict())
-    return _classifiers(new, layout, old, checkpoint.layout)
+    found = _classifiers(new, layout, old, checkpoint.layout)
+    return found if config.decoder == "none" else found._replace(body="the backbone and the decoder")
+
+
+def _same_scaling(before: ModelConfig, source: SegmentationNet) -> str:
+    """The setting with which a network scales images as that of an earlier run."""
+    named = {SYMMETRIC: "symmetric", IMAGENET: "imagenet"}
+    if source.scaling in named:
+        return f"--set model.normalisation={named[source.scaling]}"
+    return f"--set model.normalisation=auto --set model.weights={before.weights}"
 
 
 def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHead, before: LogitLayout) -> Transfer:
@@ -93,7 +106,7 @@ def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHe
         names["kept" if covers == earlier else "changed"].append(name)
         new.bottlenecks[j].load_state_dict(old.bottlenecks[i].state_dict())
         _choices(new, j, old, i, [_origin(cover, earlier) for cover in covers])
-    return Transfer(*(tuple(found) for found in names.values()))
+    return Transfer(tuple(names["kept"]), tuple(names["changed"]), tuple(names["new"]))
 
 
 def _leaf_paths(layout: LogitLayout, classifier: int) -> list[frozenset[str]]:

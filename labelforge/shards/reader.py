@@ -176,6 +176,11 @@ class ShardReader:
         """Pixels per row of the label table in one sample, without decoding it; rows without pixels are left out."""
         return dict(self._samples[number].pixels)
 
+    def origin(self, number: int) -> tuple[str, str]:
+        """What names the content of one sample, without reading it: the SHA-256 of its shard, and its key in it."""
+        sample = self._samples[number]
+        return self.manifest.shards[sample.shard].sha256, sample.key
+
     def __len__(self) -> int:
         return len(self._samples)
 

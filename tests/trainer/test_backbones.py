@@ -17,13 +17,12 @@ from labelforge.errors import CheckpointError, ConfigError
 from labelforge.trainer.models import backbones
 from labelforge.trainer.models.backbones import (
     BACKBONES,
-    Backbone,
-    BasicBlock,
-    Bottleneck,
     backbone_names,
     build_backbone,
-    load_backbone_weights,
 )
+from labelforge.trainer.models.contract import Backbone, FeatureMap
+from labelforge.trainer.models.resnet import BasicBlock, Bottleneck
+from labelforge.trainer.models.weights import load_weights
 
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 PARAMETERS = {"resnet18": 11_176_512, "resnet34": 21_284_672, "resnet50": 23_508_032}
@@ -67,7 +66,7 @@ def test_names_and_shapes_are_torchvisions(name: str, output_stride: int) -> Non
     assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
 
 
-def published_forward(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+def published_forward(weights: dict[str, Tensor], name: str, x: Tensor) -> tuple[Tensor, ...]:
     """The undilated network as a plain function of its weights: stem, stages, strides as torchvision has them."""
 
     def conv_norm(key: str, norm: str, x: Tensor, stride: int = 1) -> Tensor:
@@ -79,6 +78,7 @@ def published_forward(weights: dict[str, Tensor], name: str, x: Tensor) -> Tenso
 
     x = F.max_pool2d(conv_norm("conv1", "bn1", x, 2).relu(), 3, stride=2, padding=1)
     convs, strided = (3, 2) if name == "resnet50" else (2, 1)
+    maps = []
     for stage, blocks in enumerate(BLOCKS[name], start=1):
         for block in range(blocks):
             key = f"layer{stage}.{block}"
@@ -90,7 +90,8 @@ def published_forward(weights: dict[str, Tensor], name: str, x: Tensor) -> Tenso
             if f"{key}.downsample.0.weight" in weights:
                 x = conv_norm(f"{key}.downsample.0", f"{key}.downsample.1", x, stride)
             x = (x + out).relu()
-    return x
+        maps.append(x)
+    return tuple(maps)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
@@ -122,16 +123,18 @@ def test_dilation_computes_the_same_features_more_densely(name: str) -> None:
     randomise_statistics(coarse)
     images = torch.randn(1, 3, *size, dtype=torch.float64)
     with torch.no_grad():
-        wanted = coarse(images)
-    assert wanted.shape == (1, coarse.out_channels, -(-size[0] // 32), -(-size[1] // 32))
+        wanted = coarse(images)[-1]
+    assert wanted.shape == (1, coarse.maps[-1].channels, -(-size[0] // 32), -(-size[1] // 32))
     assert wanted.std() > 0.1
     for stride in (16, 8):
         fine = build_backbone(name, stride).double().eval()
         fine.load_state_dict(coarse.state_dict())
         with torch.no_grad():
-            got = fine(images)
-        assert fine.stride == stride
-        assert got.shape == (1, fine.out_channels, -(-size[0] // stride), -(-size[1] // stride))
+            maps = fine(images)
+        got = maps[-1]
+        assert [found.stride for found in fine.maps] == [min(s, stride) for s in (4, 8, 16, 32)]
+        for found, made in zip(fine.maps, maps, strict=True):
+            assert made.shape == (1, found.channels, *(-(-side // found.stride) for side in size))
         torch.testing.assert_close(got[:, :, :: 32 // stride, :: 32 // stride], wanted, rtol=1e-9, atol=1e-9)
 
 
@@ -139,7 +142,7 @@ def test_dilation_computes_the_same_features_more_densely(name: str) -> None:
 def test_a_fresh_block_is_its_skip_connection(name: str) -> None:
     """What a stage adds to its first block's projection is nothing before training: later blocks pass features on."""
     net = build_backbone(name, 32).eval()
-    features = torch.rand(1, net.out_channels, 3, 4)
+    features = torch.rand(1, net.maps[-1].channels, 3, 4)
     last = [m for m in net.modules() if isinstance(m, BasicBlock | Bottleneck)][-1]
     with torch.no_grad():
         torch.testing.assert_close(last(features), features)
@@ -151,9 +154,9 @@ def test_channels_last_gives_the_same_features() -> None:
     randomise_statistics(net)
     images = torch.randn(2, 3, 48, 64)
     with torch.no_grad():
-        wanted = net(images)
+        wanted = net(images)[-1]
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        got = net(images.to(memory_format=torch.channels_last))
+        got = net(images.to(memory_format=torch.channels_last))[-1]
     assert got.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4)
 
@@ -207,7 +210,7 @@ def test_another_architecture_names_the_first_differences(tmp_path: Path) -> Non
     path = tmp_path / "resnet34.safetensors"
     safetensors.torch.save_file(build_backbone("resnet34").state_dict(), path)
     with pytest.raises(CheckpointError, match=r"layer1\.2\.bn1\.bias 64 is unknown, .*, \.\.\. \(96 in all\)\."):
-        load_backbone_weights(build_backbone("resnet18"), path)
+        load_weights(build_backbone("resnet18"), "resnet18", path)
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
@@ -220,7 +223,7 @@ def test_broken_weight_files(tmp_path: Path, name: str, content: bytes | str | N
     if isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(CheckpointError) as caught:
-        load_backbone_weights(build_backbone("resnet18"), path)
+        load_weights(build_backbone("resnet18"), "resnet18", path)
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
 
 
@@ -231,11 +234,10 @@ def test_unknown_names_and_strides() -> None:
         build_backbone("resnet18", 4)
 
 
-class Patches(nn.Module):
-    def __init__(self, output_stride: int) -> None:
+class Patches(Backbone):
+    def __init__(self, *strides: int) -> None:
         super().__init__()
-        self.out_channels, self.stride = 5, output_stride
-        self.conv = nn.Conv2d(3, 5, output_stride, stride=output_stride)
+        self.maps = tuple(FeatureMap(stride, 5) for stride in strides)
 
 
 def test_installed_backbones_join(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,11 +254,17 @@ def test_installed_backbones_join(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(backbones, "entry_points", entry_points)
     assert backbone_names() == ["patches", *sorted(BACKBONES)]
-    net: Backbone = build_backbone("patches", 16)
-    assert isinstance(net, Patches) and net.stride == 16
-    Point.made = lambda stride: nn.Conv2d(3, 8, stride)
-    with pytest.raises(ConfigError, match="no integer attribute 'stride'"):
-        build_backbone("patches")
+    net = build_backbone("patches", 16)
+    assert isinstance(net, Patches) and net.maps == (FeatureMap(16, 5),)
+    wrong: list[tuple[Callable[[int], nn.Module], str]] = [
+        (lambda stride: nn.Conv2d(3, 8, stride), "what 'patches' builds is no Backbone but Conv2d. Derive"),
+        (lambda _: Backbone(), "backbone 'patches' does not say which maps it gives"),
+        (lambda _: Patches(), "backbone 'patches' does not say which maps it gives"),
+        (lambda _: Patches(16, 8), "the maps of backbone 'patches' have strides 16, 8. Give them the finest first."),
+    ]
+    for Point.made, message in wrong:
+        with pytest.raises(ConfigError, match=message):
+            build_backbone("patches")
 
 
 def test_no_entry_points_are_needed() -> None:

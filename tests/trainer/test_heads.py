@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from labelforge.trainer import HierarchicalHead
-from labelforge.trainer.models.backbones import Bottleneck
+from labelforge.trainer.models.resnet import Bottleneck
 
 SIZES = (4, 2, 3)
 

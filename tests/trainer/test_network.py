@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from labelforge.trainer import ModelConfig, SegmentationNet, build_network, upsample
-from labelforge.trainer.models.backbones import Backbone
+from labelforge.trainer.config import DecoderName
+from labelforge.trainer.models.contract import IMAGENET, Backbone, FeatureMap
 
 
 class Identity(Backbone):
-    out_channels = 3
-    stride = 1
+    maps = (FeatureMap(stride=1, channels=3),)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return images
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (images,)
 
 
 def test_images_are_scaled_to_minus_one_to_one() -> None:
@@ -29,7 +29,7 @@ def test_images_are_scaled_to_minus_one_to_one() -> None:
 
 def test_imagenet_normalisation() -> None:
     """(x / 255 - mean) / deviation with the constants of torchvision's documentation."""
-    net = SegmentationNet(Identity(), nn.Identity(), normalisation="imagenet")
+    net = SegmentationNet(Identity(), nn.Identity(), scaling=IMAGENET)
     out = net(torch.full((1, 3, 1, 1), 200, dtype=torch.uint8)).flatten().tolist()
     constants = zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
     assert out == pytest.approx([(200 / 255 - mean) / deviation for mean, deviation in constants], rel=1e-5)
@@ -50,14 +50,39 @@ def test_doubled_logits_are_brought_to_the_images_size_too() -> None:
     assert upsample(logits, (65, 90)).shape == (2, 8, 65, 90)
 
 
+@pytest.mark.parametrize("decoder", ["none", "fpn", "lr-aspp"])
+def test_logits_are_those_of_the_maps(decoder: DecoderName) -> None:
+    config = ModelConfig(backbone="resnet18", output_stride=32, features=16, decoder=decoder, decoder_channels=8)
+    net = build_network((5, 3), config).eval()
+    images = torch.randint(0, 256, (2, 3, 65, 90), dtype=torch.uint8)
+    maps = net.extract(images)
+    assert all(torch.equal(found, wanted) for found, wanted in zip(maps, read_by(net, images), strict=True))
+    assert torch.equal(net.classify(tuple(found.clone() for found in maps)), net(images))
+
+
+def read_by(net: SegmentationNet, images: Tensor) -> list[Tensor]:
+    """The maps that a decoder reads, of all that the backbone gives."""
+    maps = net.backbone((images - 127.5) / 127.5)
+    return [maps[number] for number in net.decoder.reads]
+
+
+@pytest.mark.parametrize("decoder", ["none", "fpn"])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_frozen_batch_norm(frozen: bool) -> None:
-    config = ModelConfig(backbone="resnet18", output_stride=32, features=16, freeze_batch_norm=frozen)
+def test_frozen_batch_norm(frozen: bool, decoder: DecoderName) -> None:
+    config = ModelConfig(
+        backbone="resnet18",
+        output_stride=32,
+        features=16,
+        freeze_batch_norm=frozen,
+        decoder=decoder,
+        decoder_channels=8,
+    )
     net = build_network((2,), config).train()
     before = {k: v.clone() for k, v in net.state_dict().items() if k.endswith("running_mean")}
     net(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)).sum().backward()
     moved = {k for k, v in before.items() if not torch.equal(net.state_dict()[k], v)}
-    assert {k.split(".")[0] for k in moved} == ({"head"} if frozen else {"backbone", "head"})
+    new = {"head"} if decoder == "none" else {"decoder", "head"}
+    assert {k.split(".")[0] for k in moved} == (new if frozen else {"backbone", *new})
     weight = net.get_parameter("backbone.bn1.weight")
     assert weight.grad is not None and weight.grad.abs().sum() > 0, "scale and shift still train"
     assert not any(m.training for m in net.eval().modules())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -45,6 +47,66 @@ def test_decay_shrinks_convolutions_only() -> None:
     torch.testing.assert_close(after["0.weight"], before["0.weight"] * (1 - 0.2 * 0.5))
     for name in ("0.bias", "1.weight", "1.bias"):
         assert torch.equal(after[name], before[name])
+
+
+class Parts(nn.Module):
+    """A network of two layers, one of them the backbone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Conv2d(2, 3, 1)
+        self.head = nn.Conv2d(3, 1, 1)
+
+
+def test_adamw_is_the_formula_of_its_paper() -> None:
+    """Loshchilov and Hutter 2019, algorithm 2, in plain numbers for one weight and one bias."""
+    torch.manual_seed(0)
+    network = Parts()
+    optimizer = make_optimizer(network, OptimConfig(optimizer="adamw", lr=0.03, weight_decay=0.2))
+    first = torch.randn(5, generator=torch.Generator().manual_seed(1)).tolist()
+    for parameter, decay in ((network.head.weight, 0.2), (network.head.bias, 0.0)):
+        assert parameter is not None
+        weight, mean, square = parameter.flatten()[0].item(), 0.0, 0.0
+        for t, gradient in enumerate(first, 1):
+            rate = 0.03 / t
+            set_learning_rate(optimizer, rate)
+            for each in network.parameters():
+                each.grad = None
+            parameter.grad = torch.full_like(parameter, gradient)
+            optimizer.step()
+            mean = 0.9 * mean + 0.1 * gradient
+            square = 0.999 * square + 0.001 * gradient**2
+            step = (mean / (1 - 0.9**t)) / ((square / (1 - 0.999**t)) ** 0.5 + 1e-8)
+            weight -= rate * (step + decay * weight)
+            assert parameter.flatten()[0].item() == pytest.approx(weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_backbone_has_a_rate_of_its_own_at_every_step(optimizer: Literal["sgd", "adamw"]) -> None:
+    network = Parts()
+    config = OptimConfig(optimizer=optimizer, lr=0.4, backbone_lr=0.25, warmup=2, weight_decay=0.5)
+    made = make_optimizer(network, config)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    for step in range(4):
+        rate = learning_rate(step, 4, config)
+        set_learning_rate(made, rate)
+        found = {names[id(p)]: (g["lr"], g["weight_decay"]) for g in made.param_groups for p in g["params"]}
+        assert found == {
+            "backbone.weight": (rate * 0.25, 0.5),
+            "backbone.bias": (rate * 0.25, 0.0),
+            "head.weight": (rate, 0.5),
+            "head.bias": (rate, 0.0),
+        }
+    assert rate == 0.4 * 0.25**0.9
+
+
+def test_each_optimiser_has_its_own_first_rate_and_decay() -> None:
+    adamw = torch.optim.AdamW([torch.zeros(1)])
+    config = OptimConfig(optimizer="adamw")
+    assert (config.first_rate, config.decay) == (adamw.defaults["lr"], adamw.defaults["weight_decay"])
+    assert (OptimConfig().first_rate, OptimConfig().decay) == (0.01, 1e-4)
+    assert OptimConfig(optimizer="adamw", lr=0.5, weight_decay=0).first_rate == 0.5
+    assert OptimConfig(optimizer="adamw", lr=0.5, weight_decay=0).decay == 0
 
 
 def set_weights(net: nn.Linear, value: float) -> None:

@@ -26,6 +26,7 @@ TABLE: dict[str, Any] = {
     "steps": 17 * (18_000 // 2),
     "model.backbone": "resnet50",
     "model.output_stride": 8,
+    "model.decoder": "none",
     "model.head": "hierarchical",
     "model.features": 256,
     "model.bottleneck": 256,
@@ -34,12 +35,16 @@ TABLE: dict[str, Any] = {
     "model.start": "variance-scaling",
     "model.normalisation": "symmetric",
     "model.freeze_batch_norm": False,
+    "model.freeze": "none",
+    "data.views": 0,
     "data.crop": (512, 706),
     "data.resize": "fit",
     "data.scale": (1.0, 1.0),
     "data.flip": False,
     "data.jitter": 0.0,
     "data.augmentation": "authors",
+    "optim.optimizer": "sgd",
+    "optim.backbone_lr": 1.0,
     "optim.lr": 0.01,
     "optim.momentum": 0.9,
     "optim.weight_decay": 0.00017,
@@ -57,7 +62,8 @@ TABLE: dict[str, Any] = {
 LEFT_OPEN = {
     *("preset", "seed", "device", "precision", "taxonomy", "start_from"),
     *("log_every", "checkpoint_every", "keep_checkpoints"),
-    *("model.weights", "data.batch", "data.workers", "loss.nodes"),
+    *("model.weights", "model.decoder_channels", "data.batch", "data.workers", "loss.nodes"),
+    *("data.feature_cache", "data.feature_folder"),
 }
 
 

@@ -283,3 +283,19 @@ def test_bfloat16_computes_the_network_in_half_precision(readers: list[ShardRead
     assert half.log[0].loss != full.log[0].loss
     assert half.log[0].loss == pytest.approx(full.log[0].loss, rel=0.02)
     assert all(v.dtype != torch.bfloat16 for v in find_checkpoint(tmp_path / "half").weights(average=False).values())
+
+
+def test_adamw_resumes_bit_for_bit_and_only_as_adamw(readers: list[ShardReader], tmp_path: Path) -> None:
+    config = tiny_config(steps=6, optim={"optimizer": "adamw", "warmup": 3, "backbone_lr": 0.3})
+    train(readers, tmp_path / "whole", config)
+    train(readers, tmp_path / "parts", config, progress=SignalAt(4))
+    torch.manual_seed(12345)
+    train(readers, tmp_path / "parts", resume=True)
+    expected, got = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
+    assert expected.keys() == got.keys()
+    assert {"state/mean/backbone.layers.0.0.weight", "state/square/backbone.layers.0.0.weight"} <= got.keys()
+    assert got["state/updates/backbone.layers.0.0.weight"] == 6
+    for key, value in expected.items():
+        assert torch.equal(value, got[key]), key
+    with pytest.raises(ConfigError, match=r"started with optim\.optimizer adamw, not sgd"):
+        train(readers, tmp_path / "parts", settings=["steps=7", "optim.optimizer=sgd"], resume=True)

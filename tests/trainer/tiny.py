@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from labelforge.mapping import NO_ANNOTATION, LabelMapping
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.models.backbones import BACKBONES
+from labelforge.trainer.models.contract import Backbone, FeatureMap
 from tests.core import shard_folders
 
 DEFINITION: dict[str, Any] = {
@@ -113,18 +114,21 @@ def open_both(folder: Path) -> list[ShardReader]:
     ]
 
 
-class TinyBackbone(nn.Sequential):
+class TinyBackbone(Backbone):
     """Three convolutions to stride 4. Its dropout makes training depend on the random state."""
 
-    stride = 4
-    out_channels = 24
+    maps = (FeatureMap(stride=4, channels=24),)
 
     def __init__(self, _: int) -> None:
         def layer(channels: int, out_channels: int, stride: int) -> nn.Sequential:
             convolution = nn.Conv2d(channels, out_channels, 3, stride, padding=1, bias=False)
             return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.ReLU())
 
-        super().__init__(layer(3, 16, 2), layer(16, 24, 2), nn.Dropout(0.1), layer(24, 24, 1))
+        super().__init__()
+        self.layers = nn.Sequential(layer(3, 16, 2), layer(16, 24, 2), nn.Dropout(0.1), layer(24, 24, 1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.layers(images),)
 
 
 @contextmanager

@@ -155,14 +155,25 @@ def augment(
     Returns:
         (h, w, 3) uint8, writable, and (h, w) int16 of global rows.
     """
+    pixels, crop, flipped = augment_locally(rng, image, rows, config, dataset)
+    return pixels, (mirrored_rows if flipped else global_rows)[crop]
+
+
+def augment_locally(
+    rng: np.random.Generator, image: Pixels, rows: Rows, config: DataConfig, dataset: str = ""
+) -> tuple[Pixels, Rows, bool]:
+    """The same, with the rows as they are in the dataset's own table.
+
+    Returns:
+        (h, w, 3) uint8, writable; (h, w) rows, mirrored if the crop is; and whether it is.
+    """
     view = draw_view(rng, (image.shape[0], image.shape[1]), config, dataset)
     pixels = crop_image(image, view)
     if config.jitter:
         pixels = jitter_colors(rng, pixels, config.jitter)
     if config.augmentation == "authors":
         pixels = authors.distort(rng, pixels, dataset)
-    crop = crop_rows(rows, view, fill=0)
-    return np.require(pixels, requirements=("C", "W")), (mirrored_rows if view.flip else global_rows)[crop]
+    return np.require(pixels, requirements=("C", "W")), crop_rows(rows, view, fill=0), view.flip
 
 
 def _place(draw: float, slack: int) -> int:

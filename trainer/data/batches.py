@@ -19,8 +19,9 @@ from labelforge.errors import LabelforgeError, counted
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import TrainConfig
-from labelforge.trainer.data.crops import Crop, CropDataset
+from labelforge.trainer.data.crops import Crop, CropDataset, CropFeatures
 from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
+from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.rows import GlobalRows
 
 
@@ -43,12 +44,17 @@ class Batch(NamedTuple):
     """(N, H, W) int16 rows of the target table."""
     keys: tuple[str, ...]
     """N texts "dataset/key", for messages."""
+    features: tuple[CropFeatures, ...] = ()
+    """Where features are kept: those of each crop. ``images`` then holds only the crops without maps, in order."""
 
     @classmethod
     def of(cls, crops: Sequence[Crop]) -> Self:
         """A batch of some crops; the ``collate_fn`` of a ``DataLoader`` over a :class:`CropDataset`."""
-        images = torch.stack([crop.image.permute(1, 2, 0) for crop in crops]).permute(0, 3, 1, 2)
-        return cls(images, GlobalRows.stack([crop.rows for crop in crops]), tuple(crop.key for crop in crops))
+        features = tuple(crop.features for crop in crops if crop.features is not None)
+        new = [crop.image.permute(1, 2, 0) for crop in crops if crop.features is None or not crop.features.maps]
+        images = torch.stack(new).permute(0, 3, 1, 2) if new else torch.empty((0, 3, 0, 0), dtype=torch.uint8)
+        rows = GlobalRows.stack([crop.rows for crop in crops])
+        return cls(images, rows, tuple(crop.key for crop in crops), features)
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -123,6 +129,11 @@ class TrainingBatches(Dataset[Batch]):
     def share(self, rank: int, world: int) -> TrainingBatches:
         """What one of several processes that train together draws; each gets batches of the same size."""
         return TrainingBatches(self.crops, self.counts, self.table, self._steps, rank=rank, world=world)
+
+    def keeping(self, store: FeatureStore) -> TrainingBatches:
+        """The same batches, with the features that a store has of their crops."""
+        kept = [crops.keeping(store) for crops in self.crops]
+        return TrainingBatches(kept, self.counts, self.table, self._steps, rank=self._rank, world=self._world)
 
     def __len__(self) -> int:
         return self._steps

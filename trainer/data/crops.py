@@ -3,14 +3,20 @@
 Draw number ``k`` is the sample at position ``k mod n`` in the permutation of epoch ``k div n``, and everything random
 about it comes from the generator seeded with (seed, dataset, ``k``). A crop is thus a function of the seed and ``k``
 alone: a run resumes by starting at another draw, and workers may be added or removed.
+
+With ``data.views`` there are so many crops of each sample and no more: in epoch ``e`` its view ``e mod views``, and
+what is random comes from (seed, dataset, key, view). Where features of such crops are kept, a crop whose features are
+there comes with them instead of its image, and nothing of it is decoded.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +27,36 @@ from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data.augment import augment
+from labelforge.trainer.data.augment import augment_locally
 from labelforge.trainer.data.datasets import TrainingSet, check_rows, group_training_sets, open_shards
+from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.rows import GlobalRows
+
+
+class CropFeatures(NamedTuple):
+    """The kept features of a crop, or where to keep them."""
+
+    name: str
+    """Its name in the :class:`FeatureStore`."""
+    maps: tuple[torch.Tensor, ...]
+    """(C, h, w) float16 each; empty if they are not there yet."""
+    local_rows: torch.Tensor
+    """(H, W) rows of the dataset's own table, to be kept beside the maps; empty if these are there."""
+    flipped: bool
+    """Whether the crop is mirrored."""
 
 
 class Crop(NamedTuple):
     """One training crop, on the CPU."""
 
     image: torch.Tensor
-    """(3, H, W) uint8 RGB."""
+    """(3, H, W) uint8 RGB; empty if its features are at hand."""
     rows: GlobalRows
     """(H, W) int16 rows of the target table."""
     key: str
     """The sample as "dataset/key", for messages."""
+    features: CropFeatures | None = None
+    """Where features are kept: those of this crop."""
 
 
 class CropDataset(Dataset[Crop]):
@@ -77,10 +99,16 @@ class CropDataset(Dataset[Crop]):
         rows = table.global_rows(self.training_set.dataset, np.arange(len(self.training_set.mapping.rows)))
         self._number = table.datasets.index(self.training_set.dataset)
         self._numbering = table.numbering
-        self._global_rows = rows.astype(np.int16)
-        self._mirrored_rows = table.mirror[rows].astype(np.int16)
+        self._rows = {False: rows.astype(np.int16), True: table.mirror[rows].astype(np.int16)}
         self._config = config
         self._seed = seed
+        self._store: FeatureStore | None = None
+
+    def keeping(self, store: FeatureStore) -> CropDataset:
+        """The same crops, with the features that a store has of them."""
+        kept = copy.copy(self)
+        kept._store = store if self._config.views else None
+        return kept
 
     def __len__(self) -> int:
         return len(self.training_set)
@@ -99,24 +127,39 @@ class CropDataset(Dataset[Crop]):
         if draw < 0:
             raise IndexError(draw)
         epoch, position = divmod(draw, len(self))
-        sample = self.training_set[int(_permutation(self._seed, self._number, epoch, len(self))[position])]
+        index = int(_permutation(self._seed, self._number, epoch, len(self))[position])
+        if not self._config.views:
+            return self._cut(index, (_AUGMENT, self._seed, self._number, draw))
+        view = epoch % self._config.views
+        shard, key = self.training_set.origin(index)
+        label = f"{self.training_set.dataset}/{key}"
+        seeds = (_VIEW, self._seed, view, int(hashlib.sha256(label.encode()).hexdigest(), 16))
+        if self._store is None:
+            return self._cut(index, seeds)
+        name = self._store.name(self.training_set.dataset, shard, key, view)
+        found = self._store.read(name)
+        if found is None:
+            return self._cut(index, seeds, name)
+        nothing = torch.empty(0, dtype=torch.uint8)
+        rows = self._labels(found.local_rows.numpy(), found.flipped)
+        return Crop(nothing, rows, label, CropFeatures(name, found.maps, nothing, found.flipped))
+
+    def _cut(self, index: int, seeds: tuple[int, ...], name: str | None = None) -> Crop:
+        sample = self.training_set[index]
         check_rows(sample, self.training_set.mapping)
-        image, rows = augment(
-            np.random.default_rng((_AUGMENT, self._seed, self._number, draw)),
-            sample.image,
-            sample.local_rows,
-            self._config,
-            self.training_set.dataset,
-            global_rows=self._global_rows,
-            mirrored_rows=self._mirrored_rows,
-        )
+        dataset = self.training_set.dataset
+        rng = np.random.default_rng(seeds)
+        image, rows, flipped = augment_locally(rng, sample.image, sample.local_rows, self._config, dataset)
+        features = None if name is None else CropFeatures(name, (), torch.from_numpy(rows), flipped)
         pixels = torch.from_numpy(image).permute(2, 0, 1)
-        labels = GlobalRows(torch.from_numpy(rows), self._numbering)
-        return Crop(pixels, labels, f"{self.training_set.dataset}/{sample.key}")
+        return Crop(pixels, self._labels(rows, flipped), f"{dataset}/{sample.key}", features)
+
+    def _labels(self, local_rows: npt.NDArray[Any], flipped: bool) -> GlobalRows:
+        return GlobalRows(torch.from_numpy(self._rows[flipped][local_rows]), self._numbering)
 
 
-_ORDER, _AUGMENT = 1, 2
-"""First words of the two kinds of seeds, so that no permutation shares its stream with an augmentation."""
+_ORDER, _AUGMENT, _VIEW = 1, 2, 3
+"""First words of the kinds of seeds, so that no permutation shares its stream with an augmentation."""
 
 
 def _one_set(

@@ -39,11 +39,20 @@ class TrainingSet:
         return sum(len(reader) for reader in self.readers)
 
     def __getitem__(self, index: int) -> Sample:
+        reader, number = self._find(index)
+        return reader[number]
+
+    def origin(self, index: int) -> tuple[str, str]:
+        """What names the content of a sample, without reading it (:meth:`labelforge.ShardReader.origin`)."""
+        reader, number = self._find(index)
+        return reader.origin(number)
+
+    def _find(self, index: int) -> tuple[ShardReader, int]:
         if not 0 <= index < len(self):
             raise IndexError(index)
         starts = [0, *accumulate(len(reader) for reader in self.readers)]
         reader = bisect_right(starts, index) - 1
-        return self.readers[reader][index - starts[reader]]
+        return self.readers[reader], index - starts[reader]
 
 
 def open_shards(shards: Sequence[str | os.PathLike[str] | ShardReader]) -> tuple[ShardReader, ...]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from labelforge.trainer.config import Start, Upsampling
-from labelforge.trainer.models.backbones import Bottleneck
+from labelforge.trainer.models.resnet import Bottleneck
 from labelforge.trainer.models.starts import start_head
 
 

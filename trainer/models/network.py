@@ -1,8 +1,11 @@
-"""The segmentation network: scaling of the image, backbone, head; and the upsampling that follows it.
+"""The segmentation network: scaling of the image, backbone, decoder, head; and the upsampling that follows it.
 
 The network takes images as they are stored, 0 to 255, and scales them itself, so that training, evaluation, prediction
-and export cannot scale them differently. It returns logits at the backbone's stride, or with ``hybrid`` upsampling at
+and export cannot scale them differently. It returns logits at the decoder's stride, or with ``hybrid`` upsampling at
 half of it: upsampling to the image's size is a separate step, because the loss and the decision rule may fuse it.
+
+It has two halves that can be called by themselves: :meth:`SegmentationNet.extract` gives the backbone's maps, all that
+may be pretrained and frozen, and :meth:`SegmentationNet.classify` makes logits of them.
 """
 
 from __future__ import annotations
@@ -14,34 +17,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labelforge.trainer.config import ModelConfig, Normalisation
-from labelforge.trainer.models.backbones import Backbone, build_backbone
+from labelforge.trainer.config import ModelConfig
+from labelforge.trainer.models.backbones import build_backbone
+from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC, Backbone, Scaling
+from labelforge.trainer.models.decoders import Decoder, LastMap, build_decoder
+from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules
 from labelforge.trainer.models.heads import HierarchicalHead
-
-_MEAN_AND_SCALE: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    # torchvision's constants for images in [0, 1], times 255.
-    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-}
+from labelforge.trainer.models.weights import LoadedWeights, load_weights
 
 
 class SegmentationNet(nn.Module):
-    """Images to the logits of all classifiers, at the backbone's stride or, if the head doubles them, half of it.
+    """Images to the logits of all classifiers, at the decoder's stride or, if the head doubles them, half of it.
 
         >>> import torch
         >>> from labelforge.trainer import HierarchicalHead, SegmentationNet, build_backbone
         >>> network = SegmentationNet(build_backbone("resnet18", 32), HierarchicalHead(512, (19,)))
-        >>> network(torch.zeros(2, 3, 64, 96, dtype=torch.uint8)).shape
+        >>> images = torch.zeros(2, 3, 64, 96, dtype=torch.uint8)
+        >>> network(images).shape
         torch.Size([2, 19, 2, 3])
+        >>> maps = network.eval().extract(images)
+        >>> torch.equal(network.classify(maps), network(images))
+        True
 
     Args:
-        backbone: A module giving (N, C, h, w), with ``out_channels`` and ``stride``.
-        head: A module from that feature map to logits.
-        normalisation: How images are scaled.
+        backbone: Gives the maps.
+        head: A module from the decoder's map to logits.
+        decoder: Makes one map of them; default: the last as it is.
+        scaling: How images are scaled.
         freeze_batch_norm: Keep the backbone's batch normalisation at its loaded statistics (its scale and shift still
             train). Right for pretrained weights and batches too small or too uneven to estimate statistics from; wrong
-            without pretrained weights. The head, which is new, always uses the batch's statistics. For statistics over
-            several processes wrap the network in ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` instead.
+            without pretrained weights. Decoder and head, which are new, always use the batch's statistics. For
+            statistics over several processes wrap the network in ``torch.nn.SyncBatchNorm.convert_sync_batchnorm``
+            instead.
+        freeze: What of the backbone keeps its weights and statistics (:mod:`labelforge.trainer.models.freezing`).
+
+    Attributes:
+        scaling: How images are scaled.
+        loaded: What weights the backbone started from, if it was loaded.
     """
 
     mean: Tensor
@@ -52,20 +64,26 @@ class SegmentationNet(nn.Module):
         backbone: Backbone,
         head: nn.Module,
         *,
-        normalisation: Normalisation = "symmetric",
+        decoder: Decoder | None = None,
+        scaling: Scaling = SYMMETRIC,
         freeze_batch_norm: bool = False,
+        freeze: Freeze = "none",
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.decoder = LastMap(backbone.maps) if decoder is None else decoder
         self.head = head
         self.freeze_batch_norm = freeze_batch_norm
-        mean, scale = _MEAN_AND_SCALE[normalisation]
+        self.frozen = frozen_modules(backbone, freeze)
+        freeze_modules(self.frozen)
+        self.scaling = scaling
+        self.loaded: LoadedWeights | None = None
         # Not in the state dict: they follow from the configuration.
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("scale", torch.tensor(scale).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(scaling.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(scaling.scale).view(3, 1, 1), persistent=False)
 
     def forward(self, images_nchw: Tensor) -> Tensor:
-        """Compute logits.
+        """Compute logits: ``classify(extract(images_nchw))``.
 
         Args:
             images_nchw: (N, 3, H, W) RGB, 0 to 255, uint8 or floating.
@@ -73,12 +91,37 @@ class SegmentationNet(nn.Module):
         Returns:
             (N, C, h, w) logits with h = ceil(H / stride), or twice that where the head doubles it.
         """
-        scaled = (images_nchw - self.mean) / self.scale
-        return cast(Tensor, self.head(self.backbone(scaled)))
+        return self.classify(self.extract(images_nchw))
+
+    def extract(self, images_nchw: Tensor) -> tuple[Tensor, ...]:
+        """Scale images, and compute the maps of the backbone that the decoder reads.
+
+        Args:
+            images_nchw: (N, 3, H, W) RGB, 0 to 255, uint8 or floating.
+
+        Returns:
+            The maps ``decoder.reads`` of ``backbone.maps``, the finest first: (N, channels, ceil(H / stride),
+            ceil(W / stride)) each.
+        """
+        maps = self.backbone((images_nchw - self.mean) / self.scale)
+        return tuple(maps[number] for number in self.decoder.reads)
+
+    def classify(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Compute logits from the maps that :meth:`extract` gives.
+
+        Args:
+            maps: The maps.
+
+        Returns:
+            (N, C, h, w) logits.
+        """
+        return cast(Tensor, self.head(self.decoder(maps)))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode; frozen batch normalisation stays in evaluation mode."""
+        """Set training or evaluation mode; what is frozen stays in evaluation mode."""
         super().train(mode)
+        for part in self.frozen:
+            part.eval()
         if self.freeze_batch_norm:
             for module in self.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -91,8 +134,8 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
 
         >>> from labelforge.trainer import ModelConfig, build_network
         >>> network = build_network((53, 10, 3, 2, 43), ModelConfig(backbone="resnet18"))
-        >>> network.backbone.stride
-        8
+        >>> network.decoder.output
+        FeatureMap(stride=8, channels=512)
 
     Args:
         sizes: Children per classifier (``LogitLayout.sizes``).
@@ -103,9 +146,10 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
         ConfigError: Unknown backbone or impossible output stride.
         CheckpointError: The backbone's weights are missing or do not fit.
     """
-    backbone = build_backbone(config.backbone, config.output_stride, config.weights if pretrained else None)
+    backbone = build_backbone(config.backbone, config.output_stride)
+    decoder = build_decoder(config.decoder, backbone.maps, config.decoder_channels)
     head = HierarchicalHead(
-        backbone.out_channels,
+        decoder.output.channels,
         sizes,
         features=config.features,
         context_dilation=config.context_dilation,
@@ -113,10 +157,24 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
         upsampling=config.upsampling,
         start=config.start,
     )
-    normalisation = config.normalisation
-    if normalisation == "auto":
-        normalisation = "symmetric" if config.weights is None else "imagenet"
-    return SegmentationNet(backbone, head, normalisation=normalisation, freeze_batch_norm=config.freeze_batch_norm)
+    network = SegmentationNet(
+        backbone,
+        head,
+        decoder=decoder,
+        scaling=_scaling(config, backbone),
+        freeze_batch_norm=config.freeze_batch_norm,
+        freeze=config.freeze,
+    )
+    if pretrained and config.weights is not None:
+        network.loaded = load_weights(backbone, config.backbone, config.weights)
+    return network
+
+
+def _scaling(config: ModelConfig, backbone: Backbone) -> Scaling:
+    """How images are scaled: as the weights expect it, or without weights as the method's authors do."""
+    if config.normalisation == "auto":
+        return SYMMETRIC if config.weights is None else backbone.scaling
+    return IMAGENET if config.normalisation == "imagenet" else SYMMETRIC
 
 
 def upsample(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from labelforge.trainer.config import Start
-from labelforge.trainer.models.backbones import initialise
+from labelforge.trainer.models.resnet import initialise
 
 
 def start_head(head: nn.Module, classifiers: Iterable[nn.Conv2d], start: Start) -> None:
