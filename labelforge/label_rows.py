@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
+from labelforge.treefile import BoxUse
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -26,28 +27,33 @@ class LabelRows:
         originals: How many are the datasets' own.
         meanings: (L, leaves) bool: the leaves that a label can mean; all False where it is ignored.
         from_box: (L,) bool: the row comes from boxes.
-        mirror: (L,) int64: the row that a row becomes in a flipped image.
+        mirror: (L,) int64: the row that a row becomes in a flipped image; of the same dataset.
+        dataset: (L,) int64: position of the row's dataset.
     """
 
     originals: int
     meanings: BoolArray
     from_box: BoolArray
     mirror: IntArray
+    dataset: IntArray
 
     @classmethod
-    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping]) -> LabelRows:
+    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: BoxUse | None = None) -> LabelRows:
         """Number the rows of some label tables.
 
         Args:
             tree: The tree.
             mappings: Label tables in it.
+            boxes: With ``drop``, rows from boxes mean nothing.
         """
         every = [row for mapping in mappings for row in mapping.rows]
-        sets = [row.target.leaves for row in every]
+        dropped = boxes == "drop"
+        sets = [frozenset() if dropped and row.supervision == "box" else row.target.leaves for row in every]
         from_box = [row.supervision == "box" for row in every]
+        dataset = [number for number, mapping in enumerate(mappings) for _ in mapping.rows]
         mirror: list[int] = []
-        number: dict[tuple[frozenset[int], bool], int] = {}
-        for i, key in enumerate(zip(sets, from_box, strict=True)):
+        number: dict[tuple[frozenset[int], bool, int], int] = {}
+        for i, key in enumerate(zip(sets, from_box, dataset, strict=True)):
             number.setdefault(key, i)
         position = 0
         while position < len(sets):  # grows by the rows that only flipped images have
@@ -55,13 +61,15 @@ class LabelRows:
             if flipped == sets[position]:
                 mirror.append(position)
             else:
-                key = (flipped, from_box[position])
+                key = (flipped, from_box[position], dataset[position])
                 if number.setdefault(key, len(sets)) == len(sets):
                     sets.append(flipped)
                     from_box.append(from_box[position])
+                    dataset.append(dataset[position])
                 mirror.append(number[key])
             position += 1
-        return cls(len(every), leaf_sets(sets, tree), np.array(from_box, np.bool_), np.array(mirror, np.int64))
+        meanings, numbers = leaf_sets(sets, tree), (np.array(part, np.int64) for part in (mirror, dataset))
+        return cls(len(every), meanings, np.array(from_box, np.bool_), *numbers)
 
 
 def leaf_sets(sets: Sequence[frozenset[int]], tree: Taxonomy) -> BoolArray:

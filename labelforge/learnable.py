@@ -18,7 +18,7 @@ from labelforge.shares import counts_for
 from labelforge.targets import TargetTable
 from labelforge.taught import told_apart
 from labelforge.taxonomy import Node, Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,29 +42,39 @@ class Learnable:
     unreached: tuple[Node, ...]
 
     @classmethod
-    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None) -> Learnable:
+    def of(
+        cls,
+        tree: Taxonomy,
+        mappings: Sequence[LabelMapping],
+        boxes: BoxUse | None = None,
+        *,
+        lone_boxes: bool = False,
+    ) -> Learnable:
         """Compile what label tables teach a network with a hierarchical head.
 
         Args:
             tree: The tree.
             mappings: Label tables in it.
             boxes: Which classifiers box labels train; default: what the tree says.
+            lone_boxes: Whether also those of which their dataset says nothing else.
 
         Raises:
             ConfigError: The labels tell nothing apart.
         """
-        return cls.of_table(TargetTable.compile(tree, mappings, boxes), boxes)
+        table = TargetTable.compile(tree, mappings, boxes, lone_boxes=lone_boxes)
+        return cls.of_table(table, boxes, lone_boxes=lone_boxes)
 
     @classmethod
-    def of_table(cls, table: TargetTable, boxes: Boxes | None = None) -> Learnable:
+    def of_table(cls, table: TargetTable, boxes: BoxUse | None = None, *, lone_boxes: bool = False) -> Learnable:
         """Read it from compiled targets, of any head.
 
         Args:
             table: The targets.
             boxes: Which classifiers box labels train, as given when they were compiled.
+            lone_boxes: Whether also those of which their dataset says nothing else, as given then.
         """
         layout, tree = table.layout, table.layout.taxonomy
-        rows = LabelRows.of(tree, table.mappings)
+        rows = LabelRows.of(tree, table.mappings, boxes)
         strong = ~rows.from_box
         strong[rows.originals :] = False
         pixels = np.flatnonzero(table.allowed[strong].any(axis=0)).tolist()
@@ -78,7 +88,7 @@ class Learnable:
         found: dict[str, list[Node]] = {name: [] for name in ("from_pixels", "from_boxes", "in_groups", "never")}
         for number, leaf in enumerate(tree.leaves):
             found[kinds.get(number, "never")].append(leaf)
-        apart = () if layout.flat else told_apart(tree, rows, boxes or tree.boxes)
+        apart = () if layout.flat else told_apart(tree, rows, boxes or tree.boxes, lone_boxes=lone_boxes)
         unreached = tuple(node for node in apart if node.index not in layout.nodes)
         return cls(table, **{name: tuple(leaves) for name, leaves in found.items()}, unreached=unreached)
 

@@ -27,7 +27,7 @@ from labelforge.label_rows import IntArray, LabelRows
 from labelforge.mapping import LabelMapping
 from labelforge.taught import AskedClassifier, Choice, leaf_groups, taught_classifiers
 from labelforge.taxonomy import Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 from labelforge.yamlfile import KeyPath
 
 Head = Literal["hierarchical", "flat-union", "flat-marginal"]
@@ -83,7 +83,8 @@ class LogitLayout:
         tree: Taxonomy,
         mappings: Sequence[LabelMapping] | None = None,
         head: Head = "hierarchical",
-        boxes: Boxes | None = None,
+        boxes: BoxUse | None = None,
+        lone_boxes: bool = False,
     ) -> LogitLayout:
         """Lay out the logits of a head.
 
@@ -92,7 +93,9 @@ class LogitLayout:
             mappings: Label tables of the training's datasets. Default: as if the labels were the tree's leaves, so
                 that every classifier is carried.
             head: Kind of head.
-            boxes: Which classifiers box labels train; default: what the tree says.
+            boxes: Which classifiers box labels train; default: what the tree says. With ``drop``, no head has classes
+                that only box labels tell apart.
+            lone_boxes: Whether box labels also train classifiers of which their dataset says nothing else.
 
         Raises:
             ConfigError: There is no such head, or the labels tell nothing apart.
@@ -102,9 +105,10 @@ class LogitLayout:
         if mappings is None:
             leaves = [frozenset({i}) for i in range(len(tree.leaves))]
             return cls._flat(tree, leaves) if head != "hierarchical" else cls._whole(tree)
-        rows = LabelRows.of(tree, mappings)
+        rows = LabelRows.of(tree, mappings, boxes)
         if head == "hierarchical":
-            layout = cls._of_classifiers(tree, taught_classifiers(tree, rows, boxes or tree.boxes))
+            asked = taught_classifiers(tree, rows, boxes or tree.boxes, lone_boxes=lone_boxes)
+            layout = cls._of_classifiers(tree, asked)
         elif head == "flat-union":
             layout = cls._flat(tree, _distinct_meanings(rows))
         else:

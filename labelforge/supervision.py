@@ -22,7 +22,7 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 
 class Signal(IntEnum):
@@ -65,7 +65,7 @@ class SupervisionTable:
 
     @classmethod
     def of_labels(
-        cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None
+        cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: BoxUse | None = None
     ) -> SupervisionTable:
         """Compile the targets of some label tables for the whole tree, and read the signals from them.
 

@@ -27,7 +27,7 @@ from labelforge.logits import Head, LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.questions import ask_tree
 from labelforge.taxonomy import Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 SILENT = -1
 """In ``target``: the classifier learns nothing from the label."""
@@ -55,7 +55,8 @@ class TargetTable:
         target: (L, J) int64: the one allowed column of the classifier, counted within its slice, or ``SILENT`` or
             ``SET``.
         from_box: (L,) bool: the row comes from boxes, so a gate decides which of its pixels count.
-        mirror: (L,) int64: the row that a row becomes in a horizontally flipped image.
+        mirror: (L,) int64: the row that a row becomes in a horizontally flipped image; of the same dataset.
+        dataset: (L,) int64: position of the row's dataset.
     """
 
     layout: LogitLayout
@@ -65,15 +66,17 @@ class TargetTable:
     target: IntArray
     from_box: BoolArray
     mirror: IntArray
+    dataset: IntArray
 
     @classmethod
     def compile(
         cls,
         tree: Taxonomy,
         mappings: Sequence[LabelMapping],
-        boxes: Boxes | None = None,
+        boxes: BoxUse | None = None,
         head: Head = "hierarchical",
         layout: LogitLayout | None = None,
+        lone_boxes: bool = False,
     ) -> TargetTable:
         """Compile the labels of a run.
 
@@ -82,19 +85,23 @@ class TargetTable:
             mappings: Label tables of the datasets, all in this tree.
             boxes: Which classifiers a box label trains; never the root's. ``own``: only the one that chooses the
                 label's own class (as the method's authors did); ``path``: every one on the path down to it. Default:
-                what the tree says (``tree.boxes``). Flat heads treat box labels as pixel labels.
+                what the tree says (``tree.boxes``). Flat heads treat box labels as pixel labels. ``drop``: none, of
+                any head.
             head: Kind of head that will be trained.
             layout: Where its logits are; default: the classifiers that these labels teach, and no other.
+            lone_boxes: Whether a box label also trains a classifier of which its dataset says nothing else: there it
+                could teach nothing but to say yes.
 
         Raises:
             ConfigError: There is no such head, or the labels tell nothing apart.
         """
-        layout = layout or LogitLayout.compile(tree, mappings, head, boxes)
-        rows = LabelRows.of(tree, mappings)
+        layout = layout or LogitLayout.compile(tree, mappings, head, boxes, lone_boxes)
+        rows = LabelRows.of(tree, mappings, boxes)
         if layout.flat:
             allowed = _allowed_classes(layout, rows.meanings, exactly=head == "flat-union")
         else:
-            allowed = _allowed_columns(layout, ask_tree(tree, rows, boxes or tree.boxes))
+            asked = ask_tree(tree, rows, boxes or tree.boxes, lone_boxes=lone_boxes)
+            allowed = _allowed_columns(layout, asked)
         return cls(
             layout=layout,
             mappings=tuple(mappings),
@@ -103,6 +110,7 @@ class TargetTable:
             target=_targets(allowed, layout.slices),
             from_box=np.zeros_like(rows.from_box) if layout.flat else rows.from_box,
             mirror=rows.mirror,
+            dataset=rows.dataset,
         )
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from labelforge.label_rows import BoolArray, LabelRows
 from labelforge.questions import ask_tree
 from labelforge.taxonomy import Classifier, Node, Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 
 @dataclass(frozen=True)
@@ -55,36 +55,40 @@ class AskedClassifier:
     choices: list[Choice] = field(default_factory=list)
 
 
-def taught_classifiers(tree: Taxonomy, rows: LabelRows, boxes: Boxes) -> list[AskedClassifier]:
+def taught_classifiers(
+    tree: Taxonomy, rows: LabelRows, boxes: BoxUse, *, lone_boxes: bool = False
+) -> list[AskedClassifier]:
     """The classifiers that some labels teach, a parent before its children; none if the labels teach nothing.
 
     Args:
         tree: The tree.
         rows: All label rows of a run.
         boxes: Which classifiers a box label trains.
+        lone_boxes: Whether also those of which its dataset says nothing else.
     """
-    return _Descent(tree, rows, boxes).classifiers
+    return _Descent(tree, rows, ask_tree(tree, rows, boxes, lone_boxes=lone_boxes)).classifiers
 
 
-def told_apart(tree: Taxonomy, rows: LabelRows, boxes: Boxes) -> tuple[Node, ...]:
+def told_apart(tree: Taxonomy, rows: LabelRows, boxes: BoxUse, *, lone_boxes: bool = False) -> tuple[Node, ...]:
     """The inner nodes whose children some labels tell apart, whether decisions arrive there or not.
 
     Args:
         tree: The tree.
         rows: All label rows of a run.
         boxes: Which classifiers a box label trains.
+        lone_boxes: Whether also those of which its dataset says nothing else.
     """
-    allowed = ask_tree(tree, rows, boxes)[: rows.originals]
+    allowed = ask_tree(tree, rows, boxes, lone_boxes=lone_boxes)[: rows.originals]
     return tuple(c.node for c in tree.classifiers if len(_groups(allowed[:, c.slice])) > 1)
 
 
 class _Descent:
     """Follows the labels of a run from the root down. A *name* below is the position of a row among the originals."""
 
-    def __init__(self, tree: Taxonomy, rows: LabelRows, boxes: Boxes) -> None:
+    def __init__(self, tree: Taxonomy, rows: LabelRows, asked: BoolArray) -> None:
         self._tree = tree
         self._meanings = rows.meanings[: rows.originals]
-        self._allowed = ask_tree(tree, rows, boxes)[: rows.originals]
+        self._allowed = asked[: rows.originals]
         self._owner = {classifier.node.index: classifier for classifier in tree.classifiers}
         self.classifiers: list[AskedClassifier] = []
         named = np.flatnonzero(self._meanings.any(1) & ~self._meanings.all(1))

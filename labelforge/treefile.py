@@ -26,6 +26,9 @@ SHAPES: tuple[str, ...] = get_args(Shape)
 Boxes = Literal["own", "path"]
 """Classifiers that a box label trains: the one that chooses its own class, or all on its path below the root."""
 
+BoxUse = Literal["own", "path", "drop"]
+"""The same as a run may want it, which can also do without box labels."""
+
 RESERVED_NAMES = ("ignore", "any", "except", "none")
 """Words of the label expressions; no node can have such a name."""
 

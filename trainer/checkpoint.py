@@ -189,6 +189,13 @@ class Checkpoint:
                     where=self.folder,
                     cure=f"Set {key} back, or start a new run.",
                 )
+        before, now = self.config.loss.boxes, config.loss.boxes
+        if before != now and "drop" in (before, now):
+            raise ConfigError(
+                f"the run was started with loss.boxes={_short(before)}, not {_short(now)}",
+                where=self.folder,
+                cure="Set loss.boxes back, or start a new run.",
+            )
         if self.taxonomy.digest != taxonomy.digest:
             raise CheckpointError(
                 f"the run was started with taxonomy {self.taxonomy.tag}, but the shards have {taxonomy.tag}",
@@ -204,9 +211,10 @@ class Checkpoint:
             )
         if self.layout.to_records() != layout.to_records():
             raise ConfigError(
-                f"the run was started with loss.boxes={self.config.loss.boxes}, so with other classifiers",
+                f"the run was started with loss.boxes={_short(self.config.loss.boxes)} and loss.lone_boxes="
+                f"{_short(self.config.loss.lone_boxes)}, so with other classifiers",
                 where=self.folder,
-                cure="Set loss.boxes back, or start a new run.",
+                cure="Set them back, or start a new run.",
             )
 
     def load_into(self, network: nn.Module, *, average: bool) -> None:
@@ -299,7 +307,9 @@ def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
 def _short(value: object) -> str:
     if isinstance(value, BaseModel):
         return ", ".join(f"{key}={item}" for key, item in value.model_dump(exclude_defaults=True).items()) or "defaults"
-    return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "empty" if value is None else str(value)
 
 
 def digest_of(file: Path) -> str:

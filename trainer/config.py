@@ -15,10 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from labelforge.logits import Head
 from labelforge.trainer.presets import PRESETS, Preset, overlay, preset_values
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
-Gate = Literal["parent", "path", "none"]
-"""Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere."""
+Gate = Literal["parent", "path", "none", "soft"]
+"""Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere; soft: as
+much as those above believe that it is the one to ask."""
+
+Balance = Literal["pixels", "datasets"]
+"""What counts the same in a classifier's loss: every pixel, or every dataset."""
+
+ClassWeighting = Literal["none", "inverse-sqrt", "inverse"]
+"""How the pixels of rare classes gain weight (:mod:`labelforge.trainer.class_weights`)."""
 
 Normalisation = Literal["auto", "symmetric", "imagenet"]
 """``symmetric``: to [-1, 1], as the method's authors do. ``imagenet``: by ImageNet's mean and deviation, as
@@ -318,12 +325,36 @@ class LossConfig(_Part):
     gate: Gate = Field(
         default="parent",
         description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "
-        "paper's). path: those where every classifier above does. none: all.",
+        "paper's). path: those where every classifier above does. none: all. soft: all, each weighted by the "
+        "probability that the classifiers above choose the branch.",
     )
-    boxes: Boxes | None = Field(
+    own_gate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Besides the gate, how probable the classifier itself must find the box's class for a box pixel to "
+        "count; 0: no matter how.",
+    )
+    boxes: BoxUse | None = Field(
         default=None,
         description="Classifiers that a box label trains. own: only its own. path: all on its path below the root. "
-        "Empty: as the tree says, which knows whether only boxes tell some classes apart.",
+        "drop: none of any head; datasets of boxes alone are left out of the batches. Empty: as the tree says, which "
+        "knows whether only boxes tell some classes apart.",
+    )
+    lone_boxes: bool = Field(
+        default=False,
+        description="Whether a box label also trains a classifier where it is the only answer that its dataset gives. "
+        "Off: there it could only ever say yes.",
+    )
+    balance: Balance = Field(
+        default="pixels",
+        description="pixels: each classifier's loss is the mean over all pixels that train it (the paper's). datasets: "
+        "the mean over the datasets of their means, whatever their number of labelled pixels.",
+    )
+    class_weights: ClassWeighting = Field(
+        default="none",
+        description="Weight of a pixel by how often its class occurs in the shards: none, or in proportion to the "
+        "inverse (square root) of the class's pixels; 1 on average.",
     )
 
     @field_validator("nodes", mode="before")

@@ -7,8 +7,12 @@ a set of nodes. For a pixel and a classifier that its label trains, the loss is
 
 plain cross-entropy where one child is allowed and the negative log marginal likelihood where several are. Classifier
 j's loss is the mean over the pixels with pixel labels plus, separately, the mean over the pixels inside boxes that pass
-the gate: those where j's parent currently chooses j's branch (or all classifiers above j do, or everywhere: as the
-configuration says). The total is the sum over classifiers, each times its loss weight (the paper's lambda).
+the gate (:mod:`labelforge.trainer.gates`): those where j's parent currently chooses j's branch, or what else the
+configuration says. The total is the sum over classifiers, each times its loss weight (the paper's lambda).
+
+Three options change which pixels count how much, none of them the paper's. Behind the soft gate every box pixel has a
+share, and the mean over boxes is the weighted one. With class weights every pixel's loss is multiplied by the weight of
+its class; the divisor stays the same. And each mean can be one over datasets (:mod:`labelforge.trainer.means`).
 
 Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
 classifier for which a batch has no labels is free. Gathering needs the number of pixels, for which the host waits on
@@ -17,18 +21,19 @@ CUDA.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.errors import ConfigError, TaxonomyError
 from labelforge.logits import LogitLayout
 from labelforge.targets import SET, SILENT
-from labelforge.trainer.config import Gate
+from labelforge.trainer.config import Balance, Gate
+from labelforge.trainer.gates import box_shares
+from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, loss_means
 from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.tables import TableTensors
 
@@ -44,7 +49,7 @@ class LossOutput(NamedTuple):
     >>> rows = GlobalRows.of(table, "gtsdb", np.full((1, 2, 3), table.mappings[2].row_of[20]))
     >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 111, 2, 3), rows, TableTensors.of(table))
     >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first child, "back", wins
-    ([0, 0, 0, 0, 6], [0, 0, 0, 0, 0])
+    ([0, 0, 0, 0, 6], [0.0, 0.0, 0.0, 0.0, 0.0])
     """
 
     total: Tensor
@@ -54,7 +59,7 @@ class LossOutput(NamedTuple):
     labelled_pixels: Tensor
     """(J,) int64: pixels in the mean over pixel labels."""
     passed_pixels: Tensor
-    """(J,) int64: box pixels that passed the gate: those in the mean over boxes."""
+    """(J,) float64: box pixels that passed the gate: those in the mean over boxes. Of a soft gate, their shares."""
     box_pixels: Tensor
     """(J,) int64: box pixels before the gate; ``passed_pixels / box_pixels`` is the share that passes."""
 
@@ -103,6 +108,9 @@ def hierarchical_loss(
     weights: Tensor | None = None,
     gate: Gate = "parent",
     *,
+    own_gate: float = 0.0,
+    balance: Balance = "pixels",
+    class_weights: Tensor | None = None,
     check: bool | None = None,
 ) -> LossOutput:
     """Loss of all classifiers on one batch.
@@ -127,6 +135,9 @@ def hierarchical_loss(
         tensors: The target table, on the same device.
         weights: (J,) loss weight per classifier, on the same device; default :func:`loss_weights`.
         gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
+        own_gate: How probable, besides, the classifier itself must find the box's class, 0 to 1; 0: no matter how.
+        balance: ``datasets``: each mean is one over the datasets that have such pixels, of their means.
+        class_weights: (C,) weights of the choices, on the same device; pixels that leave several open have 1.
         check: Whether to look at every row first. Default: on the CPU. On another device the host waits for the answer;
             unchecked, a row beyond the table ends in a device-side assertion, and a negative one means another row.
 
@@ -142,24 +153,34 @@ def hierarchical_loss(
     if labels.device.type == "cpu" if check is None else check:
         _check_range(labels, len(tensors.target))
     from_box = tensors.from_box[labels]
-    sums, counts = [], []
+    groups = from_box + KINDS * tensors.dataset[labels] if balance == "datasets" else from_box.long()
+    number = KINDS * (tensors.datasets if balance == "datasets" else 1)
+    sums, sizes, counts = [], [], []
     # One split, not J slices: the backward pass of every slice would fill a gradient of all C logits.
     parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(layout.sizes), dim=1)]
     for j, part_nhwc in enumerate(parts):
         trains = (tensors.target[:, j] != SILENT)[labels]
         labelled, boxes = trains & ~from_box, trains & from_box
-        passed = _gated(boxes, parts, layout, j, gate) if tensors.has_boxes[j] else boxes
-        counted = labelled | passed
-        losses = _pixel_losses(part_nhwc[counted], labels[counted], tensors, j)
-        in_box = from_box[counted]
-        sums.append(torch.stack([losses.masked_fill(in_box, 0).sum(), losses.masked_fill(~in_box, 0).sum()]))
-        counts.append(torch.stack([labelled.sum(), passed.sum(), boxes.sum()]))
-    means, pixels = _global_means(torch.stack(sums, dim=1), torch.stack(counts, dim=1))
-    per_classifier = means.sum(dim=0)
+        passed = box_shares(boxes, parts, labels, tensors, j, gate, own_gate) if tensors.has_boxes[j] else boxes
+        counted = labelled | (passed > 0)
+        rows, group = labels[counted], groups[counted]
+        losses = _pixel_losses(part_nhwc[counted], rows, tensors, j)
+        if class_weights is not None:
+            losses = losses * _weights_of(rows, class_weights[layout.slices[j]], tensors, j)
+        shares = None
+        if passed.is_floating_point():
+            shares = torch.where(labelled, 1, passed)[counted]
+            losses = losses * shares
+        sums.append(grouped_sums(losses, group, number))
+        sizes.append(group_sizes(group, number, shares))
+        counts.append(torch.stack([labelled.sum(), passed.sum(), boxes.sum()]).double())
+    per_classifier, pixels = loss_means(*(torch.stack(part, dim=1) for part in (sums, sizes, counts)))
     if weights is None:
         weights = loss_weights(layout).to(logits_nchw.device)
     total = (weights * per_classifier).sum()
-    return LossOutput(total, per_classifier.detach(), *pixels.unbind())
+    labelled_pixels, passed_pixels, box_pixels = pixels
+    found = (labelled_pixels.round().long(), passed_pixels, box_pixels.round().long())
+    return LossOutput(total, per_classifier.detach(), *found)
 
 
 def _check_numbering(rows: object, tensors: TableTensors) -> None:
@@ -192,17 +213,6 @@ def _check_shapes(logits: Tensor, labels: GlobalRows, layout: LogitLayout, weigh
         raise ValueError(f"loss weights are {tuple(weights.shape)}, the table has {layout.num_classifiers} classifiers")
 
 
-def _gated(boxes: Tensor, parts: Sequence[Tensor], layout: LogitLayout, classifier: int, gate: Gate) -> Tensor:
-    """(N, H, W) bool: the box pixels where the classifiers above, as many as the gate asks, choose this one."""
-    above = layout.ancestors(classifier)
-    asked = {"parent": above[:1], "path": above, "none": ()}[gate]
-    passed = boxes.clone()
-    for ancestor, branch in asked:
-        pixels = passed.nonzero(as_tuple=True)
-        passed[pixels] = parts[ancestor].detach()[pixels].argmax(dim=1) == branch
-    return passed
-
-
 def _pixel_losses(logits: Tensor, rows: Tensor, tensors: TableTensors, classifier: int) -> Tensor:
     """(M,) losses of M pixels that train a classifier, from its (M, Cj) logits and the pixels' (M,) rows."""
     logits = logits if logits.dtype == torch.float64 else logits.float()
@@ -219,22 +229,7 @@ def _pixel_losses(logits: Tensor, rows: Tensor, tensors: TableTensors, classifie
     return losses
 
 
-def _global_means(sums: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Means over the pixels of all processes, and the pixel counts of all processes.
-
-    Args:
-        sums: (2, J) summed losses of this process: pixel labels, boxes.
-        counts: (3, J) int64 pixels of this process: pixel labels, boxes, boxes before the gate.
-
-    Returns:
-        (2, J) means, whose gradient is this process's share times the number of processes, and (3, J) int64 counts.
-    """
-    if not (dist.is_available() and dist.is_initialized()):
-        return sums / counts[:2].clamp(min=1), counts
-    packed = torch.cat([sums.detach().double(), counts.double()])
-    dist.all_reduce(packed)
-    pixels = packed[2:].round().long()
-    divisor = pixels[:2].clamp(min=1)
-    share = sums * dist.get_world_size() / divisor
-    value = (packed[:2] / divisor).to(sums.dtype)
-    return share + (value - share).detach(), pixels
+def _weights_of(rows: Tensor, weights: Tensor, tensors: TableTensors, classifier: int) -> Tensor:
+    """(M,) class weights of M pixels that train a classifier, by their rows; ``weights`` are those of its choices."""
+    target = tensors.target[rows, classifier]
+    return torch.where(target == SET, 1, weights[target.clamp(min=0)])

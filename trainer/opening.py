@@ -34,9 +34,14 @@ def describe_run(
         samples = f"{counted(len(item), 'sample')} with labelled {kind}, {count} in each batch"
         lines.append(f"{item.dataset}: {samples}; {_occurring(item)}.")
         shards.append(f"--shards {shlex.quote(item.readers[0].url)}")
-    if config.loss.boxes is not None:
-        shards.append(f"--boxes {config.loss.boxes}")
-    what, classes, *warnings = Learnable.of_table(batches.table, config.loss.boxes).sentences
+    lines += [f"{name}: left out, because it has box labels alone and loss.boxes is drop." for name in batches.left_out]
+    loss = config.loss
+    if loss.boxes is not None:
+        shards.append(f"--boxes {loss.boxes}")
+    if loss.lone_boxes:
+        shards.append("--lone-boxes")
+    learnable = Learnable.of_table(batches.table, loss.boxes, lone_boxes=loss.lone_boxes)
+    what, classes, *warnings = learnable.sentences
     lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
     parameters, trained = parameter_counts(network)
     height, width = config.data.crop

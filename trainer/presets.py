@@ -77,7 +77,11 @@ AUTHORS: Final = (
     PresetSetting("loss.root", 1.0, "train_cityscapes_mapillary_gtsdb.py: lamda"),
     PresetSetting("loss.others", 0.1, "train_cityscapes_mapillary_gtsdb.py: lamda"),
     PresetSetting("loss.gate", "parent", "estimator/define_losses.py: l2_decs of traffic sign is front"),
+    PresetSetting("loss.own_gate", 0.0, "estimator/define_losses.py: the decision above alone"),
     PresetSetting("loss.boxes", "own", "estimator/define_losses.py: GTSDB counts in l3 alone"),
+    PresetSetting("loss.lone_boxes", False, "estimator/define_losses.py: GTSDB counts in l3 alone, which has 43 signs"),
+    PresetSetting("loss.balance", "pixels", "estimator/define_losses.py: means over all pixels of a batch"),
+    PresetSetting("loss.class_weights", "none", "estimator/define_losses.py: none"),
     PresetSetting("ema.decay", 0.9, _ARGUMENTS + "--ema_decay 0.9; define_estimator.py warms it up as we do"),
 )
 

@@ -13,7 +13,7 @@ from labelforge.logits import LogitLayout
 from labelforge.report import Column, Facts, Fold, LineChart, Page, Series, Table, Text
 from labelforge.report.chart import STYLES
 from labelforge.targets import TargetTable
-from labelforge.trainer.config import Gate, TrainConfig
+from labelforge.trainer.config import Gate, LossConfig, TrainConfig
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
 from labelforge.trainer.settings import describe_fields
@@ -21,6 +21,7 @@ from labelforge.trainer.settings import describe_fields
 _GATES: Final[Mapping[Gate, str]] = {
     "parent": "where the parent classifier chooses the box's branch",
     "path": "where every classifier above chooses the box's branch",
+    "soft": "the mean of their shares, the probability that the classifiers above choose the box's branch",
 }
 """Which box pixels pass the gate, in words; without a gate all do, and there is nothing to show."""
 _SHARE: Final = (0.0, 1.0)  # the ends of an axis
@@ -41,7 +42,7 @@ def write_report(path: Path, config: TrainConfig, table: TargetTable, log: Seque
     page = Page("Training run", f"{config.model.head} head on {', '.join(datasets)}; {state}")
     page = page.add("Run", Facts(_facts(config, datasets, layout, log, step)))
     if log:
-        page = page.add("Loss", *_loss_blocks(log, layout, config.loss.gate))
+        page = page.add("Loss", *_loss_blocks(log, layout, config.loss))
         page = page.add("Schedule and speed", *_speed_charts(log))
     page = page.add("What it can answer", *_answers(table, config))
     page.add("Configuration", _settings(config)).write(path)
@@ -82,11 +83,11 @@ def _answers(table: TargetTable, config: TrainConfig) -> tuple[Text, Table]:
         Column("chosen by"),
         Column("leaves of the tree", numeric=True),
     )
-    sentences = Learnable.of_table(table, config.loss.boxes).sentences
+    sentences = Learnable.of_table(table, config.loss.boxes, lone_boxes=config.loss.lone_boxes).sentences
     return Text(*sentences), Table(columns, rows, "Where decisions end, and the id in maps of the tree's own ids")
 
 
-def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, gate: Gate) -> list[LineChart | Fold]:
+def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, loss: LossConfig) -> list[LineChart | Fold]:
     total = Series("total", [line.step for line in log], [line.loss for line in log])
     blocks: list[LineChart | Fold] = [
         LineChart((total,), "step", "loss", "Total loss: the classifiers' losses, weighted")
@@ -94,9 +95,12 @@ def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, gate: Gate) -> lis
     if layout.num_classifiers > 1:
         blocks += classifier_charts(log, "Loss per classifier, before its weight")
     below = {name for j, name in enumerate(layout.names) if layout.ancestors(j)}  # a classifier with none has no gate
-    if gate in _GATES:
+    if loss.gate in _GATES or loss.own_gate:
         shares = [curve for curve in _curves(log, "gate") if curve.name in below]
-        what = f"Share of box pixels that passed the gate: {_GATES[gate]}"
+        asked = [_GATES[loss.gate]] if loss.gate in _GATES else []
+        if loss.own_gate:
+            asked.append(f"where the classifier itself finds the box's class at least {loss.own_gate:.0%} probable")
+        what = f"Share of box pixels that passed the gate: {', and '.join(asked)}"
         blocks += _charts(shares, "share", what, "lowest", _SHARE)
     return blocks
 

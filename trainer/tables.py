@@ -64,7 +64,9 @@ class TableTensors(LayoutTensors):
         allowed: (L, C) bool: columns the row allows, per classifier; all False where the classifier is silent.
         target: (L, J) int64: the one allowed column within the classifier, or ``SILENT``, or ``SET``.
         from_box: (L,) bool: the row comes from a box.
+        dataset: (L,) int64: position of the row's dataset.
         numbering: The table's ``numbering``, which the :class:`GlobalRows` of its labels share.
+        datasets: How many there are.
         has_sets: Per classifier, whether any row holds a ``SET`` for it.
         has_boxes: Per classifier, whether any row from a box trains it.
     """
@@ -72,7 +74,9 @@ class TableTensors(LayoutTensors):
     allowed: Tensor
     target: Tensor
     from_box: Tensor
+    dataset: Tensor
     numbering: str
+    datasets: int
     has_sets: tuple[bool, ...]
     has_boxes: tuple[bool, ...]
 
@@ -86,7 +90,9 @@ class TableTensors(LayoutTensors):
             allowed=torch.tensor(table.allowed),
             target=torch.tensor(table.target),
             from_box=torch.tensor(table.from_box),
+            dataset=torch.tensor(table.dataset),
             numbering=table.numbering,
+            datasets=len(table.mappings),
             has_sets=tuple((table.target == SET).any(axis=0).tolist()),
             has_boxes=tuple(boxes_train.any(axis=0).tolist()),
         ).to(device)

@@ -15,6 +15,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -24,8 +26,10 @@ from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.checkpoint_writer import save_checkpoint
+from labelforge.trainer.class_weights import class_weights
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import Batch, TrainingBatches
+from labelforge.trainer.data.datasets import pixel_counts
 from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes, join_processes, listen_for_stop
@@ -123,7 +127,8 @@ def train(
     with join_processes(config.device) as processes:
         own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
-        trainer = Trainer(config, table, processes, start.checkpoint)
+        sets = [crops.training_set for crops in batches.crops]
+        trainer = Trainer(config, table, processes, start.checkpoint, pixels=pixel_counts(sets))
         if trainer.transfer is not None:
             notes.append(f"taken over from {config.start_from}: {trainer.transfer.sentence}")
         if start.step < config.steps:
@@ -149,6 +154,7 @@ class Trainer:
         table: Its target table.
         processes: The device, and the processes that train together.
         checkpoint: Continue exactly where this was saved.
+        pixels: (L,) labelled pixels of each row of the table, which weights of classes need.
 
     Attributes:
         network: The network, in training mode.
@@ -162,7 +168,13 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, table: TargetTable, processes: Processes, checkpoint: Checkpoint | None = None
+        self,
+        config: TrainConfig,
+        table: TargetTable,
+        processes: Processes,
+        checkpoint: Checkpoint | None = None,
+        *,
+        pixels: npt.NDArray[np.int64] | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         device = processes.device
@@ -182,6 +194,8 @@ class Trainer:
         self._tensors = TableTensors.of(table, device)
         loss = config.loss
         self._loss_weights = loss_weights(table.layout, loss.root, loss.others, loss.nodes).to(device)
+        found = class_weights(table, np.zeros(0, np.int64) if pixels is None else pixels, loss.class_weights)
+        self._class_weights = None if found is None else torch.from_numpy(found).to(device)
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:
             self._restore(checkpoint)
@@ -265,7 +279,17 @@ class Trainer:
         with autocast(device, self._dtype):
             logits = self._forward(seen)
         logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
-        loss = hierarchical_loss(logits, rows, self._tensors, self._loss_weights, config.loss.gate)
+        asked = config.loss
+        loss = hierarchical_loss(
+            logits,
+            rows,
+            self._tensors,
+            self._loss_weights,
+            asked.gate,
+            own_gate=asked.own_gate,
+            balance=asked.balance,
+            class_weights=self._class_weights,
+        )
         self._optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

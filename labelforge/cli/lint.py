@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from labelforge.console import json_option, narrow_console, print_json
+
+if TYPE_CHECKING:
+    from labelforge.treefile import BoxUse
 
 
 class _ListOptions(click.Command):
@@ -35,7 +40,12 @@ def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
 @click.argument("taxonomy")
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option(
-    "--boxes", type=click.Choice(["own", "path"]), help="Which classifiers boxes train; default: as the tree says."
+    "--boxes",
+    type=click.Choice(["own", "path", "drop"]),
+    help="Which classifiers boxes train; default: as the tree says. drop: none.",
+)
+@click.option(
+    "--lone-boxes", is_flag=True, help="Boxes also train classifiers of which their dataset says nothing else."
 )
 @click.option("--dataset", "datasets", multiple=True, metavar="NAME...", help="Check what these datasets would teach.")
 @click.option("--shards", multiple=True, metavar="DIR...", help="Check what the labels of these shards would teach.")
@@ -45,7 +55,8 @@ def command(
     context: click.Context,
     taxonomy: str,
     strict: bool,
-    boxes: str | None,
+    boxes: BoxUse | None,
+    lone_boxes: bool,
     datasets: tuple[str, ...],
     shards: tuple[str, ...],
     json_file: str | None,
@@ -62,7 +73,7 @@ def command(
     from labelforge.lint import lint_taxonomy
     from labelforge.lint.terminal import render
 
-    report = lint_taxonomy(taxonomy, boxes, datasets=datasets, shards=shards)  # type: ignore[arg-type]  # click has checked the choice
+    report = lint_taxonomy(taxonomy, boxes, lone_boxes=lone_boxes, datasets=datasets, shards=shards)
     if json_file is not None:
         print_json(json_file, report.to_dict())
     if json_file != "-":

@@ -15,7 +15,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.supervision import Signal, SupervisionTable
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Classifier, Node, Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,10 @@ class Case:
         tree: The tree.
         mappings: The label tables.
         boxes: Which classifiers box labels train.
+        lone_boxes: Whether also those of which their dataset says nothing else.
         table: The targets that the label tables compile to.
+        left_out: (labels, logits) bool: children that box labels would allow where they are all that their dataset
+            says, and that are therefore not taught.
         supervision: Who teaches what.
         learnable: How far a network learns the tree from them; None where they tell nothing apart.
         chosen: Whether the datasets are a choice among those that the tree is made for, so that what they leave out is
@@ -35,21 +38,35 @@ class Case:
 
     tree: Taxonomy
     mappings: tuple[LabelMapping, ...]
-    boxes: Boxes
+    boxes: BoxUse
+    lone_boxes: bool
     table: TargetTable
+    left_out: NDArray[np.bool_]
     supervision: SupervisionTable
     learnable: Learnable | None
     chosen: bool
 
     @classmethod
-    def of(cls, tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes, *, chosen: bool = False) -> Case:
+    def of(
+        cls,
+        tree: Taxonomy,
+        mappings: Sequence[LabelMapping],
+        boxes: BoxUse,
+        *,
+        lone_boxes: bool = False,
+        chosen: bool = False,
+    ) -> Case:
         """Compile the targets of some label tables in one tree."""
-        table = TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree))
+        whole = LogitLayout.compile(tree)
+        table = TargetTable.compile(tree, mappings, boxes, layout=whole, lone_boxes=lone_boxes)
+        every = table if lone_boxes else TargetTable.compile(tree, mappings, boxes, layout=whole, lone_boxes=True)
+        left_out = every.allowed & ~table.allowed
         try:
-            learnable = Learnable.of(tree, mappings, boxes)
+            learnable = Learnable.of(tree, mappings, boxes, lone_boxes=lone_boxes)
         except ConfigError:
             learnable = None
-        return cls(tree, tuple(mappings), boxes, table, SupervisionTable.of(table), learnable, chosen)
+        taught = SupervisionTable.of(table)
+        return cls(tree, tuple(mappings), boxes, lone_boxes, table, left_out, taught, learnable, chosen)
 
     @property
     def choices(self) -> list[Classifier]:
@@ -65,6 +82,10 @@ class Case:
         if dataset is None:
             return self.table.allowed[: sum(len(mapping.rows) for mapping in self.mappings)]
         return self.table.allowed[self.table.rows_of(dataset)]
+
+    def left_out_of(self, dataset: int) -> NDArray[np.bool_]:
+        """(labels, logits) bool: ``left_out`` of the labels of one dataset, by its position."""
+        return self.left_out[self.table.rows_of(dataset)]
 
     def children_with(self, classifier: Classifier, signal: Signal) -> list[Node]:
         """The children of a classifier whose best signal is this one."""

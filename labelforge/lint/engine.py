@@ -19,17 +19,18 @@ from labelforge.lint.label_rules import (
 )
 from labelforge.lint.overlap_rules import no_shared_leaf
 from labelforge.lint.places import Places
-from labelforge.lint.supervision_rules import inseparable, no_signal, one_child, only_boxes
+from labelforge.lint.supervision_rules import inseparable, lone_box, no_signal, one_child, only_boxes
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 from labelforge.yamlfile import YamlFile
 
 RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
     "no-signal": no_signal,
     "inseparable": inseparable,
     "one-child": one_child,
+    "lone-box": lone_box,
     "only-boxes": only_boxes,
     "unused-label": unused_label,
     "never-predicted": never_predicted,
@@ -45,9 +46,10 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
 def lint_mappings(
     tree: Taxonomy,
     mappings: Sequence[LabelMapping],
-    boxes: Boxes | None = None,
+    boxes: BoxUse | None = None,
     places: Places | None = None,
     *,
+    lone_boxes: bool = False,
     chosen: bool = False,
 ) -> LintReport:
     """Check a tree and the mappings of the datasets that should teach it.
@@ -57,10 +59,11 @@ def lint_mappings(
         mappings: Label tables in it.
         boxes: Which classifiers box labels train; default: what the tree says.
         places: Where things are in the files that they were read from, if any.
+        lone_boxes: Whether box labels also train classifiers of which their dataset says nothing else.
         chosen: Whether these datasets are a choice among those that the tree is made for: what they leave out is then
             only noted.
     """
-    case = Case.of(tree, mappings, boxes or tree.boxes, chosen=chosen)
+    case = Case.of(tree, mappings, boxes or tree.boxes, lone_boxes=lone_boxes, chosen=chosen)
     places = places or Places()
     findings = [
         Finding.of(name, remark, places.find(remark.subject)) for name, rule in RULES.items() for remark in rule(case)
@@ -72,13 +75,14 @@ def lint_mappings(
         ]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     found = tuple(accept(case, findings))
-    return LintReport(found, case.supervision, case.mappings, case.boxes, case.learnable, chosen)
+    return LintReport(found, case.supervision, case.mappings, case.boxes, lone_boxes, case.learnable, chosen)
 
 
 def lint_taxonomy(
     source: str | os.PathLike[str],
-    boxes: Boxes | None = None,
+    boxes: BoxUse | None = None,
     *,
+    lone_boxes: bool = False,
     datasets: Sequence[str] = (),
     shards: Sequence[str | os.PathLike[str]] = (),
 ) -> LintReport:
@@ -87,6 +91,7 @@ def lint_taxonomy(
     Args:
         source: A shipped name, a folder, or a ``tree.yaml``.
         boxes: Which classifiers box labels train; default: what the tree says.
+        lone_boxes: Whether box labels also train classifiers of which their dataset says nothing else.
         datasets: The datasets to check, by name.
         shards: Shard sets whose label tables to check, made for the tree. Default, if no dataset is named either: all
             mappings in the tree's folder.
@@ -109,7 +114,7 @@ def lint_taxonomy(
         mappings.append(LabelMapping.from_file(tree, mapping_file))
         files[mappings[-1].dataset] = mapping_file
     mappings += _tables_of_shards(tree, source, shards, {mapping.dataset for mapping in mappings})
-    return lint_mappings(tree, mappings, boxes, Places(file, files), chosen=chosen)
+    return lint_mappings(tree, mappings, boxes, Places(file, files), lone_boxes=lone_boxes, chosen=chosen)
 
 
 def _tables_of_shards(

@@ -15,7 +15,7 @@ from labelforge.learnable import Learnable
 from labelforge.mapping import LabelMapping
 from labelforge.supervision import SupervisionTable
 from labelforge.taxonomy import Node
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -126,6 +126,7 @@ class LintReport:
         supervision: Who teaches what.
         mappings: The label tables checked.
         boxes: Which classifiers box labels were assumed to train.
+        lone_boxes: Whether also those of which their dataset says nothing else.
         learnable: How far a network learns the tree from them; None where they tell nothing apart.
         chosen: Whether these datasets are a choice among those that the tree is made for.
     """
@@ -133,7 +134,8 @@ class LintReport:
     findings: tuple[Finding, ...]
     supervision: SupervisionTable
     mappings: tuple[LabelMapping, ...]
-    boxes: Boxes
+    boxes: BoxUse
+    lone_boxes: bool
     learnable: Learnable | None
     chosen: bool
 
@@ -151,6 +153,7 @@ class LintReport:
         return {
             "taxonomy": {"name": tree.name, "digest": tree.digest},
             "boxes": self.boxes,
+            "lone_boxes": self.lone_boxes,
             "datasets": [{"name": m.dataset, "supervision": m.supervision, "digest": m.digest} for m in self.mappings],
             "counts": {
                 **{severity: self.count(severity) for severity in SEVERITIES},

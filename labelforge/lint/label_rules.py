@@ -15,11 +15,11 @@ from labelforge.taxonomy import Node
 def unused_label(case: Case) -> Iterator[Remark]:
     """A label is not ignored, but no classifier learns from it."""
     for dataset, mapping in enumerate(case.mappings):
-        for row, allowed in zip(mapping.rows, case.allowed(dataset), strict=True):
+        for row, allowed, left_out in zip(mapping.rows, case.allowed(dataset), case.left_out_of(dataset), strict=True):
             if row.target.ignored or allowed.any():
                 continue
             lowest = case.tree.covering(row.target.leaves)
-            why, cure = _why_unused(case, row, lowest)
+            why, cure = _why_unused(case, row, lowest, lone=bool(left_out.any()))
             what = f"the label {row.native_name!r} of {mapping.dataset} trains no classifier: {why}"
             subject = Subject(lowest, dataset=mapping.dataset, labels=(row.native_name,))
             yield Remark("warning", what, cure, subject)
@@ -41,7 +41,12 @@ def never_predicted(case: Case) -> Iterator[Remark]:
                 yield Remark("warning", what, cure, subject)
 
 
-def _why_unused(case: Case, row: LabelRow, lowest: Node) -> tuple[str, str]:
+def _why_unused(case: Case, row: LabelRow, lowest: Node, *, lone: bool) -> tuple[str, str]:
+    if case.boxes == "drop" and row.supervision == "box":
+        return "box labels are dropped", "Leave --boxes out, or give it own or path."
+    if lone:
+        why = f"{row.target.text} is all that the boxes of its dataset could tell there, so they are left out"
+        return why, "Train with loss.lone_boxes=true (here: --lone-boxes), or write {ignore: 'why'}."
     open_children = [c for c in lowest.children if row.target.leaves.isdisjoint(case.tree.nodes[c].leaves)]
     chosen_above = any(len(node.children) > 1 for node in case.tree.ancestors(lowest))
     if row.supervision == "box" and (open_children or chosen_above):

@@ -13,6 +13,7 @@ from labelforge.lint.findings import Remark, Severity, Subject
 from labelforge.supervision import Signal
 from labelforge.taxonomy import Classifier, Node
 
+_LONE_CURE = "Train with loss.lone_boxes=true (here: --lone-boxes) if they shall say so all the same."
 _PATH_CURE = "Write 'boxes: path' in tree.yaml: box labels below train only the classifier of their own class now."
 
 
@@ -45,6 +46,8 @@ def _missing_cure(case: Case, node: Node, labels: str) -> str:
     )
     if boxes and case.boxes == "own":
         return _PATH_CURE
+    if boxes and not case.lone_boxes:
+        return f"{labels}, or remove the node; boxes there are all that their dataset says. {_LONE_CURE}"
     return f"{labels}, or remove the node."
 
 
@@ -129,6 +132,24 @@ def _constant_answer(
     )
     at = case.tree.references.shortest(classifier.node.index)
     return "warning", what, f"{cure}; if it is right so: 'accepted: [{{rule: one-child, at: {at}, why: ...}}]'."
+
+
+def lone_box(case: Case) -> Iterator[Remark]:
+    """Boxes are left out of a classifier because their dataset gives it no other answer."""
+    for classifier in case.choices:
+        for dataset, mapping in enumerate(case.mappings):
+            left_out = case.left_out_of(dataset)[:, classifier.slice]
+            if left_out.any():
+                named = _picked(classifier, np.logical_or.reduce(left_out))
+                labels = tuple(mapping.rows[row].native_name for row in np.flatnonzero(left_out.any(1)))
+                what = lone_box_sentence(mapping.dataset, case.name(classifier.node), case.names(named))
+                subject = Subject(classifier.node, named, mapping.dataset, labels)
+                yield Remark("info", f"{what} ({listed(map(repr, labels))})", _LONE_CURE, subject)
+
+
+def lone_box_sentence(dataset: str, owner: str, children: str) -> str:
+    """Why boxes are left out, as a clause; nodes are quoted."""
+    return f"the boxes of {dataset} do not train the classifier of {owner}: {children} is all that they could tell it"
 
 
 def only_boxes(case: Case) -> Iterator[Remark]:

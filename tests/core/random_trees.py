@@ -14,7 +14,7 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Node, Taxonomy
-from labelforge.treefile import Boxes
+from labelforge.treefile import BoxUse
 
 
 @dataclass
@@ -86,9 +86,11 @@ def worlds(draw: st.DrawFn, supervision: str | None = None) -> World:
     return World(tree, LabelMapping.from_records(tree, "random", records), expressions)
 
 
-def whole_table(tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: Boxes | None = None) -> TargetTable:
-    """Targets for every classifier of a tree, whether the labels teach it or not."""
-    return TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree))
+def whole_table(
+    tree: Taxonomy, mappings: Sequence[LabelMapping], boxes: BoxUse | None = None, *, lone_boxes: bool = True
+) -> TargetTable:
+    """Targets for every classifier of a tree, whether the labels teach it or not, and whether boxes are all it has."""
+    return TargetTable.compile(tree, mappings, boxes, layout=LogitLayout.compile(tree), lone_boxes=lone_boxes)
 
 
 def leaf_names(tree: Taxonomy, node: Node) -> set[str]:

@@ -91,7 +91,9 @@ def test_boxes_that_only_train_their_own_class_are_told_of_the_other_way(folder:
     assert (found.node, found.children) == ("sign", ("front",))
     assert "boxes: path" in found.cure
     (folder / "tree.yaml").write_text("boxes: path\n" + TREE + "  front: {box_only: true}\n")
-    assert [f.rule for f in lint_taxonomy(folder).findings if f.rule == "no-signal"] == []
+    found = only(lint_taxonomy(folder), "no-signal")
+    assert "loss.lone_boxes" in found.cure
+    assert [f.rule for f in lint_taxonomy(folder, lone_boxes=True).findings if f.rule == "no-signal"] == []
 
 
 def test_children_that_only_come_together_cannot_be_told_apart(folder: Path) -> None:

@@ -35,6 +35,7 @@ class World:
     datasets: list[Dataset]
     mappings: list[LabelMapping]
     boxes: Boxes
+    lone_boxes: bool
 
 
 @st.composite
@@ -56,7 +57,7 @@ def worlds(draw: st.DrawFn) -> World:
         meanings = [set().union(*(names_below(tree, tree.node(n)) for n in e or ())) for e in expressions]
         mappings.append(LabelMapping.from_records(tree, f"d{number}", records))
         datasets.append(Dataset(f"d{number}", box, meanings))
-    return World(tree, datasets, mappings, draw(st.sampled_from(BOXES)))
+    return World(tree, datasets, mappings, draw(st.sampled_from(BOXES)), draw(st.booleans()))
 
 
 def names_below(tree: Taxonomy, node: Node) -> set[str]:
@@ -68,6 +69,20 @@ def names_below(tree: Taxonomy, node: Node) -> set[str]:
 
 def allowed(world: World, dataset: Dataset, meaning: set[str]) -> dict[str, set[str]]:
     """Inner node -> names of the children that a label allows there, where it teaches."""
+    found = said(world, dataset, meaning)
+    return {node: children for node, children in found.items() if node not in left_out(world, dataset)}
+
+
+def left_out(world: World, dataset: Dataset) -> set[str]:
+    """The inner nodes of which boxes are not taught, because one child fits all that their dataset says."""
+    if not dataset.box or world.lone_boxes:
+        return set()
+    sets = [said(world, dataset, meaning) for meaning in dataset.meanings]
+    return {node for found in sets for node in found if set.intersection(*(s[node] for s in sets if node in s))}
+
+
+def said(world: World, dataset: Dataset, meaning: set[str]) -> dict[str, set[str]]:
+    """The same for a label alone, whatever else its dataset says."""
     tree = world.tree
     found: dict[str, set[str]] = {}
     for node in tree.nodes:  # depth first, so the last one found is the deepest: all lie on one path
@@ -95,7 +110,7 @@ def teaching(world: World) -> dict[str, list[tuple[Dataset, set[str]]]]:
 
 def run(world: World) -> LintReport:
     """What lint says."""
-    return lint_mappings(world.tree, world.mappings, world.boxes)
+    return lint_mappings(world.tree, world.mappings, world.boxes, lone_boxes=world.lone_boxes)
 
 
 def findings(report: LintReport, rule: str) -> set[tuple[Any, ...]]:
@@ -175,6 +190,19 @@ def test_a_constant_answer_that_costs_a_dataset_nothing_is_found(world: World) -
         if f.rule == "one-child"
     }
     assert got == expected
+
+
+@given(worlds())
+@settings(max_examples=120, deadline=None)
+def test_boxes_that_are_left_out_are_noted(world: World) -> None:
+    expected = {
+        (dataset.name, node, child)
+        for dataset in world.datasets
+        for node in left_out(world, dataset)
+        for meaning in dataset.meanings
+        for child in said(world, dataset, meaning).get(node, ())
+    }
+    assert findings(run(world), "lone-box") == expected
 
 
 @given(worlds())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labelforge.errors import ConfigError
 from labelforge.logits import HEADS, Head
 from labelforge.mapping import LabelMapping
 from labelforge.targets import SET, SILENT, TargetTable
 from labelforge.taxonomy import Taxonomy
+from labelforge.treefile import BoxUse
 from tests.core.random_trees import World, leaf_names, meaning, whole_table, worlds
 
 FLAT: tuple[Head, ...] = ("flat-union", "flat-marginal")
@@ -64,6 +66,76 @@ def test_box_labels_never_reach_the_root(world: World) -> None:
         assert compiled_allowed(path, row) == {n: c for n, c in full.items() if n != "root"}
         assert compiled_allowed(own, row) == {n: c for n, c in full.items() if n == deepest and n != "root"}
         assert own.from_box[row]
+
+
+@given(worlds(supervision="box"), st.sampled_from(["own", "path"]))
+@settings(max_examples=100, deadline=None)
+def test_boxes_leave_out_classifiers_that_their_dataset_gives_one_answer(world: World, boxes: BoxUse) -> None:
+    every = whole_table(world.tree, [world.mapping], boxes)
+    kept = whole_table(world.tree, [world.mapping], boxes, lone_boxes=False)
+    rows = [compiled_allowed(every, row) for row in range(len(world.mapping.rows))]
+    asked = {name for row in rows for name in row}
+    one_answer = {name for name in asked if set.intersection(*(row[name] for row in rows if name in row))}
+    for row, found in enumerate(rows):
+        assert compiled_allowed(kept, row) == {name: c for name, c in found.items() if name not in one_answer}
+
+
+def lone_sign(kind: str, *others: tuple[str, str]) -> TargetTable:
+    """One dataset whose labels below "sign" are a stop sign, pixels or a box, and others."""
+    tree = Taxonomy.from_dict({"name": "t", "tree": {"r": {"sky": None, "sign": ["stop", "yield", "go"]}}})
+    labels = [("ignore", kind), ("stop", kind), ("sky", "pixel"), *others]
+    records = [
+        {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": supervision}
+        for i, (target, supervision) in enumerate(labels)
+    ]
+    return whole_table(tree, [LabelMapping.from_records(tree, "d", records)], lone_boxes=False)
+
+
+def test_only_boxes_are_left_out_and_pixels_of_their_dataset_can_save_them() -> None:
+    assert compiled_allowed(lone_sign("pixel"), 1)["sign"] == {"stop"}
+    assert "sign" not in compiled_allowed(lone_sign("box"), 1)
+    assert compiled_allowed(lone_sign("box", ("yield", "pixel")), 1) == {"sign": {"stop"}}
+    assert "sign" not in compiled_allowed(lone_sign("box", ("sign", "pixel")), 1), "a coarse label says nothing there"
+
+
+def test_boxes_of_two_datasets_do_not_save_each_other() -> None:
+    tree = Taxonomy.from_dict({"name": "t", "tree": {"r": {"sky": None, "sign": ["stop", "yield"]}}})
+    mappings = []
+    for name in ("stop", "yield"):
+        records = [
+            {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": "box"}
+            for i, target in enumerate(["ignore", name])
+        ]
+        mappings.append(LabelMapping.from_records(tree, name, records))
+    assert not whole_table(tree, mappings, lone_boxes=False).allowed.any()
+    assert whole_table(tree, mappings).allowed.any(axis=1).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_dropped_boxes_are_as_if_they_were_ignored(head: Head) -> None:
+    tree, (cityscapes, gtsdb) = shipped("cityscapes", "gtsdb")
+    table = TargetTable.compile(tree, [cityscapes, gtsdb], "drop", head)
+    alone = TargetTable.compile(tree, [cityscapes], head=head)
+    assert table.layout.to_records() == alone.layout.to_records()
+    originals = len(cityscapes.rows)
+    assert np.array_equal(table.allowed[:originals], alone.allowed[:originals])
+    assert not table.allowed[originals:].any() and not table.meanings[originals : originals + len(gtsdb.rows)].any()
+    with pytest.raises(ConfigError, match="tell nothing apart"):
+        TargetTable.compile(tree, [gtsdb], "drop", head)
+
+
+def test_rows_of_flipped_images_belong_to_the_dataset_of_their_label() -> None:
+    tree = Taxonomy.load("iv2018")
+    gtsdb = LabelMapping.load(tree, "gtsdb")
+    left = LabelMapping.from_records(tree, "left", [record for record in gtsdb.to_records() if record["row"] == 0])
+    records = [{"row": 1, "native_id": 1, "native_name": "l", "target": "go left", "supervision": "box"}]
+    left = LabelMapping.from_records(tree, "left", [*left.to_records(), *records])
+    table = whole_table(tree, [gtsdb, left])
+    assert table.dataset[: len(gtsdb.rows) + 2].tolist() == [0] * len(gtsdb.rows) + [1, 1]
+    assert np.array_equal(table.dataset[table.mirror], table.dataset)
+    names = [leaf.name for leaf in tree.leaves]
+    flipped = table.mirror[table.offsets[1] + 1]
+    assert np.flatnonzero(table.meanings[flipped]).tolist() == [names.index("go right")]
 
 
 @given(worlds())

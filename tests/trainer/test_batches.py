@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from labelforge.errors import ConfigError, ShardError
+from labelforge.logits import HEADS, Head
 from labelforge.shards import ShardReader
 from labelforge.targets import SILENT, TargetTable
 from labelforge.trainer.config import DataConfig, TrainConfig
@@ -21,7 +22,7 @@ from labelforge.trainer.data.crops import Crop, CropDataset
 from labelforge.trainer.data.datasets import group_training_sets
 from labelforge.trainer.loss import hierarchical_loss
 from labelforge.trainer.tables import TableTensors
-from tests.trainer.tiny import TREE, draw, make_shards, write_shards
+from tests.trainer.tiny import TREE, draw, make_shards, tiny_config, write_shards
 
 CONFIG = DataConfig(crop=(24, 32), jitter=0.2)
 
@@ -218,3 +219,16 @@ def test_crops_of_one_dataset_go_on_in_a_new_order(readers: list[ShardReader]) -
         CropDataset(readers, table, CONFIG)
     with pytest.raises(ConfigError, match="no dataset 'boxes' in this table"):
         CropDataset(readers[1], table, CONFIG)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_dropped_boxes_give_no_crops_and_no_classes(readers: list[ShardReader], head: Head) -> None:
+    changes = {"model": {"head": head}, "loss": {"boxes": "drop"}}
+    batches = TrainingBatches.open(readers, tiny_config(**changes, data={"batch": {"boxes": 3, "dense": 2}}))
+    alone = TrainingBatches.open(readers[:1], tiny_config(model={"head": head}, data={"batch": {"dense": 2}}))
+    assert batches.left_out == ("boxes",) and batches.share(0, 2).left_out == ("boxes",)
+    assert batches.counts == (2,) and batches.table.datasets == ("dense",)
+    assert batches.table.layout.to_records() == alone.table.layout.to_records()
+    assert batches[0].keys == alone[0].keys
+    with pytest.raises(ConfigError, match="leaves nothing to learn from: boxes has boxes alone"):
+        TrainingBatches.open(readers[1:], tiny_config(**changes))

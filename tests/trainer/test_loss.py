@@ -17,7 +17,8 @@ from torch import Tensor
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.errors import ConfigError
 from labelforge.trainer import TableTensors
-from labelforge.trainer.config import Gate
+from labelforge.trainer.config import Balance, Gate
+from labelforge.treefile import Boxes
 from tests.core.random_trees import whole_table
 from tests.trainer.plain_rows import hierarchical_loss
 
@@ -44,6 +45,19 @@ class Softmax:
 class Label:
     leaves: Leaves
     box: bool
+    dataset: int = 0
+
+
+@dataclass
+class Options:
+    """What the loss is asked for besides loss weights; the defaults are METHOD's."""
+
+    gate: Gate = "parent"
+    own_gate: float = 0.0
+    balance: Balance = "pixels"
+    class_weights: list[float] | None = None  # one per logit
+    boxes: Boxes = "own"
+    lone_boxes: bool = True
 
 
 @dataclass
@@ -51,7 +65,7 @@ class Expected:
     total: float
     per_classifier: list[float]
     labelled: list[int]
-    passed: list[int]
+    passed: list[float]
     boxes: list[int]
     gradient: list[list[float]]  # pixel x logit
 
@@ -90,6 +104,21 @@ def active_children(softmaxes: Sequence[Softmax], label: Label, boxes: str) -> d
     return active
 
 
+def all_active_children(
+    softmaxes: Sequence[Softmax], labels: Sequence[Label], options: Options
+) -> list[dict[int, list[int]]]:
+    """:func:`active_children` of all labels; without those of boxes where one child fits all their dataset says."""
+    active = [active_children(softmaxes, label, options.boxes) for label in labels]
+    if options.lone_boxes:
+        return active
+    kept = []
+    for label, found in zip(labels, active, strict=True):
+        said = [other for of, other in zip(labels, active, strict=True) if of.dataset == label.dataset]
+        alone = {j for j in found if set.intersection(*(set(other[j]) for other in said if j in other))}
+        kept.append({j: children for j, children in found.items() if not (label.box and j in alone)})
+    return kept
+
+
 def log_sum_exp(values: Sequence[float]) -> float:
     top = max(values)
     return top + math.log(math.fsum(math.exp(v - top) for v in values))
@@ -100,45 +129,62 @@ def expected_loss(
     labels: Sequence[Label],
     pixels: Sequence[tuple[int, list[float]]],
     weights: Sequence[float],
-    gate: str,
-    boxes: str = "own",
+    options: Options | None = None,
 ) -> Expected:
     """METHOD's loss and its gradient for a list of pixels (label number, logits)."""
+    options = options or Options()
     starts = [sum(len(s.children) for s in softmaxes[:j]) for j in range(len(softmaxes))]
+    active = all_active_children(softmaxes, labels, options)
 
     def part(logits: list[float], j: int) -> list[float]:
         return logits[starts[j] : starts[j] + len(softmaxes[j].children)]
 
-    def is_open(logits: list[float], j: int) -> bool:
-        way = {"parent": softmaxes[j].way[-1:], "path": softmaxes[j].way, "none": []}[gate]
-        return all(part(logits, k).index(max(part(logits, k))) == branch for k, branch in way)
+    def probability(logits: list[float], j: int, children: list[int]) -> float:
+        z = part(logits, j)
+        return math.exp(log_sum_exp([z[i] for i in children]) - log_sum_exp(z))
+
+    def share(logits: list[float], j: int, allowed: list[int]) -> float:
+        """How much a box pixel counts: 0 or 1 behind a hard gate."""
+        way = softmaxes[j].way
+        if options.own_gate and probability(logits, j, allowed) < options.own_gate:
+            return 0
+        if options.gate == "soft":
+            return math.prod(probability(logits, k, [branch]) for k, branch in way)
+        way = {"parent": way[-1:], "path": way, "none": []}[options.gate]
+        return float(all(part(logits, k).index(max(part(logits, k))) == branch for k, branch in way))
 
     result = Expected(0, [], [], [], [], [[0.0] * sum(len(s.children) for s in softmaxes) for _ in pixels])
     for j in range(len(softmaxes)):
-        labelled, passed, in_boxes = [], [], 0
+        groups: dict[bool, dict[int, list[tuple[int, list[int], float]]]] = {False: {}, True: {}}
+        in_boxes = 0
         for p, (number, logits) in enumerate(pixels):
-            allowed = active_children(softmaxes, labels[number], boxes).get(j)
+            allowed, label = active[number].get(j), labels[number]
             if allowed is None:
                 continue
-            if not labels[number].box:
-                labelled.append((p, allowed))
-                continue
-            in_boxes += 1
-            if is_open(logits, j):
-                passed.append((p, allowed))
+            in_boxes += label.box
+            counts = share(logits, j, allowed) if label.box else 1
+            if counts:
+                dataset = label.dataset if options.balance == "datasets" else 0
+                groups[label.box].setdefault(dataset, []).append((p, allowed, counts))
         mean = 0.0
-        for group in (labelled, passed):
-            for p, allowed in group:
-                z = part(pixels[p][1], j)
-                everything, inside = log_sum_exp(z), log_sum_exp([z[i] for i in allowed])
-                mean += (everything - inside) / len(group)
-                for i, value in enumerate(z):
-                    slope = math.exp(value - everything) - (math.exp(value - inside) if i in allowed else 0)
-                    result.gradient[p][starts[j] + i] += weights[j] * slope / len(group)
+        for by_dataset in groups.values():
+            for group in by_dataset.values():
+                size = len(by_dataset) * math.fsum(counts for *_, counts in group)
+                for p, allowed, counts in group:
+                    z = part(pixels[p][1], j)
+                    factor = counts / size
+                    if options.class_weights and len(allowed) == 1:
+                        factor *= options.class_weights[starts[j] + allowed[0]]
+                    everything, inside = log_sum_exp(z), log_sum_exp([z[i] for i in allowed])
+                    mean += factor * (everything - inside)
+                    for i, value in enumerate(z):
+                        slope = math.exp(value - everything) - (math.exp(value - inside) if i in allowed else 0)
+                        result.gradient[p][starts[j] + i] += weights[j] * factor * slope
+        sizes = [math.fsum(c for group in groups[box].values() for *_, c in group) for box in (False, True)]
         result.per_classifier.append(mean)
         result.total += weights[j] * mean
-        result.labelled.append(len(labelled))
-        result.passed.append(len(passed))
+        result.labelled.append(round(sizes[0]))
+        result.passed.append(sizes[1])
         result.boxes.append(in_boxes)
     return result
 
@@ -152,13 +198,13 @@ def named_nodes(below: Nested) -> Iterator[tuple[str, Leaves]]:
         yield from named_nodes(inner or {})
 
 
-def random_labels(rng: random.Random, tree: Nested) -> tuple[list[dict[str, Any]], list[Label]]:
+def random_labels(rng: random.Random, tree: Nested, dataset: int = 0) -> tuple[list[dict[str, Any]], list[Label]]:
     """Label records as a manifest holds them, and what they mean. Record 0 is "no annotation"."""
     nodes = dict(named_nodes(tree))
     records: list[dict[str, Any]] = [
         {"row": 0, "native_id": None, "native_name": "(no annotation)", "target": "ignore", "supervision": "pixel"}
     ]
-    labels = [Label(frozenset(), False)]
+    labels = [Label(frozenset(), False, dataset)]
     while len(records) < 9:
         any_of = rng.sample(sorted(nodes), rng.choice([1, 1, 2, 3][: len(nodes)]))
         meaning = frozenset().union(*(nodes[n] for n in any_of))
@@ -179,7 +225,7 @@ def random_labels(rng: random.Random, tree: Nested) -> tuple[list[dict[str, Any]
                 "supervision": "box" if box else "pixel",
             }
         )
-        labels.append(Label(meaning, box))
+        labels.append(Label(meaning, box, dataset))
     return records, labels
 
 
@@ -197,13 +243,27 @@ def pixels_of(logits: Tensor, labels: Tensor) -> list[tuple[int, list[float]]]:
 
 
 def assert_equal_to(
-    expected: Expected, logits: Tensor, labels: Tensor, table: TargetTable, gate: Gate, weights: list[float]
+    expected: Expected,
+    logits: Tensor,
+    labels: Tensor,
+    table: TargetTable,
+    weights: list[float],
+    options: Options | None = None,
 ) -> None:
-    logits = logits.clone().requires_grad_()
-    output = hierarchical_loss(logits, labels, TableTensors.of(table), torch.tensor(weights, dtype=torch.float64), gate)
+    logits, options = logits.clone().requires_grad_(), options or Options()
+    output = hierarchical_loss(
+        logits,
+        labels,
+        TableTensors.of(table),
+        torch.tensor(weights, dtype=torch.float64),
+        options.gate,
+        own_gate=options.own_gate,
+        balance=options.balance,
+        class_weights=options.class_weights and torch.tensor(options.class_weights, dtype=torch.float64),
+    )
     (gradient,) = torch.autograd.grad(output.total, logits)
     assert output.labelled_pixels.tolist() == expected.labelled
-    assert output.passed_pixels.tolist() == expected.passed
+    assert output.passed_pixels.tolist() == pytest.approx(expected.passed, rel=1e-8)
     assert output.box_pixels.tolist() == expected.boxes
     assert output.per_classifier.tolist() == pytest.approx(expected.per_classifier, rel=1e-8, abs=1e-12)
     assert output.total.item() == pytest.approx(expected.total, rel=1e-8, abs=1e-12)
@@ -211,24 +271,40 @@ def assert_equal_to(
     torch.testing.assert_close(gradient.movedim(1, -1).flatten(0, 2), wanted, rtol=1e-7, atol=1e-11)
 
 
+def random_options(rng: random.Random, logits: int) -> Options:
+    """Some of METHOD's, some not."""
+    return Options(
+        gate=rng.choice(["parent", "path", "none", "soft", "soft"]),
+        own_gate=rng.choice([0, 0, rng.uniform(0, 0.6)]),
+        balance=rng.choice(["pixels", "datasets"]),
+        class_weights=rng.choice([None, [rng.uniform(0.2, 3) for _ in range(logits)]]),
+        boxes=rng.choice(["own", "path"]),
+        lone_boxes=rng.random() < 0.5,
+    )
+
+
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), gate=st.sampled_from(["parent", "path", "none"]), own=st.booleans())
-def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, gate: Gate, own: bool) -> None:
+@given(seed=st.integers(0, 2**32), method=st.booleans())
+def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, method: bool) -> None:
     rng = random.Random(seed)
     definition = grow_tree(rng)
     tree = definition["tree"]["root"]
-    records, labels = random_labels(rng, tree)
-    softmaxes = softmaxes_of(tree)
-    taxonomy = Taxonomy.from_dict(definition)
-    mapping = LabelMapping.from_records(taxonomy, "random", records)
-    table = whole_table(taxonomy, [mapping], boxes="own" if own else "path")
+    softmaxes, taxonomy = softmaxes_of(tree), Taxonomy.from_dict(definition)
+    labels, mappings = [], []
+    for dataset in range(1 if method else rng.randint(1, 3)):
+        records, found = random_labels(rng, tree, dataset)
+        labels += found
+        mappings.append(LabelMapping.from_records(taxonomy, f"random {dataset}", records))
+    options = random_options(rng, taxonomy.num_logits)
+    if method:
+        options = Options(gate=options.gate, boxes=options.boxes)
+    table = whole_table(taxonomy, mappings, options.boxes, lone_boxes=options.lone_boxes)
     shape = (rng.randint(1, 2), rng.randint(1, 4), rng.randint(1, 5))
     rows = torch.tensor([rng.randrange(len(labels)) for _ in range(math.prod(shape))]).view(shape)
     logits = random_logits(rng, (shape[0], taxonomy.num_logits, *shape[1:]))
     weights = [rng.uniform(0, 2) for _ in softmaxes]
-    boxes = "own" if own else "path"
-    expected = expected_loss(softmaxes, labels, pixels_of(logits, rows), weights, gate, boxes)
-    assert_equal_to(expected, logits, rows, table, gate, weights)
+    expected = expected_loss(softmaxes, labels, pixels_of(logits, rows), weights, options)
+    assert_equal_to(expected, logits, rows, table, weights, options)
 
 
 @settings(max_examples=30, deadline=None)
@@ -254,5 +330,5 @@ def test_flat_tables(grow_tree: Callable[[random.Random], Nested], seed: int, un
     ]
     rows = torch.tensor([rng.randrange(len(labels)) for _ in range(24)]).view(2, 3, 4)
     logits = random_logits(rng, (2, len(meanings), 3, 4))
-    expected = expected_loss([softmax], flat, pixels_of(logits, rows), [0.7], "parent")
-    assert_equal_to(expected, logits, rows, table, "parent", [0.7])
+    expected = expected_loss([softmax], flat, pixels_of(logits, rows), [0.7])
+    assert_equal_to(expected, logits, rows, table, [0.7])

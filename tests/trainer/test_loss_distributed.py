@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ layer.load_state_dict(given["layer"])
 part = slice(0, 1) if rank == 0 else slice(1, 4)
 net = DistributedDataParallel(layer)
 rows = GlobalRows(given["labels"][part], compiled.numbering)
-output = hierarchical_loss(net(given["images"][part]), rows, TableTensors.of(compiled))
+output = hierarchical_loss(net(given["images"][part]), rows, TableTensors.of(compiled), **given["options"])
 output.total.backward()
 matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
 matrix.update(given["native"][part], given["classes"][part])
@@ -57,7 +58,8 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not (dist.is_available() and dist.is_gloo_available()), reason="this torch has no gloo")
-def test_two_processes_equal_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plain", [True, False])
+def test_two_processes_equal_one(tmp_path: Path, plain: bool) -> None:
     tree = Taxonomy.load("iv2018")
     mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
     compiled = TargetTable.compile(tree, mappings, layout=LogitLayout.compile(tree))
@@ -73,8 +75,12 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         layer.bias[tree.classifiers[3].slice.start + 1] += 0.3
     native = torch.randint(0, compiled.offsets[1], (4, 6, 7), generator=generator)
     classes = torch.randint(0, len(compiled.layout.classes), (4, 6, 7), generator=generator)
+    options: dict[str, Any] = {}
+    if not plain:
+        weights = torch.rand(tree.num_logits, generator=generator, dtype=torch.float64) + 0.5
+        options = {"gate": "soft", "own_gate": 0.01, "balance": "datasets", "class_weights": weights}
     given = {"layer": layer.state_dict(), "images": images, "labels": labels, "native": native, "classes": classes}
-    torch.save(given, tmp_path / "given.pt")
+    torch.save({**given, "options": options}, tmp_path / "given.pt")
 
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, "-c", WORKER]
@@ -92,7 +98,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
         assert worker.returncode == 0, errors
 
     rows = GlobalRows(labels, compiled.numbering)
-    output = hierarchical_loss(layer(images), rows, TableTensors.of(compiled))
+    output = hierarchical_loss(layer(images), rows, TableTensors.of(compiled), **options)
     torch.autograd.backward(output.total)
     matrix = ConfusionMatrix(compiled.layout, compiled.mappings[0])
     matrix.update(native, classes)

@@ -46,3 +46,9 @@ def test_it_names_the_decoder_and_what_was_loaded(tmp_path: Path, monkeypatch: p
 def test_the_command_it_names_can_be_typed(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     assert f"--shards '{folder / 'dense'}' --boxes path" in opening(folder, loss={"boxes": "path"})[3]
+
+
+def test_it_says_what_is_left_out(tmp_path: Path) -> None:
+    dense, left_out, *_ = opening(tmp_path, loss={"boxes": "drop"})
+    assert dense.startswith("dense: ")
+    assert left_out == "boxes: left out, because it has box labels alone and loss.boxes is drop."

@@ -57,7 +57,11 @@ TABLE: dict[str, Any] = {
     "loss.root": 1.0,
     "loss.others": 0.1,
     "loss.gate": "parent",
+    "loss.own_gate": 0.0,
     "loss.boxes": "own",
+    "loss.lone_boxes": False,
+    "loss.balance": "pixels",
+    "loss.class_weights": "none",
     "ema.decay": 0.9,
 }
 # What a preset leaves to the user or to the machine, and what only names of datasets and nodes can say.

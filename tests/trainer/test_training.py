@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -19,7 +20,11 @@ from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer import training
 from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
+from labelforge.trainer.class_weights import class_weights
+from labelforge.trainer.data.batches import TrainingBatches
+from labelforge.trainer.data.datasets import pixel_counts
 from labelforge.trainer.log import LogLine, read_log
+from labelforge.trainer.loss import LossOutput, hierarchical_loss
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.training import Trainer, train
 from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_config
@@ -134,6 +139,30 @@ def test_the_total_of_a_step_is_the_weighted_sum_of_its_losses(readers: list[Sha
     assert len(log) == 6
 
 
+def test_options_of_the_loss_reach_it(
+    readers: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def record(*arguments: Any, **options: Any) -> LossOutput:
+        seen.append({"gate": arguments[4], **options})
+        return hierarchical_loss(*arguments, **options)
+
+    monkeypatch.setattr("labelforge.trainer.training.hierarchical_loss", record)
+    options = {"gate": "soft", "own_gate": 0.25, "balance": "datasets", "class_weights": "inverse"}
+    log = train(readers, tmp_path / "run", tiny_config(steps=2, loss=options)).log
+    assert math.isfinite(log[-1].loss)
+    weights = seen[0].pop("class_weights")
+    assert seen[0] == {"gate": "soft", "own_gate": 0.25, "balance": "datasets"}
+    batches = TrainingBatches.open(readers, tiny_config())
+    pixels = pixel_counts([crops.training_set for crops in batches.crops])
+    # All labelled pixels of the samples, row by row: the scene's first choice is the sky, which only "dense" shows.
+    sky = sum(int((sample.local_rows == 1).sum()) for sample in readers[0])
+    assert pixels[batches.table.offsets[1] + 1] == sky > 0
+    wanted = class_weights(batches.table, pixels, "inverse")
+    assert wanted is not None and weights.tolist() == wanted.tolist()
+
+
 def test_settings_lie_over_a_file_and_over_the_run_that_goes_on(readers: list[ShardReader], tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(tiny_config(steps=1, seed=3).model_dump(mode="json")))
@@ -239,6 +268,8 @@ def test_only_the_same_run_can_be_resumed(readers: list[ShardReader], tmp_path: 
         train(readers, run, tiny_config(seed=1), resume=True)
     with pytest.raises(CheckpointError, match=r"other datasets or label tables \(its datasets: boxes, dense\)"):
         train(readers[:1], run, tiny_config(), resume=True)
+    with pytest.raises(ConfigError, match=r"started with loss\.boxes=empty, not drop"):
+        train(readers, run, tiny_config(loss={"boxes": "drop"}), resume=True)
     other = Taxonomy.from_dict({**DEFINITION, "name": "other"})
     foreign = [make_shards(tmp_path / name, name, 1, tree=other) for name in ("dense", "boxes")]
     with pytest.raises(CheckpointError, match=r"started with taxonomy tiny \(.*, but the shards have other \("):

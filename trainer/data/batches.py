@@ -20,7 +20,13 @@ from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.crops import Crop, CropDataset, CropFeatures
-from labelforge.trainer.data.datasets import batch_counts, check_taxonomy, group_training_sets, open_shards
+from labelforge.trainer.data.datasets import (
+    batch_counts,
+    check_taxonomy,
+    group_training_sets,
+    open_shards,
+    without_boxes,
+)
 from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.rows import GlobalRows
 
@@ -74,6 +80,7 @@ class TrainingBatches(Dataset[Batch]):
         counts: Crops per batch of each.
         table: The target table.
         steps: Number of batches.
+        left_out: Datasets whose shards were given and that have nothing to teach.
         rank: Number of this process among the ``world`` that train together; each draws its own samples.
         world: Number of such processes.
 
@@ -81,6 +88,7 @@ class TrainingBatches(Dataset[Batch]):
         crops: The datasets.
         counts: Crops per batch of each.
         table: The target table that the rows count in.
+        left_out: Datasets whose shards were given and that have nothing to teach.
     """
 
     def __init__(
@@ -90,12 +98,14 @@ class TrainingBatches(Dataset[Batch]):
         table: TargetTable,
         steps: int,
         *,
+        left_out: Sequence[str] = (),
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.crops = tuple(crops)
         self.counts = tuple(counts)
         self.table = table
+        self.left_out = tuple(left_out)
         self._steps = steps
         self._rank = rank
         self._world = world
@@ -121,14 +131,20 @@ class TrainingBatches(Dataset[Batch]):
         config = config or TrainConfig()
         readers = open_shards(shards)
         taxonomy = check_taxonomy(readers, config.taxonomy)
-        sets = group_training_sets(readers)
-        table = TargetTable.compile(taxonomy, [item.mapping for item in sets], config.loss.boxes, config.model.head)
+        given, loss = group_training_sets(readers), config.loss
+        counts = batch_counts(given, config.data.batch)  # may name datasets that are left out
+        sets = without_boxes(given) if loss.boxes == "drop" else given
+        mappings = [item.mapping for item in sets]
+        table = TargetTable.compile(taxonomy, mappings, loss.boxes, config.model.head, lone_boxes=loss.lone_boxes)
         crops = [CropDataset(item, table, config.data, config.seed) for item in sets]
-        return cls(crops, batch_counts(sets, config.data.batch), table, config.steps)
+        kept = [count for item, count in zip(given, counts, strict=True) if item in sets]
+        left_out = [item.dataset for item in given if item not in sets]
+        return cls(crops, kept, table, config.steps, left_out=left_out)
 
     def share(self, rank: int, world: int) -> TrainingBatches:
         """What one of several processes that train together draws; each gets batches of the same size."""
-        return TrainingBatches(self.crops, self.counts, self.table, self._steps, rank=rank, world=world)
+        given = (self.crops, self.counts, self.table, self._steps)
+        return TrainingBatches(*given, left_out=self.left_out, rank=rank, world=world)
 
     def keeping(self, store: FeatureStore) -> TrainingBatches:
         """The same batches, with the features that a store has of their crops."""

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
+
 from labelforge.errors import ConfigError, ShardError, did_you_mean
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Sample, ShardReader
@@ -131,6 +134,35 @@ def check_rows(sample: Sample, mapping: LabelMapping) -> None:
             where=f"{mapping.dataset}/{sample.key}",
             cure="The shard is damaged: convert it again.",
         )
+
+
+def without_boxes(training_sets: Sequence[TrainingSet]) -> tuple[TrainingSet, ...]:
+    """The training sets that have labels which are no boxes.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    kept = tuple(item for item in training_sets if not _only_boxes(item.mapping))
+    if not kept:
+        names = ", ".join(item.dataset for item in training_sets)
+        cure = "Add shards with labelled pixels, or leave loss.boxes as it is."
+        raise ConfigError(f"loss.boxes=drop leaves nothing to learn from: {names} has boxes alone", cure=cure)
+    return kept
+
+
+def _only_boxes(mapping: LabelMapping) -> bool:
+    used = {row.supervision for row in mapping.rows if not row.target.ignored}
+    return used == {"box"}
+
+
+def pixel_counts(training_sets: Sequence[TrainingSet]) -> npt.NDArray[np.int64]:
+    """(rows of all their label tables,) int64: labelled pixels in the shards, dataset after dataset."""
+    counts = [
+        sum(reader.manifest.labels[row.row].pixels for reader in item.readers)
+        for item in training_sets
+        for row in item.mapping.rows
+    ]
+    return np.array(counts, np.int64)
 
 
 def batch_counts(training_sets: Sequence[TrainingSet], wanted: Mapping[str, int]) -> tuple[int, ...]:
