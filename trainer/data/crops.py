@@ -150,8 +150,9 @@ class CropDataset(Dataset[Crop]):
         dataset = self.training_set.dataset
         rng = np.random.default_rng(seeds)
         image, rows, flipped = augment_locally(rng, sample.image, sample.local_rows, self._config, dataset)
-        whole = torch.from_numpy(np.ascontiguousarray(rows))  # a mirrored crop is a view, which torch does not take
-        features = None if name is None else CropFeatures(name, (), whole, flipped)
+        features = (
+            None if name is None else CropFeatures(name, (), torch.from_numpy(np.ascontiguousarray(rows)), flipped)
+        )
         pixels = torch.from_numpy(image).permute(2, 0, 1)
         return Crop(pixels, self._labels(rows, flipped), f"{dataset}/{sample.key}", features)
 
