@@ -222,6 +222,26 @@ class LogitLayout:
             classifier = self.parent[classifier]
         return tuple(way)
 
+    @cached_property
+    def leaf_columns(self) -> tuple[int, ...]:
+        """The columns of a flat head whose classes hold no other class. Only a flat union has others."""
+        outer = {i for i, leaves in enumerate(self.classes) if any(other < leaves for other in self.classes)}
+        return tuple(column for column in range(self.num_logits) if int(self.class_of[column]) not in outer)
+
+    def over_leaves(self) -> LogitLayout:
+        """The layout without the classes that hold others: what is decided if only ``leaf_columns`` are read.
+
+        >>> import labelforge as lf
+        >>> tree = lf.Taxonomy.load("iv2018")
+        >>> mappings = [lf.LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
+        >>> layout = lf.LogitLayout.compile(tree, mappings, "flat-union")
+        >>> len(layout.classes), len(layout.over_leaves().classes)  # without "traffic sign/front"
+        (71, 70)
+        """
+        if len(self.leaf_columns) == self.num_logits:
+            return self
+        return self._flat(self.taxonomy, [self.classes[column] for column in self.leaf_columns])
+
     def native_rows(self, mapping: LabelMapping) -> IntArray:
         """The native label that each class is written as: the most specific one whose meaning contains it.
 

@@ -12,6 +12,8 @@ from .decision import decide as decide
 from .decision import decide_with_confidence as decide_with_confidence
 from .evaluation.confusion import ConfusionMatrix as ConfusionMatrix
 from .evaluation.metrics import Scores as Scores
+from .evaluation.purity import BoxPurity as BoxPurity
+from .evaluation.purity import box_purity as box_purity
 from .evaluation.scoring import Evaluation as Evaluation
 from .evaluation.scoring import evaluate as evaluate
 from .loss import LossOutput as LossOutput

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from torch import Tensor
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.id_maps import TREE, IdLegend
 from labelforge.trainer.images import Pixels
 from labelforge.trainer.label_spaces import find_legend, find_mapping
@@ -55,13 +54,16 @@ class Answering:
         if self.label_space == TREE and self.by == "sum":
             raise ConfigError("sums of probabilities are read in a dataset's labels", cure="Add --label-space NAME.")
 
-    def legend(self, checkpoint: Checkpoint) -> IdLegend:
+    def legend(self, segmenter: Segmenter) -> IdLegend:
         """What the codes mean.
 
+        Args:
+            segmenter: The network.
+
         Raises:
-            ConfigError: The label space is unknown to the checkpoint.
+            ConfigError: The label space is unknown to the network's checkpoint.
         """
-        return find_legend(checkpoint, self.label_space, self.by)
+        return find_legend(segmenter.checkpoint, self.label_space, self.by, segmenter.layout)
 
     def predictor(self, segmenter: Segmenter) -> Predictor:
         """A function that predicts one image after the other.

@@ -183,7 +183,9 @@ class DataConfig(_Part):
     batch: dict[str, Positive] = Field(
         default_factory=dict,
         description="Crops per batch by dataset ('mapillary-vistas' covers all its releases). Datasets not named here: "
-        "1; Mapillary Vistas: 2 (the paper's 1:2:1: the largest and most varied).",
+        "1; Mapillary Vistas: 2 (the paper's 1:2:1: the largest and most varied). The same number for all is the "
+        "balance of the winner of the Robust Vision Challenge 2022 (arXiv 2210.12852), whose code repeats each one to "
+        "about 120,000 images; for batches as the datasets are, give numbers in proportion to their sizes.",
     )
     workers: int = Field(
         default=2, ge=0, description="Processes that read and augment; 0: the training process does it."

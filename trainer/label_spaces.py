@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
 from labelforge.label_space import LabelSpace
+from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.checkpoint import Checkpoint
@@ -11,27 +12,31 @@ from labelforge.trainer.id_maps import TREE, IdLegend
 from labelforge.trainer.readout import By, reads_rows
 
 
-def find_legend(checkpoint: Checkpoint, label_space: str, by: By | None = "winner") -> IdLegend:
+def find_legend(
+    checkpoint: Checkpoint, label_space: str, by: By | None = "winner", layout: LogitLayout | None = None
+) -> IdLegend:
     """The ids and colours of predictions in a label space.
 
     Args:
         checkpoint: The network.
         label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
         by: How labels will be found: the legend is for the network's decisions, or for rows of the label table.
+        layout: The answers that it decides between; default: all.
 
     Raises:
         ConfigError: The label space is unknown to the checkpoint.
     """
+    layout = layout or checkpoint.layout
     if label_space == TREE:
-        return IdLegend.of_tree(checkpoint.layout)
+        return IdLegend.of_tree(layout)
     mapping = find_mapping(checkpoint, label_space)
     make = IdLegend.of_rows if reads_rows(mapping, by) else IdLegend.of_labels
     try:
         space = LabelSpace.load(mapping.dataset)
     except TaxonomyError:  # a label space of the user's own, known from the training's label table alone
-        return make(checkpoint.layout, mapping, {})
+        return make(layout, mapping, {})
     colors = {label.id: label.color for label in space.labels if label.color}
-    return make(checkpoint.layout, mapping, colors, space.void)
+    return make(layout, mapping, colors, space.void)
 
 
 def find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:

@@ -12,6 +12,7 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
+from labelforge.trainer.lint_notes import lint_notes
 from labelforge.trainer.models.freezing import parameter_counts
 from labelforge.trainer.models.network import SegmentationNet
 
@@ -43,6 +44,7 @@ def describe_run(
     learnable = Learnable.of_table(batches.table, loss.boxes, lone_boxes=loss.lone_boxes)
     what, classes, *warnings = learnable.sentences
     lines += [what, f"{classes} Which: labelforge lint {_source(config, batches)} {' '.join(shards)}", *warnings]
+    lines += lint_notes(config, batches)
     parameters, trained = parameter_counts(network)
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")

@@ -31,8 +31,8 @@ from labelforge.trainer.output_folder import (
     write_jpeg,
     write_png,
 )
-from labelforge.trainer.readout import By
-from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.readout import By, Over
+from labelforge.trainer.segmenter import Segmenter, take_network
 from labelforge.trainer.video import check_video_support, count_frames, rewrite_video
 
 _OPACITY = 0.55
@@ -95,6 +95,7 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
     short_side: int | None = None,
+    over: Over | None = None,
     progress: PredictProgress | None = None,
 ) -> PredictResult:
     """Segment images and videos and write id maps, overlays and a legend.
@@ -119,6 +120,8 @@ def predict(
         overwrite: Replace what an earlier call wrote.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
+        over: ``leaves``: a flat union decides only between answers that hold no other; default: ``nodes``, or as the
+            loaded network does.
         progress: Called after each image and each frame.
 
     Raises:
@@ -139,7 +142,7 @@ def predict(
     for file in inputs:
         if file.is_video:
             check_video_support(file.path)
-    segmenter = run if isinstance(run, Segmenter) else Segmenter.load(run, device, short_side)
+    segmenter = take_network(run, device, short_side, over)
     work = _Work(segmenter, answering, folder, video_ids)
     with folder.filling():
         written, failures = work.run(inputs, names, progress or (lambda done, total: None))
@@ -176,7 +179,7 @@ class _Work:
     def __init__(self, segmenter: Segmenter, answering: Answering, folder: OutputFolder, video_ids: bool) -> None:
         self._segmenter = segmenter
         self._predict = answering.predictor(segmenter)
-        self._legend = legend = answering.legend(segmenter.checkpoint)
+        self._legend = legend = answering.legend(segmenter)
         self._folder = folder
         self._video_ids = video_ids
         self._page = LegendPage(legend)

@@ -14,6 +14,7 @@ from labelforge.console import bar_columns
 from labelforge.trainer.log import LogLine
 
 _NAMED = 5  # classifiers named on a line: about two lines of 80 columns
+_GATES = 3  # gates named on a line
 
 
 class TrainProgress(Protocol):
@@ -120,7 +121,7 @@ class _Bar(Progress):
     def show(self, line: LogLine) -> None:
         waiting = f", {line.data_wait:.0%} waiting for data" if line.data_wait >= 0.1 else ""
         self.update(self._task, note=f"{line.images_per_s:.1f} images/s{waiting}")
-        self._details = Text(_losses(line), style="dim")
+        self._details = Text(f"{_losses(line)}{_gates(line)}", style="dim")
 
     def get_renderables(self) -> list[RenderableType]:
         return [Group(self.make_tasks_table(self.tasks), self._details)]
@@ -151,10 +152,19 @@ def _losses(line: LogLine) -> str:
     return f"loss {line.loss:.3f}: " + ", ".join(parts)
 
 
+def _gates(line: LogLine) -> str:
+    """The share of box pixels that passed each gate; if they are many, of those that let the least pass."""
+    shares = sorted(line.gate.items(), key=lambda item: item[1])
+    if not shares:
+        return ""
+    more = f" and {len(shares) - _GATES} more" if len(shares) > _GATES else ""
+    return "  of box pixels count: " + ", ".join(f"{name} {share:.0%}" for name, share in shares[:_GATES]) + more
+
+
 def _plain(line: LogLine, steps: int) -> str:
     per_step = line.seconds / max(line.step, 1)
     left = clock((steps - line.step) * per_step)
     return (
-        f"{line.step}/{steps}  {_losses(line)}  lr {line.lr:.2g}  {line.images_per_s:.1f} images/s  "
+        f"{line.step}/{steps}  {_losses(line)}{_gates(line)}  lr {line.lr:.2g}  {line.images_per_s:.1f} images/s  "
         f"data wait {line.data_wait:.0%}  left {left}"
     )

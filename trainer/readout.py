@@ -10,6 +10,9 @@ the one that means most of it, if that is at least half of its leaves and more t
 Cityscapes calls road is also road where driveways are. A class that may be one label as well as another, such as
 Cityscapes' rider in the labels of Vistas, counts for none.
 
+A flat-union head, whose answers are inner nodes beside their own descendants, can be read over its ``leaves`` alone
+(:class:`labelforge.trainer.Segmenter` then drops the other logits), so that no inner node takes what is below it.
+
 Unless one of them is asked for, a dataset of pixels is read by sum, but no label fits where the classes that count for
 none are together more probable than not; and a dataset of boxes, which labels only parts of a picture, by winner.
 """
@@ -34,6 +37,10 @@ from labelforge.trainer.tables import LayoutTensors
 
 By = Literal["sum", "winner"]
 """How a label is found: by the probabilities of all classes, or from the decision alone."""
+
+Over = Literal["nodes", "leaves"]
+"""What a flat union decides between: all that labels name, or only what holds no other of these. Other heads have no
+answers that hold others."""
 
 READOUTS: tuple[By, ...] = get_args(By)
 """All ways to find a label."""

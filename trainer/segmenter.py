@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from labelforge.errors import ConfigError
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.decision import Decision, decide, decide_with_confidence
@@ -21,7 +22,7 @@ from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.network import build_network
-from labelforge.trainer.readout import By, Labelling, label_readout
+from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BAND_VALUES = 1 << 24
@@ -45,10 +46,12 @@ class Segmenter:
         checkpoint: The checkpoint; its moving average is used.
         device: auto, cpu, cuda or cuda:N.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
+        over: ``leaves``: a flat union decides only between answers that hold no other.
 
     Attributes:
         checkpoint: The checkpoint.
         layout: What the decisions mean.
+        over: As given.
         tensors: The layout, on the device.
         device: Where it computes.
 
@@ -57,21 +60,28 @@ class Segmenter:
         ConfigError: The device is not available.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None) -> None:
+    over: Over = "nodes"
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+    ) -> None:
         self.checkpoint = checkpoint
-        self.layout = checkpoint.layout
+        self.over = over
+        self.layout = checkpoint.layout.over_leaves() if over == "leaves" else checkpoint.layout
         self.device = resolve_device(device)
         self._short_side = short_side
-        network = build_network(self.layout.sizes, checkpoint.config.model, pretrained=False)
+        network = build_network(checkpoint.layout.sizes, checkpoint.config.model, pretrained=False)
         checkpoint.load_into(network, average=True)
         self._network = network.to(self.device).eval()
         self.tensors = LayoutTensors.of_layout(self.layout, self.device)
         self._dtype = resolve_precision(checkpoint.config.precision, self.device)
 
     @classmethod
-    def load(cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None) -> Segmenter:
+    def load(
+        cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+    ) -> Segmenter:
         """Open the latest checkpoint of a run, or one checkpoint's folder; arguments and errors as for the class."""
-        return cls(find_checkpoint(run), device, short_side)
+        return cls(find_checkpoint(run), device, short_side, over)
 
     def decide(self, image: Pixels) -> Tensor:
         """Choose a class for every pixel of an image.
@@ -148,7 +158,36 @@ class Segmenter:
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
         with autocast(self.device, self._dtype):
             logits: Tensor = self._network(pixels)
+        if self.layout is not self.checkpoint.layout:
+            logits = logits[:, list(self.checkpoint.layout.leaf_columns)]
         return logits.float()
+
+
+def take_network(
+    run: str | os.PathLike[str] | Checkpoint | Segmenter,
+    device: str = "auto",
+    short_side: int | None = None,
+    over: Over | None = None,
+) -> Segmenter:
+    """A network that may be loaded already.
+
+    Args:
+        run: Folder of a run or a checkpoint, an opened checkpoint, or the network itself.
+        device: Where to load it.
+        short_side: Size at which it is to see the images.
+        over: What it is to decide between; default: ``nodes``, or what the loaded network does.
+
+    Raises:
+        CheckpointError: The checkpoint is broken.
+        ConfigError: The loaded network decides between something else, or the device is not available.
+    """
+    if isinstance(run, Segmenter):
+        if over not in (None, run.over):
+            cure = f"Load it with Segmenter.load(run, over={over!r})."
+            raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
+        return run
+    checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
+    return Segmenter(checkpoint, device, short_side, over or "nodes")
 
 
 def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Tensor:

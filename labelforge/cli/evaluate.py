@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labelforge.cli._purity import evaluate_boxes
 from labelforge.console import (
     SHORT_SIDE_HELP,
     json_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
-    from labelforge.trainer.readout import By
+    from labelforge.trainer.readout import By, Over
 
 
 @click.command("evaluate")
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
 )
 @click.option("--summary", is_flag=True, help="Print each dataset's means, without the classes.")
 @click.option(
+    "--truth",
+    metavar="SHARDS",
+    multiple=True,
+    help="Instead of scores: what the pixels inside the boxes of SHARDS show, by these finer labels of the same images "
+    "(paired by key), and which of them pass the run's gate; may be repeated.",
+)
+@click.option(
     "--protocol",
     type=click.Choice(["official", "authors"]),
     default="official",
@@ -62,6 +70,12 @@ if TYPE_CHECKING:
     help="How labels are found: the one whose classes are together the most probable, or the one that contains the "
     "decision. Default: as predict does.",
 )
+@click.option(
+    "--over",
+    type=click.Choice(["nodes", "leaves"]),
+    help="What a flat-union network decides between: all that its labels name, or only what holds no other of these. "
+    "Default: nodes. Other heads have no answers that hold others.",
+)
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -72,8 +86,10 @@ def command(
     out: Path | None,
     against: tuple[Path, ...],
     summary: bool,
+    truth: tuple[str, ...],
     protocol: ProtocolName,
     by: By | None,
+    over: Over | None,
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
@@ -84,7 +100,16 @@ def command(
     The first figure of a dataset is its benchmark's, by name. 'Strict': a decision is the one native label that
     'labelforge predict' writes. 'Consistent': a decision that lies inside the true label's meaning is right. 'Merged':
     labels that the network cannot tell apart are one class.
+
+    With --truth, nothing is scored: a table says of each label of the boxes in SHARDS how many of the pixels in its
+    boxes show it, how many pass the gate that the run was trained with, and how many of those are right.
     """
+    if truth:
+        if csv_file or out or against or by or over or summary or protocol != "official":
+            cure = "With it, give only --json, --device and --short-side."
+            raise ConfigError("--truth makes a table of its own", cure=cure)
+        evaluate_boxes(run, shards, truth, json_file, device, short_side)
+        return
     from labelforge.trainer.evaluation.report import REPORT_NAME, evaluate_and_report
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
 
@@ -101,7 +126,14 @@ def command(
             bar.update(tasks[url], completed=done)
 
         score = partial(
-            evaluate, shards=shards, protocol=protocol, by=by, device=device, short_side=short_side, progress=advance
+            evaluate,
+            shards=shards,
+            protocol=protocol,
+            by=by,
+            over=over,
+            device=device,
+            short_side=short_side,
+            progress=advance,
         )
         found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):

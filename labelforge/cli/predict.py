@@ -11,7 +11,7 @@ from labelforge.console import SHORT_SIDE_HELP, progress_bar
 
 if TYPE_CHECKING:
     from labelforge.trainer.prediction import PredictResult
-    from labelforge.trainer.readout import By
+    from labelforge.trainer.readout import By, Over
 
 
 @click.command("predict")
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     "the decision. Default: sum, but void where most likely no label can be named; for a dataset of boxes winner.",
 )
 @click.option(
+    "--over",
+    type=click.Choice(["nodes", "leaves"]),
+    help="What a flat-union network decides between: all that its labels name, or only what holds no other of these. "
+    "Default: nodes. Other heads have no answers that hold others.",
+)
+@click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
     default=0.0,
@@ -58,6 +64,7 @@ def command(
     label_space: str | None,
     name_as: str | None,
     by: By | None,
+    over: Over | None,
     confidence: float,
     soft: bool,
     video_ids: bool,
@@ -92,6 +99,7 @@ def command(
             label_space=label_space,
             name_as=name_as,
             by=by,
+            over=over,
             confidence=confidence,
             soft=soft,
             video_ids=video_ids,

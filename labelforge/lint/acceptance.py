@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from labelforge.errors import TaxonomyError
 from labelforge.lint.case import Case
 from labelforge.lint.findings import Finding, Remark, Subject
 from labelforge.lint.overlap_rules import can_be_compared
-from labelforge.mapping import LABEL_RULES, Accepted
+from labelforge.mapping import LABEL_RULES, Accepted, LabelMapping
 from labelforge.supervision import Signal
+from labelforge.taxonomy import Taxonomy
 
 _Key = tuple[str | None, str, str | None]  # a dataset, a rule, and the path of a node or a native label
 
@@ -29,6 +31,23 @@ def accept(case: Case, findings: Sequence[Finding]) -> list[Finding]:
         replace(finding, accepted=reasons.get(_key(finding))) if finding.severity == "warning" else finding
         for finding in findings
     ]
+
+
+def as_accepted(tree: Taxonomy, mapping: LabelMapping) -> LabelMapping:
+    """The label table of shards, with what the mapping in the tree's folder accepts, if its labels mean the same.
+
+    Args:
+        tree: The tree, from its folder.
+        mapping: A label table in it, which may have more rows: sets that overlapping boxes leave.
+    """
+    try:
+        if mapping.dataset not in LabelMapping.available(tree):
+            return mapping
+        known = LabelMapping.load(tree, mapping.dataset)
+    except TaxonomyError:
+        return mapping
+    same = mapping.to_records()[: len(known.rows)] == known.to_records()
+    return replace(mapping, accepted=known.accepted, overlaps=known.overlaps) if same else mapping
 
 
 def stale_acceptance(case: Case, findings: Sequence[Finding]) -> Iterator[Remark]:

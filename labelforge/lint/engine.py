@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from labelforge.errors import ShardError
-from labelforge.lint.acceptance import accept, stale_acceptance
+from labelforge.lint.acceptance import accept, as_accepted, stale_acceptance
 from labelforge.lint.case import Case
 from labelforge.lint.findings import SEVERITIES, Finding, LintReport, Remark
 from labelforge.lint.label_rules import (
@@ -120,7 +120,7 @@ def lint_taxonomy(
 def _tables_of_shards(
     tree: Taxonomy, source: str | os.PathLike[str], shards: Sequence[str | os.PathLike[str]], known: Collection[str]
 ) -> list[LabelMapping]:
-    """The label tables of shard sets, one per dataset that is not known yet.
+    """The label tables of shard sets, one per dataset that is not known yet, with what the tree's folder accepts.
 
     Args:
         tree: The tree that they must be made for.
@@ -140,5 +140,5 @@ def _tables_of_shards(
                 cure=f"Run: labelforge retarget {reader.url} --taxonomy {source}",
             )
         if reader.dataset not in known:
-            found.setdefault(reader.dataset, reader.mapping)
+            found.setdefault(reader.dataset, as_accepted(tree, reader.mapping))
     return [found[name] for name in sorted(found)]

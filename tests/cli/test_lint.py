@@ -172,6 +172,24 @@ def test_shards_are_checked_by_their_own_label_table(folder: Path, tmp_path: Pat
     assert fault.endswith(f"Run: labelforge retarget {tmp_path / 'other'} --taxonomy streets")
 
 
+def test_what_the_folder_accepts_is_accepted_of_shards_too(folder: Path, tmp_path: Path) -> None:
+    everything = MAPPING.replace("auto: car", "auto: scene")
+    accepted = "accepted: [{rule: unused-label, at: auto, why: of no use}]\n"
+    (folder / "town.yaml").write_text(everything)
+    tree = Taxonomy.load(folder)
+    image, rows = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)
+    write(tmp_path / "shards", [[encoded("a", image, rows, [(0, 0, 0)])]], LabelMapping.load(tree, "town"), tree)
+    for text, reason in (
+        (everything, None),
+        (everything + accepted, "of no use"),
+        (everything.replace("trail: path", "trail: road") + accepted, None),  # no longer what the shards hold
+        ("no mapping", None),
+    ):
+        (folder / "town.yaml").write_text(text)
+        found = json.loads(run(folder, "--shards", tmp_path / "shards", "--json", "-").stdout)["findings"]
+        assert [f["accepted"] for f in found if f["rule"] == "unused-label"] == [reason]
+
+
 def test_an_unknown_dataset_names_the_nearest(folder: Path) -> None:
     result = run(folder, "--dataset", "twon")
     assert result.exit_code != 0

@@ -84,6 +84,21 @@ def test_six_classifiers_are_all_named_in_the_order_of_the_tree() -> None:
     assert "f 0.000, b 0.100, d 0.200, a 0.300, c 0.400, e 0.500  lr" in console.page.getvalue()
 
 
+def test_gates_are_named_the_most_shut_first() -> None:
+    for gate, text in (
+        ({"front": 0.256, "car": 0.1}, "  of box pixels count: car 10%, front 26%  lr"),
+        ({name: i / 10 for i, name in enumerate("hgfed")}, "count: h 0%, g 10%, f 20% and 2 more  lr"),
+    ):
+        console = Paper(terminal=False)
+        ConsoleProgress("demo", console).log(replace(LINE, gate=gate))
+        assert text in console.page.getvalue()
+    console = Paper(terminal=True)
+    progress = ConsoleProgress("demo", console)
+    with progress.following(0, 1000):
+        progress.log(replace(LINE, gate={"front": 0.256}))
+    assert "of box pixels count: front 26%" in console.page.getvalue()
+
+
 def test_the_block_under_the_bar_stays_small() -> None:
     """At 80 columns 44 classifiers took twenty lines."""
     console = Paper(terminal=True)

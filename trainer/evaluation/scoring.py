@@ -38,8 +38,8 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
-from labelforge.trainer.readout import By, Readout, label_readout, reads_rows, written_rows
-from labelforge.trainer.segmenter import Segmenter, read_upsampled
+from labelforge.trainer.readout import By, Over, Readout, label_readout, reads_rows, written_rows
+from labelforge.trainer.segmenter import Segmenter, read_upsampled, take_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +74,7 @@ class Evaluation:
         tree: Scores by the tree, over all labels that mean something in it; of decisions, however labels are read.
         images: Number of images.
         reduced: How many of them the shards hold smaller than the dataset does.
+        over: What a flat union decided between, ``nodes`` or ``leaves``.
         by: How labels were read: ``sum``, ``winner``, or None for the usual way of the dataset
             (:mod:`labelforge.trainer.readout`).
     """
@@ -93,6 +94,7 @@ class Evaluation:
     images: int
     reduced: int
     by: By | None = None
+    over: Over = "nodes"
 
     def to_dict(self) -> dict[str, Any]:
         """As nested dictionaries and lists, for JSON."""
@@ -104,6 +106,7 @@ class Evaluation:
             "images": self.images,
             "reduced": self.reduced,
             "by": self.by or "usual",
+            "over": self.over,
             "metric": self.protocol.title,
             "protocol": self.protocol.to_dict(),
             **self.scores.to_dict(),
@@ -122,6 +125,7 @@ def evaluate(
     *,
     protocol: ProtocolName = "official",
     by: By | None = None,
+    over: Over | None = None,
     device: str = "auto",
     short_side: int | None = None,
     progress: EvaluateProgress | None = None,
@@ -141,6 +145,8 @@ def evaluate(
             size that the network sees.
         by: How labels are found: ``sum`` of the probabilities of the classes inside a label, or the ``winner`` of the
             decision; default: as :func:`labelforge.trainer.predict`. The authors' protocol is by winner.
+        over: ``leaves``: a flat union decides only between answers that hold no other; default: ``nodes``, or as the
+            loaded network does.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each sample.
@@ -164,7 +170,7 @@ def evaluate(
     for reader in readers:
         check_same_taxonomy(checkpoint, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
-    segmenter = run if isinstance(run, Segmenter) else Segmenter(checkpoint, device, short_side)
+    segmenter = take_network(run if isinstance(run, Segmenter) else checkpoint, device, short_side, over)
     return [
         _evaluate_one(segmenter, reader, each, _read_of(segmenter, reader.mapping, protocol, by), by, progress, observe)
         for reader, each in zip(readers, protocols, strict=True)
@@ -189,8 +195,8 @@ def check_same_taxonomy(checkpoint: Checkpoint, reader: ShardReader) -> None:
 def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """All scores as one table: per shard set and reading a line per class and category, and one with the means.
 
-    Columns: shards, dataset, split, metric (the protocol's title), by (sum, winner or usual), reading (strict,
-    consistent or merged), kind (class, category or mean), and the fields of a class score.
+    Columns: shards, dataset, split, metric (the protocol's title), by (sum, winner or usual), over (nodes or leaves),
+    reading (strict, consistent or merged), kind (class, category or mean), and the fields of a class score.
     """
     import pandas as pd
 
@@ -203,7 +209,7 @@ def _frame_lines(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     for reading, scores in readings.items():
         if scores is None:
             continue
-        how = {"metric": evaluation.protocol.title, "by": evaluation.by or "usual"}
+        how = {"metric": evaluation.protocol.title, "by": evaluation.by or "usual", "over": evaluation.over}
         start = {**place, **how, "reading": reading}
         for kind, entries in (("class", scores.classes), ("category", scores.categories)):
             for entry in entries:
@@ -305,6 +311,7 @@ def _evaluate_one(
         images=len(reader),
         reduced=reduced,
         by=by,
+        over=segmenter.over,
     )
 
 

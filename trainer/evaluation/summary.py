@@ -39,6 +39,8 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
     notes = [f"{occurring} of {len(scores.classes)} classes occur in the {scores.pixels:,} scored pixels."]
     if evaluation.by is not None:
         notes.append(f"Labels are read by {evaluation.by}.")
+    if evaluation.over == "leaves":
+        notes.append("Decided between answers that hold no other.")
     if not evaluation.trained:
         notes.append("The network was not trained on this dataset.")
     if scores.uncovered:
