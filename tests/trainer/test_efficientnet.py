@@ -182,6 +182,19 @@ def test_dilation_computes_the_same_features_more_densely(size: tuple[int, int],
     torch.testing.assert_close(got[:, :, top::step, left::step], wanted, rtol=1e-9, atol=1e-9)
 
 
+def test_channels_last_gives_the_same_features() -> None:
+    """Also where padding is uneven."""
+    net = scrambled("efficientnet-lite0", 32).float()
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        wanted = net(images)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        got = net(images.to(memory_format=torch.channels_last))
+    for found, expected in zip(got, wanted, strict=True):
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_a_new_network_keeps_its_features_in_range() -> None:
     torch.manual_seed(0)
     net = build_backbone("efficientnet-lite0", 32).train()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from labelforge.errors import CheckpointError, ConfigError
 from labelforge.trainer import ModelConfig, build_network
 from labelforge.trainer.models import weights as module
-from labelforge.trainer.models.backbones import build_backbone
+from labelforge.trainer.models.backbones import BACKBONES, build_backbone
 from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC
 from labelforge.trainer.models.efficientnet import EfficientNetLite
 from labelforge.trainer.models.weights import load_weights
@@ -158,6 +159,15 @@ def test_the_packages_code_is_not_run() -> None:
     assert isinstance(backbone, EfficientNetLite)
     assert PACKAGE.replace("-", "_") not in sys.modules
     assert backbone.get_parameter("_conv_stem.weight").abs().max() > 1  # far beyond a random start's 0.08
+
+
+def test_the_packages_are_pinned_and_the_extra_is_one_of_them() -> None:
+    root = Path(__file__).resolve().parents[2]
+    packages = {b.imagenet.name for b in map(build_backbone, BACKBONES) if b.imagenet is not None}
+    pins = {line.partition("==")[0] for line in (root / "constraints.txt").read_text().splitlines()}
+    assert len(packages) == 3 and packages <= pins
+    extra = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]["weights"]
+    assert [requirement.partition(">=")[0] for requirement in extra] == [PACKAGE]
 
 
 def test_imagenet_without_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
