@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from labelforge.demo.spread import Tally
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
 TAXONOMY = "iv2018"
 HEADS = ("hierarchical", "flat-union", "flat-marginal")
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "hierarchical": {
+        "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
+        "optim": {"lr": 0.003},
+        "loss": {"nodes": {"driveable": 0.5, "traffic sign/front": 0.2}},
+    },
+    "flat-union": {
+        "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
+        "optim": {"lr": 0.003},
+    },
+    "flat-marginal": {
+        "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
+        "optim": {"lr": 0.003},
+    },
+}
+"""What is each network's own, of equal cost: those that did best on scenes that no demo renders, by one rule (the mean
+over the three datasets of mean pixel accuracy)."""
 
 
 class Dataset(NamedTuple):
@@ -72,34 +91,25 @@ class Demo:
 def train_config(settings: Settings, head: str) -> TrainConfig:
     """A training that a laptop's CPU can do in a minute: a frozen backbone, whose features the three networks share."""
     from labelforge.trainer.config import TrainConfig
+    from labelforge.trainer.presets import overlay
 
-    return TrainConfig.model_validate(
-        {
-            "seed": settings.seed,
-            "steps": settings.steps,
-            "device": "cpu",
-            "log_every": max(1, settings.steps // 20),
-            "checkpoint_every": settings.steps,
-            "model": {
-                "head": head,
-                "backbone": "efficientnet-lite0",
-                "output_stride": 32,
-                "weights": "imagenet",
-                "freeze": "backbone",
-                "decoder": "fpn",
-                "decoder_channels": 96,
-                "features": 96,
-            },
-            "data": {
-                "crop": [112, 168],
-                "scale": [1.0, 1.6],
-                "jitter": 0,
-                "workers": 0,
-                "views": 4,
-                "feature_folder": os.fspath(settings.out / "features"),
-                "batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1},
-            },
-            "optim": {"optimizer": "adamw", "lr": 0.003, "warmup": settings.steps // 20},
-            "ema": {"decay": 0.99},
-        }
-    )
+    same = {
+        "preset": "light",
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "device": "cpu",
+        "log_every": max(1, settings.steps // 20),
+        "checkpoint_every": settings.steps,
+        "model": {"head": head, "freeze": "backbone", "decoder_channels": 96, "features": 96},
+        "data": {
+            "crop": [112, 168],
+            "scale": [1.0, 1.6],
+            "jitter": 0,
+            "workers": 0,
+            "views": 4,
+            "feature_folder": os.fspath(settings.out / "features"),
+        },
+        "optim": {"optimizer": "adamw", "warmup": settings.steps // 20},
+        "loss": {"class_weights": "inverse-sqrt"},
+    }
+    return TrainConfig.model_validate(overlay(same, OWN[head]))

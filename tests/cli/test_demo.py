@@ -16,7 +16,7 @@ from labelforge.cli.demo import command
 from labelforge.demo.page import score_table
 from labelforge.demo.results import verdict
 from labelforge.demo.run import clear, run_demo
-from labelforge.demo.settings import HEADS, Settings, train_config
+from labelforge.demo.settings import HEADS, OWN, Settings, train_config
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 
@@ -55,11 +55,15 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     assert all(name in table for name in (*HEADS, *DATASETS))
 
 
-def test_the_three_networks_see_the_same_batches(tmp_path: Path) -> None:
+def test_the_three_networks_have_the_same_budget(tmp_path: Path) -> None:
+    """The same backbone, decoder, steps, crops and number of crops; the rest is what OWN says."""
     configs = [train_config(Settings(tmp_path, 10), head).model_dump() for head in HEADS]
-    for config in configs:
-        config["model"].pop("head")
-        config.pop("loss")
+    assert len({sum(config["data"]["batch"].values()) for config in configs}) == 1
+    own = {(part, key) for settings in OWN.values() for part, values in settings.items() for key in values}
+    assert {part for part, _ in own} == {"data", "optim", "loss"} and ("data", "crop") not in own
+    for part, key in {*own, ("model", "head")}:
+        for config in configs:
+            config[part].pop(key)
     assert configs[0] == configs[1] == configs[2]
 
 
