@@ -35,8 +35,9 @@ def run_demo(settings: Settings, console: Console) -> Demo:
     """Render, convert, draw the tree, train three networks, evaluate, predict, report.
 
     Raises:
-        ConfigError: The folder holds something else than an earlier demo.
+        ConfigError: The folder holds something else than an earlier demo, or the networks' weights are not installed.
     """
+    check_weights(settings)
     clear(settings.out)
     demo = Demo(settings)
     stages: tuple[tuple[str, Callable[[Demo, Console], None]], ...] = (
@@ -54,6 +55,18 @@ def run_demo(settings: Settings, console: Console) -> Demo:
     write_report(demo, settings.out / "report.html")
     write_atomically(settings.out / "results.json", json_text(results(demo)))
     return demo
+
+
+def check_weights(settings: Settings) -> None:
+    """Refuse to begin where the weights that all networks start from are missing: better now than after rendering.
+
+    Raises:
+        ConfigError: They are not installed; the message says what to install.
+    """
+    from labelforge.trainer.models.backbones import build_backbone
+
+    model = train_config(settings, HEADS[0]).model
+    build_backbone(model.backbone, model.output_stride, model.weights)
 
 
 def clear(out: Path) -> None:

