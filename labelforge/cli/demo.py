@@ -24,7 +24,8 @@ def command(out: Path, steps: int, seed: int) -> None:
     """
     from rich.console import Console
 
-    from labelforge.demo.page import score_table, verdict
+    from labelforge.demo.page import score_table
+    from labelforge.demo.results import verdict
     from labelforge.demo.run import run_demo
     from labelforge.demo.settings import Settings
 

@@ -9,7 +9,10 @@ its signs. The demo trains on them, and the tests use them as fixtures that can 
     canvas, shapes            strokes that reach picture and annotation alike; drawings as text
     ground, surroundings, vehicles, parts, signs, signposts, population      what is painted, and where
     photo, writers            textures, lens and sensor; the files of the three datasets
-    settings, run, networks, page      the demo: what it is about, its steps, training, and its report
+    settings, run, networks   the demo: what it is about, its steps, training and scoring
+    processes, progress       work side by side, and how far it is
+    spread, results           who is ahead and how sure that is; everything as JSON
+    page, pictures            the report
 """
 
 from __future__ import annotations

@@ -1,24 +1,22 @@
 """Training and scoring the demo's three networks side by side, one process each.
 
 Small networks on few cores gain little from threads, and suffer where other programs share the cores; three processes
-with a core's worth of threads each keep two cores as busy as they can be. What a process has to tell goes through a
-queue to the bars in the terminal.
+with a core's worth of threads each keep two cores as busy as they can be.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
-from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
-from labelforge.console import progress_bar
+from labelforge.demo.processes import Tell, cores, side_by_side
+from labelforge.demo.spread import Tallies, Tally
 from labelforge.errors import LabelforgeError
 
 if TYPE_CHECKING:
@@ -28,53 +26,67 @@ if TYPE_CHECKING:
     from labelforge.trainer.training import RunResult
 
 
+class Trained(NamedTuple):
+    """A trained network and what it is worth: per validation set its scores, and what its mean accuracy is made of."""
+
+    run: RunResult
+    evaluations: list[Evaluation]
+    tallies: list[Tally]
+
+
 def train_and_score(
     configs: dict[str, TrainConfig], runs: Path, train: Sequence[Path], val: Sequence[Path], console: Console
-) -> dict[str, tuple[RunResult, list[Evaluation]]]:
+) -> dict[str, Trained]:
     """Train several networks at once, each in its own folder in ``runs``, and score each on the shards ``val``."""
     # Threads that wait for each other must not spin while another process needs the core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    threads, context = max(1, (os.cpu_count() or 1) // len(configs)), multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(len(configs), context)
-    with context.Manager() as manager, progress_bar(console, indent=4) as bars, pool:
-        queue = manager.Queue()
-        tasks = {name: bars.add_task(f"{name:<14}", total=config.steps) for name, config in configs.items()}
-        jobs = {
-            name: pool.submit(_work, name, config, runs / name, (tuple(train), tuple(val)), threads, queue)
-            for name, config in configs.items()
-        }
-        while not queue.empty() or not all(job.done() for job in jobs.values()):
-            with suppress(Empty):
-                name, done, note = queue.get(timeout=0.2)
-                bars.update(tasks[name], completed=done, note=note)
-        return {name: job.result() for name, job in jobs.items()}
+    threads = max(1, cores() // len(configs))
+    jobs = {
+        name: partial(_work, name, config, runs / name, (tuple(train), tuple(val)), threads)
+        for name, config in configs.items()
+    }
+    return side_by_side(jobs, console, processes=len(jobs))
 
 
 def _work(
-    name: str, config: TrainConfig, out: Path, shards: tuple[Sequence[Path], Sequence[Path]], threads: int, queue: Any
-) -> tuple[RunResult, list[Evaluation]]:
+    name: str,
+    config: TrainConfig,
+    out: Path,
+    shards: tuple[Sequence[Path], Sequence[Path]],
+    threads: int,
+    tell: Tell,
+) -> Trained:
     """What one process does."""
     import torch
 
+    from labelforge.shards import ShardReader
     from labelforge.trainer.evaluation.scoring import evaluate
     from labelforge.trainer.training import train
 
     torch.set_num_threads(threads)
-    result = train(shards[0], out, config, progress=_Teller(name, queue))
+    result = train(shards[0], out, config, progress=_Teller(name, config.steps, tell))
     if result.stopped_by is not None:
         what = f"training of {name} was stopped by signal {result.stopped_by}"
         raise LabelforgeError(what, cure="Run the demo again.")
-    queue.put((name, config.steps, "scoring"))
-    evaluations = evaluate(out, shards[1], device="cpu")
-    queue.put((name, config.steps, "done"))
-    return result, evaluations
+    readers = [ShardReader(folder) for folder in shards[1]]
+    images, scored = sum(map(len, readers)), 0
+
+    def advance(*_: object) -> None:
+        nonlocal scored
+        scored += 1
+        tell(f"{name} scoring", scored, images, "")
+
+    seen = Tallies()
+    evaluations = evaluate(out, readers, device="cpu", progress=advance, observe=seen.see)
+    pairs = zip(evaluations, readers, strict=True)
+    return Trained(result, evaluations, [seen.by_class(e.shards, reader.mapping, e.protocol) for e, reader in pairs])
 
 
 class _Teller:
-    """A :class:`labelforge.trainer.progress.TrainProgress` that puts everything into a queue."""
+    """A :class:`labelforge.trainer.progress.TrainProgress` that tells of every step."""
 
-    def __init__(self, name: str, queue: Any) -> None:
-        self._name, self._queue, self._note = name, queue, ""
+    def __init__(self, name: str, steps: int, tell: Tell) -> None:
+        self._name, self._steps, self._tell, self._note = name, steps, tell, ""
 
     def note(self, text: str) -> None:
         pass
@@ -84,7 +96,7 @@ class _Teller:
         return nullcontext()
 
     def advance(self, step: int) -> None:
-        self._queue.put((self._name, step, self._note))
+        self._tell(f"{self._name} steps", step, self._steps, self._note)
 
     def scoring(self, done: int, total: int) -> None:
         pass

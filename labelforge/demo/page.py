@@ -6,28 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.table import Table as TerminalTable
 from rich.text import Text as Styled
 
+from labelforge.demo.pictures import gallery
+from labelforge.demo.results import OURS, accuracy, leads, rows, verdict
 from labelforge.demo.settings import HEADS, TAXONOMY, Demo
+from labelforge.demo.spread import COVERED
 from labelforge.report import (
     Column,
     Facts,
     Figure,
     Fold,
-    Gallery,
-    GalleryRow,
     LineChart,
     Page,
-    Picture,
     Series,
     Table,
     Text,
 )
 
 if TYPE_CHECKING:
-    from labelforge.trainer.evaluation.scoring import Evaluation
+    from labelforge.trainer.evaluation.metrics import ClassScore
 
 _HEAD_COLUMNS = tuple(Column(head, True, ".1%") for head in HEADS)
 _STORY = (
@@ -53,21 +52,11 @@ def score_table(demo: Demo) -> TerminalTable:
     table = TerminalTable(title="Mean pixel accuracy (mean IoU) over each dataset's classes", title_justify="left")
     for title in ("dataset", *HEADS):
         table.add_column(title, justify="left" if title == "dataset" else "right")
-    for row in _rows(demo):
-        styles = ["bold" if _accuracy(e) == max(map(_accuracy, row)) else "none" for e in row]
-        cells = [f"{_accuracy(e):.1%} ({e.scores.mean_iou or 0:.1%})" for e in row]
+    for row in rows(demo):
+        styles = ["bold" if accuracy(e) == max(map(accuracy, row)) else "none" for e in row]
+        cells = [f"{accuracy(e):.1%} ({e.scores.mean_iou or 0:.1%})" for e in row]
         table.add_row(row[0].dataset, *(Styled(*pair) for pair in zip(cells, styles, strict=True)))
     return table
-
-
-def verdict(demo: Demo) -> str:
-    """How far the hierarchical network is ahead of flat-union or behind it, in a sentence."""
-    gaps = []
-    for hierarchical, union, *_ in _rows(demo):
-        gap = 100 * (_accuracy(hierarchical) - _accuracy(union))
-        gaps.append(f"{abs(gap):.1f} points {'ahead' if gap >= 0 else 'behind'} on {hierarchical.dataset}")
-    text = f"In mean pixel accuracy the hierarchical network is, compared with flat-union, {', '.join(gaps[:-1])}"
-    return f"{text} and {gaps[-1]}."
 
 
 def tree_picture(demo: Demo) -> str:
@@ -94,18 +83,9 @@ def write_report(demo: Demo, path: Path) -> None:
     tree = Figure(tree_picture(demo), f"The taxonomy {TAXONOMY}, with the pixels of the training shards")
     page = Page("labelforge demo", "One network, three datasets that disagree")
     page = page.add("What was done", Text(*_STORY), Facts(facts))
-    page = page.add("Scores", *_score_tables(demo), Text(verdict(demo), _READING))
-    page = page.add("Where they differ", *_differences(demo)).add("Pictures", _gallery(demo))
+    page = page.add("Scores", *_score_tables(demo), _lead_table(demo), Text(verdict(demo), _READING))
+    page = page.add("Where they differ", *_differences(demo)).add("Pictures", gallery(demo))
     page.add("Training", *_curves(demo)).add("The tree", tree).write(path)
-
-
-def _rows(demo: Demo) -> list[tuple[Evaluation, ...]]:
-    """One row per dataset, one evaluation per head in the order of HEADS."""
-    return list(zip(*(demo.scores[head] for head in HEADS), strict=True))
-
-
-def _accuracy(evaluation: Evaluation) -> float:
-    return evaluation.scores.mean_accuracy or 0.0
 
 
 def _score_tables(demo: Demo) -> list[Table]:
@@ -114,23 +94,35 @@ def _score_tables(demo: Demo) -> list[Table]:
         "Mean IoU": lambda scores: scores.mean_iou,
         "Pixels decided to be none of the evaluated classes": lambda s: s.uncovered / max(1, s.evaluated),
     }
-    columns, rows = (Column("dataset"), *_HEAD_COLUMNS), _rows(demo)
+    columns, lines = (Column("dataset"), *_HEAD_COLUMNS), rows(demo)
     return [
-        Table(columns, tuple((row[0].dataset, *(measure(e.scores) for e in row)) for row in rows), title)
+        Table(columns, tuple((row[0].dataset, *(measure(e.scores) for e in row)) for row in lines), title)
         for title, measure in measures.items()
     ]
 
 
+def _lead_table(demo: Demo) -> Table:
+    columns = (Column("dataset"), Column("better rival"), *(Column(n, True, "+.1f") for n in ("points", "from", "to")))
+    cells = tuple((lead.dataset, lead.rival, lead.points, lead.low, lead.high) for lead in leads(demo))
+    title = f"Mean pixel accuracy of {OURS} minus that of the better rival; from, to: {COVERED:.0%} of the draws"
+    return Table(columns, cells, title)
+
+
 def _differences(demo: Demo) -> list[Table]:
-    """Per dataset, the labels whose accuracy differs most between hierarchical and flat-union."""
+    """Per dataset, the labels whose accuracy differs most between the hierarchical network and the better rival."""
     tables = []
-    for row in _rows(demo):
-        lines = [e for e in zip(*(e.scores.classes for e in row), strict=True) if e[0].accuracy != e[1].accuracy]
-        lines.sort(key=lambda line: -abs((line[0].accuracy or 0.0) - (line[1].accuracy or 0.0)))
+    for row, lead in zip(rows(demo), leads(demo), strict=True):
+        other = HEADS.index(lead.rival)
+        lines = [line for line in zip(*(e.scores.classes for e in row), strict=True) if _gap(line[0], line[other])]
+        lines.sort(key=lambda line: -_gap(line[0], line[other]))
         cells = tuple((line[0].name, line[0].pixels, *(entry.accuracy for entry in line)) for line in lines[:8])
-        title = f"{row[0].dataset}: accuracy of the labels that differ most"
+        title = f"{lead.dataset}: accuracy of the labels in which {OURS} and {lead.rival} differ most"
         tables.append(Table((Column("label"), Column("pixels", True), *_HEAD_COLUMNS), cells, title))
     return tables
+
+
+def _gap(one: ClassScore, other: ClassScore) -> float:
+    return abs((one.accuracy or 0.0) - (other.accuracy or 0.0))
 
 
 def _curves(demo: Demo) -> list[LineChart | Fold]:
@@ -139,25 +131,5 @@ def _curves(demo: Demo) -> list[LineChart | Fold]:
     totals = tuple(Series(head, [x.step for x in r.log], [x.loss for x in r.log]) for head, r in demo.runs.items())
     return [
         LineChart(totals, "step", "loss", "Total loss of each network (the losses are not comparable to each other)"),
-        *classifier_charts(demo.runs["hierarchical"].log, "Hierarchical network: loss of each classifier"),
+        *classifier_charts(demo.runs[OURS].log, "Hierarchical network: loss of each classifier"),
     ]
-
-
-def _gallery(demo: Demo) -> Gallery:
-    """Validation images of every dataset: image, ground truth, and what each network decides."""
-    from labelforge.shards import ShardReader
-    from labelforge.trainer.id_maps import IdLegend
-    from labelforge.trainer.segmenter import Segmenter
-
-    segmenters = {head: Segmenter.load(demo.runs[head].out, "cpu") for head in HEADS}
-    legends = {head: IdLegend.of_tree(segmenters[head].layout) for head in HEADS}
-    rows = []
-    for reader in map(ShardReader, demo.shards("val")):
-        colors = np.asarray(reader.mapping.colors(reader.taxonomy), np.uint8)
-        for sample in (reader[index] for index in range(min(2, len(reader)))):
-            pictures = {"image": np.asarray(sample.image), "ground truth": colors[sample.local_rows]}
-            for head in HEADS:
-                pictures[head] = legends[head].color_of[segmenters[head].decide(sample.image).numpy()]
-            encoded = tuple(Picture.encode(p, f"{sample.key}: {name}") for name, p in pictures.items())
-            rows.append(GalleryRow(f"{reader.dataset}, {sample.key}", encoded))
-    return Gallery(("image", "ground truth", *HEADS), tuple(rows), "Validation images, in the tree's colours")

