@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from camvid_experiment.experiment import Experiment
+from camvid_experiment.purity import section
 from camvid_experiment.summary import MOVERS, Row, Spread, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import Run
 from labelforge.files import json_text, write_atomically
@@ -19,20 +20,22 @@ def rows_of(experiment: Experiment) -> list[dict[str, Any]]:
     return [{"run": run, "seed": seed, "split": split, **score} for run, seed, split, score in experiment.counts]
 
 
-def write_results(experiment: Experiment, pictures: Sequence[Path], purity: str) -> None:
+def write_results(experiment: Experiment, pictures: Sequence[Path]) -> None:
     """Write results.json and RESULTS.md into the experiment's folder.
 
     Args:
         experiment: After choosing and counting.
         pictures: Files in the folder to show.
-        purity: A section on the pixels in boxes; may be empty.
     """
     out, rows = experiment.pool.out, rows_of(experiment)
     write_atomically(out / "results.json", json_text(rows))
     write_atomically(out / "choices.json", json_text(_choices(experiment)))
+    if experiment.purity is not None:
+        write_atomically(out / "purity.json", json_text(experiment.purity[1]))
     sections = [_opening(experiment)]
     for split, shards in experiment.counted_on.items():
         sections.append(_counted(experiment, rows, split, shards))
+    purity = "" if experiment.purity is None else section(*experiment.purity)
     sections += [_choice_section(experiment), purity, _pictures(out, pictures)]
     write_atomically(out / "RESULTS.md", "\n".join(filter(None, sections)))
 
