@@ -20,7 +20,10 @@ from tests.converters.layouts import label_blocks, picture, save, write_cityscap
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("labelforge", "labelforge.converters", "labelforge.trainer")
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/*.md")]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/camvid/README.md")),
+    *ROOT.glob("docs/*.md"),
+]
 NO_EXAMPLE = {
     "BACKBONES",  # data, not code
     "CONVERTERS",
@@ -103,7 +106,7 @@ def commands(document: Path) -> Iterator[str]:
     yield from re.findall(r"`(labelforge [^`\n]+)`", text)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_commands_that_a_document_names_exist(document: Path) -> None:
     for line in commands(document):
         words = shlex.split(line.split(" | ")[0].split(" > ")[0], comments=True)[1:]

@@ -10,6 +10,7 @@ import pytest
 
 from camvid_experiment.command import RUNS
 from camvid_experiment.jobs import Planner
+from camvid_experiment.page import families
 from camvid_experiment.summary import Spread, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import load_table
 from labelforge.errors import ConfigError
@@ -80,6 +81,16 @@ def test_the_shipped_table_holds_settings_that_train_accepts() -> None:
             assert (config.seed, config.optim.lr) == (3, planner.rates[0])
             assert sum(config.data.batch.values()) == table.crops, "every run has the same number of crops"
     assert len(set(names)) == len(names)
+
+
+def test_runs_that_differ_only_in_fine_frames() -> None:
+    found = families(load_table(RUNS).runs)
+    assert {name: sorted(members) for name, members in found.items()} == {
+        "hierarchical F+C+B": [10, 20, 40, 80],
+        "flat-marginal F+C": [10, 20, 40, 80],
+    }
+    assert found["flat-marginal F+C"][40] == "flat-marginal F+C"
+    assert found["hierarchical F+C+B"][80] == "80 frames fine"
 
 
 TABLE = """\

@@ -115,4 +115,28 @@ def test_a_few_real_frames(tmp_path: Path, shared_data: Path) -> None:
     assert {row["split"] for row in rows(tmp_path / "out")} == {"val"}
     boxed = (tmp_path / "out" / "data" / "boxes.csv").read_text().splitlines()[1:]
     assert {line.split(",")[1] for line in boxed} == {"car", "pedestrian", "bicyclist", "sign"}
-    assert (tmp_path / "out" / "RESULTS.md").read_text().count("\n## ") >= 3
+    found = json.loads((tmp_path / "out" / "purity.json").read_text())
+    assert [each["step"] for each in found if each["label"] == "all"] == [1, 2]
+    right, pixels = _box_pixels(tmp_path / "out" / "data")
+    for each in found:
+        names = list(right) if each["label"] == "all" else [each["label"]]
+        expected = sum(right[name] for name in names), sum(pixels[name] for name in names)
+        assert (each["right"], each["pixels"]) == expected
+    assert "## What boxes teach" in (tmp_path / "out" / "RESULTS.md").read_text()
+
+
+def _box_pixels(data: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """By the name of the boxes: pixels inside that show it by their fine labels, and all that are labelled."""
+    ids = {"car": 8, "pedestrian": 9, "bicyclist": 10}
+    right, pixels = dict.fromkeys(ids, 0), dict.fromkeys(ids, 0)
+    lines = [line.split(",") for line in (data / "boxes.csv").read_text().splitlines()[1:]]
+    for key in [key for file in (data / "lists").glob("0-040-207-*.txt") for key in file.read_text().split()]:
+        fine = np.asarray(Image.open(data / "fine" / f"{key}.png"))
+        drawn = np.zeros(fine.shape, int)
+        boxes = [(name, [int(side) for side in sides]) for each, name, *sides in lines if each == key and name in ids]
+        for name, (x0, y0, x1, y1) in sorted(boxes, key=lambda box: -(box[1][2] - box[1][0]) * (box[1][3] - box[1][1])):
+            drawn[y0:y1, x0:x1] = ids[name]
+        for name, number in ids.items():
+            right[name] += int(((drawn == number) & (fine == number)).sum())
+            pixels[name] += int(((drawn == number) & (fine != 11)).sum())
+    return right, pixels

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         experiment = Experiment(planner, shards, pool, seeds, given.division == "seed", counted_on)
         experiment.choose()
         experiment.count()
-        write_results(experiment, _draw(experiment), "")
+        write_results(experiment, _draw(experiment))
     except LabelforgeError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2

@@ -8,12 +8,13 @@ with those choices, on frames that nothing was chosen by.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from camvid_experiment.jobs import Job, Planner, Record, Score, merge
 from camvid_experiment.pool import Pool
+from camvid_experiment.purity import with_checkpoints
 from camvid_experiment.shards import Shards
 from camvid_experiment.table import Reading, Run
 
@@ -57,6 +58,7 @@ class Experiment:
         choices: By the name of the run.
         counts: All results.
         jobs: The counted job by run and seed.
+        purity: Title of the training that shows what boxes teach, and what it showed.
     """
 
     planner: Planner
@@ -68,6 +70,7 @@ class Experiment:
     choices: dict[str, Choice] = field(default_factory=dict)
     counts: list[Count] = field(default_factory=list)
     jobs: dict[tuple[str, int], Job] = field(default_factory=dict)
+    purity: tuple[str, list[dict[str, Any]]] | None = None
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -107,14 +110,29 @@ class Experiment:
                 plans[run.name, seed] = self.planner.job(
                     run, "count", seed, choice.rate, trained_on, self.counted_on, [choice.reading]
                 )
-        self.shards.tell(f"Counting: {len(merge(plans.values()))} trainings")
-        records = self._do(plans)
+        asked = self._purity_job()
+        self.shards.tell(f"Counting: {len(merge([*plans.values(), *asked.values()]))} trainings")
+        records = self._do(plans | asked)
         self.jobs = plans
         self.counts = [
             Count(name, seed, split, records[name, seed].score(job, split, self.choice_of(name).reading))
             for (name, seed), job in plans.items()
             for split in self.counted_on
         ]
+        for name, job in asked.items():
+            self.purity = (job.title, records[name].purity or [])
+
+    def _purity_job(self) -> dict[tuple[str, int], Job]:
+        """The training that shows what boxes teach, if the table of runs asks for one."""
+        name = self.planner.table.purity_of
+        if name is None:
+            return {}
+        run, seed = self.planner.table.by_name(name), self.seeds[0]
+        number = seed if self.by_seed else 0
+        shards = self.shards.trained_on(run, "count", number)
+        job = self.planner.job(run, "purity", seed, self.choice(run).rate, shards, {}, [])
+        truth = tuple((str(boxes), str(fine)) for boxes, fine in self.shards.truth_of_boxes(run, number))
+        return {("purity", seed): replace(job, settings=with_checkpoints(job.settings), truth=truth)}
 
     def choice(self, run: Run) -> Choice:
         """The choice that a run takes: its own, or that of the run that it is like."""

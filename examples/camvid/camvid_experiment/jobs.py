@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Job:
         scored: Name -> shards that it is scored on.
         readings: How its answers are read.
         features: Folder for features that trainings with the same seed share.
+        truth: Box shards, each with the fine labels of its frames; what boxes teach is compared with them, if any.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Job:
     scored: Mapping[str, str]
     readings: tuple[Reading, ...]
     features: str
+    truth: tuple[tuple[str, str], ...] = ()
 
     @property
     def wanted(self) -> list[tuple[str, str, Reading]]:
@@ -69,10 +71,12 @@ class Record:
     Attributes:
         scores: Key of a score (`Job.wanted`) -> the score.
         seconds: How long the training took.
+        purity: What boxes taught, if that was asked for (`camvid_experiment.purity`).
     """
 
     scores: dict[str, Score] = field(default_factory=dict)
     seconds: float | None = None
+    purity: list[dict[str, Any]] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Record:
@@ -84,11 +88,11 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Replace the record in a job's folder."""
-        write_atomically(folder / "record.json", json_text({"scores": self.scores, "seconds": self.seconds}))
+        write_atomically(folder / "record.json", json_text(asdict(self)))
 
     def has_all(self, job: Job) -> bool:
-        """Whether everything that is to be scored is."""
-        return all(key in self.scores for _, key, _ in job.wanted)
+        """Whether everything that a job is to find out is known."""
+        return all(key in self.scores for _, key, _ in job.wanted) and (not job.truth or self.purity is not None)
 
     def score(self, job: Job, frames: str, reading: Reading) -> Score:
         """The score on some frames."""

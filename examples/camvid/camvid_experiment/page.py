@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from camvid_experiment.experiment import Experiment
+from camvid_experiment.purity import section
 from camvid_experiment.summary import MOVERS, Row, Spread, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import Run
 from labelforge.files import json_text, write_atomically
@@ -19,20 +20,22 @@ def rows_of(experiment: Experiment) -> list[dict[str, Any]]:
     return [{"run": run, "seed": seed, "split": split, **score} for run, seed, split, score in experiment.counts]
 
 
-def write_results(experiment: Experiment, pictures: Sequence[Path], purity: str) -> None:
+def write_results(experiment: Experiment, pictures: Sequence[Path]) -> None:
     """Write results.json and RESULTS.md into the experiment's folder.
 
     Args:
         experiment: After choosing and counting.
         pictures: Files in the folder to show.
-        purity: A section on the pixels in boxes; may be empty.
     """
     out, rows = experiment.pool.out, rows_of(experiment)
     write_atomically(out / "results.json", json_text(rows))
     write_atomically(out / "choices.json", json_text(_choices(experiment)))
+    if experiment.purity is not None:
+        write_atomically(out / "purity.json", json_text(experiment.purity[1]))
     sections = [_opening(experiment)]
     for split, shards in experiment.counted_on.items():
         sections.append(_counted(experiment, rows, split, shards))
+    purity = "" if experiment.purity is None else section(*experiment.purity)
     sections += [_choice_section(experiment), purity, _pictures(out, pictures)]
     write_atomically(out / "RESULTS.md", "\n".join(filter(None, sections)))
 
@@ -72,7 +75,7 @@ def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Pa
     parts = [f"## {split}: {len(ShardReader(shards))} frames\n", _main_table(rows, main, split, best)]
     if best:
         parts.append(_pairs(rows, [run.name for run in main if run.kind == "ours"], split, best))
-    parts += [_class_table(rows, main, split), _ablations(experiment, rows, split)]
+    parts += [_class_table(rows, main, split), _ablations(experiment, rows, split), _amounts(experiment, rows, split)]
     return "\n".join(parts)
 
 
@@ -127,6 +130,35 @@ def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
     for title in MEASURES.values():
         heads += [title, "change"]
     return "Variations, with the learning rate and reading of the run that they vary:\n\n" + _table(heads, lines)
+
+
+def families(runs: Sequence[Run]) -> dict[str, dict[int, str]]:
+    """Run -> frames with fine labels -> the run that differs from it in nothing else; where there are several."""
+    found = {}
+    for base in runs:
+        alike = [run for run in runs if run.like == base.name]
+        alike = [run for run in alike if (run.datasets, run.settings) == (base.datasets, base.settings)]
+        if alike:
+            found[base.name] = {run.fine: run.name for run in sorted([base, *alike], key=lambda run: run.fine)}
+    return found
+
+
+def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
+    """MIoU by the number of fine frames, and how far the first family is ahead of the others."""
+    found = families(experiment.runs)
+    amounts = sorted(set.intersection(*map(set, found.values()))) if found else []
+    if len(amounts) < 2:
+        return ""
+    lines = []
+    for name, members in found.items():
+        lines.append([name, *(spread(rows, members[each], split, "miou").percent() for each in amounts)])
+    first, *others = found
+    for other in others:
+        ahead = [paired(rows, found[first][each], found[other][each], split, "miou") for each in amounts]
+        shown = [Spread.of(list(each.values())).percent(sign=True) for each in ahead]
+        lines.append([f"{first} ahead of {other}", *shown])
+    heads = ["mIoU by frames with fine labels", *map(str, amounts)]
+    return _table(heads, lines)
 
 
 def _choice_section(experiment: Experiment) -> str:

@@ -120,7 +120,7 @@ def _said(job: Job, record: Record) -> str:
     for name, key, reading in job.wanted:
         read = " ".join(filter(None, [reading.by, reading.over]))
         parts.append(f"{100 * record.scores[key]['miou']:.1f} on {name}" + f" ({read})" * (len(job.readings) > 1))
-    return f"{job.title}: mIoU {', '.join(parts)}"
+    return f"{job.title}: mIoU {', '.join(parts)}" if parts else f"{job.title}: done"
 
 
 def _how_far(job: Job, out: Path) -> str:

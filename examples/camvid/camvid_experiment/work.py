@@ -38,6 +38,7 @@ def do_job(job: Job, out: Path) -> Record | None:
     Raises:
         LabelforgeError: The settings are wrong, or the loss became infinite.
     """
+    from camvid_experiment.purity import measure
     from labelforge.trainer import TrainConfig, train
     from labelforge.trainer.checkpoint import CHECKPOINTS, list_checkpoints
 
@@ -58,6 +59,9 @@ def do_job(job: Job, out: Path) -> Record | None:
             score = score_network(folder, job.scored[name], reading, str(job.settings["device"]))
             record.scores[key] = score
             record.write(folder)
+    if job.truth and record.purity is None:
+        record = replace(record, purity=measure(folder, job.truth, str(job.settings["device"])))
+        record.write(folder)
     if job.part not in KEPT:
         shutil.rmtree(folder / CHECKPOINTS)
     return record
