@@ -41,7 +41,7 @@ def test_gradients_are_those_of_upsampling_everything() -> None:
         whole = (13, 10)
         found = upsample_at(given, whole, rows, columns) if sparse else upsample(given, whole)[:, :, rows][..., columns]
         gradients += torch.autograd.grad((found * weights).sum(), given)
-    assert torch.allclose(*gradients)
+    assert torch.allclose(gradients[0], gradients[1])
 
 
 def test_a_map_smaller_than_the_step_still_gives_a_pixel() -> None:

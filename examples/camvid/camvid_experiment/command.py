@@ -88,6 +88,6 @@ def _draw(experiment: Experiment) -> list[Path]:
     if rivals:
         names.append(strongest(rows_of(experiment), rivals, split, "miou"))
     networks: dict[str, tuple[Job, Reading]] = {
-        name: (experiment.jobs[name, experiment.seeds[0]], experiment.choice_of(name).reading) for name in names
+        name: (experiment.jobs[name, experiment.seeds[0]], experiment.choice_of(name).best.reading) for name in names
     }
     return draw_pictures(experiment.pool.out, shards, networks, "pictures") if networks else []

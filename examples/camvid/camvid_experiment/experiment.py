@@ -1,8 +1,8 @@
 """The experiment from top to bottom: shards, choices, counts.
 
-Choosing and counting never meet. Choices (learning rate and reading) are made by networks trained on part of the
-training frames and scored on a held-out block of every video. What counts are networks trained on all training frames,
-with those choices, on frames that nothing was chosen by.
+Choosing and counting never meet. Choices (learning rate, option and reading) are made by networks trained on part of
+the training frames and scored on a held-out block of every video. What counts are networks trained on all training
+frames, with those choices, on frames that nothing was chosen by.
 """
 
 from __future__ import annotations
@@ -18,21 +18,32 @@ from camvid_experiment.purity import with_checkpoints
 from camvid_experiment.shards import Shards
 from camvid_experiment.table import Reading, Run
 
-Name = TypeVar("Name", tuple[str, int], tuple[str, float])
-"""What jobs are called here: a run and a seed, or a run and a learning rate."""
+Name = TypeVar("Name", tuple[str, int], tuple[str, float, str])
+"""What jobs are called here: a run and a seed, or a run, a learning rate and an option."""
 
 HELD_OUT = "held-out"
 CHOOSING_SEED = 1000
 """Seed of all trainings that choose; the seeds that count are others."""
 
 
-class Choice(NamedTuple):
-    """What a run chose, and what it chose from."""
+class Try(NamedTuple):
+    """One of the things that a run chooses from."""
 
     rate: float
+    option: str
     reading: Reading
-    tried: dict[tuple[float, Reading], float]
-    """Mean IoU on the held-out frames."""
+
+
+class Choice(NamedTuple):
+    """What a run chose, and the mean IoU on the held-out frames of all that it chose from."""
+
+    best: Try
+    tried: dict[Try, float]
+
+    @classmethod
+    def of(cls, tried: dict[Try, float]) -> Choice:
+        """The best; of equals the first."""
+        return cls(max(tried, key=lambda each: tried[each]), tried)
 
 
 class Count(NamedTuple):
@@ -78,44 +89,61 @@ class Experiment:
         return self.planner.table.runs
 
     def choose(self) -> None:
-        """Find every run's learning rate and reading on the held-out frames."""
-        scored = {HELD_OUT: self.shards.held_out()}
+        """Find every run's learning rate and reading, then its option, on the held-out frames."""
+        rates, table = self.planner.rates, self.planner.table
+        choosing = [run for run in self.runs if run.like is None]
+        options = {run.name: table.options_of(run) for run in choosing}
+        later = sum(map(len, options.values())) - len(choosing) + len(self.runs) * len(self.seeds)
+        tried = self._try([(run, rate, "") for run in choosing for rate in rates], later)
+        first = {name: Choice.of(found).best for name, found in tried.items()}
+        more = [(run, first[run.name].rate, option) for run in choosing for option in options[run.name] if option]
+        for name, found in self._try(more, len(self.runs) * len(self.seeds)).items():
+            tried[name] |= found
+        self.choices = {name: Choice.of(found) for name, found in tried.items()}
+
+    def _try(self, trials: Sequence[tuple[Run, float, str]], later: int) -> dict[str, dict[Try, float]]:
+        """Train runs with learning rates and options, and score them on the held-out frames: by run, by trial."""
+        held_out, shards = self.shards.held_out(), self.shards
         plans = {
-            (run.name, rate): self.planner.job(
-                run, "choose", CHOOSING_SEED, rate, self.shards.trained_on(run, "choose"), scored, run.readings
+            (run.name, rate, option): self.planner.job(
+                run,
+                "choose",
+                CHOOSING_SEED,
+                rate,
+                shards.trained_on(run, "choose"),
+                {HELD_OUT: held_out},
+                run.readings,
+                option,
             )
-            for run in self.runs
-            if run.like is None
-            for rate in self.planner.rates
+            for run, rate, option in trials
         }
-        self.shards.tell(f"Choosing: {len(merge(plans.values()))} trainings")
-        records = self._do(plans, later=len(self.runs) * len(self.seeds))
-        for run in self.runs:
-            if run.like is None:
-                tried = {
-                    (rate, reading): records[run.name, rate].score(plans[run.name, rate], HELD_OUT, reading)["miou"]
-                    for rate in self.planner.rates
-                    for reading in run.readings
-                }
-                best = max(tried, key=lambda pair: tried[pair])
-                self.choices[run.name] = Choice(*best, tried)
+        if plans:
+            shards.tell(f"Choosing: {len(merge(plans.values()))} trainings")
+        records = self._do(plans, later)
+        found: dict[str, dict[Try, float]] = {}
+        for run, rate, option in trials:
+            name = (run.name, rate, option)
+            for reading in run.readings:
+                score = records[name].score(plans[name], HELD_OUT, reading)
+                found.setdefault(run.name, {})[Try(rate, option, reading)] = score["miou"]
+        return found
 
     def count(self) -> None:
         """Train every run on all of its frames, seed by seed, and score it on what counts."""
         plans = {}
         for seed in self.seeds:
             for run in self.runs:
-                choice = self.choice(run)
+                best = self.choice(run).best
                 trained_on = self.shards.trained_on(run, "count", seed if self.by_seed else 0)
                 plans[run.name, seed] = self.planner.job(
-                    run, "count", seed, choice.rate, trained_on, self.counted_on, [choice.reading]
+                    run, "count", seed, best.rate, trained_on, self.counted_on, [best.reading], best.option
                 )
         asked = self._purity_job()
         self.shards.tell(f"Counting: {len(merge([*plans.values(), *asked.values()]))} trainings")
         records = self._do(plans | asked)
         self.jobs = plans
         self.counts = [
-            Count(name, seed, split, records[name, seed].score(job, split, self.choice_of(name).reading))
+            Count(name, seed, split, records[name, seed].score(job, split, self.choice_of(name).best.reading))
             for (name, seed), job in plans.items()
             for split in self.counted_on
         ]
@@ -130,7 +158,8 @@ class Experiment:
         run, seed = self.planner.table.by_name(name), self.seeds[0]
         number = seed if self.by_seed else 0
         shards = self.shards.trained_on(run, "count", number)
-        job = self.planner.job(run, "purity", seed, self.choice(run).rate, shards, {}, [])
+        best = self.choice(run).best
+        job = self.planner.job(run, "purity", seed, best.rate, shards, {}, [], best.option)
         truth = tuple((str(boxes), str(fine)) for boxes, fine in self.shards.truth_of_boxes(run, number))
         return {("purity", seed): replace(job, settings=with_checkpoints(job.settings), truth=truth)}
 

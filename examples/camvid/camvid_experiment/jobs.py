@@ -121,8 +121,8 @@ class Planner:
         """The learning rates that runs choose from."""
         return self.table.forms[self.form].learning_rates  # type: ignore[index]
 
-    def settings(self, run: Run, seed: int, rate: float) -> dict[str, Any]:
-        """The configuration of one training.
+    def settings(self, run: Run, seed: int, rate: float, option: str = "") -> dict[str, Any]:
+        """The configuration of one training; what the run itself sets lies over the option.
 
         Raises:
             ConfigError: A setting of the table is wrong.
@@ -130,7 +130,10 @@ class Planner:
         spaces = [DATASETS[kind].label_space for kind in run.datasets]
         crops = {space: max(1, self.table.crops // len(spaces)) for space in spaces}
         own = {"seed": seed, "device": self.device, "optim": {"lr": rate}, "data": {"batch": crops}}
-        settings = overlay(overlay(overlay(self.table.base, self.table.forms[self.form].settings), run.settings), own)  # type: ignore[index]
+        chosen = self.table.options_of(self.table.chooses(run))[option]
+        settings = self.table.base
+        for layer in (self.table.forms[self.form].settings, chosen, run.settings, own):  # type: ignore[index]
+            settings = overlay(settings, layer)
         YamlFile.of_data(f"runs.yaml, {run.name}", settings, ConfigError).validate(TrainConfig)
         return settings
 
@@ -143,13 +146,14 @@ class Planner:
         shards: Iterable[Path],
         scored: Mapping[str, Path],
         readings: Iterable[Reading],
+        option: str = "",
     ) -> Job:
         """One training of a run."""
         paths = tuple(str(path) for path in shards)
-        settings = self.settings(run, seed, rate)
+        settings = self.settings(run, seed, rate, option)
         digest = digest_of(part, settings, paths)
         head, sets = settings.get("model", {}).get("head", "hierarchical"), " ".join(run.datasets)
-        which = f"lr {rate:g}" if part == "choose" else f"seed {seed}"
+        which = " ".join(filter(None, [f"lr {rate:g}", option])) if part == "choose" else f"seed {seed}"
         return Job(
             title=f"{run.name}, {which}",
             part=part,

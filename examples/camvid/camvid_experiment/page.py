@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from camvid_experiment.experiment import Experiment
+from camvid_experiment.experiment import Choice, Experiment, Try
 from camvid_experiment.purity import section
 from camvid_experiment.summary import MOVERS, Row, Spread, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import Run
@@ -44,14 +44,15 @@ def _choices(experiment: Experiment) -> list[dict[str, Any]]:
     return [
         {
             "run": name,
-            "lr": choice.rate,
-            "reading": choice.reading._asdict(),
-            "tried": [
-                {"lr": rate, **reading._asdict(), "miou": miou} for (rate, reading), miou in choice.tried.items()
-            ],
+            **_plain(choice.best),
+            "tried": [{**_plain(each), "miou": miou} for each, miou in choice.tried.items()],
         }
         for name, choice in experiment.choices.items()
     ]
+
+
+def _plain(each: Try) -> dict[str, Any]:
+    return {"lr": each.rate, "option": each.option, **each.reading._asdict()}
 
 
 def _opening(experiment: Experiment) -> str:
@@ -62,7 +63,8 @@ def _opening(experiment: Experiment) -> str:
         f"Form {planner.form}, {planner.settings(experiment.runs[0], 0, 1.0)['steps']} steps a network, seeds {seeds}, "
         f"{division} of {len(experiment.shards.keys)} training frames. F: fine labels, C: coarse labels, B: boxes. "
         "Figures are percent, mean ± standard deviation over seeds. A pixel without an answer counts as wrong. "
-        "Learning rates and readings were chosen on a held-out part of the training videos, never on what is counted.\n"
+        "Learning rates, options and readings were chosen on a held-out part of the training videos, never on what is "
+        "counted.\n"
     )
 
 
@@ -129,7 +131,7 @@ def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
     heads = ["variation", "of"]
     for title in MEASURES.values():
         heads += [title, "change"]
-    return "Variations, with the learning rate and reading of the run that they vary:\n\n" + _table(heads, lines)
+    return "Variations, with the choices of the run that they vary:\n\n" + _table(heads, lines)
 
 
 def families(runs: Sequence[Run]) -> dict[str, dict[int, str]]:
@@ -163,17 +165,28 @@ def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
 
 def _choice_section(experiment: Experiment) -> str:
     rates = experiment.planner.rates
+    options = list(dict.fromkeys(each.option for c in experiment.choices.values() for each in c.tried if each.option))
     lines = []
     for name, choice in experiment.choices.items():
-        best = [max(v for (rate, _), v in choice.tried.items() if rate == each) for each in rates]
-        read = " ".join(filter(None, choice.reading))
-        edge = len(rates) > 2 and choice.rate in (rates[0], rates[-1])
-        lines.append([name, *(f"{100 * v:.1f}" for v in best), f"{choice.rate:g}" + " (edge)" * edge, read])
+        by_rate = [_best(choice, rate=rate, option="") for rate in rates]
+        by_option = [_best(choice, option=option) for option in options]
+        best = choice.best
+        edge = len(rates) > 2 and best.rate in (rates[0], rates[-1])
+        chosen = ", ".join(filter(None, [f"{best.rate:g}" + " (edge)" * edge, best.option]))
+        lines.append([name, *by_rate, *by_option, chosen, " ".join(filter(None, best.reading))])
     text = (
-        "## What was chosen\n\nmIoU on the held-out block of every training video, one seed; of the readings, the best "
-        "for each learning rate. *edge*: the best rate is the first or last of those tried.\n\n"
+        "## What was chosen\n\n"
+        "mIoU on the held-out block of every training video, one seed; of the readings, the best. "
+        "First every learning rate was tried, then every option with the best of them. *edge*: the best rate is the "
+        "first or last of those tried.\n\n"
     )
-    return text + _table(["run", *(f"lr {rate:g}" for rate in rates), "chosen", "read by"], lines)
+    return text + _table(["run", *(f"lr {rate:g}" for rate in rates), *options, "chosen", "read by"], lines)
+
+
+def _best(choice: Choice, **asked: float | str) -> str:
+    """The best score among the trials with these values."""
+    found = [miou for each, miou in choice.tried.items() if all(getattr(each, k) == v for k, v in asked.items())]
+    return f"{100 * max(found):.1f}" if found else "-"
 
 
 def _pictures(out: Path, pictures: Sequence[Path]) -> str:

@@ -1,8 +1,9 @@
 """The table of runs: ``runs.yaml``, checked. To change the method, change that file.
 
-A run names its datasets, its head and whatever of its settings differs from those of all. It also says how its answers
-may be read; the learning rate and the reading are chosen among the given ones on the choosing split, by the same rule
-for every run. A run with ``like`` is an ablation: another run with something changed, and that run's choices.
+A run names its datasets, its head and whatever of its settings differs from those of all. The learning rate, then one
+of the options (settings, or none of them), and with each how answers are read are chosen among the given ones on the
+choosing split, by the same rule for every run. A run with ``like`` is an ablation: another run with something changed,
+and that run's choices.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ class Run(_Part):
     by: tuple[By, ...] = Field(("sum", "winner"), description="Readings to choose from.")
     over: Over | None = Field(None, description="Answers that flat-union is read over.")
     like: str | None = Field(None, description="The run that it is a variation of, and whose choices it takes.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Settings by name, of which one is chosen or none; and those of all runs."
+    )
     note: str = Field("", description="A few words for the results.")
 
     @property
@@ -66,6 +70,9 @@ class Table(_Part):
     crops: int = Field(ge=1, description="Crops per step, shared evenly by the datasets of a run.")
     base: dict[str, Any] = Field(description="Settings of every run, as labelforge train takes them.")
     forms: dict[Literal["small", "full"], Form] = Field(description="The sizes of the experiment.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Settings by name, of which every run chooses one or none."
+    )
     pictures: tuple[str, ...] = Field((), description="Runs whose answers are drawn; and the strongest rival's.")
     purity_of: str | None = Field(None, description="The run whose pixels in boxes are compared with the truth.")
     runs: tuple[Run, ...] = Field(min_length=1, description="The runs, in the order of the results.")
@@ -80,6 +87,10 @@ class Table(_Part):
             if run.name == name:
                 return run
         raise ConfigError(f"no run is called {name!r}", cure=did_you_mean(name, [run.name for run in self.runs]))
+
+    def options_of(self, run: Run) -> dict[str, dict[str, Any]]:
+        """What a run chooses one of: nothing first, under an empty name."""
+        return {"": {}, **self.options, **run.options}
 
     def chooses(self, run: Run) -> Run:
         """The run whose choices a run takes: itself, or the one that it is like."""
