@@ -38,13 +38,16 @@ def lint_notes(config: TrainConfig, batches: TrainingBatches) -> list[str]:
     if rest > 1:  # one more is as short as saying so
         warnings[_WARNINGS:] = [f"and {counted(rest, 'more warning')} of lint."]
     carried = LogitLayout.compile(tree, mappings, "hierarchical", loss.boxes, lone_boxes=True).names
-    lone = [finding for finding in report.findings if finding.rule == "lone-box" and finding.node in carried]
-    return [*errors, *warnings, *(f"{_line(finding)} To ask for it: --set loss.lone_boxes=true." for finding in lone)]
+    lone: dict[str | None, list[str]] = {}
+    for finding in report.findings:
+        if finding.rule == "lone-box" and finding.node in carried:
+            lone.setdefault(finding.dataset, []).append(finding.what)
+    ask = "To ask for it: --set loss.lone_boxes=true."
+    return [*errors, *warnings, *(f"lint note lone-box: {'; '.join(said)}. {ask}" for said in lone.values())]
 
 
 def _line(finding: Finding) -> str:
-    kind = "note" if finding.severity == "info" else finding.severity
-    return f"lint {kind} {finding.rule}: {finding.what}."
+    return f"lint {finding.severity} {finding.rule}: {finding.what}."
 
 
 def _with_folder(tree: Taxonomy, config: TrainConfig) -> Taxonomy:

@@ -142,14 +142,10 @@ def lone_box(case: Case) -> Iterator[Remark]:
             if left_out.any():
                 named = _picked(classifier, np.logical_or.reduce(left_out))
                 labels = tuple(mapping.rows[row].native_name for row in np.flatnonzero(left_out.any(1)))
-                what = lone_box_sentence(mapping.dataset, case.name(classifier.node), case.names(named))
+                what = f"the boxes of {mapping.dataset} do not train the classifier of {case.name(classifier.node)}: "
+                what += f"{case.names(named)} is all that they could tell it"
                 subject = Subject(classifier.node, named, mapping.dataset, labels)
-                yield Remark("info", f"{what} ({listed(map(repr, labels))})", _LONE_CURE, subject)
-
-
-def lone_box_sentence(dataset: str, owner: str, children: str) -> str:
-    """Why boxes are left out, as a clause; nodes are quoted."""
-    return f"the boxes of {dataset} do not train the classifier of {owner}: {children} is all that they could tell it"
+                yield Remark("info", what, _LONE_CURE, subject)
 
 
 def only_boxes(case: Case) -> Iterator[Remark]:

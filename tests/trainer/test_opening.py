@@ -49,7 +49,7 @@ def test_it_names_the_decoder_and_what_was_loaded(tmp_path: Path, monkeypatch: p
 def test_boxes_that_are_left_out_have_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lone = (
         "lint note lone-box: the boxes of boxes do not train the classifier of 'sign': 'front' is all that they could "
-        "tell it ('keep left', 'keep right', 'limit 30'). To ask for it: --set loss.lone_boxes=true."
+        "tell it. To ask for it: --set loss.lone_boxes=true."
     )
     path: dict[str, object] = {"boxes": "path"}
     assert lone not in opening(tmp_path / "a", loss=path), "no network for these labels has that classifier"
