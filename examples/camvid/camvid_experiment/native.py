@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from camvid_experiment.labels import Box, boxes_of, coarse_ids
+from camvid_experiment.labels import BOXED, Box, boxes_of, coarse_ids
 from labelforge.converters import Converter, NativeLabels, PixelLabels, Source, list_files, read_label_map
-from labelforge.converters.base import Ids, RowLookup, Size
+from labelforge.converters.base import NO_ANNOTATION, Ids, RowLookup, Size, nearest
 from labelforge.converters.boxes import draw_boxes
 from labelforge.converters.camvid import CamVid
 from labelforge.errors import DatasetError
@@ -172,6 +172,37 @@ class SignBoxes(MoverBoxes):
     boxed = (*MoverBoxes.boxed, "sign")
 
 
+@dataclass(frozen=True)
+class Masks:
+    """What the boxes of one frame would be if they were perfect: the pixels of each that show its class."""
+
+    boxes: Boxes
+    fine: Ids
+    size: None = None
+
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
+        """The boxes, without pixels that show another class."""
+        nothing, class_of = rows_of(np.array([NO_ANNOTATION])), {name: number for number, name in BOXED.items()}
+        drawn = self.boxes.draw(image_size, output_size, rows_of)
+        truth = nearest(self.fine, output_size)
+        right = np.zeros(output_size, np.bool_)
+        for name, number in self.boxes.ids.items():
+            right |= (drawn == rows_of(np.array([number]))) & (truth == class_of[name])
+        return np.where(right, drawn, nothing)
+
+
+class BoxMasks(MoverBoxes):
+    """The same boxes with perfect outlines: what better boxes could bring at most."""
+
+    name = "box-masks"
+    title = "CamVid, boxes with perfect outlines"
+    label_space = "camvid-box-masks"
+
+    def labels(self, source: Source) -> Masks:  # type: ignore[override]
+        """The boxes of a frame, each cut to its class."""
+        return Masks(super().labels(source), read_label_map(self.root / "fine" / f"{source.key}.png"))
+
+
 class Pairs(Converter):
     """Frames in ``images/`` and their fine labels in ``labels/``, under the same names."""
 
@@ -194,5 +225,5 @@ class Pairs(Converter):
         return PixelLabels(read_label_map(self.label_path(source)))
 
 
-DATASETS: dict[str, type[Listed]] = {kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes)}
+DATASETS: dict[str, type[Listed]] = {kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes, BoxMasks)}
 """The datasets that a run may name."""

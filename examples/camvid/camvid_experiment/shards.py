@@ -70,13 +70,13 @@ class Shards:
         found = []
         for kind in run.datasets:
             for piece in self._pieces(number):
-                if labels_of(piece, run.fine) == kind.removeprefix("sign-") and (piece.kept or part == "count"):
+                if labels_of(piece, run.fine) == _frames_of(kind) and (piece.kept or part == "count"):
                     found.append(self._piece(piece, kind, number))
         return found
 
     def truth_of_boxes(self, run: Run, number: int = 0) -> list[tuple[Path, Path]]:
         """All box shards of a run, each with shards of the same frames that have fine labels."""
-        (kind,) = [kind for kind in run.datasets if "boxes" in kind]
+        (kind,) = [kind for kind in run.datasets if "box" in kind]
         there = [piece for piece in self._pieces(number) if labels_of(piece, run.fine) == "boxes"]
         return [(self._piece(piece, kind, number), self._piece(piece, "fine", number)) for piece in there]
 
@@ -123,6 +123,11 @@ class Shards:
             self.tell(f"Converting {name}")
         convert(kind, root, out, split=split, taxonomy=TAXONOMY, short_side=SHORT_SIDE, options=options)
         return out
+
+
+def _frames_of(dataset: str) -> str:
+    """The labels of the frames that a dataset is about: all kinds of boxes are about the same ones."""
+    return "boxes" if "box" in dataset else dataset
 
 
 def _name(frames: Path) -> str:

@@ -21,7 +21,7 @@ from labelforge.yamlfile import YamlFile
 Kind = Literal["ours", "rival", "bound", "ablation"]
 By = Literal["sum", "winner"]
 Over = Literal["nodes", "leaves"]
-Dataset = Literal["fine", "coarse", "boxes", "sign-boxes"]
+Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "box-masks"]
 
 
 class Reading(NamedTuple):
