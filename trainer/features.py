@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+import PIL
 import torch
 from torch import Tensor, nn
 
+import labelforge
 from labelforge.errors import LabelforgeError
 from labelforge.files import json_digest
 from labelforge.trainer.config import TrainConfig
@@ -143,7 +145,7 @@ def _recipe(config: TrainConfig, network: SegmentationNet, dtype: torch.dtype) -
     """Digest of all that decides the features of a crop besides the sample and the view."""
     content = {
         "format": _FORMAT,
-        "versions": [version("labelforge"), torch.__version__, version("pillow"), version("numpy")],
+        "versions": [labelforge.__version__, torch.__version__, PIL.__version__, np.__version__],
         "network": [config.model.backbone, config.model.output_stride, network.decoder.reads, _digest(network)],
         "arithmetic": [network.mean.device.type, str(dtype)],
         "crops": config.data.model_dump(

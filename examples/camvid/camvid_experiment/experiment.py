@@ -88,16 +88,20 @@ class Experiment:
         """All runs of the table."""
         return self.planner.table.runs
 
+    @property
+    def _to_count(self) -> int:
+        return sum(len(self.planner.counted(number)) for number in range(len(self.seeds)))
+
     def choose(self) -> None:
         """Find every run's learning rate and reading, then its option, on the held-out frames."""
         rates, table = self.planner.rates, self.planner.table
         choosing = [run for run in self.runs if run.like is None]
         options = {run.name: table.options_of(run) for run in choosing}
-        later = sum(map(len, options.values())) - len(choosing) + len(self.runs) * len(self.seeds)
+        later = sum(map(len, options.values())) - len(choosing) + self._to_count
         tried = self._try([(run, rate, "") for run in choosing for rate in rates], later)
         first = {name: Choice.of(found).best for name, found in tried.items()}
         more = [(run, first[run.name].rate, option) for run in choosing for option in options[run.name] if option]
-        for name, found in self._try(more, len(self.runs) * len(self.seeds)).items():
+        for name, found in self._try(more, self._to_count).items():
             tried[name] |= found
         self.choices = {name: Choice.of(found) for name, found in tried.items()}
 
@@ -131,8 +135,8 @@ class Experiment:
     def count(self) -> None:
         """Train every run on all of its frames, seed by seed, and score it on what counts."""
         plans = {}
-        for seed in self.seeds:
-            for run in self.runs:
+        for number, seed in enumerate(self.seeds):
+            for run in self.planner.counted(number):
                 best = self.choice(run).best
                 trained_on = self.shards.trained_on(run, "count", seed if self.by_seed else 0)
                 plans[run.name, seed] = self.planner.job(

@@ -121,6 +121,11 @@ class Planner:
         """The learning rates that runs choose from."""
         return self.table.forms[self.form].learning_rates  # type: ignore[index]
 
+    def counted(self, number: int) -> list[Run]:
+        """The runs that are counted with the seed of this number, from 0."""
+        few = self.table.forms[self.form].ablation_seeds  # type: ignore[index]
+        return [run for run in self.table.runs if run.kind != "ablation" or few is None or number < few]
+
     def settings(self, run: Run, seed: int, rate: float, option: str = "") -> dict[str, Any]:
         """The configuration of one training; what the run itself sets lies over the option.
 

@@ -131,7 +131,10 @@ def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
     heads = ["variation", "of"]
     for title in MEASURES.values():
         heads += [title, "change"]
-    return "Variations, with the choices of the run that they vary:\n\n" + _table(heads, lines)
+    return (
+        "Variations, with the choices of the run that they vary; changes are over the seeds that both have:\n\n"
+        + _table(heads, lines)
+    )
 
 
 def families(runs: Sequence[Run]) -> dict[str, dict[int, str]]:

@@ -40,6 +40,7 @@ class Form(_Part):
 
     settings: dict[str, Any] = Field(description="Settings over those of the base.")
     learning_rates: tuple[float, ...] = Field(min_length=1, description="What every run chooses from.")
+    ablation_seeds: int | None = Field(None, ge=1, description="Seeds that ablations are counted over; empty: all.")
 
 
 class Run(_Part):
