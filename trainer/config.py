@@ -57,7 +57,8 @@ class ModelConfig(_Part):
 
     backbone: str = Field(
         default="resnet50",
-        description="resnet18, resnet34, resnet50, or one that another package adds. The paper's, the largest here.",
+        description="resnet18, resnet34, resnet50, efficientnet-lite0 (or 1, or 2), or one that another package adds. "
+        "The paper's, the largest here.",
     )
     output_stride: Literal[8, 16, 32] = Field(
         default=8,
@@ -356,8 +357,8 @@ class TrainConfig(_Part):
 
     preset: Preset | None = Field(
         default=None,
-        description="Settings to start from; all others lie over them. authors: those of the method's authors. Empty: "
-        "the defaults below.",
+        description="Settings to start from; all others lie over them. authors: those of the method's authors. light: "
+        "a small network with ImageNet weights, for little data and CPUs. Empty: the defaults below.",
     )
     start_from: str | None = Field(
         default=None,
