@@ -315,6 +315,11 @@ class LossConfig(_Part):
         default_factory=dict,
         description="Weights by node, e.g. {traffic sign/front: 0.2}; they override the two above.",
     )
+    stride: Positive = Field(
+        default=1,
+        description="Learn from every n-th pixel of both directions, from others at each step; 1: from all. More is "
+        "for CPUs: neighbours say much the same, and the loss of all pixels is the larger part of a step.",
+    )
     gate: Gate = Field(
         default="parent",
         description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "

@@ -76,6 +76,7 @@ AUTHORS: Final = (
     PresetSetting("optim.warmup", 0, "train_cityscapes_mapillary_gtsdb.py: none"),
     PresetSetting("loss.root", 1.0, "train_cityscapes_mapillary_gtsdb.py: lamda"),
     PresetSetting("loss.others", 0.1, "train_cityscapes_mapillary_gtsdb.py: lamda"),
+    PresetSetting("loss.stride", 1, "estimator/define_losses.py: the mean over all pixels"),
     PresetSetting("loss.gate", "parent", "estimator/define_losses.py: l2_decs of traffic sign is front"),
     PresetSetting("loss.boxes", "own", "estimator/define_losses.py: GTSDB counts in l3 alone"),
     PresetSetting("ema.decay", 0.9, _ARGUMENTS + "--ema_decay 0.9; define_estimator.py warms it up as we do"),

@@ -42,6 +42,7 @@ from labelforge.trainer.optim import (
     restore_optimizer,
     set_learning_rate,
 )
+from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
@@ -264,7 +265,12 @@ class Trainer:
         seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
             logits = self._forward(seen)
-        logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
+        size = (rows.shape[1], rows.shape[2])
+        if config.loss.stride == 1:
+            logits = upsample(logits.float(), size)
+        else:
+            grid = PixelGrid.of_step(number, config.loss.stride)
+            logits, rows = grid.logits(logits.float(), size), grid.rows(rows)
         loss = hierarchical_loss(logits, rows, self._tensors, self._loss_weights, config.loss.gate)
         self._optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]

@@ -56,6 +56,7 @@ TABLE: dict[str, Any] = {
     "optim.warmup": 0,
     "loss.root": 1.0,
     "loss.others": 0.1,
+    "loss.stride": 1,
     "loss.gate": "parent",
     "loss.boxes": "own",
     "ema.decay": 0.9,
