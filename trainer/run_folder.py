@@ -4,6 +4,7 @@ RUN/config.yaml         the whole configuration; 'labelforge train --config' rea
 RUN/environment.json    versions and machine
 RUN/metrics.jsonl       one line per log_every steps; TensorBoard events are next to it
 RUN/checkpoints/        see labelforge.trainer.checkpoint
+RUN/features/           a frozen backbone's features of fixed crops (labelforge.trainer.features), until the run ends
 RUN/report.html         curves, written when the run ends or is stopped
 """
 
