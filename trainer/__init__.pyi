@@ -27,7 +27,6 @@ from .models.heads import HierarchicalHead as HierarchicalHead
 from .models.network import SegmentationNet as SegmentationNet
 from .models.network import build_network as build_network
 from .models.network import upsample as upsample
-from .models.network import upsample_at as upsample_at
 from .optim import ExponentialMovingAverage as ExponentialMovingAverage
 from .prediction import Prediction as Prediction
 from .prediction import PredictResult as PredictResult

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from labelforge.logits import Head
+from labelforge.trainer.config_part import NonNegative, Positive
+from labelforge.trainer.config_part import Part as _Part
+from labelforge.trainer.optim_config import OptimConfig
 from labelforge.trainer.presets import PRESETS, Preset, overlay, preset_values
 from labelforge.treefile import BoxUse
 
@@ -48,13 +51,6 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 Metric = Literal["official", "mean-iou", "mean-accuracy"]
 """What decides which checkpoint is the best: see :class:`ValidationConfig`."""
-
-Positive = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelConfig(_Part):
@@ -247,77 +243,6 @@ def _check_numbers(values: Any, place: str, example: float) -> None:
             raise ValueError(f"{key!r} has no number: write {place}.{name}={number or example}{space}")
 
 
-_RATES: Final[Mapping[str, float]] = {"sgd": 0.01, "adamw": 0.001}
-_DECAYS: Final[Mapping[str, float]] = {"sgd": 1e-4, "adamw": 0.01}
-
-
-class OptimConfig(_Part):
-    """The optimiser and its schedule.
-
-    >>> from labelforge.trainer.config import OptimConfig
-    >>> OptimConfig().first_rate, OptimConfig(optimizer="adamw").first_rate
-    (0.01, 0.001)
-    """
-
-    optimizer: Literal["sgd", "adamw"] = Field(
-        default="sgd",
-        description="sgd: with momentum, as the authors. adamw: Loshchilov and Hutter 2019, with torch's betas and "
-        "eps; for short runs.",
-    )
-    lr: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Learning rate at the start. Empty: 0.01 for sgd (the authors', for batches of 4), 0.001 for adamw "
-        "(torch's).",
-    )
-    backbone_lr: float = Field(
-        default=1.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Factor of the backbone's learning rate; below 1 to keep more of pretrained weights.",
-    )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum of sgd (not Nesterov's).")
-    weight_decay: NonNegative | None = Field(
-        default=None,
-        description="On convolution weights (not on norms and biases). sgd: an L2 penalty; adamw: decoupled, times the "
-        "rate. Empty: 0.0001 for sgd (as ResNets are trained on ImageNet), 0.01 for adamw (torch's).",
-    )
-    schedule: Literal["steps", "poly"] = Field(
-        default="poly",
-        description="poly: (1 - step/steps) to the power 0.9, the usual one for segmentation since DeepLab: nothing to "
-        "place, whatever the number of steps. steps: multiply by 'cut' at each of 'cuts' (the authors').",
-    )
-    cuts: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(0.47, 0.88),
-        description="Where the rate is cut, as fractions of all steps; the authors': after epochs 8 and 15 of 17.",
-    )
-    cut: float = Field(default=0.5, gt=0, lt=1, description="Factor of each cut; the authors'.")
-    warmup: int = Field(
-        default=0, ge=0, description="Steps over which the rate rises linearly from 0; a small batch needs none."
-    )
-
-    @property
-    def first_rate(self) -> float:
-        """The learning rate before schedule and warm-up."""
-        return _RATES[self.optimizer] if self.lr is None else self.lr
-
-    @property
-    def decay(self) -> float:
-        """The weight decay."""
-        return _DECAYS[self.optimizer] if self.weight_decay is None else self.weight_decay
-
-    @model_validator(mode="before")
-    @classmethod
-    def _cuts_need_steps(cls, data: Any) -> Any:
-        """Refuse cuts that would do nothing, because the default schedule has none."""
-        if isinstance(data, Mapping) and "schedule" not in data:
-            for name in ("cuts", "cut"):
-                if name in data:
-                    raise ValueError(f"{name} only counts with optim.schedule=steps: set that too")
-        return data
-
-
 class LossConfig(_Part):
     """The loss, one term per classifier."""
 
@@ -331,6 +256,11 @@ class LossConfig(_Part):
     nodes: dict[str, NonNegative] = Field(
         default_factory=dict,
         description="Weights by node, e.g. {traffic sign/front: 0.2}; they override the two above.",
+    )
+    stride: Positive = Field(
+        default=1,
+        description="Learn from every n-th pixel of both directions, from others at each step; 1: from all. More is "
+        "for CPUs: neighbours say much the same, and the loss of all pixels is the larger part of a step.",
     )
     gate: Gate = Field(
         default="parent",
@@ -365,12 +295,6 @@ class LossConfig(_Part):
         default="none",
         description="Weight of a pixel by how often its class occurs in the shards: none, or in proportion to the "
         "inverse (square root) of the class's pixels; 1 on average.",
-    )
-
-    every: Positive = Field(
-        default=1,
-        description="Of how many rows and columns one counts in a step, another one each time. 1: all pixels. 4: a "
-        "sixteenth of them, which are enough, as neighbours say nearly the same; several times faster on a CPU.",
     )
 
     @field_validator("nodes", mode="before")
@@ -486,7 +410,9 @@ class TrainConfig(_Part):
         """Refuse to keep random weights, and a rate that nothing would learn by."""
         freeze = self.model.freeze
         if freeze not in ("none", ()) and self.model.weights is None and self.start_from is None:
-            raise ValueError("model.freeze would keep random weights: give model.weights or start_from")
+            raise ValueError(
+                "model.freeze would keep random weights: give model.weights or start_from, or set it to none"
+            )
         if freeze == "backbone" and self.optim.backbone_lr != 1:
             raise ValueError("optim.backbone_lr would do nothing, as model.freeze=backbone: leave one of them out")
         return self

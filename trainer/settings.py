@@ -14,7 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import ModelConfig, OptimConfig, TrainConfig
+from labelforge.trainer.config import ModelConfig, TrainConfig
+from labelforge.trainer.optim_config import OptimConfig
 from labelforge.trainer.presets import PRESETS, overlay
 from labelforge.yamlfile import YamlFile
 
@@ -58,7 +59,7 @@ def load_config(
         where = "--set" if blamed is None else f"--set {blamed}"
         raise ConfigError(fault.what, where=where, cure=fault.cure) from None
     for text, layer in layers:
-        _check_cuts_count(config.optim, layer, text)
+        _check_counts(config.optim, layer, text)
         _check_channels_count(config.model, layer, text)
     return config
 
@@ -86,8 +87,11 @@ def _check_preset_shows(base: Mapping[str, Any], preset: Any, text: str) -> None
     raise ConfigError(what, where=f"--set {text}", cure="Start a new run with the preset, or set single values.")
 
 
-def _check_cuts_count(optim: OptimConfig, layer: Mapping[str, Any], text: str) -> None:
-    """Refuse cuts of the rate for a schedule that has none."""
+def _check_counts(optim: OptimConfig, layer: Mapping[str, Any], text: str) -> None:
+    """Refuse cuts of the rate for a schedule that has none, and momentum for an optimiser that has none."""
+    if optim.optimizer == "adamw" and "momentum" in layer.get("optim", {}):
+        what = "this would change nothing: the optimiser is adamw, which has no such momentum"
+        raise ConfigError(what, where=f"--set {text}", cure="Add --set optim.optimizer=sgd.")
     unused = optim.schedule == "poly" and (optim.cuts, optim.cut) != (OptimConfig().cuts, OptimConfig().cut)
     if unused and {"cuts", "cut"} & set(layer.get("optim", {})):
         what = "this would change nothing: the schedule is poly, which has no cuts"

@@ -36,7 +36,7 @@ from labelforge.trainer.distributed import Processes, StopRequest, join_processe
 from labelforge.trainer.features import Classify, FrozenFeatures, open_store, remove_own, reuses_features
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
-from labelforge.trainer.models.network import build_network
+from labelforge.trainer.models.network import build_network, upsample
 from labelforge.trainer.opening import describe_run
 from labelforge.trainer.optim import (
     ExponentialMovingAverage,
@@ -46,7 +46,7 @@ from labelforge.trainer.optim import (
     restore_optimizer,
     set_learning_rate,
 )
-from labelforge.trainer.pixels import at_labels, place_of_step
+from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
@@ -334,8 +334,12 @@ class Trainer:
         seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
             logits = self._forward(seen)
-        asked = config.loss
-        logits, rows = at_labels(logits.float(), rows, asked.every, place_of_step(config.seed, number, asked.every))
+        asked, size = config.loss, (rows.shape[1], rows.shape[2])
+        if asked.stride == 1:
+            logits = upsample(logits.float(), size)
+        else:
+            grid = PixelGrid.of_step(number, asked.stride)
+            logits, rows = grid.logits(logits.float(), size), grid.rows(rows)
         loss = hierarchical_loss(
             logits,
             rows,

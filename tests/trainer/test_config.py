@@ -156,6 +156,8 @@ def test_cuts_that_would_do_nothing_are_refused() -> None:
         ConfigError, match=r"^--set optim\.cuts=\[0\.3\]: .* the schedule is poly.*Add --set optim\.sch"
     ):
         load_config(TrainConfig(), ["optim.lr=1", "optim.cuts=[0.3]"])
+    with pytest.raises(ConfigError, match=r"^--set optim\.momentum=0\.5: .* nothing: the optimiser is adamw"):
+        load_config(TrainConfig(), ["optim.optimizer=adamw", "optim.momentum=0.5"])
     with pytest.raises(ConfigError, match="the schedule is poly"):
         load_config(None, ["preset=authors", "optim.schedule=poly", "optim.cut=0.3"])
     assert load_config(None, ["preset=authors", "optim.schedule=poly"]).optim.schedule == "poly"

@@ -135,3 +135,14 @@ def test_every_weight_of_a_decoder_learns(name: DecoderName) -> None:
     (decoder(tuple(maps[number] for number in decoder.reads)) ** 2).sum().backward()
     for key, parameter in decoder.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
+
+
+@pytest.mark.parametrize(("stride", "read"), [(4, (0, 1, 2)), (8, (1, 2)), (16, (2,))])
+def test_a_pyramid_reads_no_map_finer_than_its_stride(stride: int, read: tuple[int, ...]) -> None:
+    maps = (FeatureMap(4, 6), FeatureMap(8, 10), FeatureMap(16, 12))
+    decoder = build_decoder("fpn", maps, 5, stride)
+    assert decoder.reads == read and decoder.output == FeatureMap(stride, 5)
+    given = tuple(
+        torch.zeros(1, maps[number].channels, 48 // maps[number].stride, 64 // maps[number].stride) for number in read
+    )
+    assert decoder(given).shape == (1, 5, 48 // stride, 64 // stride)

@@ -13,10 +13,11 @@ from torch import nn
 
 from labelforge.converters import convert
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import OptimConfig, TrainConfig
+from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.optim import learning_rate, make_optimizer
+from labelforge.trainer.optim_config import OptimConfig
 from labelforge.trainer.presets import PRESETS
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.settings import load_config
@@ -57,13 +58,13 @@ TABLE: dict[str, Any] = {
     "optim.warmup": 0,
     "loss.root": 1.0,
     "loss.others": 0.1,
+    "loss.stride": 1,
     "loss.gate": "parent",
     "loss.own_gate": 0.0,
     "loss.boxes": "own",
     "loss.lone_boxes": False,
     "loss.balance": "pixels",
     "loss.class_weights": "none",
-    "loss.every": 1,
     "ema.decay": 0.9,
 }
 # What a preset leaves to the user or to the machine, and what only names of datasets and nodes can say.
