@@ -64,7 +64,8 @@ class ModelConfig(_Part):
 
     backbone: str = Field(
         default="resnet50",
-        description="resnet18, resnet34, resnet50, or one that another package adds. The paper's, the largest here.",
+        description="resnet18, resnet34, resnet50, efficientnet-lite0 (or 1, or 2), or one that another package adds. "
+        "The paper's, the largest here.",
     )
     output_stride: Literal[8, 16, 32] = Field(
         default=8,
@@ -323,6 +324,11 @@ class LossConfig(_Part):
         default_factory=dict,
         description="Weights by node, e.g. {traffic sign/front: 0.2}; they override the two above.",
     )
+    stride: Positive = Field(
+        default=1,
+        description="Learn from every n-th pixel of both directions, from others at each step; 1: from all. More is "
+        "for CPUs: neighbours say much the same, and the loss of all pixels is the larger part of a step.",
+    )
     gate: Gate = Field(
         default="parent",
         description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "
@@ -389,8 +395,8 @@ class TrainConfig(_Part):
 
     preset: Preset | None = Field(
         default=None,
-        description="Settings to start from; all others lie over them. authors: those of the method's authors. Empty: "
-        "the defaults below.",
+        description="Settings to start from; all others lie over them. authors: those of the method's authors. light: "
+        "a small network with ImageNet weights, for little data and CPUs. Empty: the defaults below.",
     )
     start_from: str | None = Field(
         default=None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 
 import torch
-from torch import nn
 
 from labelforge.errors import counted
 from labelforge.learnable import Learnable
@@ -15,9 +14,12 @@ from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
 from labelforge.trainer.lint_notes import lint_notes
 from labelforge.trainer.models.freezing import parameter_counts
+from labelforge.trainer.models.network import SegmentationNet
 
 
-def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Module, device: torch.device) -> list[str]:
+def describe_run(
+    config: TrainConfig, batches: TrainingBatches, network: SegmentationNet, device: torch.device
+) -> list[str]:
     """The opening lines of a run.
 
     Args:
@@ -46,9 +48,12 @@ def describe_run(config: TrainConfig, batches: TrainingBatches, network: nn.Modu
     parameters, trained = parameter_counts(network)
     height, width = config.data.crop
     size = counted(sum(batches.counts), "crop")
+    model = config.model
+    parts = model.backbone if model.decoder == "none" else f"{model.backbone} and {model.decoder}"
     learned = "" if trained == parameters else f", {trained / 1e6:.1f} of which train,"
-    what = f"{config.model.backbone} with {parameters / 1e6:.1f} million parameters{learned} on {device}"
-    return [*lines, f"{what}; a batch is {size} of {height}x{width}."]
+    what = f"{parts} with {parameters / 1e6:.1f} million parameters{learned} on {device}"
+    loaded = [] if network.loaded is None else [network.loaded.sentence]
+    return [*lines, *loaded, f"{what}; a batch is {size} of {height}x{width}."]
 
 
 def _occurring(item: TrainingSet) -> str:

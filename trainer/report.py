@@ -56,6 +56,7 @@ def _facts(
         ("Taxonomy", layout.taxonomy.name),
         ("Datasets", ", ".join(datasets)),
         ("Network", f"{config.model.backbone}, output stride {config.model.output_stride}"),
+        ("Decoder", config.model.decoder),
         ("Classifiers", layout.num_classifiers),
         ("Classes", len(layout.classes)),
         ("Last loss", round(log[-1].loss, 4) if log else "none"),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import OptimConfig, TrainConfig
+from labelforge.trainer.config import ModelConfig, OptimConfig, TrainConfig
 from labelforge.trainer.presets import PRESETS, overlay
 from labelforge.yamlfile import YamlFile
 
@@ -59,6 +59,7 @@ def load_config(
         raise ConfigError(fault.what, where=where, cure=fault.cure) from None
     for text, layer in layers:
         _check_cuts_count(config.optim, layer, text)
+        _check_channels_count(config.model, layer, text)
     return config
 
 
@@ -91,6 +92,14 @@ def _check_cuts_count(optim: OptimConfig, layer: Mapping[str, Any], text: str) -
     if unused and {"cuts", "cut"} & set(layer.get("optim", {})):
         what = "this would change nothing: the schedule is poly, which has no cuts"
         raise ConfigError(what, where=f"--set {text}", cure="Add --set optim.schedule=steps.")
+
+
+def _check_channels_count(model: ModelConfig, layer: Mapping[str, Any], text: str) -> None:
+    """Refuse channels of a decoder that is not there."""
+    unused = model.decoder == "none" and model.decoder_channels != ModelConfig().decoder_channels
+    if unused and "decoder_channels" in layer.get("model", {}):
+        what = "this would change nothing: model.decoder is none"
+        raise ConfigError(what, where=f"--set {text}", cure="Add --set model.decoder=fpn.")
 
 
 def _validate(data: Mapping[str, Any]) -> TrainConfig:

@@ -46,6 +46,7 @@ from labelforge.trainer.optim import (
     restore_optimizer,
     set_learning_rate,
 )
+from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.report import write_report
@@ -278,7 +279,12 @@ class Trainer:
         seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
             logits = self._forward(seen)
-        logits = upsample(logits.float(), (rows.shape[1], rows.shape[2]))
+        size = (rows.shape[1], rows.shape[2])
+        if config.loss.stride == 1:
+            logits = upsample(logits.float(), size)
+        else:
+            grid = PixelGrid.of_step(number, config.loss.stride)
+            logits, rows = grid.logits(logits.float(), size), grid.rows(rows)
         asked = config.loss
         loss = hierarchical_loss(
             logits,

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from labelforge.errors import ConfigError, counted
+from labelforge.trainer.presets import PRESETS
 
 
 class _TrainCommand(click.Command):
@@ -32,9 +33,10 @@ class _TrainCommand(click.Command):
 )
 @click.option(
     "--preset",
-    type=click.Choice(["authors"]),
+    type=click.Choice(list(PRESETS)),
     help="Start from a whole set of settings; --config and --set lie over it. authors: exactly the training of the "
-    "method's authors, as their code has it. Default: the settings below, which differ from it.",
+    "method's authors, as their code has it. light: a small network with ImageNet weights, for little data and CPUs. "
+    "Default: the settings below, which differ from both.",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with any of the settings below.")
 @click.option(

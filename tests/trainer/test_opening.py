@@ -9,7 +9,9 @@ import torch
 
 from labelforge.lint import lint_mappings
 from labelforge.trainer.data.batches import TrainingBatches
+from labelforge.trainer.models import network
 from labelforge.trainer.models.network import build_network
+from labelforge.trainer.models.weights import LoadedWeights
 from labelforge.trainer.opening import describe_run
 from tests.trainer.tiny import LABELS, TREE, mapping, open_both, tiny_config
 
@@ -19,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("backbone")
 def opening(folder: Path, **changes: object) -> list[str]:
     config = tiny_config(data={"batch": {"dense": 2}}, **changes)
     batches = TrainingBatches.open(open_both(folder), config)
-    network = build_network(batches.table.layout.sizes, config.model)
-    return describe_run(config, batches, network, torch.device("cpu"))
+    built = build_network(batches.table.layout.sizes, config.model)
+    return describe_run(config, batches, built, torch.device("cpu"))
 
 
 def test_it_says_what_is_trained_on_and_what_that_teaches(tmp_path: Path) -> None:
@@ -61,6 +63,14 @@ def test_of_many_warnings_the_first_are_named_and_the_rest_counted(
             lines = opening(tmp_path / str(extra))
         assert sum(line.startswith("lint warning ") for line in lines) == named
         assert [line for line in lines if "more" in line] == [f"and {more} more warnings of lint."] * (more > 0)
+
+
+def test_it_names_the_decoder_and_what_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "load_weights", lambda *_: LoadedWeights("tiny.pth", ("fc.bias", "fc.weight")))
+    model = {"backbone": "tiny", "features": 16, "decoder": "fpn", "decoder_channels": 8, "weights": "tiny.pth"}
+    *_, loaded, device = opening(tmp_path, model=model)
+    assert loaded == "backbone weights: tiny.pth; the classifier in it is dropped (2 tensors)."
+    assert device.startswith("tiny and fpn with 0.0 million parameters on cpu; ")
 
 
 def test_the_command_it_names_can_be_typed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from pydantic import BaseModel
 from torch import nn
@@ -21,6 +22,7 @@ from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.settings import load_config
 from tests.converters.layouts import write_cityscapes, write_gtsdb
 
+LITE = "efficientnet-lite0"
 # What the authors' code does, as read in it; one line per line of its argument defaults and of what is written into it.
 TABLE: dict[str, Any] = {
     "steps": 17 * (18_000 // 2),
@@ -54,6 +56,7 @@ TABLE: dict[str, Any] = {
     "optim.warmup": 0,
     "loss.root": 1.0,
     "loss.others": 0.1,
+    "loss.stride": 1,
     "loss.gate": "parent",
     "loss.own_gate": 0.0,
     "loss.boxes": "own",
@@ -84,6 +87,16 @@ def test_authors_is_the_table_and_every_value_has_a_source() -> None:
     assert {key: value for key, value in config.items() if key not in LEFT_OPEN} == TABLE
     assert {setting.key for setting in PRESETS["authors"]} == set(TABLE)
     assert all(".py" in setting.source for setting in PRESETS["authors"])
+
+
+def test_light_is_a_pretrained_network_with_strides_and_a_decoder() -> None:
+    config = TrainConfig(preset="light").model
+    assert (config.backbone, config.weights, config.output_stride, config.decoder) == (LITE, "imagenet", 32, "fpn")
+    assert all(setting.source for setting in PRESETS["light"])
+    network = build_network((53, 10, 3, 2, 43), config, pretrained=False)
+    assert network.scaling == network.backbone.scaling
+    images = torch.zeros(1, 3, 101, 67, dtype=torch.uint8)
+    assert network.eval()(images).shape == (1, 111, 26, 17)
 
 
 def test_the_rate_halves_after_epochs_8_and_15() -> None:

@@ -330,3 +330,25 @@ def test_adamw_resumes_bit_for_bit_and_only_as_adamw(readers: list[ShardReader],
         assert torch.equal(value, got[key]), key
     with pytest.raises(ConfigError, match=r"started with optim\.optimizer adamw, not sgd"):
         train(readers, tmp_path / "parts", settings=["steps=7", "optim.optimizer=sgd"], resume=True)
+
+
+def test_a_stride_of_the_loss_learns_from_every_pixel_in_turn(readers: list[ShardReader], tmp_path: Path) -> None:
+    """Four steps at stride 2 that change nothing, on the same crops: their mean loss is that of all pixels."""
+    file = tmp_path / "weights.pth"
+    torch.save(TinyBackbone(8).state_dict(), file)
+    config = tiny_config(
+        steps=4,
+        log_every=1,
+        optim={"lr": 1e-12, "momentum": 0, "weight_decay": 0},
+        data={"views": 1, "batch": {"dense": 3, "boxes": 2}},
+        model={"freeze": ["layers"], "weights": str(file), "start": "variance-scaling"},
+        loss={"gate": "none"},
+    )
+    every = [line.losses["scene"] for line in train(readers, tmp_path / "all", config).log]
+    loss = config.loss.model_copy(update={"stride": 2})
+    parts = train(readers, tmp_path / "part", config.model_copy(update={"loss": loss})).log
+    part = [line.losses["scene"] for line in parts]
+    assert every == pytest.approx([every[0]] * 4, rel=1e-5)
+    assert len(set(part)) == 4
+    assert sum(part) / 4 == pytest.approx(every[0], rel=1e-3)
+    assert max(abs(value - every[0]) for value in part) > 5 * abs(sum(part) / 4 - every[0])

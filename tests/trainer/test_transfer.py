@@ -127,11 +127,39 @@ def test_choices_that_were_there_keep_their_logits_beside_new_ones(tmp_path: Pat
         torch.testing.assert_close(now[:, after.covers.index(cover)], logits)
 
 
+def test_a_decoder_is_taken_over_too(tmp_path: Path) -> None:
+    config = tiny_config(model={"decoder": "fpn", "decoder_channels": 8})
+    before = LogitLayout.compile(TREE, [coarse()])
+    source = scrambled(before, config)
+    network = build_network(before.sizes, config.model)
+    found = transfer_weights(network, before, config.model, saved(tmp_path, before, config, source))
+    assert found.sentence.startswith("the backbone and the decoder; 1 classifier as before")
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+    other = tiny_config(model={"decoder": "fpn", "decoder_channels": 16})
+    with pytest.raises(ConfigError, match=r"Add --set model\.decoder_channels=8\."):
+        transfer_weights(build_network(before.sizes, other.model), before, other.model, find_checkpoint(tmp_path))
+
+
+def test_a_scaling_without_a_name_is_cured_by_the_weights(tmp_path: Path) -> None:
+    layout = LogitLayout.compile(TREE, [coarse()])
+    config = tiny_config(model={"backbone": "efficientnet-lite0", "output_stride": 32, "weights": "imagenet"})
+    network = build_network(layout.sizes, config.model, pretrained=False)
+    earlier = saved(tmp_path, layout, config, network)
+    other = config.model.model_copy(update={"weights": None})
+    with pytest.raises(ConfigError) as caught:
+        transfer_weights(build_network(layout.sizes, other), layout, other, earlier)
+    assert str(caught.value).endswith("Add --set model.normalisation=auto --set model.weights=imagenet.")
+    taken = build_network(layout.sizes, config.model, pretrained=False)
+    assert transfer_weights(taken, layout, config.model, earlier).kept == ("scene",)
+
+
 def test_another_network_is_refused_with_the_cure(tmp_path: Path) -> None:
     layout = LogitLayout.compile(TREE, [coarse()])
     config = tiny_config()
     earlier = saved(tmp_path, layout, config, scrambled(layout, config))
     for changes, cure in (
+        ({"decoder": "fpn"}, "--set model.decoder=none."),
         ({"features": 8}, f"--set model.features={config.model.features}."),
         ({"normalisation": "imagenet"}, "--set model.normalisation=symmetric."),
     ):

@@ -8,7 +8,6 @@ on a CPU their cost counts. Nothing here is loaded from a file of weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +15,9 @@ from torch import Tensor, nn
 from labelforge.trainer.config import DecoderName
 from labelforge.trainer.models.contract import FeatureMap
 from labelforge.trainer.models.resnet import initialise
+
+_SKIP = 8
+"""Stride of the map that ``lr-aspp`` adds to; where there is none, the next finer one, or the finest."""
 
 
 class Decoder(nn.Module):
@@ -96,13 +98,10 @@ class GatedSkip(Decoder):
         channels: Channels of the result.
     """
 
-    STRIDE: ClassVar[int] = 8
-    """Of the finer map; where there is none, the next finer one, or the finest."""
-
     def __init__(self, maps: Sequence[FeatureMap], channels: int) -> None:
         super().__init__()
         strides = [found.stride for found in maps]
-        skip = strides.index(max((s for s in strides if s <= self.STRIDE), default=strides[0]))
+        skip = strides.index(max((stride for stride in strides if stride <= _SKIP), default=strides[0]))
         self.reads = (skip, len(maps) - 1)
         self.output = FeatureMap(strides[skip], channels)
         self.reduce = _conv_bn(maps[-1].channels, channels, kernel=1)
