@@ -15,6 +15,7 @@ from labelforge.converters import convert
 from labelforge.converters.camvid import CamVid
 from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
+from labelforge.lint import lint_taxonomy
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from tests.converters.layouts import Array, picture, read_shards, save, write_camvid
@@ -83,6 +84,15 @@ def test_boxed_classes_are_leaves_of_the_same_name() -> None:
     names = {label.id: label.name for label in LabelSpace.load("camvid-11").labels}
     mapping = yaml.safe_load((TAXONOMY / "camvid-11.yaml").read_text())["labels"]
     assert {name: mapping[names[i]] for i, name in BOXED.items()} == {name: name for name in SignBoxes.boxed}
+
+
+def test_lint_finds_the_sign_boxes_and_nothing_else() -> None:
+    found = [each for each in lint_taxonomy(TAXONOMY).findings if each.counts]
+    assert [(each.rule, each.dataset, each.labels) for each in found] == [
+        ("unused-label", "camvid-sign-boxes", ("sign",))
+    ]
+    asked = [each for each in lint_taxonomy(TAXONOMY, lone_boxes=True).findings if each.counts]
+    assert [(each.rule, each.dataset) for each in asked] == [("one-child", "camvid-sign-boxes")]
 
 
 def test_what_is_written_comes_back_from_the_shards(tmp_path: Path) -> None:

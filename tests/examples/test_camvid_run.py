@@ -99,6 +99,16 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert said.startswith("error: ") and said.count("\n") == 1
 
 
+def test_what_goes_wrong_in_another_process_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = write_toy(tmp_path)
+    table = yaml.safe_load(TOY)
+    table["base"]["model"] = {"backbone": "resnet18", "weights": str(tmp_path / "lost.pth")}
+    (tmp_path / "runs.yaml").write_text(yaml.safe_dump(table))
+    assert main([*arguments, "--workers", "1"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "lost.pth" in said and said.count("\n") == 1
+
+
 def test_a_few_real_frames(tmp_path: Path, shared_data: Path) -> None:
     arguments, real = write_toy(tmp_path), shared_data / "camvid"
     for split, step in (("train", 12), ("val", 50)):

@@ -38,14 +38,6 @@ def test_it_says_what_is_trained_on_and_what_that_teaches(tmp_path: Path) -> Non
     assert device == "tiny with 0.0 million parameters on cpu; a batch is 3 crops of 32x48."
 
 
-def test_it_names_the_decoder_and_what_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "load_weights", lambda *_: LoadedWeights("tiny.pth", ("fc.bias", "fc.weight")))
-    model = {"backbone": "tiny", "features": 16, "decoder": "fpn", "decoder_channels": 8, "weights": "tiny.pth"}
-    *_, loaded, device = opening(tmp_path, model=model)
-    assert loaded == "backbone weights: tiny.pth; the classifier in it is dropped (2 tensors)."
-    assert device.startswith("tiny and fpn with 0.0 million parameters on cpu; ")
-
-
 def test_boxes_that_are_left_out_have_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lone = (
         "lint note lone-box: the boxes of boxes do not train the classifier of 'sign': 'front' is all that they could "
@@ -71,6 +63,14 @@ def test_of_many_warnings_the_first_are_named_and_the_rest_counted(
             lines = opening(tmp_path / str(extra))
         assert sum(line.startswith("lint warning ") for line in lines) == named
         assert [line for line in lines if "more" in line] == [f"and {more} more warnings of lint."] * (more > 0)
+
+
+def test_it_names_the_decoder_and_what_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "load_weights", lambda *_: LoadedWeights("tiny.pth", ("fc.bias", "fc.weight")))
+    model = {"backbone": "tiny", "features": 16, "decoder": "fpn", "decoder_channels": 8, "weights": "tiny.pth"}
+    *_, loaded, device = opening(tmp_path, model=model)
+    assert loaded == "backbone weights: tiny.pth; the classifier in it is dropped (2 tensors)."
+    assert device.startswith("tiny and fpn with 0.0 million parameters on cpu; ")
 
 
 def test_the_command_it_names_can_be_typed(tmp_path: Path) -> None:

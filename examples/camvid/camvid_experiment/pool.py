@@ -68,11 +68,9 @@ class Pool:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a waiting thread must not spin: others need the core
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self.workers, context, start_worker, (1,)) as pool, _stop_by_sigterm():
-            running = {pool.submit(do_job, job, self.out): key for key, job in todo.items()}
             try:
-                records.update(self._follow(self._finished(running, todo), todo, later))
+                records.update(self._follow(self._finished(pool, todo), todo, later))
             except BaseException as fault:
-                pool.shutdown(wait=False, cancel_futures=True)
                 _ask_to_stop()
                 if isinstance(fault, KeyboardInterrupt):
                     self.tell("Stopping: trainings save a checkpoint")
@@ -80,17 +78,22 @@ class Pool:
                 raise
         return records
 
-    def _finished(
-        self, running: dict[Future[Record | None], str], todo: Mapping[str, Job]
-    ) -> Iterator[tuple[str, Record | None]]:
-        """The results of jobs as they come, with a line now and then while none does."""
-        waiting = set(running)
-        while waiting:
-            finished, waiting = wait(waiting, timeout=SILENCE, return_when=FIRST_COMPLETED)
+    def _finished(self, pool: ProcessPoolExecutor, todo: Mapping[str, Job]) -> Iterator[tuple[str, Record | None]]:
+        """The results of jobs as they come, with a line now and then while none does.
+
+        A job is handed over when a process is free for it: one that waits inside the pool could not be taken back.
+        """
+        queue = list(todo.items())[::-1]
+        running: dict[Future[Record | None], str] = {}
+        while queue or running:
+            while queue and len(running) < self.workers:
+                key, job = queue.pop()
+                running[pool.submit(do_job, job, self.out)] = key
+            finished, _ = wait(running, timeout=SILENCE, return_when=FIRST_COMPLETED)
             if not finished:
-                self.tell("; ".join(_how_far(todo[running[f]], self.out) for f in waiting if f.running()))
+                self.tell("; ".join(_how_far(todo[key], self.out) for key in running.values()))
             for future in finished:
-                yield running[future], future.result()
+                yield running.pop(future), future.result()
 
     def _follow(
         self, results: Iterable[tuple[str, Record | None]], todo: Mapping[str, Job], later: int

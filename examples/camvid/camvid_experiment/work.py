@@ -6,8 +6,11 @@ answering *construction* where it is unsure of *building*; that figure is kept a
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +19,9 @@ from typing import Any
 from camvid_experiment.jobs import Job, Record, Score
 from camvid_experiment.table import Reading
 from labelforge.trainer.presets import overlay
+
+PATIENCE = 60
+"""Seconds that a training has to save a checkpoint when the experiment's process is gone."""
 
 KEPT = ("count",)
 """Parts whose networks are kept; others are removed once they are scored."""
@@ -27,6 +33,17 @@ def start_worker(threads: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this process when the experiment's is gone, which a process that waits for jobs does not notice."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)  # a training saves what it has
+        time.sleep(PATIENCE)
+        os._exit(1)
 
 
 def do_job(job: Job, out: Path) -> Record | None:
