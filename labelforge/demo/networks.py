@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labelforge.trainer.config import TrainConfig
     from labelforge.trainer.evaluation.scoring import Evaluation
     from labelforge.trainer.log import LogLine
+    from labelforge.trainer.readout import Over
     from labelforge.trainer.training import RunResult
 
 
@@ -35,14 +36,28 @@ class Trained(NamedTuple):
 
 
 def train_and_score(
-    configs: dict[str, TrainConfig], runs: Path, train: Sequence[Path], val: Sequence[Path], console: Console
+    configs: dict[str, TrainConfig],
+    over: dict[str, Over],
+    runs: Path,
+    train: Sequence[Path],
+    val: Sequence[Path],
+    console: Console,
 ) -> dict[str, Trained]:
-    """Train several networks at once, each in its own folder in ``runs``, and score each on the shards ``val``."""
+    """Train several networks at once, each in its own folder in ``runs``, and score each on the shards ``val``.
+
+    Args:
+        configs: Their settings, by name.
+        over: What a flat union of that name is read over, if not all nodes.
+        runs: Where their folders are made.
+        train: Shard sets to train on.
+        val: Shard sets to score on.
+        console: Where to show how far they are.
+    """
     # Threads that wait for each other must not spin while another process needs the core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     threads = max(1, cores() // len(configs))
     jobs = {
-        name: partial(_work, name, config, runs / name, (tuple(train), tuple(val)), threads)
+        name: partial(_work, name, config, over.get(name, "nodes"), runs / name, (tuple(train), tuple(val)), threads)
         for name, config in configs.items()
     }
     return side_by_side(jobs, console, processes=len(jobs))
@@ -51,6 +66,7 @@ def train_and_score(
 def _work(
     name: str,
     config: TrainConfig,
+    over: Over,
     out: Path,
     shards: tuple[Sequence[Path], Sequence[Path]],
     threads: int,
@@ -77,7 +93,7 @@ def _work(
         tell(f"{name} scoring", scored, images, "")
 
     seen = Tallies()
-    evaluations = evaluate(out, readers, device="cpu", progress=advance, observe=seen.see)
+    evaluations = evaluate(out, readers, over=over, device="cpu", progress=advance, observe=seen.see)
     pairs = zip(evaluations, readers, strict=True)
     return Trained(result, evaluations, [seen.by_class(e.shards, reader.mapping, e.protocol) for e, reader in pairs])
 

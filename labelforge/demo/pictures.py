@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelforge.demo.settings import HEADS, Demo
+from labelforge.demo.settings import HEADS, OVER, Demo
 from labelforge.palette import Color
 from labelforge.report import Gallery, GalleryRow, Picture, Swatch
 from labelforge.shards import Sample, ShardReader
@@ -31,7 +31,7 @@ def gallery(demo: Demo) -> Gallery:
     from labelforge.trainer.id_maps import IdLegend
     from labelforge.trainer.segmenter import Segmenter
 
-    segmenters = {head: Segmenter.load(demo.runs[head].out, "cpu") for head in HEADS}
+    segmenters = {head: Segmenter.load(demo.runs[head].out, "cpu", over=OVER.get(head, "nodes")) for head in HEADS}
     legends = {head: IdLegend.of_tree(segmenters[head].layout) for head in HEADS}
     names = {entry.color: entry.name for head in reversed(HEADS) for entry in legends[head].entries}
     rows = []

@@ -23,7 +23,7 @@ from labelforge.demo.networks import train_and_score
 from labelforge.demo.page import tree_picture, write_report
 from labelforge.demo.processes import Tell, side_by_side
 from labelforge.demo.results import results
-from labelforge.demo.settings import DATASETS, HEADS, TAXONOMY, Dataset, Demo, Settings, train_config
+from labelforge.demo.settings import DATASETS, HEADS, OVER, TAXONOMY, Dataset, Demo, Settings, train_config
 from labelforge.demo.writers import write_dataset
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically
@@ -132,7 +132,8 @@ def _draw_tree(demo: Demo, console: Console) -> None:
 
 def _train(demo: Demo, console: Console) -> None:
     configs = {head: train_config(demo.settings, head) for head in HEADS}
-    found = train_and_score(configs, demo.settings.out / "runs", demo.shards("train"), demo.shards("val"), console)
+    train, val = demo.shards("train"), demo.shards("val")
+    found = train_and_score(configs, OVER, demo.settings.out / "runs", train, val, console)
     for head, trained in found.items():
         demo.runs[head], demo.scores[head], demo.tallies[head] = trained
 

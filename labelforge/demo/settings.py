@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from labelforge.demo.spread import Tally
     from labelforge.trainer.config import TrainConfig
     from labelforge.trainer.evaluation.scoring import Evaluation
+    from labelforge.trainer.readout import Over
     from labelforge.trainer.training import RunResult
 
 TAXONOMY = "iv2018"
@@ -34,6 +35,10 @@ OWN: dict[str, dict[str, Any]] = {
 }
 """What is each network's own, of equal cost: those that did best on scenes that no demo renders, by one rule (the mean
 over the three datasets of mean pixel accuracy)."""
+
+
+OVER: dict[str, Over] = {}
+"""What a flat union is read over, if not all nodes; by the same rule."""
 
 
 class Dataset(NamedTuple):
