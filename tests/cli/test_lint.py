@@ -190,6 +190,17 @@ def test_what_the_folder_accepts_is_accepted_of_shards_too(folder: Path, tmp_pat
         assert [f["accepted"] for f in found if f["rule"] == "unused-label"] == [reason]
 
 
+@pytest.mark.parametrize("flags", [[], ["--lone-boxes"], ["--boxes", "own"], ["--boxes", "drop"]])
+def test_boxes_of_one_kind_of_sign_are_noted_where_they_would_train(flags: list[str]) -> None:
+    """GTSDB knows fronts of traffic signs alone, which are objects."""
+    content = json.loads(run("streets", "--dataset", "camvid-11", "gtsdb", *flags, "--json", "-").stdout)
+    noted = {finding["node"] for finding in content["findings"] if finding["rule"] == "lone-box"}
+    assert noted == (set() if flags else {"object", "object/traffic sign"})
+    always = {finding["node"] for finding in content["findings"] if finding["rule"] == "one-child"}
+    assert ({"object", "object/traffic sign"} <= always) == (flags == ["--lone-boxes"])
+    assert content["lone_boxes"] == (flags == ["--lone-boxes"])
+
+
 def test_an_unknown_dataset_names_the_nearest(folder: Path) -> None:
     result = run(folder, "--dataset", "twon")
     assert result.exit_code != 0
