@@ -99,6 +99,12 @@ LIGHT: Final = (
     PresetSetting("model.decoder_channels", 128, "64 was two points of mIoU worse, at half the time a step"),
     PresetSetting("model.features", 64, "as good as 128, and cheaper"),
     PresetSetting("data.crop", (320, 448), "two thirds of the default's sides, four tenths of its time"),
+    PresetSetting("model.freeze", "backbone", "its features are computed once, and few images cannot spoil them"),
+    PresetSetting("data.views", 4, "1 MB of features each, so that 1000 images fit the bound"),
+    PresetSetting("loss.stride", 4, "half of the time for the same score (CamVid: 41.9 and 42.0 % IoU)"),
+    PresetSetting("optim.optimizer", "adamw", "CamVid, 300 steps: 47.2 % IoU; sgd, the best of 3 rates, 46.1"),
+    PresetSetting("optim.lr", 0.01, "there 0.003 had 42.0 and 0.02 45.7"),
+    PresetSetting("optim.warmup", 50, "a new head's first gradients are large"),
     PresetSetting("steps", 3000, "enough for some hundred images; more for more"),
     PresetSetting("ema.decay", 0.99, "a short run cannot average over a thousand steps"),
 )

@@ -234,13 +234,15 @@ class Trainer:
 
         Args:
             run: Folder of the run.
-            progress: Told if no more can be kept.
+            progress: Told where they are kept, and if no more can be.
 
         Raises:
             ConfigError: The folder of features cannot be made.
         """
         store = open_store(self.config, run, self.network, self._dtype)
         if store is not None:
+            what = f"the features of {counted(self.config.data.views, 'fixed crop')} of each image are computed once"
+            progress.note(f"{what} and kept in {store.folder}.")
             self._features = FrozenFeatures(self.network, self.processes.device, self._dtype, store, progress.note)
         return store
 

@@ -207,7 +207,9 @@ def test_a_full_folder_changes_nothing_and_is_told_once(
     files = list(shared.rglob("*.features"))
     assert 0 < len(files) < 14
     assert sum(file.stat().st_size for file in files) <= limit
-    (note,) = (text for text in told.told if "features" in text)
+    kept = f"the features of 2 fixed crops of each image are computed once and kept in {shared}."
+    assert told.told.count(kept) == 1
+    (note,) = (text for text in told.told if "further" in text)
     assert note.startswith(f"the folder of features {shared} is full: 0.00 of 0.00 GB. The features of further crops")
 
 

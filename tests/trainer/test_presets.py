@@ -15,6 +15,7 @@ from labelforge.converters import convert
 from labelforge.errors import ConfigError
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
+from labelforge.trainer.features import reuses_features
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.optim import learning_rate, make_optimizer
 from labelforge.trainer.optim_config import OptimConfig
@@ -100,6 +101,15 @@ def test_light_is_a_pretrained_network_with_strides_and_a_decoder() -> None:
     assert network.scaling == network.backbone.scaling
     images = torch.zeros(1, 3, 101, 67, dtype=torch.uint8)
     assert network.eval()(images).shape == (1, 111, 26, 17)
+
+
+def test_light_computes_the_features_of_its_crops_once() -> None:
+    config = TrainConfig(preset="light")
+    assert reuses_features(config)
+    trained = load_config(None, ["preset=light", "model.freeze=none", "data.views=0", "optim.backbone_lr=0.1"])
+    assert not reuses_features(trained)
+    with pytest.raises(ConfigError, match=r"optim\.backbone_lr would do nothing"):
+        load_config(None, ["preset=light", "optim.backbone_lr=0.1"])
 
 
 def test_the_rate_halves_after_epochs_8_and_15() -> None:
