@@ -51,7 +51,7 @@ class Run(_Part):
     datasets: tuple[Dataset, ...] = Field((), description="What it is trained on. Empty: as the run that it is like.")
     fine: int = Field(FINE, ge=1, description="Frames with fine labels, of 367; all of them are then in no other set.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of its own, over the form's.")
-    by: tuple[By, ...] = Field(("sum", "winner"), description="Readings to choose from.")
+    by: tuple[By, ...] = Field(("sum",), description="Readings to choose from.")
     over: Over | None = Field(None, description="Answers that flat-union is read over.")
     like: str | None = Field(None, description="The run that it is a variation of, and whose choices it takes.")
     options: dict[str, dict[str, Any]] = Field(
