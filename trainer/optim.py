@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from labelforge.trainer.optim_config import OptimConfig
+from labelforge.trainer.config import OptimConfig
 
 _POLY_POWER = 0.9
 

@@ -14,8 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import ModelConfig, TrainConfig
-from labelforge.trainer.optim_config import OptimConfig
+from labelforge.trainer.config import ModelConfig, OptimConfig, TrainConfig
 from labelforge.trainer.presets import PRESETS, overlay
 from labelforge.yamlfile import YamlFile
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from labelforge.trainer.config import OptimConfig
 from labelforge.trainer.optim import (
     ExponentialMovingAverage,
     learning_rate,
     make_optimizer,
     set_learning_rate,
 )
-from labelforge.trainer.optim_config import OptimConfig
 
 
 def test_the_rate_is_cut_twice() -> None:

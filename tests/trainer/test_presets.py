@@ -13,12 +13,11 @@ from torch import nn
 
 from labelforge.converters import convert
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.config import OptimConfig, TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.features import reuses_features
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.optim import learning_rate, make_optimizer
-from labelforge.trainer.optim_config import OptimConfig
 from labelforge.trainer.presets import PRESETS
 from labelforge.trainer.remarks import preset_remarks
 from labelforge.trainer.settings import load_config

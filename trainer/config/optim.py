@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from labelforge.trainer.config_part import NonNegative, Part
+from labelforge.trainer.config.part import NonNegative, Part
 
 _RATES: Final[Mapping[str, float]] = {"sgd": 0.01, "adamw": 0.001}
 _DECAYS: Final[Mapping[str, float]] = {"sgd": 1e-4, "adamw": 0.01}
@@ -16,7 +16,7 @@ _DECAYS: Final[Mapping[str, float]] = {"sgd": 1e-4, "adamw": 0.01}
 class OptimConfig(Part):
     """The optimiser and its schedule.
 
-    >>> from labelforge.trainer.optim_config import OptimConfig
+    >>> from labelforge.trainer.config import OptimConfig
     >>> OptimConfig().first_rate, OptimConfig(optimizer="adamw").first_rate
     (0.01, 0.001)
     """
@@ -78,3 +78,15 @@ class OptimConfig(Part):
                 if name in data:
                     raise ValueError(f"{name} only counts with optim.schedule=steps: set that too")
         return data
+
+
+class EmaConfig(Part):
+    """Exponential moving average of the weights; evaluation and prediction use it."""
+
+    decay: float = Field(
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="Share of the old average kept at each step; 0: no averaging. 0.999 averages over a thousand small "
+        "and noisy batches; the authors' 0.9 over ten.",
+    )

@@ -1,0 +1,81 @@
+"""The part of the training configuration that says what is minimised: :mod:`labelforge.trainer.loss` computes it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from labelforge.trainer.config.part import NonNegative, Part, Positive, check_numbers
+from labelforge.treefile import BoxUse
+
+Gate = Literal["parent", "path", "none", "soft"]
+"""Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere; soft: as
+much as those above believe that it is the one to ask."""
+
+Balance = Literal["pixels", "datasets"]
+"""What counts the same in a classifier's loss: every pixel, or every dataset."""
+
+ClassWeighting = Literal["none", "inverse-sqrt", "inverse"]
+"""How the pixels of rare classes gain weight (:mod:`labelforge.trainer.class_weights`)."""
+
+
+class LossConfig(Part):
+    """The loss, one term per classifier."""
+
+    root: NonNegative = Field(
+        default=1.0, description="Weight of the root classifier's loss (the paper's lambda, as in the authors' code)."
+    )
+    others: NonNegative = Field(
+        default=0.1,
+        description="Weight of every other classifier's loss; the authors': their means are over far fewer pixels.",
+    )
+    nodes: dict[str, NonNegative] = Field(
+        default_factory=dict,
+        description="Weights by node, e.g. {traffic sign/front: 0.2}; they override the two above.",
+    )
+    stride: Positive = Field(
+        default=1,
+        description="Learn from every n-th pixel of both directions, from others at each step; 1: from all. More is "
+        "for CPUs: neighbours say much the same, and the loss of all pixels is the larger part of a step.",
+    )
+    gate: Gate = Field(
+        default="parent",
+        description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "
+        "paper's). path: those where every classifier above does. none: all. soft: all, each weighted by the "
+        "probability that the classifiers above choose the branch.",
+    )
+    own_gate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Besides the gate, how probable the classifier itself must find the box's class for a box pixel to "
+        "count; 0: no matter how.",
+    )
+    boxes: BoxUse | None = Field(
+        default=None,
+        description="Classifiers that a box label trains. own: only its own. path: all on its path below the root. "
+        "drop: none of any head; datasets of boxes alone are left out of the batches. Empty: as the tree says, which "
+        "knows whether only boxes tell some classes apart.",
+    )
+    lone_boxes: bool = Field(
+        default=False,
+        description="Whether a box label also trains a classifier where it is the only answer that its dataset gives. "
+        "Off: there it could only ever say yes.",
+    )
+    balance: Balance = Field(
+        default="pixels",
+        description="pixels: each classifier's loss is the mean over all pixels that train it (the paper's). datasets: "
+        "the mean over the datasets of their means, whatever their number of labelled pixels.",
+    )
+    class_weights: ClassWeighting = Field(
+        default="none",
+        description="Weight of a pixel by how often its class occurs in the shards: none, or in proportion to the "
+        "inverse (square root) of the class's pixels; 1 on average.",
+    )
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _weights_by_node(cls, nodes: Any) -> Any:
+        check_numbers(nodes, "loss.nodes", 0.1)
+        return nodes
