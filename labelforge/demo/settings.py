@@ -21,8 +21,8 @@ HEADS = ("hierarchical", "flat-union", "flat-marginal")
 OWN: dict[str, dict[str, Any]] = {
     "hierarchical": {
         "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
-        "optim": {"lr": 0.003},
-        "loss": {"nodes": {"driveable": 0.5, "traffic sign/front": 0.2}},
+        "optim": {"lr": 0.006},
+        "loss": {"nodes": {"driveable": 0.3, "traffic sign/front": 0.2}},
     },
     "flat-union": {
         "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
