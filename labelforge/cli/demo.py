@@ -12,7 +12,7 @@ import click
     "-o", "--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write to."
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=240, show_default=True, help="Training steps of each network."
+    "--steps", type=click.IntRange(min=1), default=800, show_default=True, help="Training steps of each network."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 def command(out: Path, steps: int, seed: int) -> None:
