@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camvid_experiment.command import RUNS
-from camvid_experiment.jobs import Planner
+from camvid_experiment.jobs import Planner, share_out
 from camvid_experiment.page import families
 from camvid_experiment.summary import Spread, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import load_table
@@ -128,3 +128,13 @@ def test_a_variation_has_what_it_does_not_change(tmp_path: Path) -> None:
     assert (two.datasets, two.fine, two.by) == (("fine", "boxes"), 10, ("winner",))
     assert two.settings == {"loss": {"others": 0.2, "gate": "none"}}
     assert table.chooses(two).name == "one"
+
+
+def test_crops_are_shared_out_whole_and_everybody_gets_one() -> None:
+    for crops in range(3, 13):
+        for shares in ([1, 1, 1], [3, 2, 1], [9, 1, 1], [2, 5, 2]):
+            got = share_out(crops, shares)
+            exact = [crops * share / sum(shares) for share in shares]
+            assert min(got) >= 1
+            if min(exact) >= 1:
+                assert sum(got) == crops and all(abs(n - each) < 1 for n, each in zip(got, exact, strict=True))

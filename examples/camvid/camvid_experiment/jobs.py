@@ -7,13 +7,13 @@ job that is done is not done again, and one whose settings changed is another jo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from camvid_experiment.native import DATASETS
+from camvid_experiment.native import DATASETS, frames_of
 from camvid_experiment.table import Reading, Run, Table
 from labelforge.errors import ConfigError
 from labelforge.files import json_digest, json_text, write_atomically
@@ -132,13 +132,15 @@ class Planner:
         Raises:
             ConfigError: A setting of the table is wrong.
         """
-        spaces = [DATASETS[kind].label_space for kind in run.datasets]
-        crops = {space: max(1, self.table.crops // len(spaces)) for space in spaces}
-        own = {"seed": seed, "device": self.device, "optim": {"lr": rate}, "data": {"batch": crops}}
+        own = {"seed": seed, "device": self.device, "optim": {"lr": rate}}
         chosen = self.table.options_of(self.table.chooses(run))[option]
         settings = self.table.base
         for layer in (self.table.forms[self.form].settings, chosen, run.settings, own):  # type: ignore[index]
             settings = overlay(settings, layer)
+        shares = settings.get("data", {}).get("batch", {})
+        crops = share_out(self.table.crops, [shares.get(frames_of(kind), 1) for kind in run.datasets])
+        batch = {DATASETS[kind].label_space: n for kind, n in zip(run.datasets, crops, strict=True)}
+        settings = {**settings, "data": {**settings.get("data", {}), "batch": batch}}
         YamlFile.of_data(f"runs.yaml, {run.name}", settings, ConfigError).validate(TrainConfig)
         return settings
 
@@ -199,6 +201,20 @@ def contents_digest(shards: str) -> str:
     """What a shard set holds, whatever its folder is called."""
     reader = ShardReader(shards)
     return json_digest([reader.dataset, reader.taxonomy.digest, [shard.sha256 for shard in reader.manifest.shards]])
+
+
+def share_out(crops: int, shares: Sequence[int]) -> list[int]:
+    """Crops of a step for each dataset: one each, and the others as the shares ask, to whoever lacks most.
+
+    >>> share_out(6, [1, 1, 1]), share_out(6, [3, 2, 1]), share_out(6, [3, 1])
+    ([2, 2, 2], [3, 2, 1], [5, 1])
+    """
+    wanted = [crops * share / sum(shares) for share in shares]
+    given = [1] * len(shares)
+    while sum(given) < crops:
+        lacking = [want - have for want, have in zip(wanted, given, strict=True)]
+        given[lacking.index(max(lacking))] += 1
+    return given
 
 
 def slug(text: str) -> str:

@@ -227,3 +227,8 @@ class Pairs(Converter):
 
 DATASETS: dict[str, type[Listed]] = {kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes, BoxMasks)}
 """The datasets that a run may name."""
+
+
+def frames_of(dataset: str) -> str:
+    """The labels of the frames that a dataset is about: all kinds of boxes are about the same ones."""
+    return "boxes" if "box" in dataset else dataset

@@ -78,7 +78,7 @@ def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Pa
     if best:
         parts.append(_pairs(rows, [run.name for run in main if run.kind == "ours"], split, best))
     parts += [_class_table(rows, main, split), _ablations(experiment, rows, split), _amounts(experiment, rows, split)]
-    return "\n".join(parts)
+    return "\n".join(filter(None, parts))
 
 
 def _main_table(rows: Sequence[Row], runs: Sequence[Run], split: str, best: dict[str, str]) -> str:

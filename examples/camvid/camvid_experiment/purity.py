@@ -58,7 +58,7 @@ def section(name: str, found: Sequence[dict[str, Any]]) -> str:
         for entry in found
     ]
     return (
-        f"## What boxes teach\n\n{name}, a run of the first seed: pixels in boxes against the fine labels of the same "
+        f"## What boxes teach\n\n{name}: pixels in boxes against the fine labels of the same "
         "frames, in percent. Looked at with the averaged weights.\n\n"
         "| step | box | show its class | pass the gate | of these, show it | of those that show it, pass |\n"
         "|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camvid_experiment.division import Piece, hold_out, labels_of, pieces
-from camvid_experiment.native import DATASETS, Fine, Pairs, write_list, write_native
+from camvid_experiment.native import DATASETS, Fine, Pairs, frames_of, write_list, write_native
 from camvid_experiment.table import Run, Table
 from labelforge.converters import Converter, convert
 from labelforge.converters.camvid import CamVid
@@ -70,7 +70,7 @@ class Shards:
         found = []
         for kind in run.datasets:
             for piece in self._pieces(number):
-                if labels_of(piece, run.fine) == _frames_of(kind) and (piece.kept or part == "count"):
+                if labels_of(piece, run.fine) == frames_of(kind) and (piece.kept or part == "count"):
                     found.append(self._piece(piece, kind, number))
         return found
 
@@ -123,11 +123,6 @@ class Shards:
             self.tell(f"Converting {name}")
         convert(kind, root, out, split=split, taxonomy=TAXONOMY, short_side=SHORT_SIDE, options=options)
         return out
-
-
-def _frames_of(dataset: str) -> str:
-    """The labels of the frames that a dataset is about: all kinds of boxes are about the same ones."""
-    return "boxes" if "box" in dataset else dataset
 
 
 def _name(frames: Path) -> str:

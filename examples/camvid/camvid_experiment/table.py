@@ -68,7 +68,11 @@ class Run(_Part):
 class Table(_Part):
     """The whole file."""
 
-    crops: int = Field(ge=1, description="Crops per step, shared evenly by the datasets of a run.")
+    crops: int = Field(
+        ge=1,
+        description="Crops per step, shared evenly by the datasets of a run, or as data.batch says (a share for fine, "
+        "coarse and boxes each).",
+    )
     base: dict[str, Any] = Field(description="Settings of every run, as labelforge train takes them.")
     forms: dict[Literal["small", "full"], Form] = Field(description="The sizes of the experiment.")
     options: dict[str, dict[str, Any]] = Field(
