@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from labelforge.trainer.training import RunResult
 
 
+_ENVIRONMENT = {
+    # Threads that wait for each other must not spin while another process needs the core.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # A step takes and gives back some hundred megabytes. What glibc keeps, the kernel need not clear for the next step:
+    # a quarter less time.
+    "MALLOC_TRIM_THRESHOLD_": "2000000000",
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+}
+"""Of the processes that train, unless the user has set it."""
+
+
 class Trained(NamedTuple):
     """A trained network and what it is worth: per validation set its scores, and what its mean accuracy is made of."""
 
@@ -53,8 +64,8 @@ def train_and_score(
         val: Shard sets to score on.
         console: Where to show how far they are.
     """
-    # Threads that wait for each other must not spin while another process needs the core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     threads = max(1, cores() // len(configs))
     jobs = {
         name: partial(_work, name, config, over.get(name, "nodes"), runs / name, (tuple(train), tuple(val)), threads)

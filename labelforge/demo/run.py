@@ -136,6 +136,7 @@ def _train(demo: Demo, console: Console) -> None:
     found = train_and_score(configs, OVER, demo.settings.out / "runs", train, val, console)
     for head, trained in found.items():
         demo.runs[head], demo.scores[head], demo.tallies[head] = trained
+    shutil.rmtree(demo.settings.features, ignore_errors=True)  # two hundred megabytes that nothing reads any more
 
 
 def _predict(demo: Demo, console: Console) -> None:

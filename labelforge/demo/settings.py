@@ -69,6 +69,11 @@ class Settings:
     seed: int = 0
     share: float = 1.0  # of the usual number of scenes; tests take less
 
+    @property
+    def features(self) -> Path:
+        """Folder of what the frozen backbone makes of the crops, which all networks share."""
+        return self.out / "features"
+
     def scenes(self, count: int) -> int:
         """How many scenes to render where the demo usually renders ``count``."""
         return max(2, round(count * self.share))
@@ -112,7 +117,7 @@ def train_config(settings: Settings, head: str) -> TrainConfig:
             "jitter": 0,
             "workers": 0,
             "views": 4,
-            "feature_folder": os.fspath(settings.out / "features"),
+            "feature_folder": os.fspath(settings.features),
         },
         "optim": {"optimizer": "adamw", "warmup": settings.steps // 20},
         "loss": {"class_weights": "inverse-sqrt"},

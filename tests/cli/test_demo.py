@@ -41,6 +41,8 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
         assert (out / "runs" / head / "report.html").is_file()
     assert [ShardReader(p).dataset for p in demo.shards("train")] == list(DATASETS)
 
+    assert not demo.settings.features.exists()
+
     page = (out / "report.html").read_text()
     assert page.count("<img") == 5 * 6, "two pictures of each dataset: image, truth and three predictions"
     assert "<svg" in page
