@@ -296,6 +296,12 @@ def test_what_cannot_be_validated_on_is_refused_before_anything_is_written(
     image, rows = draw("dense", 50, (64, 80))
     void = write_shards(tmp_path / "void", "dense", [("void", image, rows * 0 + 5)])
     mixed = make_shards(tmp_path / "mixed", "dense", 3, first=2)
+    shared = draw("dense", 1, (64, 80))[0]  # its image with other labels, beside one that has no more than its name
+    boxes = [(f"dense_{i:03d}", image, draw("boxes", i, (64, 80))[1]) for i, image in ((0, shared), (1, shared))]
+    labelled_otherwise = write_shards(tmp_path / "otherwise", "boxes", boxes)
+    renamed = make_shards(tmp_path / "renamed", "dense", 3, first=1)
+    manifest = renamed / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "split": "all"}))
     cases: list[tuple[Any, type[Exception], str]] = [
         ([other], ShardError, "made for taxonomy other "),
         ([cut], ShardError, "cut short"),
@@ -303,6 +309,8 @@ def test_what_cannot_be_validated_on_is_refused_before_anything_is_written(
         ([val[0], val[0]], ConfigError, "given twice"),
         ([readers[0]], ConfigError, "3 of its 3 images are learnt from"),
         ([mixed], ConfigError, "1 of its 3 images are learnt from"),
+        ([labelled_otherwise], ConfigError, "1 of its 2 images are learnt from"),
+        ([renamed], ConfigError, "2 of its 3 images are learnt from"),
         ([void], ConfigError, "its images have no pixel that is scored by its protocol"),
     ]
     for shards, error, what in cases:
