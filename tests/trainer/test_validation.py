@@ -269,6 +269,21 @@ def test_a_crash_forgets_what_no_checkpoint_stands_behind(
     assert sorted(path.name for path in (run / "validation").iterdir()) == ["step-0000002.npz", "step-0000004.npz"]
 
 
+def test_a_best_checkpoint_that_was_removed_is_forgotten(
+    readers: list[ShardReader], val: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest was the best and is removed, as the error about a damaged one advises; the one before is no more."""
+    run = tmp_path / "run"
+    config = validating(steps=3, validation={"every": 1}, checkpoint_every=1, keep_checkpoints=2)
+    script(monkeypatch, [0.2, 0.1, 0.3])
+    train(readers, run, config, val=val[:1])
+    assert steps_kept(run) == [2, 3]
+    shutil.rmtree(run / "checkpoints" / "step-0000003")
+    again = train(readers, run, settings=["steps=4", "checkpoint_every=9"], resume=True)  # without --val
+    assert (again.step, again.best) == (4, None)
+    assert not (run / "best").exists()
+
+
 def test_other_images_are_not_comparable(readers: list[ShardReader], val: list[ShardReader], tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(readers, run, validating(steps=2), val=val)
