@@ -112,8 +112,10 @@ class ModelConfig(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _channels_need_a_decoder(cls, data: Any) -> Any:
-        """Refuse channels of a decoder that is not there."""
-        if isinstance(data, Mapping) and "decoder_channels" in data and "decoder" not in data:
-            raise ValueError("decoder_channels only counts with a decoder: set model.decoder too")
+    def _numbers_need_a_decoder(cls, data: Any) -> Any:
+        """Refuse channels or a stride of a decoder that is not there."""
+        if isinstance(data, Mapping) and "decoder" not in data:
+            for name in ("decoder_channels", "decoder_stride"):
+                if name in data:
+                    raise ValueError(f"{name} only counts with a decoder: set model.decoder too")
         return data
