@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from labelforge.logits import Head
 from labelforge.trainer.config.part import Part, Positive
@@ -109,6 +109,13 @@ class ModelConfig(Part):
         "[conv1, bn1, layer1] of a ResNet. backbone: for few images or a slow machine; with data.views its features "
         "are then computed once.",
     )
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _modules_are_a_list(cls, freeze: Any) -> Any:
+        if isinstance(freeze, str) and freeze not in ("none", "backbone"):
+            raise ValueError(f"none, backbone or a list of modules is needed: model.freeze=[{freeze}]")
+        return freeze
 
     @model_validator(mode="before")
     @classmethod
