@@ -232,6 +232,8 @@ def _explain(model: type[BaseModel], fault: Any, at: KeyPath) -> tuple[str, str 
     if kind == "missing" and isinstance(at[-1], str):
         return f"the key {str(at[-1])!r} is missing", f"Add '{at[-1]}: ...'."
     message = str(fault["msg"]).removeprefix("Value error, ")
+    if kind == "value_error" and not at:  # a sentence about several keys, which it names
+        return message, None
     got = fault.get("input")
     if isinstance(got, str) and len(got) > _SHOWN:
         got = got[:_SHOWN] + "..."

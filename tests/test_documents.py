@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -126,3 +127,26 @@ def test_commands_that_a_document_names_exist(document: Path) -> None:
             continue  # --help
         except click.UsageError as fault:
             pytest.fail(f"{document.name}: {line}: {fault.format_message()}")
+
+
+def test_the_readmes_commands_can_follow_each_other() -> None:
+    """What is trained on was converted above for one tree, and no run goes into the folder of another."""
+    trees: dict[str, str] = {}
+    runs: set[Path] = set()
+    for line in commands(ROOT / "README.md"):
+        name, *words = shlex.split(line, comments=True)[1:]
+        command = cli.get_command(click.Context(cli), name)
+        if name not in ("convert", "train") or command is None or not words or "--help" in words:
+            continue
+        context = click.Context(command, info_name=name)
+        command.parse_args(context, words)
+        given = context.params
+        if name == "convert":
+            trees[str(given["out"])] = given["taxonomy"]
+            continue
+        found = [[folder for folder in trees if fnmatch(folder, pattern)] for pattern in given["shards"]]
+        assert all(found), line
+        assert len({trees[folder] for folders in found for folder in folders}) == 1, line
+        assert given["resume"] or given["out"] not in runs, line
+        runs.add(given["out"])
+    assert len(runs) > 3

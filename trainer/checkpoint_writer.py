@@ -120,6 +120,13 @@ def mark_best(run: str | os.PathLike[str], step: int, keep: int) -> None:
         raise CheckpointError(f"cannot be written ({fault})", where=pointer, cure=_NO_SPACE) from fault
 
 
+def forget_lost_best(run: str | os.PathLike[str]) -> None:
+    """Remove what names the best checkpoint if that is gone, say because it was damaged and its folder removed."""
+    pointer = Path(run) / BEST
+    if pointer.is_file() and not (Path(run) / _best(run)).is_dir():
+        pointer.unlink()
+
+
 _NO_SPACE = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
 
 
@@ -129,9 +136,15 @@ def _folder_of(run: str | os.PathLike[str], step: int) -> Path:
 
 def _prune(run: str | os.PathLike[str], keep: int) -> None:
     """Remove all but the latest checkpoints and the best."""
-    pointer = Path(run) / BEST
-    best = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    best = _best(run)
     _remove(path for path in list_checkpoints(run)[:-keep] if f"{CHECKPOINTS}/{path.name}" != best)
+
+
+def _best(run: str | os.PathLike[str]) -> str:
+    """What a run's ``best`` says, if there is one; a name that no folder has if it says nothing."""
+    pointer = Path(run) / BEST
+    said = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    return said or f"{CHECKPOINTS}/-"
 
 
 def _fresh_folder(final: Path) -> Path:

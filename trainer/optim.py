@@ -24,7 +24,6 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> Optimizer:
 
     Weight decay acts on convolution weights only, not on norms and biases. The parameters of ``network.backbone`` are
     in groups of their own, with ``factor`` (``optim.backbone_lr``) in them.
-
     """
     groups: list[dict[str, Any]] = []
     for backbone, factor in ((True, config.backbone_lr), (False, 1.0)):

@@ -50,7 +50,6 @@ AUTHORS: Final = (
     PresetSetting("model.output_stride", 8, _ARGUMENTS + "--stride_feature_extractor 8"),
     PresetSetting("model.decoder", "none", "model/model.py: the head reads the feature extractor's last map"),
     PresetSetting("model.decoder_stride", 4, "model/model.py: nothing reads it"),
-    PresetSetting("model.decoder_stride", 4, "model/model.py: nothing reads it"),
     PresetSetting("model.head", "hierarchical", "model/model.py"),
     PresetSetting("model.features", 256, _ARGUMENTS + "--feature_dims_decreased 256"),
     PresetSetting("model.bottleneck", 256, "model/model.py, _bottleneck: as many channels inside as outside"),

@@ -1,20 +1,32 @@
-"""What a run with a preset should be told: where its shards or its weights are not what the preset means."""
+"""What a run should be told of its settings: where they fit neither each other nor what a preset means."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labelforge.errors import counted
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 
 
-def preset_remarks(config: TrainConfig, batches: TrainingBatches) -> Iterator[str]:
-    """What differs from the training of the method's authors though their preset was asked for, a line each.
+def remarks(config: TrainConfig, batches: TrainingBatches) -> Iterator[str]:
+    """What is allowed but hardly meant, a line each.
 
     Args:
         config: Configuration of the run.
         batches: Its batches.
     """
+    if config.data.views and config.model.freeze != "backbone":
+        crops = counted(config.data.views, "fixed crop")
+        yield (
+            f"each image has {crops} (data.views), though the backbone learns and would gain from new ones. "
+            "To cut a new one each time: --set data.views=0."
+        )
+    yield from _authors(config, batches)
+
+
+def _authors(config: TrainConfig, batches: TrainingBatches) -> Iterator[str]:
+    """What differs from the training of the method's authors though their preset was asked for."""
     if config.preset != "authors":
         return
     if config.model.weights is None:

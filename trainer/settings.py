@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import ModelConfig, OptimConfig, TrainConfig
+from labelforge.trainer.config import DataConfig, ModelConfig, OptimConfig, TrainConfig
 from labelforge.trainer.presets import PRESETS, overlay
 from labelforge.yamlfile import YamlFile
 
@@ -58,8 +58,7 @@ def load_config(
         where = "--set" if blamed is None else f"--set {blamed}"
         raise ConfigError(fault.what, where=where, cure=fault.cure) from None
     for text, layer in layers:
-        _check_counts(config.optim, layer, text)
-        _check_channels_count(config.model, layer, text)
+        _check_counts(config, layer, text)
     return config
 
 
@@ -86,23 +85,34 @@ def _check_preset_shows(base: Mapping[str, Any], preset: Any, text: str) -> None
     raise ConfigError(what, where=f"--set {text}", cure="Start a new run with the preset, or set single values.")
 
 
-def _check_counts(optim: OptimConfig, layer: Mapping[str, Any], text: str) -> None:
-    """Refuse cuts of the rate for a schedule that has none, and momentum for an optimiser that has none."""
-    if optim.optimizer == "adamw" and "momentum" in layer.get("optim", {}):
-        what = "this would change nothing: the optimiser is adamw, which has no such momentum"
-        raise ConfigError(what, where=f"--set {text}", cure="Add --set optim.optimizer=sgd.")
-    unused = optim.schedule == "poly" and (optim.cuts, optim.cut) != (OptimConfig().cuts, OptimConfig().cut)
-    if unused and {"cuts", "cut"} & set(layer.get("optim", {})):
-        what = "this would change nothing: the schedule is poly, which has no cuts"
-        raise ConfigError(what, where=f"--set {text}", cure="Add --set optim.schedule=steps.")
-
-
-def _check_channels_count(model: ModelConfig, layer: Mapping[str, Any], text: str) -> None:
-    """Refuse channels of a decoder that is not there."""
-    unused = model.decoder == "none" and model.decoder_channels != ModelConfig().decoder_channels
-    if unused and "decoder_channels" in layer.get("model", {}):
-        what = "this would change nothing: model.decoder is none"
-        raise ConfigError(what, where=f"--set {text}", cure="Add --set model.decoder=fpn.")
+def _check_counts(config: TrainConfig, layer: Mapping[str, Any], text: str) -> None:
+    """Refuse a setting that would change nothing beside the others: for a schedule, a decoder that is not there."""
+    optim, model, data = config.optim, config.model, config.data
+    poly, adamw = optim.schedule == "poly", optim.optimizer == "adamw"
+    unkept = model.freeze != "backbone" or not data.views
+    no_cuts = "the schedule is poly, which has no cuts", "optim.schedule=steps"
+    no_features = "features are kept of fixed crops and a frozen backbone", "model.freeze=backbone --set data.views=4"
+    idle = {
+        "optim.momentum": (adamw, "the optimiser is adamw, which has no such momentum", "optim.optimizer=sgd"),
+        "optim.cuts": (poly and optim.cuts != OptimConfig().cuts, *no_cuts),
+        "optim.cut": (poly and optim.cut != OptimConfig().cut, *no_cuts),
+        "model.decoder_channels": (
+            model.decoder == "none" and model.decoder_channels != ModelConfig().decoder_channels,
+            "model.decoder is none",
+            "model.decoder=fpn",
+        ),
+        "model.decoder_stride": (
+            model.decoder != "fpn" and model.decoder_stride != ModelConfig().decoder_stride,
+            f"model.decoder is {model.decoder}",
+            "model.decoder=fpn",
+        ),
+        "data.feature_cache": (unkept and data.feature_cache != DataConfig().feature_cache, *no_features),
+        "data.feature_folder": (unkept and data.feature_folder is not None, *no_features),
+    }
+    for key, (unused, why, cure) in idle.items():
+        group, _, name = key.partition(".")
+        if unused and name in layer.get(group, {}):
+            raise ConfigError(f"this would change nothing: {why}", where=f"--set {text}", cure=f"Add --set {cure}.")
 
 
 def _validate(data: Mapping[str, Any]) -> TrainConfig:

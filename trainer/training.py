@@ -48,7 +48,7 @@ from labelforge.trainer.optim import (
 )
 from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.progress import NoProgress, TrainProgress
-from labelforge.trainer.remarks import preset_remarks
+from labelforge.trainer.remarks import remarks
 from labelforge.trainer.report import write_report
 from labelforge.trainer.run_folder import RunStart, finished_note, open_run, write_description
 from labelforge.trainer.segmenter import NetworkSegmenter
@@ -134,7 +134,7 @@ def train(
     batches = TrainingBatches.open(shards, config)
     sets = open_validation_sets(val, config.validation, batches)
     table = batches.table
-    notes = [finished_note(start, config)] if start.checkpoint else list(preset_remarks(config, batches))
+    notes = [finished_note(start, config)] if start.checkpoint else list(remarks(config, batches))
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, table.layout, table.mappings)
     with join_processes(config.device) as processes:

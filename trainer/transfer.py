@@ -70,7 +70,7 @@ def transfer_weights(
         ConfigError: Its network has other shapes, or sees images scaled otherwise.
     """
     before = checkpoint.config.model
-    without = {"decoder_channels", "decoder_stride"} if before.decoder == config.decoder == "none" else set()
+    without = {"none": {"decoder_channels", "decoder_stride"}, "lr-aspp": {"decoder_stride"}}.get(config.decoder, set())
     for key in _SAME:
         if key not in without and getattr(before, key) != getattr(config, key):
             raise ConfigError(

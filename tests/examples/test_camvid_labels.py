@@ -119,6 +119,9 @@ def test_what_is_written_comes_back_from_the_shards(tmp_path: Path) -> None:
             if box.name in ids:
                 drawn[box.top : box.bottom, box.left : box.right] = ids[box.name]
         assert np.array_equal(shards[name][1], drawn)
+        if name == "boxes":
+            right = np.isin(drawn, list(movers.values())) & (drawn == fine.astype(np.int64) - 8)
+            assert np.array_equal(shards["box-masks"][1], np.where(right, drawn, -9999))
 
 
 def test_other_frames_in_a_folder_are_refused(tmp_path: Path) -> None:
@@ -127,4 +130,14 @@ def test_other_frames_in_a_folder_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "camvid" / "train" / "new_1.png", picture(9))
     save(tmp_path / "camvid" / "trainannot" / "new_1.png", np.zeros((20, 30), np.uint8))
     with pytest.raises(DatasetError, match="holds 4 frames of an earlier run, not these 5"):
+        write_native(CamVid(tmp_path / "camvid"), tmp_path / "data")
+
+
+def test_another_copy_of_the_same_frames_is_refused(tmp_path: Path) -> None:
+    key, first = min(write_camvid(tmp_path / "camvid").items())
+    for _ in range(2):
+        write_native(CamVid(tmp_path / "camvid"), tmp_path / "data")
+    larger = np.kron(first.ids, np.ones((2, 2), np.int64)).astype(np.uint8)
+    save(tmp_path / "camvid" / "trainannot" / f"{key}.png", larger)
+    with pytest.raises(DatasetError, match=f"another copy of CamVid: {key}"):
         write_native(CamVid(tmp_path / "camvid"), tmp_path / "data")

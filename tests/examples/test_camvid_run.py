@@ -97,6 +97,8 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
+    assert main([*arguments, "--seeds", "0", "1000"]) == 2
+    assert "that seed chooses" in capsys.readouterr().err
 
 
 def test_what_goes_wrong_in_another_process_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

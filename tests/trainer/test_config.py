@@ -146,6 +146,19 @@ def test_channels_of_no_decoder_are_refused() -> None:
         load_config(None, ["model.decoder_channels=32"])
     with pytest.raises(ConfigError, match=r"^--set model\.decoder_channels=32: .*Add --set model\.decoder=fpn"):
         load_config(TrainConfig(), ["optim.lr=1", "model.decoder_channels=32"])
+    with pytest.raises(ConfigError, match=r"decoder_stride only counts with a decoder: set model\.decoder too"):
+        load_config(None, ["model.decoder_stride=8"])
+    for decoder in ("none", "lr-aspp"):
+        with pytest.raises(ConfigError, match=rf"nothing: model\.decoder is {decoder}"):
+            load_config(None, [f"model.decoder={decoder}", "model.decoder_stride=8"])
+
+
+@pytest.mark.parametrize("setting", ["data.feature_cache=1", "data.feature_folder=here"])
+def test_features_are_kept_only_of_fixed_crops_and_a_frozen_backbone(setting: str) -> None:
+    load_config(None, ["preset=light", setting])
+    for off in ("model.freeze=none", "data.views=0"):
+        with pytest.raises(ConfigError, match=r"^--set data\.feature_.*: this would change nothing: features are kept"):
+            load_config(None, ["preset=light", setting, off])
     assert load_config(TrainConfig(), ["optim.lr=1"]).model == TrainConfig().model
 
 

@@ -94,8 +94,16 @@ def test_an_unknown_module_names_the_near_ones(weights: Path) -> None:
         build_network((2,), ModelConfig.model_validate(given), pretrained=False)
 
 
+def test_one_module_without_brackets_is_told_how_to_write_it() -> None:
+    with pytest.raises(ConfigError, match=r"or a list of modules is needed: model\.freeze=\[layer1\]"):
+        load_config(None, ["model.freeze=layer1", "model.weights=a.pth"])
+
+
 def test_a_rate_for_a_frozen_backbone_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"optim\.backbone_lr would do nothing"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^--set model\.freeze=backbone: optim\.backbone_lr would do nothing.* leave one of them out\.$",
+    ):
         load_config(None, ["model.freeze=backbone", "model.weights=a.pth", "optim.backbone_lr=0.1"])
 
 

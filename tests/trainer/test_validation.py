@@ -269,6 +269,21 @@ def test_a_crash_forgets_what_no_checkpoint_stands_behind(
     assert sorted(path.name for path in (run / "validation").iterdir()) == ["step-0000002.npz", "step-0000004.npz"]
 
 
+def test_a_best_checkpoint_that_was_removed_is_forgotten(
+    readers: list[ShardReader], val: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest was the best and is removed, as the error about a damaged one advises; the one before is no more."""
+    run = tmp_path / "run"
+    config = validating(steps=3, validation={"every": 1}, checkpoint_every=1, keep_checkpoints=2)
+    script(monkeypatch, [0.2, 0.1, 0.3])
+    train(readers, run, config, val=val[:1])
+    assert steps_kept(run) == [2, 3]
+    shutil.rmtree(run / "checkpoints" / "step-0000003")
+    again = train(readers, run, settings=["steps=4", "checkpoint_every=9"], resume=True)  # without --val
+    assert (again.step, again.best) == (4, None)
+    assert not (run / "best").exists()
+
+
 def test_other_images_are_not_comparable(readers: list[ShardReader], val: list[ShardReader], tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(readers, run, validating(steps=2), val=val)
@@ -296,6 +311,12 @@ def test_what_cannot_be_validated_on_is_refused_before_anything_is_written(
     image, rows = draw("dense", 50, (64, 80))
     void = write_shards(tmp_path / "void", "dense", [("void", image, rows * 0 + 5)])
     mixed = make_shards(tmp_path / "mixed", "dense", 3, first=2)
+    shared = draw("dense", 1, (64, 80))[0]  # its image with other labels, beside one that has no more than its name
+    boxes = [(f"dense_{i:03d}", image, draw("boxes", i, (64, 80))[1]) for i, image in ((0, shared), (1, shared))]
+    labelled_otherwise = write_shards(tmp_path / "otherwise", "boxes", boxes)
+    renamed = make_shards(tmp_path / "renamed", "dense", 3, first=1)
+    manifest = renamed / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "split": "all"}))
     cases: list[tuple[Any, type[Exception], str]] = [
         ([other], ShardError, "made for taxonomy other "),
         ([cut], ShardError, "cut short"),
@@ -303,6 +324,8 @@ def test_what_cannot_be_validated_on_is_refused_before_anything_is_written(
         ([val[0], val[0]], ConfigError, "given twice"),
         ([readers[0]], ConfigError, "3 of its 3 images are learnt from"),
         ([mixed], ConfigError, "1 of its 3 images are learnt from"),
+        ([labelled_otherwise], ConfigError, "1 of its 2 images are learnt from"),
+        ([renamed], ConfigError, "2 of its 3 images are learnt from"),
         ([void], ConfigError, "its images have no pixel that is scored by its protocol"),
     ]
     for shards, error, what in cases:

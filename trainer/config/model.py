@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from labelforge.logits import Head
 from labelforge.trainer.config.part import Part, Positive
@@ -110,10 +110,19 @@ class ModelConfig(Part):
         "are then computed once.",
     )
 
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _modules_are_a_list(cls, freeze: Any) -> Any:
+        if isinstance(freeze, str) and freeze not in ("none", "backbone"):
+            raise ValueError(f"none, backbone or a list of modules is needed: model.freeze=[{freeze}]")
+        return freeze
+
     @model_validator(mode="before")
     @classmethod
-    def _channels_need_a_decoder(cls, data: Any) -> Any:
-        """Refuse channels of a decoder that is not there."""
-        if isinstance(data, Mapping) and "decoder_channels" in data and "decoder" not in data:
-            raise ValueError("decoder_channels only counts with a decoder: set model.decoder too")
+    def _numbers_need_a_decoder(cls, data: Any) -> Any:
+        """Refuse channels or a stride of a decoder that is not there."""
+        if isinstance(data, Mapping) and "decoder" not in data:
+            for name in ("decoder_channels", "decoder_stride"):
+                if name in data:
+                    raise ValueError(f"{name} only counts with a decoder: set model.decoder too")
         return data

@@ -17,7 +17,7 @@ from labelforge.files import json_digest
 from labelforge.label_rows import IntArray
 from labelforge.logits import LogitLayout
 from labelforge.protocol import Protocol
-from labelforge.shards import ShardReader
+from labelforge.shards import IMAGE_SUFFIXES, ShardReader
 from labelforge.trainer.config import ValidationConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import check_taxonomy, open_shards
@@ -96,15 +96,22 @@ def open_validation_sets(
 
 
 def _check_not_learnt(reader: ShardReader, learnt: Sequence[ShardReader]) -> None:
-    """Refuse images that the network learns from, also where they were converted twice."""
+    """Refuse images that the network learns from: of the same split, or the same file in any other shards."""
+    numbers = {key: number for number, key in enumerate(reader.keys)}
     for other in learnt:
+        both = [(numbers[key], number) for number, key in enumerate(other.keys) if key in numbers]
         if (other.dataset, other.split) != (reader.dataset, reader.split):
-            continue
-        both = set(other.keys).intersection(reader.keys)
+            both = [(ours, theirs) for ours, theirs in both if _image(reader, ours) == _image(other, theirs)]
         if both:
             what = f"{len(both)} of its {counted(len(reader), 'image')} are learnt from ({other.url})"
             cure = "Validate on another split: scores on what was learnt say nothing about new images."
             raise ConfigError(what, where=reader.url, cure=cure)
+
+
+def _image(reader: ShardReader, number: int) -> memoryview:
+    """The image of a sample as it is stored."""
+    members = reader.members(number)
+    return next(members[suffix] for suffix in IMAGE_SUFFIXES if suffix in members)
 
 
 def _open(reader: ShardReader, config: ValidationConfig, layout: LogitLayout) -> ValidationSet:

@@ -14,7 +14,7 @@ import torch
 
 from labelforge.errors import ConfigError, counted
 from labelforge.trainer.checkpoint import CHECKPOINTS
-from labelforge.trainer.checkpoint_writer import mark_best
+from labelforge.trainer.checkpoint_writer import forget_lost_best, mark_best
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.distributed import StopRequest
 from labelforge.trainer.evaluation.mistakes import percent
@@ -90,6 +90,7 @@ class Validation:
         self.history.write(self._folder)
         steps = {line.step for line in self.history.lines}
         keep_pictures(self._folder, steps)
+        forget_lost_best(self._folder)
         best = self.history.best
         if best and (self._folder / CHECKPOINTS / f"step-{best.step:07d}").is_dir():
             mark_best(self._folder, best.step, self._keep)

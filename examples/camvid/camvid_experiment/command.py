@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from camvid_experiment.experiment import Experiment
+from camvid_experiment.experiment import CHOOSING_SEED, Experiment
 from camvid_experiment.jobs import Job, Planner
 from camvid_experiment.page import rows_of, write_results
 from camvid_experiment.pictures import draw_pictures
@@ -17,7 +17,7 @@ from camvid_experiment.pool import Pool
 from camvid_experiment.shards import Shards
 from camvid_experiment.summary import strongest
 from camvid_experiment.table import Reading, load_table
-from labelforge.errors import LabelforgeError
+from labelforge.errors import ConfigError, LabelforgeError
 
 RUNS = Path(__file__).resolve().parents[1] / "runs.yaml"
 
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         planner = Planner(table, "small" if given.small else "full", given.device, given.out / "features")
         counted_on = shards.counted_on(given.frames)
         seeds = tuple(dict.fromkeys(given.seeds))
+        if CHOOSING_SEED in seeds:
+            raise ConfigError(f"--seeds {CHOOSING_SEED}: that seed chooses, and does not count", cure="Take another.")
         pool = Pool(given.out, workers, _tell)
         experiment = Experiment(planner, shards, pool, seeds, given.division == "seed", counted_on)
         experiment.choose()

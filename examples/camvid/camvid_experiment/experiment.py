@@ -98,14 +98,16 @@ class Experiment:
         choosing = [run for run in self.runs if run.like is None]
         options = {run.name: table.options_of(run) for run in choosing}
         later = sum(map(len, options.values())) - len(choosing) + self._to_count
-        tried = self._try([(run, rate, "") for run in choosing for rate in rates], later)
+        tried = self._try([(run, rate, "") for run in choosing for rate in rates], later, keep=bool(table.options))
         first = {name: Choice.of(found).best for name, found in tried.items()}
         more = [(run, first[run.name].rate, option) for run in choosing for option in options[run.name] if option]
         for name, found in self._try(more, self._to_count).items():
             tried[name] |= found
         self.choices = {name: Choice.of(found) for name, found in tried.items()}
 
-    def _try(self, trials: Sequence[tuple[Run, float, str]], later: int) -> dict[str, dict[Try, float]]:
+    def _try(
+        self, trials: Sequence[tuple[Run, float, str]], later: int, *, keep: bool = False
+    ) -> dict[str, dict[Try, float]]:
         """Train runs with learning rates and options, and score them on the held-out frames: by run, by trial."""
         held_out, shards = self.shards.held_out(), self.shards
         plans = {
@@ -123,7 +125,7 @@ class Experiment:
         }
         if plans:
             shards.tell(f"Choosing: {len(merge(plans.values()))} trainings")
-        records = self._do(plans, later)
+        records = self._do(plans, later, keep)
         found: dict[str, dict[Try, float]] = {}
         for run, rate, option in trials:
             name = (run.name, rate, option)
@@ -175,8 +177,8 @@ class Experiment:
         """The choice that a run takes, by its name."""
         return self.choice(self.planner.table.by_name(name))
 
-    def _do(self, plans: dict[Name, Job], later: int = 0) -> dict[Name, Record]:
+    def _do(self, plans: dict[Name, Job], later: int = 0, keep: bool = False) -> dict[Name, Record]:
         """Do jobs, those of the same training once."""
         merged = merge(plans.values())
-        by_folder = {merged[key].folder: record for key, record in self.pool.do(merged, later).items()}
+        by_folder = {merged[key].folder: record for key, record in self.pool.do(merged, later, keep=keep).items()}
         return {name: by_folder[job.folder] for name, job in plans.items()}

@@ -45,7 +45,7 @@ def write_native(frames: CamVid, out: Path) -> list[str]:
     sources = frames.sources("train")
     keys = [source.key for source in sources]
     if (out / "boxes.csv").is_file():
-        return _written(out, keys)
+        return _written(out, keys, frames.labels(sources[0]).ids)
     lines = ["key,name,left,top,right,bottom\n"]
     for source in sources:
         fine = frames.labels(source).ids.astype(np.uint8)
@@ -66,11 +66,14 @@ def write_list(out: Path, split: str, keys: Sequence[str]) -> None:
     write_atomically(out / "lists" / f"{split}.txt", "".join(f"{key}\n" for key in sorted(keys)))
 
 
-def _written(out: Path, keys: list[str]) -> list[str]:
-    """The keys, if an earlier run wrote just these frames."""
+def _written(out: Path, keys: list[str], first: Ids) -> list[str]:
+    """The keys, if an earlier run wrote just these frames, of the same copy of CamVid."""
     there = sorted(path.stem for path in (out / "fine").glob("*.png"))
     if there != keys:
         what = f"holds {len(there)} frames of an earlier run, not these {len(keys)}"
+        raise DatasetError(what, where=out, cure="Give another --out, or remove this folder.")
+    if not np.array_equal(read_label_map(out / "fine" / f"{keys[0]}.png"), first):
+        what = f"holds the frames of another copy of CamVid: {keys[0]} has other labels there"
         raise DatasetError(what, where=out, cure="Give another --out, or remove this folder.")
     return keys
 

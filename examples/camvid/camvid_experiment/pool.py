@@ -43,12 +43,13 @@ class Pool:
     workers: int
     tell: Callable[[str], None]
 
-    def do(self, jobs: Mapping[str, Job], later: int = 0) -> dict[str, Record]:
+    def do(self, jobs: Mapping[str, Job], later: int = 0, *, keep: bool = False) -> dict[str, Record]:
         """Do jobs, those first that come first; jobs that are done cost nothing.
 
         Args:
             jobs: By any key.
             later: How many more jobs will come after these, for the time left.
+            keep: Keep the features of jobs, because more jobs with the same seed will come.
 
         Returns:
             The record of each, by its key.
@@ -64,12 +65,12 @@ class Pool:
             return records
         if not self.workers:
             here = ((key, do_job(job, self.out)) for key, job in todo.items())
-            return records | dict(self._follow(here, todo, later))
+            return records | dict(self._follow(here, todo, later, keep))
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a waiting thread must not spin: others need the core
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self.workers, context, start_worker, (1,)) as pool, _stop_by_sigterm():
             try:
-                records.update(self._follow(self._finished(pool, todo), todo, later))
+                records.update(self._follow(self._finished(pool, todo), todo, later, keep))
             except BaseException as fault:
                 _ask_to_stop()
                 if isinstance(fault, KeyboardInterrupt):
@@ -96,7 +97,7 @@ class Pool:
                 yield running.pop(future), future.result()
 
     def _follow(
-        self, results: Iterable[tuple[str, Record | None]], todo: Mapping[str, Job], later: int
+        self, results: Iterable[tuple[str, Record | None]], todo: Mapping[str, Job], later: int, keep: bool
     ) -> Iterator[tuple[str, Record]]:
         """Tell of every result, and remove features that no other job needs.
 
@@ -110,7 +111,7 @@ class Pool:
                 raise StoppedError("stopped", cure="Run the same command to go on.")
             job = todo[key]
             users[job.features] -= 1
-            if not users[job.features]:
+            if not users[job.features] and not keep:
                 shutil.rmtree(job.features, ignore_errors=True)
             left = (time.monotonic() - start) / done * (len(todo) + later - done)
             self.tell(f"[{done}/{len(todo)}] {_said(job, record)}; {_span(left)} left")
