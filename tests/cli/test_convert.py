@@ -137,6 +137,7 @@ def test_the_help_lists_converters_of_other_packages(monkeypatch: pytest.MonkeyP
         "mapillary-vistas splits training, validation, testing; option release=1.2 or 2.0 (default: the newest found) "
         "gtsdb splits train, test, all; option overlaps=smallest (the default), ignore or set; "
         "option fill=shape (the default) or rectangle "
+        "camvid splits train, val, test, all; option classes=11 or 32 (default: as stored) "
         "fading splits dusk, dawn; option hours=1 to 12; option lamps=... "
         "gone the converter 'gone' cannot be loaded (No module named 'nowhere'). "
         "Repair or remove the module nowhere.at_all, which adds it."

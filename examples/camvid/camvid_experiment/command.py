@@ -35,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     small_machine = given.device == "cpu"
     usual = min(2, os.cpu_count() or 1) if small_machine else 1
     workers = usual if given.workers is None else given.workers
+    seeds = tuple(dict.fromkeys(given.seeds))
     try:
+        if CHOOSING_SEED in seeds:
+            raise ConfigError(f"--seeds {CHOOSING_SEED}: that seed chooses, and does not count", cure="Take another.")
         table = load_table(given.runs)
         shards = Shards.prepare(given.data, given.out, table, _tell)
         planner = Planner(table, "small" if given.small else "full", given.device, given.out / "features")
         counted_on = shards.counted_on(given.frames)
-        seeds = tuple(dict.fromkeys(given.seeds))
-        if CHOOSING_SEED in seeds:
-            raise ConfigError(f"--seeds {CHOOSING_SEED}: that seed chooses, and does not count", cure="Take another.")
         pool = Pool(given.out, workers, _tell)
         experiment = Experiment(planner, shards, pool, seeds, given.division == "seed", counted_on)
         experiment.choose()
