@@ -1,8 +1,9 @@
-"""Weights of classes by how often they occur: rare ones count more, and the mean over all pixels stays 1.
+"""Weights of pixels by how often what they show occurs: rare classes count more, and the mean over all pixels stays 1.
 
-Per classifier, a choice that n labelled pixels mean has weight a / sqrt(n) (``inverse-sqrt``) or a / n (``inverse``),
-where *a* makes the mean over these pixels 1, so that the loss weights of classifiers mean the same as without. Pixels
-of labels that leave several choices open have weight 1, as has a choice that no pixel shows.
+Per classifier, the frequency f of a label is the share of the choices that it allows, among the labelled pixels that
+show one choice alone; so a label that leaves several open is as frequent as these together. Its pixels weigh a /
+sqrt(f) (``inverse-sqrt``) or a / f (``inverse``), where *a* makes the mean over all labelled pixels of the classifier
+1, so that the loss weights of classifiers mean the same as without.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _POWERS = {"inverse-sqrt": -0.5, "inverse": -1.0}
 def class_weights(
     table: TargetTable, pixels: NDArray[np.int64], weighting: ClassWeighting
 ) -> NDArray[np.float32] | None:
-    """The weights of all choices.
+    """The weights of all labels.
 
     Args:
         table: The target table.
@@ -27,18 +28,21 @@ def class_weights(
         weighting: How weights follow from numbers.
 
     Returns:
-        (C,) weights, or None if all are 1 because they are not wanted.
+        (L, J) weight of each row's pixels in each classifier, or None if all are 1 because they are not wanted. It is
+        1 where a classifier is silent, and where no pixel shows a choice that the row allows.
     """
     if weighting == "none":
         return None
-    weights = np.ones(table.layout.num_logits, np.float32)
+    counts = np.zeros(len(table.target))
+    counts[: len(pixels)] = pixels
+    weights = np.ones(table.target.shape, np.float32)
     for j, columns in enumerate(table.layout.slices):
-        target = table.target[: len(pixels), j]
+        target = table.target[:, j]
         single = target >= 0
-        size = columns.stop - columns.start
-        counts = np.bincount(target[single], weights=pixels[single], minlength=size)
-        seen = counts > 0
+        shown = np.bincount(target[single], weights=counts[single], minlength=columns.stop - columns.start)
+        frequency = table.allowed[:, columns] @ shown
+        seen = frequency > 0
         if seen.any():
-            powers = counts[seen] ** _POWERS[weighting]
-            weights[columns][seen] = powers * counts.sum() / (powers * counts[seen]).sum()
+            rarity = frequency[seen] ** _POWERS[weighting]
+            weights[seen, j] = rarity * counts[seen].sum() / (rarity * counts[seen]).sum()
     return weights

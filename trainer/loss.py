@@ -137,7 +137,7 @@ def hierarchical_loss(
         gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
         own_gate: How probable, besides, the classifier itself must find the box's class, 0 to 1; 0: no matter how.
         balance: ``datasets``: each mean is one over the datasets that have such pixels, of their means.
-        class_weights: (C,) weights of the choices, on the same device; pixels that leave several open have 1.
+        class_weights: (L, J) weight of each row's pixels in each classifier, on the same device.
         check: Whether to look at every row first. Default: on the CPU. On another device the host waits for the answer;
             unchecked, a row beyond the table ends in a device-side assertion, and a negative one means another row.
 
@@ -166,7 +166,7 @@ def hierarchical_loss(
         rows, group = labels[counted], groups[counted]
         losses = _pixel_losses(part_nhwc[counted], rows, tensors, j)
         if class_weights is not None:
-            losses = losses * _weights_of(rows, class_weights[layout.slices[j]], tensors, j)
+            losses = losses * class_weights[rows, j]
         shares = None
         if passed.is_floating_point():
             shares = torch.where(labelled, 1, passed)[counted]
@@ -227,9 +227,3 @@ def _pixel_losses(logits: Tensor, rows: Tensor, tensors: TableTensors, classifie
     # logsumexp(all) - logsumexp(inside), without the cancellation that this difference suffers when inside wins.
     losses[sets] = F.softplus(outside - inside)
     return losses
-
-
-def _weights_of(rows: Tensor, weights: Tensor, tensors: TableTensors, classifier: int) -> Tensor:
-    """(M,) class weights of M pixels that train a classifier, by their rows; ``weights`` are those of its choices."""
-    target = tensors.target[rows, classifier]
-    return torch.where(target == SET, 1, weights[target.clamp(min=0)])

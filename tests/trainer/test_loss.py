@@ -55,7 +55,7 @@ class Options:
     gate: Gate = "parent"
     own_gate: float = 0.0
     balance: Balance = "pixels"
-    class_weights: list[float] | None = None  # one per logit
+    class_weights: list[list[float]] | None = None  # by label and softmax
     boxes: Boxes = "own"
     lone_boxes: bool = True
 
@@ -173,8 +173,8 @@ def expected_loss(
                 for p, allowed, counts in group:
                     z = part(pixels[p][1], j)
                     factor = counts / size
-                    if options.class_weights and len(allowed) == 1:
-                        factor *= options.class_weights[starts[j] + allowed[0]]
+                    if options.class_weights:
+                        factor *= options.class_weights[pixels[p][0]][j]
                     everything, inside = log_sum_exp(z), log_sum_exp([z[i] for i in allowed])
                     mean += factor * (everything - inside)
                     for i, value in enumerate(z):
@@ -271,13 +271,13 @@ def assert_equal_to(
     torch.testing.assert_close(gradient.movedim(1, -1).flatten(0, 2), wanted, rtol=1e-7, atol=1e-11)
 
 
-def random_options(rng: random.Random, logits: int) -> Options:
+def random_options(rng: random.Random, labels: int, softmaxes: int) -> Options:
     """Some of METHOD's, some not."""
     return Options(
         gate=rng.choice(["parent", "path", "none", "soft", "soft"]),
         own_gate=rng.choice([0, 0, rng.uniform(0, 0.6)]),
         balance=rng.choice(["pixels", "datasets"]),
-        class_weights=rng.choice([None, [rng.uniform(0.2, 3) for _ in range(logits)]]),
+        class_weights=rng.choice([None, [[rng.uniform(0.2, 3) for _ in range(softmaxes)] for _ in range(labels)]]),
         boxes=rng.choice(["own", "path"]),
         lone_boxes=rng.random() < 0.5,
     )
@@ -295,7 +295,7 @@ def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, 
         records, found = random_labels(rng, tree, dataset)
         labels += found
         mappings.append(LabelMapping.from_records(taxonomy, f"random {dataset}", records))
-    options = random_options(rng, taxonomy.num_logits)
+    options = random_options(rng, len(labels), len(softmaxes))
     if method:
         options = Options(gate=options.gate, boxes=options.boxes)
     table = whole_table(taxonomy, mappings, options.boxes, lone_boxes=options.lone_boxes)
