@@ -10,7 +10,7 @@ import yaml
 
 from camvid_experiment.labels import BOXED, COARSE_OF, FINE_VOID, Box, boxes_of, coarse_ids
 from camvid_experiment.native import DATASETS, SignBoxes, write_list, write_native
-from camvid_experiment.shards import TAXONOMY
+from camvid_experiment.shards import HERE
 from labelforge.converters import convert
 from labelforge.converters.camvid import CamVid
 from labelforge.errors import DatasetError
@@ -19,6 +19,8 @@ from labelforge.lint import lint_taxonomy
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from tests.converters.layouts import Array, picture, read_shards, save, write_camvid
+
+TREE, NODES = HERE / "taxonomy", HERE / "taxonomy-nodes"
 
 
 def flooded(fine: Array, smallest: float) -> set[Box]:
@@ -68,7 +70,7 @@ def test_small_regions_get_no_box() -> None:
 
 
 def test_coarse_labels_are_the_nodes_of_the_tree_above_the_classes() -> None:
-    tree = Taxonomy.load(TAXONOMY)
+    tree = Taxonomy.load(NODES)
     fine, coarse = (LabelMapping.load(tree, name) for name in ("camvid-11", "camvid-coarse"))
     by_id = {row.native_id: row.target.leaves for row in coarse.rows}
     for row in fine.rows[1:]:
@@ -82,16 +84,16 @@ def test_coarse_labels_are_the_nodes_of_the_tree_above_the_classes() -> None:
 
 def test_boxed_classes_are_leaves_of_the_same_name() -> None:
     names = {label.id: label.name for label in LabelSpace.load("camvid-11").labels}
-    mapping = yaml.safe_load((TAXONOMY / "camvid-11.yaml").read_text())["labels"]
+    mapping = yaml.safe_load((NODES / "camvid-11.yaml").read_text())["labels"]
     assert {name: mapping[names[i]] for i, name in BOXED.items()} == {name: name for name in SignBoxes.boxed}
 
 
 def test_lint_finds_the_sign_boxes_and_nothing_else() -> None:
-    found = [each for each in lint_taxonomy(TAXONOMY).findings if each.counts]
+    found = [each for each in lint_taxonomy(NODES).findings if each.counts]
     assert [(each.rule, each.dataset, each.labels) for each in found] == [
         ("unused-label", "camvid-sign-boxes", ("sign",))
     ]
-    asked = [each for each in lint_taxonomy(TAXONOMY, lone_boxes=True).findings if each.counts]
+    asked = [each for each in lint_taxonomy(NODES, lone_boxes=True).findings if each.counts]
     assert [(each.rule, each.dataset) for each in asked] == [("one-child", "camvid-sign-boxes")]
 
 
@@ -105,7 +107,7 @@ def test_what_is_written_comes_back_from_the_shards(tmp_path: Path) -> None:
     assert write_native(CamVid(tmp_path / "camvid"), data) == sorted(written)
     write_list(data, "one", [key])
     for name, kind in DATASETS.items():
-        convert(kind, data, tmp_path / name, split="one", taxonomy=TAXONOMY)
+        convert(kind, data, tmp_path / name, split="one", taxonomy=NODES)
     shards = {name: read_shards(tmp_path / name)[key] for name in DATASETS}
     for image, _, _ in shards.values():
         assert np.array_equal(image, written[key].image)
@@ -141,3 +143,24 @@ def test_another_copy_of_the_same_frames_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "camvid" / "trainannot" / f"{key}.png", larger)
     with pytest.raises(DatasetError, match=f"another copy of CamVid: {key}"):
         write_native(CamVid(tmp_path / "camvid"), tmp_path / "data")
+
+
+def test_coarse_labels_mean_the_same_leaves_in_both_trees() -> None:
+    for dataset in ("camvid-11", "camvid-coarse", "camvid-boxes", "camvid-box-masks"):
+        meanings = []
+        for folder in (TREE, NODES):
+            tree = Taxonomy.load(folder)
+            leaves = tree.leaves
+            mapping = LabelMapping.load(tree, dataset)
+            meanings.append(
+                {
+                    row.native_name: {leaves[i].name for i in row.target.leaves}
+                    for row in mapping.rows
+                    if row.native_id is not None
+                }
+            )
+        assert meanings[0] == meanings[1]
+
+
+def test_lint_finds_nothing_in_the_tree_of_most_runs() -> None:
+    assert not [each for each in lint_taxonomy(TREE).findings if each.counts]

@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = load_table(given.runs)
         shards = Shards.prepare(given.data, given.out, table, _tell)
         planner = Planner(table, "small" if given.small else "full", given.device, given.out / "features")
-        counted_on = shards.counted_on(given.frames)
+        shards.counted_on(given.frames)  # now, so that what is wrong with them is said before hours of training
         pool = Pool(given.out, workers, _tell)
-        experiment = Experiment(planner, shards, pool, seeds, given.division == "seed", counted_on)
+        experiment = Experiment(planner, shards, pool, seeds, given.division == "seed", given.frames)
         experiment.choose()
         experiment.count()
         write_results(experiment, _draw(experiment))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -65,7 +66,7 @@ class Experiment:
         pool: Does jobs.
         seeds: What is counted over.
         by_seed: Whether each seed has a division of its own.
-        counted_on: Name -> shards of the frames that count.
+        frames: Other frames to count on, if there are any.
         choices: By the name of the run.
         counts: All results.
         jobs: The counted job by run and seed.
@@ -77,11 +78,16 @@ class Experiment:
     pool: Pool
     seeds: Sequence[int]
     by_seed: bool
-    counted_on: dict[str, Path]
+    frames: Path | None
     choices: dict[str, Choice] = field(default_factory=dict)
     counts: list[Count] = field(default_factory=list)
     jobs: dict[tuple[str, int], Job] = field(default_factory=dict)
     purity: tuple[str, list[dict[str, Any]]] | None = None
+
+    @cached_property
+    def counted_on(self) -> dict[str, Path]:
+        """Name -> shards of the frames that count."""
+        return self.shards.counted_on(self.frames)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -109,7 +115,7 @@ class Experiment:
         self, trials: Sequence[tuple[Run, float, str]], later: int, *, keep: bool = False
     ) -> dict[str, dict[Try, float]]:
         """Train runs with learning rates and options, and score them on the held-out frames: by run, by trial."""
-        held_out, shards = self.shards.held_out(), self.shards
+        shards = self.shards
         plans = {
             (run.name, rate, option): self.planner.job(
                 run,
@@ -117,7 +123,7 @@ class Experiment:
                 CHOOSING_SEED,
                 rate,
                 shards.trained_on(run, "choose"),
-                {HELD_OUT: held_out},
+                {HELD_OUT: shards.held_out(run.tree)},
                 run.readings,
                 option,
             )
@@ -137,12 +143,13 @@ class Experiment:
     def count(self) -> None:
         """Train every run on all of its frames, seed by seed, and score it on what counts."""
         plans = {}
+        scored = {tree: self.shards.counted_on(self.frames, tree) for tree in {run.tree for run in self.runs}}
         for number, seed in enumerate(self.seeds):
             for run in self.planner.counted(number):
                 best = self.choice(run).best
                 trained_on = self.shards.trained_on(run, "count", seed if self.by_seed else 0)
                 plans[run.name, seed] = self.planner.job(
-                    run, "count", seed, best.rate, trained_on, self.counted_on, [best.reading], best.option
+                    run, "count", seed, best.rate, trained_on, scored[run.tree], [best.reading], best.option
                 )
         asked = self._purity_job()
         self.shards.tell(f"Counting: {len(merge([*plans.values(), *asked.values()]))} trainings")

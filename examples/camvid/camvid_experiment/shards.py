@@ -16,13 +16,16 @@ from pathlib import Path
 
 from camvid_experiment.division import Piece, hold_out, labels_of, pieces
 from camvid_experiment.native import DATASETS, Fine, Pairs, frames_of, write_list, write_native
-from camvid_experiment.table import Run, Table
+from camvid_experiment.table import Run, Table, Tree
 from labelforge.converters import Converter, convert
 from labelforge.converters.camvid import CamVid
 from labelforge.errors import ConfigError
 from labelforge.files import json_digest
 
-TAXONOMY = Path(__file__).resolve().parents[1] / "taxonomy"
+HERE = Path(__file__).resolve().parents[1]
+TAXONOMY: Tree = "taxonomy"
+"""The tree of most runs; shards of the other one have its name."""
+
 SHORT_SIDE = 360  # of SegNet's copy; the original is scaled down to it
 
 Tell = Callable[[str], None]
@@ -71,21 +74,24 @@ class Shards:
         for kind in run.datasets:
             for piece in self._pieces(number):
                 if labels_of(piece, run.fine) == frames_of(kind) and (piece.kept or part == "count"):
-                    found.append(self._piece(piece, kind, number))
+                    found.append(self._piece(piece, kind, number, run.tree))
         return found
 
     def truth_of_boxes(self, run: Run, number: int = 0) -> list[tuple[Path, Path]]:
         """All box shards of a run, each with shards of the same frames that have fine labels."""
         (kind,) = [kind for kind in run.datasets if "box" in kind]
         there = [piece for piece in self._pieces(number) if labels_of(piece, run.fine) == "boxes"]
-        return [(self._piece(piece, kind, number), self._piece(piece, "fine", number)) for piece in there]
+        return [
+            (self._piece(piece, kind, number, run.tree), self._piece(piece, "fine", number, run.tree))
+            for piece in there
+        ]
 
-    def held_out(self) -> Path:
+    def held_out(self, tree: Tree = TAXONOMY) -> Path:
         """The frames that choices are scored on."""
         write_list(self.out / "data", "held-out", hold_out(self.keys)[1])
-        return self._convert(Fine, self.out / "data", "held-out", "held-out")
+        return self._convert(Fine, self.out / "data", "held-out", "held-out", tree)
 
-    def counted_on(self, frames: Path | None) -> dict[str, Path]:
+    def counted_on(self, frames: Path | None, tree: Tree = TAXONOMY) -> dict[str, Path]:
         """Name -> shards of the frames that are counted on: test, or else val; and other frames.
 
         Raises:
@@ -95,11 +101,11 @@ class Shards:
         found = {}
         split = next((name for name in ("test", "val") if self._has(name)), None)
         if split is not None:
-            found[split] = self._convert(CamVid, self.frames.root, split, split, classes=11)
+            found[split] = self._convert(CamVid, self.frames.root, split, split, tree, classes=11)
         if frames is not None:
             pairs = (frames / "images").is_dir() and (frames / "labels").is_dir()
             options = {} if pairs else {"classes": 11}
-            found["frames"] = self._convert(Pairs if pairs else CamVid, frames, "all", _name(frames), **options)
+            found["frames"] = self._convert(Pairs if pairs else CamVid, frames, "all", _name(frames), tree, **options)
         if not found:
             cure = "Give a copy with test or val labels, or other frames with --frames."
             raise ConfigError("there is nothing to count on", where=self.frames.root, cure=cure)
@@ -112,16 +118,17 @@ class Shards:
     def _pieces(self, number: int) -> list[Piece]:
         return pieces(self.keys, self.cuts, number)
 
-    def _piece(self, piece: Piece, dataset: str, number: int) -> Path:
+    def _piece(self, piece: Piece, dataset: str, number: int, tree: Tree) -> Path:
         split = f"{number}-{piece.name}"
         write_list(self.out / "data", split, piece.keys)
-        return self._convert(DATASETS[dataset], self.out / "data", split, f"{split}-{dataset}")
+        return self._convert(DATASETS[dataset], self.out / "data", split, f"{split}-{dataset}", tree)
 
-    def _convert(self, kind: type[Converter], root: Path, split: str, name: str, **options: int) -> Path:
+    def _convert(self, kind: type[Converter], root: Path, split: str, name: str, tree: Tree, **options: int) -> Path:
+        name = name if tree == TAXONOMY else f"{name}-{tree.removeprefix('taxonomy-')}"
         out = self.out / "shards" / name
         if not (out / "manifest.json").is_file():
             self.tell(f"Converting {name}")
-        convert(kind, root, out, split=split, taxonomy=TAXONOMY, short_side=SHORT_SIDE, options=options)
+        convert(kind, root, out, split=split, taxonomy=HERE / tree, short_side=SHORT_SIDE, options=options)
         return out
 
 

@@ -21,6 +21,9 @@ from labelforge.yamlfile import YamlFile
 Kind = Literal["ours", "rival", "bound", "ablation"]
 By = Literal["sum", "winner"]
 Over = Literal["nodes", "leaves"]
+Tree = Literal["taxonomy", "taxonomy-nodes"]
+"""Folder of the tree: with a node for the movers, or one for every coarse label."""
+
 Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "box-masks"]
 
 
@@ -49,6 +52,7 @@ class Run(_Part):
     name: str = Field(min_length=1, description="Its name in the results.")
     kind: Kind = Field(description="ours, a rival, the bound, or an ablation.")
     datasets: tuple[Dataset, ...] = Field((), description="What it is trained on. Empty: as the run that it is like.")
+    tree: Tree = Field("taxonomy", description="Folder of the tree that it learns.")
     fine: int = Field(FINE, ge=1, description="Frames with fine labels, of 367; all of them are then in no other set.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of its own, over the form's.")
     by: tuple[By, ...] = Field(("sum",), description="Readings to choose from.")
@@ -126,7 +130,7 @@ def load_table(path: Path) -> Table:
 
 
 def _like(run: Run, other: Run) -> Run:
-    inherited = {name: getattr(other, name) for name in ("datasets", "fine", "by", "over")}
+    inherited = {name: getattr(other, name) for name in ("datasets", "tree", "fine", "by", "over")}
     given = {name: getattr(run, name) for name in run.model_fields_set}
     settings = overlay(other.settings, run.settings)
     return Run.model_validate({**inherited, **given, "settings": settings})
