@@ -47,6 +47,9 @@ class NetworkSegmenter:
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
 
+    Raises:
+        ConfigError: ``leaves`` is asked of a network that has no other answers.
+
     Attributes:
         layout: What the decisions mean.
         mappings: See above.
@@ -67,6 +70,9 @@ class NetworkSegmenter:
         short_side: int | None = None,
         over: Over = "nodes",
     ) -> None:
+        if over == "leaves" and len(layout.leaf_columns) == layout.num_logits:
+            what = "over leaves would change nothing: none of this network's answers competes with answers inside it"
+            raise ConfigError(what, cure="Leave it out; it is for networks with model.head=flat-union.")
         self.over = over
         self.layout = layout.over_leaves() if over == "leaves" else layout
         self.mappings = tuple(mappings)
