@@ -93,5 +93,5 @@ def test_predictions_and_scores_are_of_what_is_left(run: Path, shards: list[Shar
 def test_it_is_refused_where_it_would_change_nothing(shards: list[ShardReader], tmp_path: Path) -> None:
     for head in ("hierarchical", "flat-marginal"):
         made = train(shards, tmp_path / head, tiny_config(steps=1, model={"head": head})).out
-        with pytest.raises(ConfigError, match="over leaves would change nothing.*flat-union"):
+        with pytest.raises(ConfigError, match=r"over leaves would change nothing.*flat-union"):
             Segmenter.load(made, "cpu", over="leaves")
