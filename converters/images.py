@@ -14,17 +14,20 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge.converters.base import Ids, Size, read_file
 from labelforge.errors import DatasetError
 from labelforge.shards import encode_image
 from labelforge.shards.codec import ImageSuffix
+
+Read = TypeVar("Read")
 
 ImageCodec = Literal["keep", "jpeg", "png", "npy"]
 CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
@@ -193,18 +196,7 @@ def read_label_map(path: Path) -> Ids:
     Raises:
         DatasetError: The file is missing, cut short, a colour picture, or a JPEG.
     """
-    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            mode, form = picture.mode, picture.format
-            scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
-            values = np.asarray(picture)
-            _check_end(data, form)
-    except _BROKEN as error:
-        raise _broken(path, len(data), error) from error
-    if form in ("JPEG", "MPO"):
-        cure = "Give the label maps as published; JPEG destroys ids."
-        raise DatasetError("is a JPEG, which does not keep label ids", where=path, cure=cure)
+    mode, (scale, values) = _read_labels(path, _grey, "ids", "JPEG destroys ids.")
     if mode == "1":
         return values.astype(np.uint8)
     if values.ndim != 2 or mode not in ("P", "L", "I", "I;16", "I;16B"):
@@ -225,22 +217,38 @@ def read_color_map(path: Path) -> Ids:
     Raises:
         DatasetError: The file is missing, cut short, no picture of 8 bit colours, or a JPEG.
     """
-    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            mode, form = picture.mode, picture.format
-            red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), dtype=np.int32), 2, 0)
-            _check_end(data, form)
-    except _BROKEN as error:
-        raise _broken(path, len(data), error) from error
-    if form in ("JPEG", "MPO"):
-        cure = "Give the label maps as published; JPEG mixes the colours of labels."
-        raise DatasetError("is a JPEG, which does not keep label colours", where=path, cure=cure)
+    mode, (red, green, blue) = _read_labels(path, _colors, "colours", "JPEG mixes the colours of labels.")
     if mode not in ("RGB", "RGBA", "P"):
         what = f"is not a colour picture (mode {mode})"
         raise DatasetError(what, where=path, cure="Give the label maps as published, in colours.")
     packed: Ids = red << 16 | green << 8 | blue
     return packed
+
+
+def _read_labels(path: Path, read: Callable[[ImageFile.ImageFile], Read], what: str, why: str) -> tuple[str, Read]:
+    """The mode of a picture of labels, and what ``read`` takes from it; never from a JPEG, and why not."""
+    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            mode, form, found = picture.mode, picture.format, read(picture)
+            _check_end(data, form)
+    except _BROKEN as error:
+        raise _broken(path, len(data), error) from error
+    if form in ("JPEG", "MPO"):
+        cure = f"Give the label maps as published; {why}"
+        raise DatasetError(f"is a JPEG, which does not keep label {what}", where=path, cure=cure)
+    return mode, found
+
+
+def _grey(picture: ImageFile.ImageFile) -> tuple[int, Ids]:
+    """By how much Pillow has stretched the values of a label map, and these values."""
+    scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
+    return scale, np.asarray(picture)
+
+
+def _colors(picture: ImageFile.ImageFile) -> Ids:
+    """(3, H, W) int32: red, green and blue."""
+    return np.moveaxis(np.asarray(picture.convert("RGB"), dtype=np.int32), 2, 0)
 
 
 def _check_end(data: bytes, form: str | None) -> None:

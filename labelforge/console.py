@@ -26,6 +26,14 @@ def output_file(_: click.Context, __: click.Parameter, target: str | None) -> st
     return target
 
 
+over_option = click.option(
+    "--over",
+    type=click.Choice(["nodes", "leaves"]),
+    help="What a flat-union network decides between: all that its labels name, or only what holds no other of these. "
+    "Default: nodes. Other heads have no answers that hold others.",
+)
+"""The option of commands that can read a flat-union network without the answers that hold others."""
+
 json_option = click.option(
     "--json",
     "json_file",

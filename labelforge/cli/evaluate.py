@@ -14,6 +14,7 @@ from labelforge.console import (
     json_option,
     narrow_console,
     output_file,
+    over_option,
     print_json,
     print_or_write,
     progress_bar,
@@ -70,12 +71,7 @@ if TYPE_CHECKING:
     help="How labels are found: the one whose classes are together the most probable, or the one that contains the "
     "decision. Default: as predict does.",
 )
-@click.option(
-    "--over",
-    type=click.Choice(["nodes", "leaves"]),
-    help="What a flat-union network decides between: all that its labels name, or only what holds no other of these. "
-    "Default: nodes. Other heads have no answers that hold others.",
-)
+@over_option
 def command(
     run: Path,
     shards: tuple[str, ...],

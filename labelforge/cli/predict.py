@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import SHORT_SIDE_HELP, progress_bar
+from labelforge.console import SHORT_SIDE_HELP, over_option, progress_bar
 
 if TYPE_CHECKING:
     from labelforge.trainer.prediction import PredictResult
@@ -36,12 +36,7 @@ if TYPE_CHECKING:
     help="In a dataset's labels: the label whose classes are together the most probable, or the one that contains "
     "the decision. Default: sum, but void where most likely no label can be named; for a dataset of boxes winner.",
 )
-@click.option(
-    "--over",
-    type=click.Choice(["nodes", "leaves"]),
-    help="What a flat-union network decides between: all that its labels name, or only what holds no other of these. "
-    "Default: nodes. Other heads have no answers that hold others.",
-)
+@over_option
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
