@@ -85,12 +85,39 @@ def test_the_shipped_table_holds_settings_that_train_accepts() -> None:
 
 def test_runs_that_differ_only_in_fine_frames() -> None:
     found = families(load_table(RUNS).runs)
-    assert {name: sorted(members) for name, members in found.items()} == {
-        "hierarchical F+C+B": [10, 20, 40, 80],
-        "flat-marginal F+C": [10, 20, 40, 80],
+    ours = {
+        10: "hierarchical F10+C+B",
+        20: "hierarchical F20+C+B",
+        40: "hierarchical F40+C+B",
+        80: "hierarchical F80+C+B",
     }
-    assert found["flat-marginal F+C"][40] == "flat-marginal F+C"
-    assert found["hierarchical F+C+B"][80] == "80 frames fine"
+    rival = {fine: f"flat-marginal F{fine}+C" for fine in (10, 20, 40, 80)}
+    assert found[0] == ours and rival in found
+    assert [name for members in found for name in members.values() if name == "gate off"] == []
+
+
+def test_a_line_with_amounts_is_a_run_for_each(tmp_path: Path) -> None:
+    file = tmp_path / "runs.yaml"
+    file.write_text(
+        TABLE
+        + "  - {name: 'two {F}+C', kind: rival, datasets: [fine, coarse], amounts: [10, 30]}\n"
+        + "  - {name: '{F}', kind: ablation, like: two F30+C, amounts: [5, 7]}\n"
+    )
+    table = load_table(file)
+    assert [(run.name, run.fine, run.datasets) for run in table.runs[1:]] == [
+        ("two F10+C", 10, ("fine", "coarse")),
+        ("two F30+C", 30, ("fine", "coarse")),
+        ("F5", 5, ("fine", "coarse")),
+        ("F7", 7, ("fine", "coarse")),
+    ]
+
+
+def test_both_figures_count_in_a_choice() -> None:
+    from camvid_experiment.experiment import Choice, Try
+    from camvid_experiment.table import Reading
+
+    rare, often = Try(0.1, "class weights", Reading()), Try(0.1, "", Reading())
+    assert Choice.of({often: (0.60 + 0.70) / 2, rare: (0.59 + 0.75) / 2}).best == rare
 
 
 TABLE = """\

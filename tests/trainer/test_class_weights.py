@@ -2,54 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import softmax
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
-from labelforge.trainer.class_weights import class_weights
+from labelforge.logits import Head
+from labelforge.trainer.class_weights import choice_shares, class_weights, label_frequencies
 from labelforge.trainer.config import ClassWeighting
 
 TREE = {"name": "t", "tree": {"r": {"sky": None, "thing": {"car": None, "sign": None, "dog": None}}}}
-LABELS = [("ignore", 9), ("sky", 400), ("car", 64), ("sign", 16), ({"any": ["sign", "dog"]}, 1000), ("thing", 20)]
+LABELS = [("ignore", 9), ("sky", 400), ("car", 64), ("sign", 16), ("thing", 20)]
+COUNTS = np.array([float(pixels) for _, pixels in LABELS])
 
 
-def table() -> TargetTable:
-    tree = Taxonomy.from_dict(TREE)
-    records = [
-        {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": "pixel"}
-        for i, (target, _) in enumerate(LABELS)
-    ]
-    return TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records)])
-
-
-@pytest.mark.parametrize(("weighting", "power"), [("inverse-sqrt", 0.5), ("inverse", 1.0)])
-def test_rare_classes_weigh_more_and_the_mean_over_pixels_is_one(weighting: ClassWeighting, power: float) -> None:
-    weights = class_weights(table(), np.array([pixels for _, pixels in LABELS]), weighting)
-    assert weights is not None and weights.shape == (6, 2)
-    ignored, sky, car, sign, sign_or_dog, thing = weights.tolist()
-    # At the root, 400 pixels are sky and all of the others but the ignored ones a thing.
-    things = 64 + 16 + 1000 + 20
-    assert car[0] == sign[0] == sign_or_dog[0] == thing[0]
-    assert thing[0] / sky[0] == pytest.approx((400 / things) ** power)
-    assert (400 * sky[0] + things * thing[0]) / (400 + things) == pytest.approx(1)
-    # Below, "sign | dog" is as rare as what shows a sign alone or a dog alone, and "thing" says nothing.
-    assert sign[1] / car[1] == sign_or_dog[1] / car[1] == pytest.approx((64 / 16) ** power)
-    assert (64 * car[1] + 16 * sign[1] + 1000 * sign_or_dog[1]) / 1080 == pytest.approx(1)
-    assert ignored == [1, 1] and sky[1] == thing[1] == 1
-
-
-def test_a_set_is_as_frequent_as_its_members_together() -> None:
-    labels = [*LABELS[:4], ({"any": ["car", "sign"]}, 7), ("dog", 20)]
+def table(labels: Sequence[tuple[Any, float]] = LABELS, head: Head = "hierarchical") -> TargetTable:
     tree = Taxonomy.from_dict(TREE)
     records = [
         {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": "pixel"}
         for i, (target, _) in enumerate(labels)
     ]
-    made = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records)])
-    weights = class_weights(made, np.array([pixels for _, pixels in labels]), "inverse")
-    assert weights is not None
-    assert weights[4, 1] / weights[2, 1] == pytest.approx(64 / (64 + 16))
-    assert weights[4, 1] / weights[5, 1] == pytest.approx(20 / (64 + 16))
+    return TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records)], head=head)
+
+
+@pytest.mark.parametrize(("weighting", "power"), [("inverse-sqrt", 0.5), ("inverse", 1.0)])
+def test_rare_classes_weigh_more_and_the_mean_over_pixels_is_one(weighting: ClassWeighting, power: float) -> None:
+    weights = class_weights(table(), COUNTS.astype(np.int64), weighting)
+    assert weights is not None and weights.shape == (5, 2)
+    ignored, sky, car, sign, thing = weights.tolist()
+    # A fifth of 500 pixels is a thing, and of things four fifths are cars.
+    shares = {"sky": 0.8, "thing": 0.2, "car": 0.2 * 0.8, "sign": 0.2 * 0.2}
+    for j, (one, other) in enumerate(((car, sky), (car, sign))):
+        names = ("car", ("sky", "sign")[j])
+        assert one[j] / other[j] == pytest.approx((shares[names[1]] / shares[names[0]]) ** power)
+    assert sign[0] / thing[0] == pytest.approx((shares["thing"] / shares["sign"]) ** power), "at the root, too"
+    assert (400 * sky[0] + 64 * car[0] + 16 * sign[0] + 20 * thing[0]) / 500 == pytest.approx(1)
+    assert (64 * car[1] + 16 * sign[1]) / 80 == pytest.approx(1)
+    assert ignored == [1, 1] and sky[1] == thing[1] == 1
+
+
+def test_shares_are_those_that_make_the_labels_most_likely() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        sets = rng.random((4, 3)) < 0.5
+        allowed = np.concatenate([np.eye(3, dtype=bool), sets])
+        counts = np.concatenate([rng.uniform(1, 9, 3), rng.uniform(0, 50, 4) * sets.any(1)])
+
+        def surprise(logits: NDArray[np.float64], allowed: Any = allowed, counts: Any = counts) -> float:
+            likely = (allowed * softmax(logits)).sum(1)
+            return -float((counts * np.log(np.where(counts > 0, likely, 1))).sum())
+
+        best = softmax(minimize(surprise, np.zeros(3), tol=1e-10).x)
+        assert choice_shares(allowed, counts) == pytest.approx(best, abs=1e-3)
+
+
+def test_coarse_labels_do_not_make_the_others_look_rare() -> None:
+    allowed = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], bool)
+    assert choice_shares(allowed, np.array([30.0, 10, 60, 100])) == pytest.approx(
+        [140 * 0.75 / 200, 140 * 0.25 / 200, 0.3]
+    )
+
+
+def test_a_tree_and_a_flat_softmax_find_the_same_labels_rare() -> None:
+    labels = [*LABELS, ("dog", 5), ({"any": ["car", "dog"]}, 30)]
+    counts = np.array([float(pixels) for _, pixels in labels])
+    tree, flat = (label_frequencies(table(labels, head), counts) for head in ("hierarchical", "flat-marginal"))
+    assert tree == pytest.approx(flat, abs=1e-6)
+    assert tree[1] == pytest.approx(400 / 535) and tree[0] == 0
+
+
+def test_boxes_say_how_rare_classes_are_among_what_boxes_are_drawn_around() -> None:
+    tree = Taxonomy.from_dict(TREE)
+    names: list[list[tuple[Any, str]]] = [
+        [("ignore", "pixel"), ("sky", "pixel"), ("thing", "pixel")],
+        [("ignore", "box"), ("car", "box"), ("sign", "box")],
+    ]
+    mappings = [
+        LabelMapping.from_records(
+            tree,
+            f"set{number}",
+            [
+                {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": kind}
+                for i, (target, kind) in enumerate(rows)
+            ],
+        )
+        for number, rows in enumerate(names)
+    ]
+    made = TargetTable.compile(tree, mappings)
+    found = label_frequencies(made, np.array([0, 900, 100, 0, 3000, 1000.0]))
+    assert found.tolist() == pytest.approx([0, 0.9, 0.1, 0, 0.075, 0.025])
 
 
 def test_none_are_made_unless_wanted() -> None:

@@ -85,8 +85,9 @@ _tell = partial(print, flush=True)
 def _draw(experiment: Experiment) -> list[Path]:
     """Pictures of the table's networks and of the strongest rival, on the first frames that count."""
     split, shards = next(iter(experiment.counted_on.items()))
-    rivals = [run.name for run in experiment.runs if run.kind == "rival"]
     names = [*experiment.planner.table.pictures]
+    alike = {experiment.planner.table.by_name(name).fine for name in names}
+    rivals = [run.name for run in experiment.runs if run.kind == "rival" and run.fine in alike]
     if rivals:
         names.append(strongest(rows_of(experiment), rivals, split, "miou"))
     networks: dict[str, tuple[Job, Reading]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ MEASURES = {"miou": "mIoU", "mean_accuracy": "mean accuracy"}
 
 def rows_of(experiment: Experiment) -> list[dict[str, Any]]:
     """The rows of results.json."""
-    return [{"run": run, "seed": seed, "split": split, **score} for run, seed, split, score in experiment.counts]
+    fine = {run.name: run.fine for run in experiment.runs}
+    return [
+        {"run": run, "fine": fine[run], "seed": seed, "split": split, **score}
+        for run, seed, split, score in experiment.counts
+    ]
 
 
 def write_results(experiment: Experiment, pictures: Sequence[Path]) -> None:
@@ -45,7 +49,9 @@ def _choices(experiment: Experiment) -> list[dict[str, Any]]:
         {
             "run": name,
             **_plain(choice.best),
-            "tried": [{**_plain(each), "miou": miou} for each, miou in choice.tried.items()],
+            "tried": [
+                {**_plain(each), "mean of miou and mean_accuracy": worth} for each, worth in choice.tried.items()
+            ],
         }
         for name, choice in experiment.choices.items()
     ]
@@ -69,15 +75,25 @@ def _opening(experiment: Experiment) -> str:
 
 
 def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Path) -> str:
+    """All tables of one set of frames: for each number of fine labels that rivals have, then for all."""
     from labelforge.shards import ShardReader
 
     main = [run for run in experiment.runs if run.kind != "ablation"]
-    rivals = [run.name for run in main if run.kind == "rival"]
-    best = {measure: strongest(rows, rivals, split, measure) for measure in MEASURES} if rivals else {}  # type: ignore[arg-type]
-    parts = [f"## {split}: {len(ShardReader(shards))} frames\n", _main_table(rows, main, split, best)]
-    if best:
-        parts.append(_pairs(rows, [run.name for run in main if run.kind == "ours"], split, best))
-    parts += [_class_table(rows, main, split), _ablations(experiment, rows, split), _amounts(experiment, rows, split)]
+    amounts = sorted({run.fine for run in main if run.kind == "rival"}) or [0]
+    parts = [f"## {split}: {len(ShardReader(shards))} frames\n"]
+    for fine in amounts:
+        alike = [run for run in main if run.fine == fine or run.kind == "bound" or not fine]
+        rivals = [run.name for run in alike if run.kind == "rival"]
+        best = {measure: strongest(rows, rivals, split, measure) for measure in MEASURES} if rivals else {}  # type: ignore[arg-type]
+        if len(amounts) > 1:
+            parts.append(f"### {fine} frames with fine labels\n")
+        parts.append(_main_table(rows, alike, split, best))
+        if best:
+            parts.append(_pairs(rows, [run.name for run in alike if run.kind == "ours"], split, best))
+        parts.append(_class_table(rows, alike, split))
+    if len(amounts) > 1:
+        parts.append("### Variations\n")
+    parts += [_ablations(experiment, rows, split), _amounts(experiment, rows, split)]
     return "\n".join(filter(None, parts))
 
 
@@ -137,33 +153,40 @@ def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
     )
 
 
-def families(runs: Sequence[Run]) -> dict[str, dict[int, str]]:
-    """Run -> frames with fine labels -> the run that differs from it in nothing else; where there are several."""
-    found = {}
-    for base in runs:
-        alike = [run for run in runs if run.like == base.name]
-        alike = [run for run in alike if (run.datasets, run.settings) == (base.datasets, base.settings)]
-        if alike:
-            found[base.name] = {run.fine: run.name for run in sorted([base, *alike], key=lambda run: run.fine)}
-    return found
+def families(runs: Sequence[Run]) -> list[dict[int, str]]:
+    """Runs that differ in nothing but how many frames have fine labels: of each family that number -> run."""
+    found: dict[str, dict[int, str]] = {}
+    for run in sorted(runs, key=lambda run: run.fine):
+        what = json_text([run.datasets, run.tree, run.settings, run.over])
+        found.setdefault(what, {})[run.fine] = run.name
+    first = {name: number for number, name in enumerate(run.name for run in runs)}
+    several = [members for members in found.values() if len(members) > 1]
+    return sorted(several, key=lambda members: min(first[name] for name in members.values()))
 
 
 def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
-    """MIoU by the number of fine frames, and how far the first family is ahead of the others."""
+    """Both measures by the number of fine frames, and how far the first family is ahead of the others that have all."""
     found = families(experiment.runs)
-    amounts = sorted(set.intersection(*map(set, found.values()))) if found else []
-    if len(amounts) < 2:
+    if not found:
         return ""
+    amounts = list(found[0])
+    first, *others = [members for members in found if list(members) == amounts]
     lines = []
-    for name, members in found.items():
-        lines.append([name, *(spread(rows, members[each], split, "miou").percent() for each in amounts)])
-    first, *others = found
-    for other in others:
-        ahead = [paired(rows, found[first][each], found[other][each], split, "miou") for each in amounts]
-        shown = [Spread.of(list(each.values())).percent(sign=True) for each in ahead]
-        lines.append([f"{first} ahead of {other}", *shown])
-    heads = ["mIoU by frames with fine labels", *map(str, amounts)]
-    return _table(heads, lines)
+    for measure, title in MEASURES.items():
+        for members in (first, *others):
+            figures = [spread(rows, members[each], split, measure).percent() for each in amounts]  # type: ignore[arg-type]
+            lines.append([title, _family_name(members), *figures])
+        for other in others:
+            ahead = [paired(rows, first[each], other[each], split, measure) for each in amounts]  # type: ignore[arg-type]
+            shown = [Spread.of(list(each.values())).percent(sign=True) for each in ahead]
+            lines.append([title, f"{_family_name(first)} ahead of {_family_name(other)}", *shown])
+    return _table(["measure", "frames with fine labels", *map(str, amounts)], lines)
+
+
+def _family_name(members: Mapping[int, str]) -> str:
+    """What the runs of a family are called without their numbers."""
+    fine, name = next(iter(members.items()))
+    return name.replace(f"F{fine}", "F")
 
 
 def _choice_section(experiment: Experiment) -> str:
@@ -179,7 +202,8 @@ def _choice_section(experiment: Experiment) -> str:
         lines.append([name, *by_rate, *by_option, chosen, " ".join(filter(None, best.reading))])
     text = (
         "## What was chosen\n\n"
-        "mIoU on the held-out block of every training video, one seed; of the readings, the best. "
+        "The mean of mIoU and mean accuracy on the held-out block of every training video, one seed; of the readings, "
+        "the best. "
         "First every learning rate was tried, then every option with the best of them. *edge*: the best rate is the "
         "first or last of those tried.\n\n"
     )
@@ -188,7 +212,7 @@ def _choice_section(experiment: Experiment) -> str:
 
 def _best(choice: Choice, **asked: float | str) -> str:
     """The best score among the trials with these values."""
-    found = [miou for each, miou in choice.tried.items() if all(getattr(each, k) == v for k, v in asked.items())]
+    found = [worth for each, worth in choice.tried.items() if all(getattr(each, k) == v for k, v in asked.items())]
     return f"{100 * max(found):.1f}" if found else "-"
 
 

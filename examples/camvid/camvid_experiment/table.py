@@ -3,13 +3,13 @@
 A run names its datasets, its head and whatever of its settings differs from those of all. The learning rate, then one
 of the options (settings, or none of them), and with each how answers are read are chosen among the given ones on the
 choosing split, by the same rule for every run. A run with ``like`` is an ablation: another run with something changed,
-and that run's choices.
+and that run's choices. A line with ``amounts`` is several runs, which differ in how many frames have fine labels.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,6 +54,9 @@ class Run(_Part):
     datasets: tuple[Dataset, ...] = Field((), description="What it is trained on. Empty: as the run that it is like.")
     tree: Tree = Field("taxonomy", description="Folder of the tree that it learns.")
     fine: int = Field(FINE, ge=1, description="Frames with fine labels, of 367; all of them are then in no other set.")
+    amounts: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="Makes a run of this line for each of these values of fine, which {F} in its name stands for."
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of its own, over the form's.")
     by: tuple[By, ...] = Field(("sum",), description="Readings to choose from.")
     over: Over | None = Field(None, description="Answers that flat-union is read over.")
@@ -115,7 +118,7 @@ def load_table(path: Path) -> Table:
     file = YamlFile.load(path, ConfigError)
     table = file.validate(Table)
     known: dict[str, Run] = {}
-    for number, run in enumerate(table.runs):
+    for number, run in [(number, run) for number, line in enumerate(table.runs) for run in _runs_of(line)]:
         if run.name in known:
             file.fail(("runs", number), f"the run {run.name!r} is there twice", "Give one another name.")
         if run.like is not None and (run.like not in known or known[run.like].like is not None):
@@ -124,9 +127,21 @@ def load_table(path: Path) -> Table:
         known[run.name] = _like(run, known[run.like]) if run.like else run
         if not known[run.name].datasets:
             file.fail(("runs", number), f"the run {run.name!r} has no datasets", "Add datasets: [fine, coarse].")
+    table = table.model_copy(update={"runs": tuple(known.values())})
     for name in [*table.pictures, *filter(None, [table.purity_of])]:
         table.by_name(name)
-    return table.model_copy(update={"runs": tuple(known.values())})
+    return table
+
+
+def _runs_of(line: Run) -> list[Run]:
+    """The runs that a line of the table stands for."""
+    if not line.amounts:
+        return [line]
+    given = {name: getattr(line, name) for name in line.model_fields_set - {"amounts"}}
+    return [
+        Run.model_validate({**given, "name": line.name.replace("{F}", f"F{fine}"), "fine": fine})
+        for fine in line.amounts
+    ]
 
 
 def _like(run: Run, other: Run) -> Run:
