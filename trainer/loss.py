@@ -7,12 +7,13 @@ a set of nodes. For a pixel and a classifier that its label trains, the loss is
 
 plain cross-entropy where one child is allowed and the negative log marginal likelihood where several are. Classifier
 j's loss is the mean over the pixels with pixel labels plus, separately, the mean over the pixels inside boxes that pass
-the gate (:mod:`labelforge.trainer.gates`): those where j's parent currently chooses j's branch, or what else the
-configuration says. The total is the sum over classifiers, each times its loss weight (the paper's lambda).
+the gate (:mod:`labelforge.trainer.gates`): those where j's parent currently chooses j's branch (or all classifiers
+above j do, or everywhere: as the configuration says). The total is the sum over classifiers, each times its loss weight
+(the paper's lambda).
 
-Three options change which pixels count how much, none of them the paper's. Behind the soft gate every box pixel has a
-share, and the mean over boxes is the weighted one. With class weights every pixel's loss is multiplied by the weight of
-its class; the divisor stays the same. And each mean can be one over datasets (:mod:`labelforge.trainer.means`).
+Two options change how much pixels count, neither of them the paper's. With class weights every pixel's loss is
+multiplied by the weight of its class; the divisor stays the same. And each mean can be one over datasets
+(:mod:`labelforge.trainer.means`).
 
 Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
 classifier for which a batch has no labels is free. Gathering needs the number of pixels, for which the host waits on
@@ -32,7 +33,7 @@ from labelforge.errors import ConfigError, TaxonomyError
 from labelforge.logits import LogitLayout
 from labelforge.targets import SET, SILENT
 from labelforge.trainer.config import Balance, Gate
-from labelforge.trainer.gates import box_shares
+from labelforge.trainer.gates import pass_gate
 from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, loss_means
 from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.tables import TableTensors
@@ -49,7 +50,7 @@ class LossOutput(NamedTuple):
     >>> rows = GlobalRows.of(table, "gtsdb", np.full((1, 2, 3), table.mappings[2].row_of[20]))
     >>> loss: LossOutput = hierarchical_loss(torch.zeros(1, 111, 2, 3), rows, TableTensors.of(table))
     >>> loss.box_pixels.tolist(), loss.passed_pixels.tolist()  # of equal logits the first child, "back", wins
-    ([0, 0, 0, 0, 6], [0.0, 0.0, 0.0, 0.0, 0.0])
+    ([0, 0, 0, 0, 6], [0, 0, 0, 0, 0])
     """
 
     total: Tensor
@@ -59,7 +60,7 @@ class LossOutput(NamedTuple):
     labelled_pixels: Tensor
     """(J,) int64: pixels in the mean over pixel labels."""
     passed_pixels: Tensor
-    """(J,) float64: box pixels that passed the gate: those in the mean over boxes. Of a soft gate, their shares."""
+    """(J,) int64: box pixels that passed the gate: those in the mean over boxes."""
     box_pixels: Tensor
     """(J,) int64: box pixels before the gate; ``passed_pixels / box_pixels`` is the share that passes."""
 
@@ -108,7 +109,6 @@ def hierarchical_loss(
     weights: Tensor | None = None,
     gate: Gate = "parent",
     *,
-    own_gate: float = 0.0,
     balance: Balance = "pixels",
     class_weights: Tensor | None = None,
     check: bool | None = None,
@@ -135,7 +135,6 @@ def hierarchical_loss(
         tensors: The target table, on the same device.
         weights: (J,) loss weight per classifier, on the same device; default :func:`loss_weights`.
         gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
-        own_gate: How probable, besides, the classifier itself must find the box's class, 0 to 1; 0: no matter how.
         balance: ``datasets``: each mean is one over the datasets that have such pixels, of their means.
         class_weights: (L, J) weight of each row's pixels in each classifier, on the same device.
         check: Whether to look at every row first. Default: on the CPU. On another device the host waits for the answer;
@@ -155,32 +154,25 @@ def hierarchical_loss(
     from_box = tensors.from_box[labels]
     groups = from_box + KINDS * tensors.dataset[labels] if balance == "datasets" else from_box.long()
     number = KINDS * (tensors.datasets if balance == "datasets" else 1)
-    sums, sizes, counts = [], [], []
+    sums, sizes, in_boxes = [], [], []
     # One split, not J slices: the backward pass of every slice would fill a gradient of all C logits.
     parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(layout.sizes), dim=1)]
     for j, part_nhwc in enumerate(parts):
         trains = (tensors.target[:, j] != SILENT)[labels]
         labelled, boxes = trains & ~from_box, trains & from_box
-        passed = box_shares(boxes, parts, labels, tensors, j, gate, own_gate) if tensors.has_boxes[j] else boxes
-        counted = labelled | (passed > 0)
+        counted = labelled | (pass_gate(boxes, parts, layout, j, gate) if tensors.has_boxes[j] else boxes)
         rows, group = labels[counted], groups[counted]
         losses = _pixel_losses(part_nhwc[counted], rows, tensors, j)
         if class_weights is not None:
             losses = losses * class_weights[rows, j]
-        shares = None
-        if passed.is_floating_point():
-            shares = torch.where(labelled, 1, passed)[counted]
-            losses = losses * shares
         sums.append(grouped_sums(losses, group, number))
-        sizes.append(group_sizes(group, number, shares))
-        counts.append(torch.stack([labelled.sum(), passed.sum(), boxes.sum()]).double())
-    per_classifier, pixels = loss_means(*(torch.stack(part, dim=1) for part in (sums, sizes, counts)))
+        sizes.append(group_sizes(group, number))
+        in_boxes.append(boxes.sum())
+    per_classifier, pixels = loss_means(*(torch.stack(part, dim=-1) for part in (sums, sizes, in_boxes)))
     if weights is None:
         weights = loss_weights(layout).to(logits_nchw.device)
     total = (weights * per_classifier).sum()
-    labelled_pixels, passed_pixels, box_pixels = pixels
-    found = (labelled_pixels.round().long(), passed_pixels, box_pixels.round().long())
-    return LossOutput(total, per_classifier.detach(), *found)
+    return LossOutput(total, per_classifier.detach(), *pixels)
 
 
 def _check_numbering(rows: object, tensors: TableTensors) -> None:

@@ -79,7 +79,6 @@ AUTHORS: Final = (
     PresetSetting("loss.others", 0.1, "train_cityscapes_mapillary_gtsdb.py: lamda"),
     PresetSetting("loss.stride", 1, "estimator/define_losses.py: the mean over all pixels"),
     PresetSetting("loss.gate", "parent", "estimator/define_losses.py: l2_decs of traffic sign is front"),
-    PresetSetting("loss.own_gate", 0.0, "estimator/define_losses.py: the decision above alone"),
     PresetSetting("loss.boxes", "own", "estimator/define_losses.py: GTSDB counts in l3 alone"),
     PresetSetting("loss.lone_boxes", False, "estimator/define_losses.py: GTSDB counts in l3 alone, which has 43 signs"),
     PresetSetting("loss.balance", "pixels", "estimator/define_losses.py: means over all pixels of a batch"),

@@ -23,7 +23,6 @@ from labelforge.trainer.validation.report import validation_blocks
 _GATES: Final[Mapping[Gate, str]] = {
     "parent": "where the parent classifier chooses the box's branch",
     "path": "where every classifier above chooses the box's branch",
-    "soft": "the mean of their shares, the probability that the classifiers above choose the box's branch",
 }
 """Which box pixels pass the gate, in words; without a gate all do, and there is nothing to show."""
 _SHARE: Final = (0.0, 1.0)  # the ends of an axis
@@ -111,12 +110,9 @@ def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, loss: LossConfig) 
     if layout.num_classifiers > 1:
         blocks += classifier_charts(log, "Loss per classifier, before its weight")
     below = {name for j, name in enumerate(layout.names) if layout.ancestors(j)}  # a classifier with none has no gate
-    if loss.gate in _GATES or loss.own_gate:
+    if loss.gate in _GATES:
         shares = [curve for curve in _curves(log, "gate") if curve.name in below]
-        asked = [_GATES[loss.gate]] if loss.gate in _GATES else []
-        if loss.own_gate:
-            asked.append(f"where the classifier itself finds the box's class at least {loss.own_gate:.0%} probable")
-        what = f"Share of box pixels that passed the gate: {', and '.join(asked)}"
+        what = f"Share of box pixels that passed the gate: {_GATES[loss.gate]}"
         blocks += _charts(shares, "share", what, "lowest", _SHARE)
     return blocks
 

@@ -348,7 +348,6 @@ class Trainer:
             self._tensors,
             self._loss_weights,
             asked.gate,
-            own_gate=asked.own_gate,
             balance=asked.balance,
             class_weights=self._class_weights,
         )

@@ -110,24 +110,15 @@ def test_of_many_classifiers_the_worst_are_in_sight(classifiers: int, charts_ins
 
 
 @pytest.mark.parametrize(
-    ("gate", "own_gate", "words"),
+    ("gate", "words"),
     [
-        ("parent", 0, "where the parent classifier chooses the box&#39;s branch"),
-        ("path", 0, "where every classifier above chooses the box&#39;s branch"),
-        ("soft", 0, "the mean of their shares, the probability that the classifiers above choose the box&#39;s branch"),
-        ("none", 0, None),
-        ("none", 0.3, "where the classifier itself finds the box&#39;s class at least 30% probable"),
-        (
-            "path",
-            0.3,
-            "where every classifier above chooses the box&#39;s branch, and where the classifier itself finds",
-        ),
+        ("parent", "where the parent classifier chooses the box&#39;s branch"),
+        ("path", "where every classifier above chooses the box&#39;s branch"),
+        ("none", None),
     ],
 )
-def test_the_words_of_the_gate_are_those_of_the_run(
-    tmp_path: Path, gate: Gate, own_gate: float, words: str | None
-) -> None:
-    config = tiny_config(loss={"gate": gate, "own_gate": own_gate})
+def test_the_words_of_the_gate_are_those_of_the_run(tmp_path: Path, gate: Gate, words: str | None) -> None:
+    config = tiny_config(loss={"gate": gate})
     table = TargetTable.compile(TREE, [mapping("boxes"), mapping("dense")])
     log = [a_line(1, {"scene": 1.0, "sign/front": 1.0}, {"sign/front": 0.5 if words else 1.0})]
     write_report(tmp_path / "report.html", config, table, log, 1)

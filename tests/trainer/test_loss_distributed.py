@@ -78,7 +78,7 @@ def test_two_processes_equal_one(tmp_path: Path, plain: bool) -> None:
     options: dict[str, Any] = {}
     if not plain:
         weights = torch.rand(compiled.target.shape, generator=generator, dtype=torch.float64) + 0.5
-        options = {"gate": "soft", "own_gate": 0.01, "balance": "datasets", "class_weights": weights}
+        options = {"balance": "datasets", "class_weights": weights}
     given = {"layer": layer.state_dict(), "images": images, "labels": labels, "native": native, "classes": classes}
     torch.save({**given, "options": options}, tmp_path / "given.pt")
 

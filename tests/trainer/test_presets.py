@@ -60,7 +60,6 @@ TABLE: dict[str, Any] = {
     "loss.others": 0.1,
     "loss.stride": 1,
     "loss.gate": "parent",
-    "loss.own_gate": 0.0,
     "loss.boxes": "own",
     "loss.lone_boxes": False,
     "loss.balance": "pixels",

@@ -152,11 +152,11 @@ def test_options_of_the_loss_reach_it(
         return hierarchical_loss(*arguments, **options)
 
     monkeypatch.setattr("labelforge.trainer.training.hierarchical_loss", record)
-    options = {"gate": "soft", "own_gate": 0.25, "balance": "datasets", "class_weights": "inverse"}
+    options = {"gate": "path", "balance": "datasets", "class_weights": "inverse"}
     log = train(readers, tmp_path / "run", tiny_config(steps=2, loss=options)).log
     assert math.isfinite(log[-1].loss)
     weights = seen[0].pop("class_weights")
-    assert seen[0] == {"gate": "soft", "own_gate": 0.25, "balance": "datasets"}
+    assert seen[0] == {"gate": "path", "balance": "datasets"}
     batches = TrainingBatches.open(readers, tiny_config())
     pixels = pixel_counts([crops.training_set for crops in batches.crops])
     # All labelled pixels of the samples, row by row: the scene's first choice is the sky, which only "dense" shows.

@@ -9,9 +9,8 @@ from pydantic import Field, field_validator
 from labelforge.trainer.config.part import NonNegative, Part, Positive, check_numbers
 from labelforge.treefile import BoxUse
 
-Gate = Literal["parent", "path", "none", "soft"]
-"""Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere; soft: as
-much as those above believe that it is the one to ask."""
+Gate = Literal["parent", "path", "none"]
+"""Where a box trains a classifier: where its parent chooses it, where all classifiers above do, or everywhere."""
 
 Balance = Literal["pixels", "datasets"]
 """What counts the same in a classifier's loss: every pixel, or every dataset."""
@@ -42,15 +41,7 @@ class LossConfig(Part):
     gate: Gate = Field(
         default="parent",
         description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "
-        "paper's). path: those where every classifier above does. none: all. soft: all, each weighted by the "
-        "probability that the classifiers above choose the branch.",
-    )
-    own_gate: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Besides the gate, how probable the classifier itself must find the box's class for a box pixel to "
-        "count; 0: no matter how.",
+        "paper's). path: those where every classifier above does. none: all.",
     )
     boxes: BoxUse | None = Field(
         default=None,

@@ -28,9 +28,8 @@ from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.config import Gate, LossConfig
 from labelforge.trainer.data.datasets import check_rows, group_training_sets, open_shards
 from labelforge.trainer.evaluation.scoring import check_same_taxonomy
-from labelforge.trainer.gates import box_shares
+from labelforge.trainer.gates import pass_gate
 from labelforge.trainer.segmenter import Segmenter, take_network
-from labelforge.trainer.tables import TableTensors
 
 PurityProgress = Callable[[str, int, int], None]
 """Called with the box shards' dataset, samples done and samples in all."""
@@ -51,7 +50,7 @@ class BoxPurity:
         classifier: The classifier that chooses the label's class, whose gate is meant.
         pixels: Pixels inside its boxes whose fine label decides.
         right: Those of them that show what the label means.
-        passed: Those that pass the gate; of a soft gate the sum of their shares.
+        passed: Those that pass the gate.
         right_passed: Those that do both.
         undecided: Pixels inside its boxes whose fine label does not decide.
     """
@@ -61,8 +60,8 @@ class BoxPurity:
     classifier: str
     pixels: int
     right: int
-    passed: float
-    right_passed: float
+    passed: int
+    right_passed: int
     undecided: int
 
     @property
@@ -97,7 +96,6 @@ def box_purity(
     fine_shards: Sequence[str | os.PathLike[str] | ShardReader],
     *,
     gate: Gate | None = None,
-    own_gate: float | None = None,
     device: str = "auto",
     short_side: int | None = None,
     progress: PurityProgress | None = None,
@@ -114,7 +112,6 @@ def box_purity(
         box_shards: Shard sets with boxes, made for the network's tree.
         fine_shards: Shard sets with finer labels of the same images, which are found by their keys.
         gate: Which box pixels count; default: as in the run's training.
-        own_gate: How probable the classifier must find the label's class besides; default: as in the run's training.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         progress: Called after each image that both have.
@@ -133,10 +130,9 @@ def box_purity(
         check_same_taxonomy(segmenter.checkpoint, reader)
     truth = {key: (reader, number) for reader in fine for number, key in enumerate(reader.keys)}
     loss = segmenter.checkpoint.config.loss
-    chosen = (loss.gate if gate is None else gate, loss.own_gate if own_gate is None else own_gate)
     found: list[BoxPurity] = []
     for item in group_training_sets(boxes):
-        counter = _Counter(segmenter, item.mapping, loss, *chosen)
+        counter = _Counter(segmenter, item.mapping, loss, gate or loss.gate)
         keys = [(reader, number, key) for reader in item.readers for number, key in enumerate(reader.keys)]
         pairs = [(reader, number, *truth[key]) for reader, number, key in keys if key in truth]
         if not pairs:
@@ -168,21 +164,16 @@ class _Counter:
         mapping: Label table of the boxes.
         loss: How the network was trained.
         gate: Which box pixels count.
-        own_gate: How probable the classifier must find the label's class besides.
 
     Raises:
         ConfigError: None of the labels trains a classifier of this network.
     """
 
-    def __init__(
-        self, segmenter: Segmenter, mapping: LabelMapping, loss: LossConfig, gate: Gate, own_gate: float
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, mapping: LabelMapping, loss: LossConfig, gate: Gate) -> None:
         layout, boxes = segmenter.layout, None if loss.boxes == "drop" else loss.boxes
         head = segmenter.checkpoint.config.model.head
         table = TargetTable.compile(layout.taxonomy, [mapping], boxes, head, layout, lone_boxes=loss.lone_boxes)
-        self._segmenter, self._mapping = segmenter, mapping
-        self._gate, self._own_gate = gate, 0.0 if layout.flat else own_gate
-        self._tensors = TableTensors.of(table, segmenter.device)
+        self._segmenter, self._mapping, self._gate = segmenter, mapping, gate
         # A label's own classifier is the deepest of those that it trains; a parent comes before its children.
         trained = table.target[: len(mapping.rows)] != SILENT
         box = np.array([row.supervision == "box" for row in mapping.rows])
@@ -191,7 +182,7 @@ class _Counter:
         if not self._classifier:
             what = f"no box label of {mapping.dataset} trains a classifier of this network"
             raise ConfigError(what, cure="See what would: labelforge lint TREE --shards ...")
-        self._counts: defaultdict[int, NDArray[np.float64]] = defaultdict(lambda: np.zeros(5))
+        self._counts: defaultdict[int, NDArray[np.int64]] = defaultdict(lambda: np.zeros(5, np.int64))
 
     def add(self, boxes: Sample, fine: Sample, fine_mapping: LabelMapping) -> None:
         """Count one image.
@@ -208,43 +199,30 @@ class _Counter:
         present = [row for row in np.unique(boxes.local_rows).tolist() if row in self._classifier]
         if not present:
             return
-        (found,) = self._segmenter.look(boxes.image, lambda logits: (self._shares(logits, present),))
-        shares = found.double().cpu().numpy()
-        right, wrong = _verdicts(self._tensors.layout.taxonomy, self._mapping, fine_mapping)
-        for share, row in zip(shares, present, strict=True):
+        (found,) = self._segmenter.look(boxes.image, lambda logits: (self._passed(logits, present),))
+        right, wrong = _verdicts(self._segmenter.layout.taxonomy, self._mapping, fine_mapping)
+        for through, row in zip(found.cpu().numpy(), present, strict=True):
             inside = boxes.local_rows == row
             truth = fine.local_rows[inside]
             is_right, is_wrong = right[row, truth], wrong[row, truth]
-            passed = share[inside]
+            passed = through[inside]
             decided = is_right | is_wrong
             counts = (decided.sum(), is_right.sum(), passed[decided].sum(), passed[is_right].sum(), (~decided).sum())
             self._counts[row] += np.array(counts)
 
-    def _shares(self, logits_nchw: Tensor, rows: Sequence[int]) -> Tensor:
-        """(1, rows, H, W) float: how much each pixel would count if it were in a box of each of the labels."""
-        layout = self._tensors.layout
+    def _passed(self, logits_nchw: Tensor, rows: Sequence[int]) -> Tensor:
+        """(1, rows, H, W) bool: whether each pixel would pass the gate if it were in a box of each of the labels."""
+        layout = self._segmenter.layout
         parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(layout.sizes), dim=1)]
         everywhere = torch.ones_like(logits_nchw[:, 0], dtype=torch.bool)
-        found = []
-        for row in rows:
-            of_row = torch.full_like(everywhere, row, dtype=torch.long)
-            given = (everywhere, parts, of_row, self._tensors, self._classifier[row])
-            found.append(box_shares(*given, self._gate, self._own_gate).float())
+        found = [pass_gate(everywhere, parts, layout, self._classifier[row], self._gate) for row in rows]
         return torch.stack(found, dim=1)
 
     def entries(self) -> Iterator[BoxPurity]:
         """What was counted, by label."""
-        for row, (pixels, right, passed, right_passed, undecided) in sorted(self._counts.items()):
-            yield BoxPurity(
-                dataset=self._mapping.dataset,
-                label=self._mapping.rows[row].native_name,
-                classifier=self._tensors.layout.names[self._classifier[row]],
-                pixels=int(pixels),
-                right=int(right),
-                passed=float(passed),
-                right_passed=float(right_passed),
-                undecided=int(undecided),
-            )
+        for row, counts in sorted(self._counts.items()):
+            classifier = self._segmenter.layout.names[self._classifier[row]]
+            yield BoxPurity(self._mapping.dataset, self._mapping.rows[row].native_name, classifier, *counts.tolist())
 
 
 def _verdicts(tree: Taxonomy, boxes: LabelMapping, fine: LabelMapping) -> tuple[BoolArray, BoolArray]:
@@ -259,5 +237,5 @@ def _verdicts(tree: Taxonomy, boxes: LabelMapping, fine: LabelMapping) -> tuple[
     return ~outside & says_something, ~common & says_something
 
 
-def _share(part: float, whole: float) -> float | None:
+def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
