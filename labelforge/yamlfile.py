@@ -231,14 +231,42 @@ def _explain(model: type[BaseModel], fault: Any, at: KeyPath) -> tuple[str, str 
         return f"unknown key {str(at[-1])!r}", did_you_mean(str(at[-1]), known)
     if kind == "missing" and isinstance(at[-1], str):
         return f"the key {str(at[-1])!r} is missing", f"Add '{at[-1]}: ...'."
-    message = str(fault["msg"]).removeprefix("Value error, ")
     if kind == "value_error" and not at:  # a sentence about several keys, which it names
-        return message, None
+        return _plain(fault), None
+    if kind == "missing":  # of a list of so many values
+        name = ".".join(str(part) for part in at[:-1])
+    message = _plain(fault)
     got = fault.get("input")
     if isinstance(got, str) and len(got) > _SHOWN:
         got = got[:_SHOWN] + "..."
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else f" (got {_kind(got)})"
     return f"{name}: {message[:1].lower()}{message[1:]}{shown}", None
+
+
+_NEEDED = {
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "finite": "must be a finite number",
+    "bool": "must be true or false",
+    "string_too_short": "must not be empty",
+    "string": "must be text",
+    "dict": "must be a mapping: 'key: value'",
+    "model": "must be a mapping: 'key: value'",
+    "list": "must be a list: [a, b]",
+    "tuple": "must be a list: [a, b]",
+    "missing": "has too few values",
+    "too_long": "has too many values",
+}
+"""In plain words, what pydantic's kinds of faults ask for, by how they begin."""
+
+
+def _plain(fault: Any) -> str:
+    """What is wrong with a value, without pydantic's own words."""
+    kind: str = fault["type"]
+    for start in (kind, kind.partition("_")[0]):
+        if start in _NEEDED:
+            return _NEEDED[start]
+    return str(fault["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 def _fields_at(model: type[BaseModel], at: KeyPath) -> list[str]:

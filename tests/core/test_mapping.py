@@ -94,12 +94,12 @@ FAULTS = {
     "number": ("sign: sign/front", "sign: 3", 7, "3 is not a label expression"),
     "list": ("sign: sign/front", "sign: [stop]", 7, r"\['stop'\] is not a label expression"),
     "reason empty": ('"never labelled"', '""', 5, "the reason for ignoring a label must be text"),
-    "supervision": ("supervision: pixel", "supervision: pixels", 2, "supervision: input should be 'pixel' or 'box'"),
+    "supervision": ("supervision: pixel", "supervision: pixels", 2, "supervision: must be 'pixel' or 'box'"),
     "no dataset": ("dataset: town\n", "", 1, "the key 'dataset' is missing"),
     "unknown space": ("dataset: town", "dataset: twon", 1, "no label space is called 'twon'. Did you mean 'town'"),
     "another tree": ("dataset: town\n", "dataset: town\ntaxonomy: large\n", 2, "this mapping is for tree 'large'"),
     "unknown key": ("supervision:", "superversion:", 2, "unknown key 'superversion'. Did you mean 'supervision'"),
-    "labels a list": (MAPPING[MAPPING.index("labels:") :], "labels: [a]\n", 3, "labels: input should be a valid dict"),
+    "labels a list": (MAPPING[MAPPING.index("labels:") :], "labels: [a]\n", 3, "labels: must be a mapping"),
 }
 
 
@@ -116,7 +116,7 @@ def test_a_fault_is_named_with_file_line_and_cure(fault: str, folder: Path) -> N
 SPACE_FAULTS = {
     "id twice": ("id: 8", "id: 7", 7, "the id 7 is used twice, by 'street' and 'sign'"),
     "name twice": ("name: sign", "name: street", 7, "the label 'street' is repeated"),
-    "id not a number": ("id: 8", "id: eight", 7, "labels.3.id: input should be a valid integer"),
+    "id not a number": ("id: 8", "id: eight", 7, "labels.3.id: must be a whole number"),
     "colour": ("[0, 0, 0]", "[0, 0, 300]", 5, "less than or equal to 255"),
     "void below zero": ("labels:", "void: {id: -1, source: made up}\nlabels:", 3, "greater than or equal to 0"),
     "void without source": ("labels:", "void: {id: 0}\nlabels:", 3, "source"),
@@ -140,7 +140,7 @@ def test_a_label_space_of_ones_own_needs_no_source(folder: Path) -> None:
     assert LabelSpace.load("town", folder).source is None
     assert len(LabelMapping.load(Taxonomy.load(folder), "town").rows) == 5
     path.write_text(SPACE.replace("source: made up", "source: ''"))
-    with pytest.raises(TaxonomyError, match=r"town\.yaml:2: source: string should have at least 1 character"):
+    with pytest.raises(TaxonomyError, match=r"town\.yaml:2: source: must not be empty"):
         LabelSpace.load("town", folder)
 
 
@@ -192,7 +192,7 @@ def test_misspelt_names_are_found_before_labels_that_are_missing(
 
 def test_what_else_rest_may_say(folder: Path) -> None:
     (folder / "town.yaml").write_text(PARTLY.replace("rest: ignore", "rest: skip"))
-    with pytest.raises(TaxonomyError, match=r"town\.yaml:3: rest: input should be 'ignore' \(got 'skip'\)"):
+    with pytest.raises(TaxonomyError, match=r"town\.yaml:3: rest: must be 'ignore' \(got 'skip'\)"):
         LabelMapping.load(Taxonomy.load(folder), "town")
     (folder / "town.yaml").write_text(PARTLY.replace("rest: ignore\n", ""))
     with pytest.raises(TaxonomyError, match=r"2 native labels .* 'plate', 'void'.* or write 'rest: ignore'"):
@@ -221,7 +221,7 @@ def test_iv2018_uses_the_27_cityscapes_classes_of_the_authors() -> None:
 
 ACCEPTED = MAPPING + 'accepted:\n  - {rule: one-child, at: sign, why: "only fronts are labelled"}\n'
 ACCEPTED_FAULTS = {
-    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: input should be 'one-child', 'unused-"),
+    "unknown rule": ("rule: one-child", "rule: one-chid", "accepted.0.rule: must be 'one-child', 'unused-"),
     "unknown node": ("at: sign", "at: sing", "unknown node 'sing'. Did you mean 'sign'"),
     "leaf": ("at: sign", "at: sign/back", "'sign/back' is a leaf and owns no classifier"),
     "unknown label": ("one-child, at: sign", "unused-label, at: sing", "town has no label 'sing'. Did you mean 'sign'"),

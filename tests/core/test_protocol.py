@@ -79,7 +79,7 @@ def test_a_label_space_needs_no_protocol(tmp_path: Path) -> None:
         ("  classes: [car, {name: a, labels: [car]}]\n", ":12: the label 'car' is named twice."),
         ("  left_out: [voit]\n", ":12: there is no label 'voit'. Did you mean 'void'?"),
         ("  left_out: [void]\n  categories:\n    x: [void]\n", ":14: there is no class 'void'."),
-        ("  left_out: [void]\n  mean_over: some\n", ":13: protocol.mean_over: input should be 'labelled or decided',"),
+        ("  left_out: [void]\n  mean_over: some\n", ":13: protocol.mean_over: must be 'labelled or decided',"),
         ("  left_out: [void]\n  measur: iou\n", ":13: unknown key 'measur'. Did you mean 'measure'?"),
         ("  classes: [{name: a, label: [car]}]\n", ":12: unknown key 'label'. Did you mean 'labels'?"),
     ],

@@ -97,11 +97,11 @@ def test_references_are_unique_names_or_path_suffixes() -> None:
 
 FAULTS = {
     "unknown top-level key": ("nodes:\n", "node:\n", 9, r"unknown key 'node'. Did you mean 'nodes'\?"),
-    "unknown kind of box supervision": ("tree:\n", "boxes: all\ntree:\n", 2, "boxes: input should be 'own' or 'path'"),
+    "unknown kind of box supervision": ("tree:\n", "boxes: all\ntree:\n", 2, "boxes: must be 'own' or 'path'"),
     "no name": ("name: small\n", "", 1, "the key 'name' is missing"),
-    "name not text": ("name: small", "name: 3", 1, "name: input should be a valid string"),
+    "name not text": ("name: small", "name: 3", 1, "name: must be text"),
     "two roots": ("  scene:", "  other: [a]\n  scene:", 2, "a tree has one root"),
-    "tree is a list": ("tree:\n  scene:", "tree:\n  - scene:", 2, "tree: input should be a valid dictionary"),
+    "tree is a list": ("tree:\n  scene:", "tree:\n  - scene:", 2, "tree: must be a mapping"),
     "key repeated": ("    car:\n", "    flat:\n", 5, r"the key 'flat' is repeated \(first on line 4\)"),
     "leaf repeated": ("[road, parking]", "[road, road]", 4, "the node 'road' is repeated under 'flat'"),
     "no children": ("[road, parking]", "[]", 4, "'flat' has no children. Write 'flat:' for a leaf"),
@@ -129,7 +129,7 @@ FAULTS = {
         "'go right' is ambiguous. Write 'car/go right' or",
     ),
     "unknown fact": ("shape: circle", "shap: circle", 10, "unknown key 'shap'. Did you mean 'shape'"),
-    "unknown shape": ("shape: circle", "shape: cirle", 10, "shape: input should be 'rectangle', 'circle'"),
+    "unknown shape": ("shape: circle", "shape: cirle", 10, "shape: must be 'rectangle', 'circle'"),
     "colour out of range": ("[200, 0, 0]", "[200, 0, 256]", 11, "less than or equal to 255"),
     "colour too short": ("[200, 0, 0]", "[200, 0]", 11, "color"),
     "id taken twice": ("mirror: none", "id: 2", 11, "the class id 2 is used twice, by 'scene/car' and"),

@@ -58,11 +58,11 @@ def test_nesting_without_end_is_an_error_of_the_file(text: str) -> None:
 
 def test_a_number_too_long_for_python_is_told_with_its_line() -> None:
     text = "name: t\ntree: {r: [a, b]}\nnodes:\n  a: {id: " + "9" * 5000 + "}\n"
-    with pytest.raises(TaxonomyError, match=r"^<text>:4: id: input should be a valid integer \(got '9{60}\.\.\.'\)"):
+    with pytest.raises(TaxonomyError, match=r"^<text>:4: id: must be a whole number \(got '9{60}\.\.\.'\)"):
         Taxonomy.parse(text)
 
 
 def test_data_that_was_not_read_from_a_text_has_faults_without_a_line() -> None:
     definition = Taxonomy.parse("name: t\ntree: {r: [a, b]}\n").to_dict() | {"boxes": "all"}
-    with pytest.raises(TaxonomyError, match=r"^<taxonomy definition>: boxes: input should be 'own' or 'path'"):
+    with pytest.raises(TaxonomyError, match=r"^<taxonomy definition>: boxes: must be 'own' or 'path'"):
         Taxonomy.from_dict(definition)

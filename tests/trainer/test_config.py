@@ -106,13 +106,19 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
     [
         ("optim.lrr=1", "unknown key 'lrr'. Did you mean 'lr'?"),
         ("lr=1", "unknown key 'lr'. Did you mean 'optim.lr'?"),
-        ("optim.lr=fast", "optim.lr: input should be a valid number"),
+        ("optim.lr=fast", "optim.lr: must be a number"),
         ("optim.lr.x=1", "optim.lr: "),
         ("optim.lr", "not of the form key=value. Write for example --set optim.lr=0.02."),
         ("=3", "not of the form key=value"),
         ("data.crop=[1, 2", "not valid YAML"),
         ("data=3", "data: "),
         ("data.crop=256", "data.crop: two numbers are needed: data.crop=[256, 256] (got 256)."),
+        ("data.crop=160,224", "data.crop: two numbers are needed: data.crop=[160,224] (got '160,224')."),
+        ("data.crop=[160]", "data.crop: has too few values"),
+        ("data.crop=[1, 2, 3]", "data.crop: has too many values"),
+        ("data.flip=maybe", "data.flip: must be true or false (got 'maybe')."),
+        ("seed=1.5", "seed: must be a whole number (got 1.5)."),
+        ("steps=0", "steps: must be greater than or equal to 1 (got 0)."),
         ("data.scale=2", "data.scale: two numbers are needed: data.scale=[2, 2] (got 2)."),
         ("data.batch=2", "data.batch: a number for each dataset is needed: data.batch.cityscapes=2 (got 2)."),
         (
@@ -122,8 +128,8 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
         ("loss.nodes={sky:2}", "loss.nodes: 'sky:2' has no number: write loss.nodes.sky=2, or put a space after the"),
         ("data.batch={foo}", "data.batch: 'foo' has no number: write data.batch.foo=1 (got a mapping)."),
         ("optim.cut=0.3", "optim: cut only counts with optim.schedule=steps: set that too (got a mapping)."),
-        ("preset=author", "preset: input should be 'authors' or 'light' (got 'author')."),
-        ("preset=[authors]", "preset: input should be 'authors' or 'light' (got a list)."),
+        ("preset=author", "preset: must be 'authors' or 'light' (got 'author')."),
+        ("preset=[authors]", "preset: must be 'authors' or 'light' (got a list)."),
     ],
 )
 def test_faults_of_a_setting_name_the_setting(setting: str, what: str) -> None:

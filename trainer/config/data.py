@@ -80,8 +80,9 @@ class DataConfig(Part):
     @field_validator("crop", "scale", mode="before")
     @classmethod
     def _two_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, int | float):
-            raise ValueError(f"two numbers are needed: data.{info.field_name}=[{value}, {value}]")
+        if isinstance(value, int | float | str):
+            both = value if isinstance(value, str) and "," in value else f"{value}, {value}"
+            raise ValueError(f"two numbers are needed: data.{info.field_name}=[{both}]")
         return value
 
     @field_validator("batch", mode="before")
