@@ -243,30 +243,27 @@ def _explain(model: type[BaseModel], fault: Any, at: KeyPath) -> tuple[str, str 
     return f"{name}: {message[:1].lower()}{message[1:]}{shown}", None
 
 
+_MAPPING, _LIST = "must be a mapping: 'key: value'", "must be a list: [a, b]"
 _NEEDED = {
-    "int": "must be a whole number",
-    "float": "must be a number",
-    "finite": "must be a finite number",
-    "bool": "must be true or false",
-    "string_too_short": "must not be empty",
-    "string": "must be text",
-    "dict": "must be a mapping: 'key: value'",
-    "model": "must be a mapping: 'key: value'",
-    "list": "must be a list: [a, b]",
-    "tuple": "must be a list: [a, b]",
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    "finite_number": "must be a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "string_type": "must be text",
+    "string_too_short": "is too short",
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), _MAPPING),
+    **dict.fromkeys(("list_type", "tuple_type"), _LIST),
     "missing": "has too few values",
+    "too_short": "has too few values",
     "too_long": "has too many values",
 }
-"""In plain words, what pydantic's kinds of faults ask for, by how they begin."""
+"""In plain words, what pydantic's kinds of faults ask for; the other kinds have plain words of their own."""
 
 
 def _plain(fault: Any) -> str:
-    """What is wrong with a value, without pydantic's own words."""
-    kind: str = fault["type"]
-    for start in (kind, kind.partition("_")[0]):
-        if start in _NEEDED:
-            return _NEEDED[start]
-    return str(fault["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    """What is wrong with a value."""
+    found = _NEEDED.get(fault["type"])
+    return found or str(fault["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 def _fields_at(model: type[BaseModel], at: KeyPath) -> list[str]:

@@ -216,7 +216,8 @@ class Trainer:
         self._tensors = TableTensors.of(table, device)
         loss = config.loss
         self._loss_weights = loss_weights(table.layout, loss.root, loss.others, loss.nodes).to(device)
-        found = class_weights(table, np.zeros(0, np.int64) if pixels is None else pixels, loss.class_weights)
+        known = np.zeros(0, np.int64) if pixels is None else pixels
+        found = class_weights(table, known, loss.class_weights, flip=config.data.flip)
         self._class_weights = None if found is None else torch.from_numpy(found).to(device)
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:

@@ -140,7 +140,7 @@ def test_a_label_space_of_ones_own_needs_no_source(folder: Path) -> None:
     assert LabelSpace.load("town", folder).source is None
     assert len(LabelMapping.load(Taxonomy.load(folder), "town").rows) == 5
     path.write_text(SPACE.replace("source: made up", "source: ''"))
-    with pytest.raises(TaxonomyError, match=r"town\.yaml:2: source: must not be empty"):
+    with pytest.raises(TaxonomyError, match=r"town\.yaml:2: source: is too short"):
         LabelSpace.load("town", folder)
 
 

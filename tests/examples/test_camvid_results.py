@@ -93,7 +93,8 @@ def test_runs_that_differ_only_in_fine_frames() -> None:
     }
     rival = {fine: f"flat-marginal F{fine}+C" for fine in (10, 20, 40, 80)}
     assert found[0] == ours and rival in found
-    assert [name for members in found for name in members.values() if name == "gate off"] == []
+    assert "gate off" not in {name for members in found for name in members.values()}
+    assert not any(367 in members for members in found), "a bound is no run to compare with"
 
 
 def test_a_line_with_amounts_is_a_run_for_each(tmp_path: Path) -> None:
@@ -112,14 +113,6 @@ def test_a_line_with_amounts_is_a_run_for_each(tmp_path: Path) -> None:
     ]
 
 
-def test_both_figures_count_in_a_choice() -> None:
-    from camvid_experiment.experiment import Choice, Try
-    from camvid_experiment.table import Reading
-
-    rare, often = Try(0.1, "class weights", Reading()), Try(0.1, "", Reading())
-    assert Choice.of({often: (0.60 + 0.70) / 2, rare: (0.59 + 0.75) / 2}).best == rare
-
-
 TABLE = """\
 crops: 2
 base: {steps: 2}
@@ -136,6 +129,15 @@ runs:
         ("  - {name: two, kind: ablation, like: too}", "6: 'two' is like 'too', which is no earlier run"),
         ("  - {name: two, kind: rival}", "6: the run 'two' has no datasets"),
         ("  - {name: two, kind: rivl, datasets: [fine]}", "6: "),
+        (
+            "  - {name: two, kind: rival, datasets: [fine], amounts: [10, 20]}",
+            "6: the run 'two' has only one of amounts",
+        ),
+        ("  - {name: 'two {F}', kind: rival, datasets: [fine]}", "6: the run 'two {F}' has only one of amounts"),
+        (
+            "  - {name: 'two {F}', kind: rival, datasets: [fine], amounts: [9], fine: 3}",
+            "6: the run 'two {F}' has amounts and",
+        ),
         ("pictures: [won]", "no run is called 'won'. Did you mean 'one'"),
     ],
 )

@@ -34,6 +34,11 @@ runs:
   - {name: gate off, kind: ablation, like: ours, settings: {loss: {gate: none}}}
 """
 
+AMOUNTS = """\
+  - {name: "ours {F}", amounts: [80, 120], kind: ablation, like: ours}
+  - {name: "rival {F}", amounts: [80, 120], kind: rival, datasets: [fine], settings: {model: {head: flat-marginal}}}
+"""
+
 
 def write_toy(folder: Path) -> list[str]:
     """A CamVid of made frames with a test split, a table of runs, and the arguments that use them."""
@@ -75,6 +80,36 @@ def test_from_frames_to_results(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (rival,) = [row for row in found if (row["run"], row["seed"]) == ("rival", 3)]
     assert rival["official_miou"] == evaluation.scores.mean_iou
     _goes_on(arguments, out, capsys)
+
+
+def test_tables_for_each_number_of_fine_frames(tmp_path: Path) -> None:
+    arguments, out = write_toy(tmp_path), tmp_path / "out"
+    table = TOY.replace("learning_rates: [0.01, 0.1]", "learning_rates: [0.1], ablation_seeds: 1")
+    (tmp_path / "runs.yaml").write_text(table + AMOUNTS)
+    assert main(arguments) == 0
+    text = (out / "RESULTS.md").read_text()
+    heads = [line for line in text.splitlines() if line.startswith("### ")]
+    assert heads == [f"### {fine} frames with fine labels" for fine in (40, 80, 120)] + ["### Variations"]
+    (by_amount,) = [part for part in text.split("\n\n") if part.startswith("| measure | run | F40 | F80 | F120 |")]
+    assert "over the seeds that all of these have (3)" in text, "variations have one seed"
+    cells = {tuple(line.split(" | ")[:2]): line.split(" | ")[2:] for line in by_amount.splitlines()[2:]}
+    found = {(row["run"], row["seed"]): row["miou"] for row in rows(out)}
+    for number, name in enumerate(("ours", "ours F80", "ours F120")):
+        assert cells["| mIoU", "ours"][number].strip(" |") == f"{100 * found[name, 3]:.1f}"
+
+
+def test_both_figures_count_in_a_choice(tmp_path: Path) -> None:
+    arguments, out = write_toy(tmp_path), tmp_path / "out"
+    assert main(arguments) == 0
+    records = [json.loads(file.read_text()) for file in (out / "runs" / "choose").glob("*/record.json")]
+    worth = {(s["miou"] + s["mean_accuracy"]) / 2 for record in records for s in record["scores"].values()}
+    for choice in json.loads((out / "choices.json").read_text()):
+        tried = [each["mean of miou and mean_accuracy"] for each in choice["tried"]]
+        assert set(tried) <= worth and len(tried) == 2
+        best = {name: choice[name] for name in ("lr", "option", "by", "over")}
+        assert [each for each in choice["tried"] if best.items() <= each.items()] == [
+            max(choice["tried"], key=lambda each: float(each["mean of miou and mean_accuracy"]))
+        ]
 
 
 def _goes_on(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,41 +61,78 @@ def test_shares_are_those_that_make_the_labels_most_likely() -> None:
         assert choice_shares(allowed, counts) == pytest.approx(best, abs=1e-3)
 
 
-def test_coarse_labels_do_not_make_the_others_look_rare() -> None:
+@pytest.mark.parametrize("coarse", [0.0, 100, 30_000, 1e9])
+def test_coarse_labels_do_not_make_the_others_look_rare(coarse: float) -> None:
     allowed = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], bool)
-    assert choice_shares(allowed, np.array([30.0, 10, 60, 100])) == pytest.approx(
-        [140 * 0.75 / 200, 140 * 0.25 / 200, 0.3]
-    )
+    total = 100 + coarse
+    expected = [(40 + coarse) * 0.75 / total, (40 + coarse) * 0.25 / total, 60 / total]
+    assert choice_shares(allowed, np.array([30.0, 10, 60, coarse])) == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_less_than_a_pixel_shows_is_not_seen() -> None:
+    allowed = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1]], bool)
+    shares = choice_shares(allowed, np.array([100.0, 100, 800]))
+    assert shares[2] == 0 and shares[:2] == pytest.approx([0.9, 0.1])
+    assert choice_shares(allowed, np.zeros(3)).tolist() == pytest.approx([1 / 3] * 3)
 
 
 def test_a_tree_and_a_flat_softmax_find_the_same_labels_rare() -> None:
     labels = [*LABELS, ("dog", 5), ({"any": ["car", "dog"]}, 30)]
     counts = np.array([float(pixels) for _, pixels in labels])
-    tree, flat = (label_frequencies(table(labels, head), counts) for head in ("hierarchical", "flat-marginal"))
+    tree, flat = (label_frequencies(table(labels, head), counts)[:, 0] for head in ("hierarchical", "flat-marginal"))
     assert tree == pytest.approx(flat, abs=1e-6)
     assert tree[1] == pytest.approx(400 / 535) and tree[0] == 0
 
 
-def test_boxes_say_how_rare_classes_are_among_what_boxes_are_drawn_around() -> None:
+def boxes_and_pixels() -> TargetTable:
+    """Pixels of the sky and of things, and boxes around cars and signs."""
     tree = Taxonomy.from_dict(TREE)
-    names: list[list[tuple[Any, str]]] = [
-        [("ignore", "pixel"), ("sky", "pixel"), ("thing", "pixel")],
-        [("ignore", "box"), ("car", "box"), ("sign", "box")],
-    ]
+    named = {
+        "pixel": ["ignore", "sky", "thing"],
+        "box": ["ignore", "car", "sign"],
+    }
     mappings = [
         LabelMapping.from_records(
             tree,
-            f"set{number}",
+            kind,
             [
                 {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": kind}
-                for i, (target, kind) in enumerate(rows)
+                for i, target in enumerate(targets)
             ],
         )
-        for number, rows in enumerate(names)
+        for kind, targets in named.items()
     ]
-    made = TargetTable.compile(tree, mappings)
-    found = label_frequencies(made, np.array([0, 900, 100, 0, 3000, 1000.0]))
-    assert found.tolist() == pytest.approx([0, 0.9, 0.1, 0, 0.075, 0.025])
+    return TargetTable.compile(tree, mappings)
+
+
+def test_boxes_say_how_rare_classes_are_among_what_boxes_are_drawn_around() -> None:
+    found = label_frequencies(boxes_and_pixels(), np.array([0, 900, 100, 0, 3000, 1000.0]))
+    assert found[:, 0].tolist() == pytest.approx([0, 0.9, 0.1, 0, 0.075, 0.025])
+    assert found[3:, 1].tolist() == pytest.approx([0, 0.75, 0.25])
+
+
+def test_classes_below_what_no_pixel_shows_are_weighed_among_themselves() -> None:
+    weights = class_weights(boxes_and_pixels(), np.array([0, 900, 0, 0, 3000, 30]), "inverse")
+    assert weights is not None
+    assert weights[5, 1] / weights[4, 1] == pytest.approx(100)
+
+
+def test_a_mirrored_label_is_as_frequent_as_the_one_that_it_comes_from() -> None:
+    nodes = {"left": {"mirror": "right"}, "right": {"mirror": "left"}}
+    tree = Taxonomy.from_dict({"name": "t", "tree": {"r": {"sky": None, "left": None, "right": None}}, "nodes": nodes})
+    targets = ["ignore", "sky", "left", {"any": ["left", "right"]}]
+    records = [
+        {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": "pixel"}
+        for i, target in enumerate(targets)
+    ]
+    made = TargetTable.compile(tree, [LabelMapping.from_records(tree, "set", records)])
+    mirrored = int(made.mirror[2])
+    assert mirrored >= len(targets), "a row that only flipped images have"
+    pixels = np.array([0, 700, 1000, 300])
+    flipped, straight = (class_weights(made, pixels, "inverse", flip=flip) for flip in (True, False))
+    assert flipped is not None and straight is not None
+    assert flipped[2, 0] == flipped[mirrored, 0] and np.isfinite(flipped).all()
+    assert straight[mirrored, 0] == 1 and straight[2, 0] < straight[1, 0]
 
 
 def test_none_are_made_unless_wanted() -> None:

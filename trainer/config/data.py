@@ -80,9 +80,11 @@ class DataConfig(Part):
     @field_validator("crop", "scale", mode="before")
     @classmethod
     def _two_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, int | float | str):
-            both = value if isinstance(value, str) and "," in value else f"{value}, {value}"
-            raise ValueError(f"two numbers are needed: data.{info.field_name}=[{both}]")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise ValueError(f"two numbers are needed: data.{info.field_name}=[{value}, {value}]")
+        if not isinstance(value, list | tuple):
+            example = {"crop": "[512, 706]", "scale": "[1.0, 2.0]"}[info.field_name or "crop"]
+            raise ValueError(f"two numbers are needed: data.{info.field_name}={example}")
         return value
 
     @field_validator("batch", mode="before")

@@ -61,8 +61,9 @@ class LossConfig(Part):
     )
     class_weights: ClassWeighting = Field(
         default="none",
-        description="Weight of a pixel by how often its class occurs in the shards: none, or in proportion to the "
-        "inverse (square root) of the class's pixels; 1 on average.",
+        description="Weight of a pixel by how often what it shows occurs in the shards: none, or in proportion to the "
+        "inverse (square root) of its share, coarse labels and boxes counted in; at every classifier that it trains, 1 "
+        "on average.",
     )
 
     @field_validator("nodes", mode="before")

@@ -8,7 +8,7 @@ from typing import Any
 
 from camvid_experiment.experiment import Choice, Experiment, Try
 from camvid_experiment.purity import section
-from camvid_experiment.summary import MOVERS, Row, Spread, class_means, paired, spread, strongest, verdict
+from camvid_experiment.summary import MOVERS, Row, Spread, by_seed, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import Run
 from labelforge.files import json_text, write_atomically
 
@@ -75,21 +75,21 @@ def _opening(experiment: Experiment) -> str:
 
 
 def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Path) -> str:
-    """All tables of one set of frames: for each number of fine labels that rivals have, then for all."""
+    """All tables of one set of frames: for each number of frames with fine labels, then for all."""
     from labelforge.shards import ShardReader
 
     main = [run for run in experiment.runs if run.kind != "ablation"]
-    amounts = sorted({run.fine for run in main if run.kind == "rival"}) or [0]
+    amounts = sorted({run.fine for run in main if run.kind != "bound"})
     parts = [f"## {split}: {len(ShardReader(shards))} frames\n"]
     for fine in amounts:
-        alike = [run for run in main if run.fine == fine or run.kind == "bound" or not fine]
-        rivals = [run.name for run in alike if run.kind == "rival"]
+        alike = [run for run in main if run.fine == fine or run.kind == "bound"]
+        ours, rivals = ([run.name for run in alike if run.kind == kind] for kind in ("ours", "rival"))
         best = {measure: strongest(rows, rivals, split, measure) for measure in MEASURES} if rivals else {}  # type: ignore[arg-type]
         if len(amounts) > 1:
             parts.append(f"### {fine} frames with fine labels\n")
         parts.append(_main_table(rows, alike, split, best))
-        if best:
-            parts.append(_pairs(rows, [run.name for run in alike if run.kind == "ours"], split, best))
+        if best and ours:
+            parts.append(_pairs(rows, ours, split, best))
         parts.append(_class_table(rows, alike, split))
     if len(amounts) > 1:
         parts.append("### Variations\n")
@@ -157,11 +157,12 @@ def families(runs: Sequence[Run]) -> list[dict[int, str]]:
     """Runs that differ in nothing but how many frames have fine labels: of each family that number -> run."""
     found: dict[str, dict[int, str]] = {}
     for run in sorted(runs, key=lambda run: run.fine):
-        what = json_text([run.datasets, run.tree, run.settings, run.over])
-        found.setdefault(what, {})[run.fine] = run.name
-    first = {name: number for number, name in enumerate(run.name for run in runs)}
+        if run.kind != "bound":
+            what = json_text([run.datasets, run.tree, run.settings, run.by, run.over])
+            found.setdefault(what, {}).setdefault(run.fine, run.name)
+    order = {run.name: number for number, run in enumerate(runs)}
     several = [members for members in found.values() if len(members) > 1]
-    return sorted(several, key=lambda members: min(first[name] for name in members.values()))
+    return sorted(several, key=lambda members: min(order[name] for name in members.values()))
 
 
 def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
@@ -170,7 +171,10 @@ def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
     if not found:
         return ""
     amounts = list(found[0])
-    first, *others = [members for members in found if list(members) == amounts]
+    first, *others = [members for members in found if set(amounts) <= set(members)]
+    names = [members[each] for members in (first, *others) for each in amounts]
+    seeds = set.intersection(*(set(by_seed(rows, name, split, "miou")) for name in names))
+    rows = [row for row in rows if row["seed"] in seeds]
     lines = []
     for measure, title in MEASURES.items():
         for members in (first, *others):
@@ -180,7 +184,12 @@ def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
             ahead = [paired(rows, first[each], other[each], split, measure) for each in amounts]  # type: ignore[arg-type]
             shown = [Spread.of(list(each.values())).percent(sign=True) for each in ahead]
             lines.append([title, f"{_family_name(first)} ahead of {_family_name(other)}", *shown])
-    return _table(["measure", "frames with fine labels", *map(str, amounts)], lines)
+    shared = ", ".join(map(str, sorted(seeds)))
+    text = (
+        f"By the number of frames with fine labels; over the seeds that all of these have ({shared}). Variations take "
+        "the choices of the run that they vary:\n\n"
+    )
+    return text + _table(["measure", "run", *(f"F{each}" for each in amounts)], lines)
 
 
 def _family_name(members: Mapping[int, str]) -> str:

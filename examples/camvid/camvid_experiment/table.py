@@ -85,7 +85,9 @@ class Table(_Part):
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Settings by name, of which every run chooses one or none."
     )
-    pictures: tuple[str, ...] = Field((), description="Runs whose answers are drawn; and the strongest rival's.")
+    pictures: tuple[str, ...] = Field(
+        (), description="Runs whose answers are drawn; and those of the strongest rival with as many fine labels."
+    )
     purity_of: str | None = Field(None, description="The run whose pixels in boxes are compared with the truth.")
     runs: tuple[Run, ...] = Field(min_length=1, description="The runs, in the order of the results.")
 
@@ -118,7 +120,8 @@ def load_table(path: Path) -> Table:
     file = YamlFile.load(path, ConfigError)
     table = file.validate(Table)
     known: dict[str, Run] = {}
-    for number, run in [(number, run) for number, line in enumerate(table.runs) for run in _runs_of(line)]:
+    runs = [(at, run) for at, line in enumerate(table.runs) for run in _runs_of(file, at, line)]
+    for number, run in runs:
         if run.name in known:
             file.fail(("runs", number), f"the run {run.name!r} is there twice", "Give one another name.")
         if run.like is not None and (run.like not in known or known[run.like].like is not None):
@@ -133,10 +136,19 @@ def load_table(path: Path) -> Table:
     return table
 
 
-def _runs_of(line: Run) -> list[Run]:
-    """The runs that a line of the table stands for."""
+def _runs_of(file: YamlFile, number: int, line: Run) -> list[Run]:
+    """The runs that a line of the table stands for.
+
+    Raises:
+        ConfigError: Its name does not go with ``amounts``, or it gives ``fine`` as well.
+    """
+    if bool(line.amounts) != ("{F}" in line.name):
+        cure = "Give both, or neither: {F} stands for F and the number of frames."
+        file.fail(("runs", number), f"the run {line.name!r} has only one of amounts and a name with {{F}}", cure)
     if not line.amounts:
         return [line]
+    if "fine" in line.model_fields_set:
+        file.fail(("runs", number, "fine"), f"the run {line.name!r} has amounts and fine", "Remove fine.")
     given = {name: getattr(line, name) for name in line.model_fields_set - {"amounts"}}
     return [
         Run.model_validate({**given, "name": line.name.replace("{F}", f"F{fine}"), "fine": fine})
