@@ -98,7 +98,9 @@ def choice_shares(allowed: NDArray[np.bool_], counts: NDArray[np.float64]) -> ND
     sets, of_row = np.unique(allowed[says], axis=0, return_inverse=True)
     pixels = np.bincount(of_row.ravel(), weights=counts[says])
     single = sets.sum(1) == 1
-    shares = pixels[single] @ sets[single] + 1e-6  # a child that no label shows alone begins with next to nothing
+    shares: NDArray[np.float64] = (
+        pixels[single] @ sets[single] + 1e-6
+    )  # a child that no label shows alone begins with next to nothing
     shares /= shares.sum()
     for _ in range(_ROUNDS):
         divided = sets * shares
