@@ -137,12 +137,12 @@ def test_a_scaled_box_is_the_same_shape(box: Box, shape: str, factor: int) -> No
 @given(float_boxes(), st.sampled_from(sorted(SHAPES)))
 @settings(max_examples=60, deadline=None)
 def test_what_lies_outside_the_image_is_cut_off(box: Box, shape: str) -> None:
+    box = tuple(round(edge * 64) / 64 for edge in box)  # type: ignore[assignment]  # so that moving it rounds nothing
     margin = 80
     everything = one(tuple(edge + margin for edge in box), shape, (SIZE[0] + 2 * margin, SIZE[1] + 2 * margin))  # type: ignore[arg-type]
     expected = everything[margin:-margin, margin:-margin]
     if expected.any():
-        # Moving by 80 rounds the coordinates: allow what lies on the rim to that accuracy.
-        assert (one(box, shape) != expected).sum() <= 2
+        assert np.array_equal(one(box, shape), expected)
 
 
 def test_a_box_beside_the_image_draws_nothing() -> None:
