@@ -19,6 +19,7 @@ from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.sample import SampleEncoder
 from labelforge.errors import DatasetError, LabelforgeError
 from labelforge.files import json_digest
+from labelforge.orphans import end_with_parent
 from labelforge.shards import VERSION, EncodedSample, ShardIndex, SkippedSample, escape_key, open_folder, write_shard
 from labelforge.shards.manifest import shard_name
 
@@ -173,7 +174,7 @@ def run_tasks(
         return [run_task(task, advance) for task in tasks]
     # Spawned, not forked: a fork would copy the locks of any threads that the calling program has.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, end_with_parent) as pool:
         with _interrupts_ignored():  # workers start as tasks come in, and inherit that
             futures = {pool.submit(_run_in_worker, task): task for task in tasks}
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from labelforge.demo.progress import follow
+from labelforge.orphans import end_with_parent
 
 Result = TypeVar("Result")
 Tell = Callable[[str, int, int, str], None]
@@ -44,7 +44,7 @@ def side_by_side(
         What each returned, by name. The first error of a job is raised.
     """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(len(jobs), processes or cores()), context, _watch_parent)
+    pool = ProcessPoolExecutor(min(len(jobs), processes or cores()), context, end_with_parent)
     with context.Manager() as manager, follow(console) as bars, pool:
         queue: Any = manager.Queue()
         waiting = {name: pool.submit(_run, job, queue) for name, job in jobs.items()}
@@ -53,18 +53,6 @@ def side_by_side(
             with suppress(Empty):
                 _show(bars, tasks, *queue.get(timeout=0.2))
         return {name: job.result() for name, job in waiting.items()}
-
-
-def _watch_parent() -> None:
-    """See to it that a process of the pool ends when the one that started it is gone, killed or not."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _show(bars: Progress, tasks: dict[str, TaskID], what: str, done: int, total: int, note: str) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,47 @@ def test_an_interrupt_ends_all_workers_quietly(root: Path, tmp_path: Path) -> No
     stdout, stderr = process.communicate(timeout=20)
     assert (stdout.strip(), stderr, process.returncode) == ("interrupted", "", 0)
     assert not (out / "manifest.json").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("killed_by", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_a_conversion_that_is_killed(root: Path, tmp_path: Path, killed_by: signal.Signals) -> None:
+    out = tmp_path / "out"
+    code = (
+        "from labelforge.converters import convert; from tests.converters.layouts import StuckCityscapes\n"
+        f"convert(StuckCityscapes, {str(root)!r}, {str(out)!r}, split='train', samples_per_shard=3, workers=2)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while len(list(out.glob(".shard*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(_group(process.pid)) > 2
+    process.send_signal(killed_by)
+    process.wait(timeout=20)
+    deadline = time.monotonic() + 20
+    while _group(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    left = _group(process.pid)
+    if left:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not left
+
+
+def _group(leader: int) -> list[str]:
+    """The living processes of a process group."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(group) == leader and state != "Z":
+                found.append(process.name)
+    return found
 
 
 def test_a_worker_that_dies_is_a_clear_error(root: Path, tmp_path: Path) -> None:

@@ -6,11 +6,8 @@ answering *construction* where it is unsure of *building*; that figure is kept a
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import signal
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 
 from camvid_experiment.jobs import Job, Record, Score
 from camvid_experiment.table import Reading
+from labelforge.orphans import end_with_parent
 from labelforge.trainer.presets import overlay
 
 PATIENCE = 60
@@ -33,17 +31,7 @@ def start_worker(threads: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    """End this process when the experiment's is gone, which a process that waits for jobs does not notice."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)  # a training saves what it has
-        time.sleep(PATIENCE)
-        os._exit(1)
+    end_with_parent(PATIENCE)
 
 
 def do_job(job: Job, out: Path) -> Record | None:
