@@ -134,6 +134,10 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert said.startswith("error: ") and said.count("\n") == 1
     assert main([*arguments, "--seeds", "0", "1000"]) == 2
     assert "that seed chooses" in capsys.readouterr().err
+    file = tmp_path / "runs.yaml"
+    assert main([*arguments, "--out", str(file)]) == 2
+    assert capsys.readouterr().err == f"error: {file}: is a file. Name a folder with --out.\n"
+    assert file.read_text() == TOY
 
 
 def test_what_goes_wrong_in_another_process_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if CHOOSING_SEED in seeds:
             raise ConfigError(f"--seeds {CHOOSING_SEED}: that seed chooses, and does not count", cure="Take another.")
+        if given.out.exists() and not given.out.is_dir():
+            raise ConfigError("is a file", where=given.out, cure="Name a folder with --out.")
         table = load_table(given.runs)
         shards = Shards.prepare(given.data, given.out, table, _tell)
         planner = Planner(table, "small" if given.small else "full", given.device, given.out / "features")
