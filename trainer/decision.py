@@ -2,7 +2,9 @@
 
 Classifiers are numbered depth first, a parent before its children, so one pass over them takes every pixel from the
 root to where its decision ends: a pixel that has reached the column leading to classifier j moves on to j's winner. No
-pixel is gathered, and the host never waits for the device.
+pixel is gathered, and the host never waits for the device. That is the plain form, for logits of the decision's size;
+asked for another size, it upsamples bands of rows, or on a CPU the numba kernel decides cell by cell
+(:mod:`labelforge.trainer.kernels`).
 
 The alternative is to compare the probabilities of all classes, each the product of those along its path
 (:func:`class_probabilities`); summed over the classes inside a label's meaning they give the probability of any label.
@@ -10,6 +12,7 @@ The alternative is to compare the probabilities of all classes, each the product
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +20,9 @@ import torch
 from torch import Tensor
 
 from labelforge.logits import LogitLayout
+from labelforge.trainer.kernels.choice import Kernel, uses_numba
 from labelforge.trainer.tables import LayoutTensors
+from labelforge.trainer.upsampled import read_upsampled
 
 
 class Decision(NamedTuple):
@@ -39,31 +44,52 @@ class Decision(NamedTuple):
     """(N, H, W) float32 in (0, 1]: product of the softmax probabilities of the winners along the path."""
 
 
-def decide(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
+def decide(
+    logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int] | None = None, *, kernel: Kernel | None = None
+) -> Tensor:
     """Choose a class for each pixel.
 
         >>> import torch, labelforge as lf
         >>> from labelforge.trainer import LayoutTensors, decide
         >>> layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
-        >>> classes = decide(torch.randn(1, 111, 20, 30), LayoutTensors.of_layout(layout))
+        >>> classes = decide(torch.randn(1, 111, 20, 30), LayoutTensors.of_layout(layout), size=(160, 240))
         >>> classes.shape, layout.class_names[int(classes[0, 0, 0])] in layout.class_names
-        (torch.Size([1, 20, 30]), True)
+        (torch.Size([1, 160, 240]), True)
 
     Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype; of equal logits the first wins.
+        logits_nchw: (N, C, h, w) logits of all classifiers, any floating dtype; of equal logits the first wins.
         tensors: Their layout, or the target table of the training, on the same device.
+        size: Height H and width W of the decision: logits are upsampled to it as :func:`labelforge.trainer.upsample`
+            does. Default: theirs.
+        kernel: What computes it; default: the fastest that fits (:mod:`labelforge.trainer.kernels`).
 
     Returns:
         (N, H, W) int64: index into ``LogitLayout.classes``.
+
+    Raises:
+        ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
+    if size is not None and size != tuple(logits_nchw.shape[2:]):
+        if uses_numba(kernel, logits_nchw, size):
+            from labelforge.trainer.kernels.decision_numba import decide_numba
+
+            return decide_numba(logits_nchw, layout, size)
+        return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
     column = _winner(logits_nchw, layout, 0)
     for j in range(1, layout.num_classifiers):
         column = torch.where(column == owning_column(layout, j), _winner(logits_nchw, layout, j), column)
     return tensors.class_of[column]
 
 
-def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors, threshold: float = 0.0) -> Decision:
+def decide_with_confidence(
+    logits_nchw: Tensor,
+    tensors: LayoutTensors,
+    threshold: float = 0.0,
+    size: tuple[int, int] | None = None,
+    *,
+    kernel: Kernel | None = None,
+) -> Decision:
     """Decide as :func:`decide` does, say how confident the classifiers on the path were, and stop where they are not.
 
         >>> import torch, labelforge as lf
@@ -77,12 +103,25 @@ def decide_with_confidence(logits_nchw: Tensor, tensors: LayoutTensors, threshol
         ('scene', 1.0)
 
     Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
+        logits_nchw: (N, C, h, w) logits of all classifiers, any floating dtype.
         tensors: Their layout, or the target table of the training, on the same device.
         threshold: The descent goes on only while the product of the winners' probabilities stays at or above it;
             0: to the end.
+        size: Height H and width W of the decision; see :func:`decide`.
+        kernel: What computes it; see :func:`decide`.
+
+    Raises:
+        ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
+    if size is not None and size != tuple(logits_nchw.shape[2:]):
+        if uses_numba(kernel, logits_nchw, size):
+            from labelforge.trainer.kernels.decision_numba import descend_numba
+
+            places, confidence, _ = descend_numba(logits_nchw, layout, size, threshold)
+            return Decision(tensors.answer_of[places], confidence)
+        found = partial(decide_with_confidence, tensors=tensors, threshold=threshold)
+        return Decision(*read_upsampled(logits_nchw, size, found, values=logits_nchw.shape[1]))
     # Where a pixel is: a column, or C + j while it stands before classifier j.
     column = logits_nchw.new_full((logits_nchw.shape[0], *logits_nchw.shape[2:]), layout.num_logits, dtype=torch.long)
     confidence = torch.ones_like(column, dtype=torch.float32)

@@ -7,13 +7,16 @@ choices as have a confidence of at least T.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from labelforge.trainer.decision import owning_column, winner_and_probability
+from labelforge.trainer.kernels.choice import Kernel, uses_numba
 from labelforge.trainer.tables import LayoutTensors
+from labelforge.trainer.upsampled import read_upsampled
 
 
 class Descent(NamedTuple):
@@ -25,14 +28,29 @@ class Descent(NamedTuple):
     """(N, D, H, W) float32: confidence after each choice; 0 after the last."""
 
 
-def descend(logits_nchw: Tensor, tensors: LayoutTensors) -> Descent:
+def descend(
+    logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int] | None = None, *, kernel: Kernel | None = None
+) -> Descent:
     """Decide as :func:`labelforge.trainer.decide` does, and keep the confidence of every step.
 
     Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers, any floating dtype.
+        logits_nchw: (N, C, h, w) logits of all classifiers, any floating dtype.
         tensors: Their layout, on the same device.
+        size: Height H and width W of the decision; see :func:`labelforge.trainer.decide`.
+        kernel: What computes it; see there.
+
+    Raises:
+        ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
+    if size is not None and size != tuple(logits_nchw.shape[2:]):
+        if uses_numba(kernel, logits_nchw, size):
+            from labelforge.trainer.kernels.decision_numba import descend_numba
+
+            places, _, steps = descend_numba(logits_nchw, layout, size, steps=True)
+            return Descent(tensors.class_of[places], steps)
+        found = partial(descend, tensors=tensors)
+        return Descent(*read_upsampled(logits_nchw, size, found, values=logits_nchw.shape[1]))
     depth = [len(layout.ancestors(j)) for j in range(layout.num_classifiers)]
     column, probability = winner_and_probability(logits_nchw, layout, 0)
     confidence = [probability] + [torch.zeros_like(probability) for _ in range(max(depth))]

@@ -1,4 +1,4 @@
-"""The hierarchical loss: the readable reference in plain PyTorch.
+"""The hierarchical loss, and its readable reference in plain PyTorch.
 
 Source: Meletis & Dubbelman 2018 (arXiv 1803.05675), equations of section III, with labels generalised from one node to
 a set of nodes. For a pixel and a classifier that its label trains, the loss is
@@ -15,9 +15,10 @@ Two options change how much pixels count, neither of them the paper's. With clas
 multiplied by the weight of its class; the divisor stays the same. And each mean can be one over datasets
 (:mod:`labelforge.trainer.means`).
 
-Each classifier gathers the pixels that count for it and computes on nothing else, so its cost follows the labels: a
-classifier for which a batch has no labels is free. Gathering needs the number of pixels, for which the host waits on
-CUDA.
+Logits come at the network's stride and labels have the image's size. The kernels (:mod:`labelforge.trainer.kernels`)
+interpolate where they compute. The reference (:func:`reference_sums`) upsamples everything first; each classifier then
+gathers the pixels that count for it, so a classifier for which a batch has no labels is free. Gathering needs the
+number of pixels, for which the host waits on CUDA.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ from labelforge.logits import LogitLayout
 from labelforge.targets import SET, SILENT
 from labelforge.trainer.config import Balance, Gate
 from labelforge.trainer.gates import pass_gate
-from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, loss_means
+from labelforge.trainer.kernels.choice import Kernel, choose_loss
+from labelforge.trainer.kernels.fused import FusedLoss
+from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
+from labelforge.trainer.kernels.sampling import Sampling
+from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, mean_factors, share_counts, share_sums
+from labelforge.trainer.models.network import upsample
+from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.tables import TableTensors
 
@@ -111,7 +118,9 @@ def hierarchical_loss(
     *,
     balance: Balance = "pixels",
     class_weights: Tensor | None = None,
+    grid: PixelGrid | None = None,
     check: bool | None = None,
+    kernel: Kernel | None = None,
 ) -> LossOutput:
     """Loss of all classifiers on one batch.
 
@@ -120,8 +129,8 @@ def hierarchical_loss(
         >>> tree = lf.Taxonomy.load("iv2018")
         >>> datasets = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
         >>> table = lf.TargetTable.compile(tree, [lf.LabelMapping.load(tree, name) for name in datasets])
-        >>> rows = GlobalRows.of(table, "cityscapes", np.full((1, 20, 30), table.mappings[0].row_of[23]))  # all sky
-        >>> loss = hierarchical_loss(torch.zeros(1, 111, 20, 30), rows, TableTensors.of(table))
+        >>> rows = GlobalRows.of(table, "cityscapes", np.full((1, 64, 96), table.mappings[0].row_of[23]))  # all sky
+        >>> loss = hierarchical_loss(torch.zeros(1, 111, 8, 12), rows, TableTensors.of(table))
         >>> loss.per_classifier  # log(53) at the root; the others have nothing to learn from sky
         tensor([3.9703, 0.0000, 0.0000, 0.0000, 0.0000])
 
@@ -129,7 +138,9 @@ def hierarchical_loss(
     and gradients are scaled so that the average that DistributedDataParallel takes is the gradient of those means.
 
     Args:
-        logits_nchw: (N, C, H, W) logits of all classifiers, at the labels' size; half precision is computed in float32.
+        logits_nchw: (N, C, h, w) logits of all classifiers at the network's stride, as the network gives them. They are
+            upsampled to the labels' size as :func:`labelforge.trainer.upsample` does. Half precision is computed in
+            float32.
         rows_nhw: (N, H, W) global rows of the target table, on the same device. Not the local rows of a dataset: those
             become global ones by :meth:`GlobalRows.of`.
         tensors: The target table, on the same device.
@@ -137,42 +148,86 @@ def hierarchical_loss(
         gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
         balance: ``datasets``: each mean is one over the datasets that have such pixels, of their means.
         class_weights: (L, J) weight of each row's pixels in each classifier, on the same device.
+        grid: Learn only from these of the pixels.
         check: Whether to look at every row first. Default: on the CPU. On another device the host waits for the answer;
             unchecked, a row beyond the table ends in a device-side assertion, and a negative one means another row.
+        kernel: What computes it; default: the fastest that fits (:mod:`labelforge.trainer.kernels`).
 
     Raises:
         TypeError: The labels are a plain tensor.
         ValueError: The shapes do not fit together, or the rows count in another table.
         IndexError: A label is not a row of the table, and rows are checked.
+        ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
     _check_numbering(rows_nhw, tensors)
     _check_shapes(logits_nchw, rows_nhw, layout, weights)
-    labels = rows_nhw.tensor.long()
-    if labels.device.type == "cpu" if check is None else check:
-        _check_range(labels, len(tensors.target))
-    from_box = tensors.from_box[labels]
-    groups = from_box + KINDS * tensors.dataset[labels] if balance == "datasets" else from_box.long()
-    number = KINDS * (tensors.datasets if balance == "datasets" else 1)
+    if rows_nhw.tensor.device.type == "cpu" if check is None else check:
+        _check_range(rows_nhw.tensor, len(tensors.target))
+    if weights is None:
+        weights = loss_weights(layout).to(logits_nchw.device)
+    logits = logits_nchw if logits_nchw.dtype == torch.float64 else logits_nchw.float()
+    sampling = Sampling.of((logits.shape[2], logits.shape[3]), (rows_nhw.shape[1], rows_nhw.shape[2]))
+    rows = rows_nhw.tensor
+    if grid is not None:
+        rows, sampling = grid.pick(rows), sampling.every(*grid)
+    by_dataset = balance == "datasets"
+    problem = LossProblem(
+        logits=logits.detach(),
+        rows=rows,
+        sampling=sampling,
+        tensors=tensors,
+        gate=gate,
+        groups=tensors.from_box + KINDS * (tensors.dataset if by_dataset else torch.zeros_like(tensors.dataset)),
+        number=KINDS * (tensors.datasets if by_dataset else 1),
+        class_weights=None if class_weights is None else class_weights.to(logits.dtype),
+        wants_gradient=logits.requires_grad and torch.is_grad_enabled(),
+    )
+    backend = choose_loss(kernel, logits, sampling, tensors)
+    if backend is not None:
+        total, per_classifier, pixels = FusedLoss.apply(logits, problem, backend, weights)  # type: ignore[no-untyped-call]
+        return LossOutput(total, per_classifier, *pixels)
+    size = (rows_nhw.shape[1], rows_nhw.shape[2])
+    if size != tuple(logits.shape[2:]):
+        logits = upsample(logits, size) if grid is None else grid.logits(logits, size)
+    elif grid is not None:
+        logits = grid.pick(logits)
+    sums, counts = reference_sums(logits, problem)
+    sizes, boxes = share_counts(counts.sizes, counts.boxes)
+    per_classifier = (mean_factors(sizes).to(sums.dtype) * share_sums(sums)).sum(dim=0)
+    pixels = (*sizes.view(-1, KINDS, layout.num_classifiers).sum(dim=0), boxes)
+    return LossOutput((weights * per_classifier).sum(), per_classifier.detach(), *pixels)
+
+
+def reference_sums(fine_nchw: Tensor, problem: LossProblem) -> tuple[Tensor, PixelCounts]:
+    """The sums of the pixels' losses: the plain formula, which every kernel is held against.
+
+    Args:
+        fine_nchw: (N, C, H, W) logits at the labels' size.
+        problem: The batch; its own logits are not used.
+
+    Returns:
+        (G, J) sums, each pixel's loss times its class weight, and the pixels that count.
+    """
+    tensors, layout, groups_of = problem.tensors, problem.tensors.layout, problem.groups
+    labels = problem.rows.long()
+    from_box, groups = tensors.from_box[labels], groups_of[labels]
     sums, sizes, in_boxes = [], [], []
     # One split, not J slices: the backward pass of every slice would fill a gradient of all C logits.
-    parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(layout.sizes), dim=1)]
+    parts = [part.movedim(1, -1) for part in torch.split(fine_nchw, list(layout.sizes), dim=1)]
     for j, part_nhwc in enumerate(parts):
         trains = (tensors.target[:, j] != SILENT)[labels]
         labelled, boxes = trains & ~from_box, trains & from_box
-        counted = labelled | (pass_gate(boxes, parts, layout, j, gate) if tensors.has_boxes[j] else boxes)
+        counted = labelled | (pass_gate(boxes, parts, layout, j, problem.gate) if tensors.has_boxes[j] else boxes)
         rows, group = labels[counted], groups[counted]
         losses = _pixel_losses(part_nhwc[counted], rows, tensors, j)
-        if class_weights is not None:
-            losses = losses * class_weights[rows, j]
-        sums.append(grouped_sums(losses, group, number))
-        sizes.append(group_sizes(group, number))
+        if problem.class_weights is not None:
+            losses = losses * problem.class_weights[rows, j]
+        sums.append(grouped_sums(losses, group, problem.number))
+        sizes.append(group_sizes(group, problem.number))
         in_boxes.append(boxes.sum())
-    per_classifier, pixels = loss_means(*(torch.stack(part, dim=-1) for part in (sums, sizes, in_boxes)))
-    if weights is None:
-        weights = loss_weights(layout).to(logits_nchw.device)
-    total = (weights * per_classifier).sum()
-    return LossOutput(total, per_classifier.detach(), *pixels)
+    counts = PixelCounts(torch.stack(sizes, dim=-1), torch.stack(in_boxes), None)
+    return torch.stack(sums, dim=-1), counts
 
 
 def _check_numbering(rows: object, tensors: TableTensors) -> None:
@@ -191,6 +246,8 @@ def _check_numbering(rows: object, tensors: TableTensors) -> None:
 def _check_range(labels: Tensor, rows: int) -> None:
     if not labels.numel():
         return
+    if labels.dtype in (torch.uint16, torch.uint32, torch.uint64):  # PyTorch can do little with these
+        labels = labels.long()
     low, high = torch.stack(labels.aminmax()).tolist()
     if low < 0 or high >= rows:
         raise IndexError(f"labels are rows {low} to {high}, and the target table has rows 0 to {rows - 1}")
@@ -199,8 +256,9 @@ def _check_range(labels: Tensor, rows: int) -> None:
 def _check_shapes(logits: Tensor, labels: GlobalRows, layout: LogitLayout, weights: Tensor | None) -> None:
     if logits.ndim != 4 or logits.shape[1] != layout.num_logits:
         raise ValueError(f"logits are {tuple(logits.shape)}, the table needs (N, {layout.num_logits}, H, W)")
-    if labels.shape != (logits.shape[0], *logits.shape[2:]):
-        raise ValueError(f"labels are {tuple(labels.shape)}, logits {tuple(logits.shape)}: upsample the logits first")
+    if len(labels.shape) != 3 or len(labels.tensor) != len(logits):
+        shapes = f"labels are {tuple(labels.shape)}, logits {tuple(logits.shape)}"
+        raise ValueError(f"{shapes}: labels must be (N, H, W), of the same N images")
     if weights is not None and weights.shape != (layout.num_classifiers,):
         raise ValueError(f"loss weights are {tuple(weights.shape)}, the table has {layout.num_classifiers} classifiers")
 

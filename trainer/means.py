@@ -1,8 +1,9 @@
 """Means of pixel losses over all processes that train together.
 
-The pixels of a classifier are in *groups*: those with pixel labels and those inside boxes, and, where every dataset
-shall count the same, these again by dataset. Each group has a mean of its own; a classifier's loss is the mean over
-the datasets that have pixels, for pixel labels and for boxes, and the sum of the two.
+The pixels of a classifier are in *groups*: group g holds pixels of kind g % 2 (pixel labels, boxes) of dataset g // 2,
+or, where all pixels count the same, of all datasets. Each group has a mean of its own; a classifier's loss is the mean
+over the datasets that have pixels, for pixel labels and for boxes, and the sum of the two. So it is a sum of the
+groups' sums, each times a factor that follows from the sizes.
 """
 
 from __future__ import annotations
@@ -25,30 +26,44 @@ def group_sizes(groups: Tensor, number: int) -> Tensor:
     return torch.stack([(groups == group).sum() for group in range(number)])
 
 
-def loss_means(sums: Tensor, sizes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Losses of the classifiers from this process's sums, and the pixel counts of all processes.
+def mean_factors(sizes: Tensor) -> Tensor:
+    """What each group's sum is multiplied with in its classifier's loss.
 
     Args:
-        sums: (G, J) summed losses of this process, group g holding pixels of kind g % 2 (pixel labels, boxes) of
-            dataset g // 2.
-        sizes: (G, J) int64 pixels of each group in this process.
-        boxes: (J,) int64 pixels inside boxes before the gate, in this process.
+        sizes: (G, J) int64 pixels of each group, in all processes.
 
     Returns:
-        (J,) losses, whose gradient is this process's share times the number of processes, and (3, J) int64 pixels:
-        pixel labels, boxes, boxes before the gate.
+        (G, J) float64; 0 for a group without pixels.
     """
-    if dist.is_available() and dist.is_initialized():
-        packed = torch.cat([sums.detach().double(), sizes.double(), boxes[None].double()])
-        dist.all_reduce(packed)
-        pixels = packed[len(sums) :].long()
-        sizes, boxes = pixels[:-1], pixels[-1]
-        divisor = sizes.clamp(min=1)
-        share = sums * dist.get_world_size() / divisor
-        means = share + ((packed[: len(sums)] / divisor).to(sums.dtype) - share).detach()
-    else:
-        means = sums / sizes.clamp(min=1)
-    by_kind = (-1, KINDS, sums.shape[1])
+    by_kind = (-1, KINDS, sizes.shape[1])
     present = (sizes > 0).view(by_kind).sum(dim=0).clamp(min=1)
-    losses = (means.view(by_kind).sum(dim=0) / present).sum(dim=0)
-    return losses, torch.cat([sizes.view(by_kind).sum(dim=0), boxes[None]])
+    means = 1 / sizes.clamp(min=1).double()
+    return (means.view(by_kind) / present).view(sizes.shape) * (sizes > 0)
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def share_counts(sizes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """(G, J) and (J,) int64 pixels of this process to those of all."""
+    if processes() == 1:
+        return sizes, boxes
+    packed = torch.cat([sizes, boxes[None]])
+    dist.all_reduce(packed)
+    return packed[:-1], packed[-1]
+
+
+def share_sums(sums: Tensor) -> Tensor:
+    """(G, J) sums of this process to those of all.
+
+    Their gradient is that of this process's sums times the number of processes, so that the average that
+    DistributedDataParallel takes is the gradient of the sums of all.
+    """
+    if processes() == 1:
+        return sums
+    packed = sums.detach().double()
+    dist.all_reduce(packed)
+    share = sums * processes()
+    return share + (packed.to(sums.dtype) - share).detach()

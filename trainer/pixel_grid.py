@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labelforge.trainer.rows import GlobalRows
-
 
 class PixelGrid(NamedTuple):
     """The pixels (top + i * stride, left + k * stride)."""
@@ -29,9 +27,9 @@ class PixelGrid(NamedTuple):
         """The grid of a step; ``stride`` squared steps go over all pixels."""
         return cls(stride, *divmod(step % stride**2, stride))
 
-    def rows(self, rows: GlobalRows) -> GlobalRows:
-        """(N, H, W) rows of all pixels to (N, h, w) of the grid's."""
-        return GlobalRows(rows.tensor[:, self.top :: self.stride, self.left :: self.stride], rows.numbering)
+    def pick(self, pixels: Tensor) -> Tensor:
+        """(..., H, W) values of all pixels to (..., h, w) of the grid's."""
+        return pixels[..., self.top :: self.stride, self.left :: self.stride]
 
     def logits(self, logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
         """Bilinear logits at the grid's pixels: :func:`labelforge.trainer.upsample` to all, and only these computed.

@@ -19,9 +19,8 @@ none are together more probable than not; and a dataset of boxes, which labels o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +32,9 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.shares import counts_for
 from labelforge.trainer.decision import class_probabilities, decide_with_confidence
+from labelforge.trainer.kernels.choice import Kernel, uses_numba
 from labelforge.trainer.tables import LayoutTensors
+from labelforge.trainer.upsampled import read_upsampled
 
 By = Literal["sum", "winner"]
 """How a label is found: by the probabilities of all classes, or from the decision alone."""
@@ -66,8 +67,22 @@ class Labelling(NamedTuple):
     ``winner``, the confidence of the decision."""
 
 
-Readout = Callable[[Tensor], Labelling]
-"""From (N, C, H, W) logits to labels."""
+class Readout(Protocol):
+    """Reads logits in the labels of a dataset."""
+
+    def __call__(
+        self, logits_nchw: Tensor, size: tuple[int, int] | None = None, *, kernel: Kernel | None = None
+    ) -> Labelling:
+        """Read.
+
+        Args:
+            logits_nchw: (N, C, h, w) logits.
+            size: Height H and width W of the answer; see :func:`labelforge.trainer.decide`.
+            kernel: What computes it; see there.
+
+        Raises:
+            ConfigError: The kernel asked for is not there, or cannot do this.
+        """
 
 
 def label_readout(
@@ -103,23 +118,14 @@ def label_readout(
     if not reads_rows(mapping, by):
         native = torch.from_numpy(tensors.layout.answer_rows(mapping)).to(device)
 
-        def read_winner(logits_nchw: Tensor) -> Labelling:
-            answers, confidence = decide_with_confidence(logits_nchw, tensors, threshold)
+        def read_winner(
+            logits_nchw: Tensor, size: tuple[int, int] | None = None, *, kernel: Kernel | None = None
+        ) -> Labelling:
+            answers, confidence = decide_with_confidence(logits_nchw, tensors, threshold, size, kernel=kernel)
             return Labelling(native[answers], confidence)
 
         return read_winner
-    table = _Shares.of(tensors.layout, mapping)
-    rows, shares, outside = (torch.from_numpy(part).to(device) for part in (table.rows, table.shares, table.outside))
-
-    def read_sums(logits_nchw: Tensor) -> Labelling:
-        probabilities = class_probabilities(logits_nchw, tensors)
-        best, label = torch.einsum("lk,nkhw->nlhw", shares, probabilities).max(dim=1)
-        fits = (best > 0) & (best >= threshold)
-        if by is None:
-            fits &= torch.einsum("k,nkhw->nhw", outside, probabilities) <= 0.5
-        return Labelling(torch.where(fits, rows[label], 0), best.clamp(max=1))
-
-    return read_sums
+    return _SumReadout(tensors, _Shares.of(tensors.layout, mapping), threshold, may_be_none=by is None)
 
 
 def written_rows(layout: LogitLayout, mapping: LabelMapping, by: By | None = None) -> npt.NDArray[np.int64]:
@@ -138,6 +144,51 @@ def written_rows(layout: LogitLayout, mapping: LabelMapping, by: By | None = Non
         return layout.native_rows(mapping)
     table = _Shares.of(layout, mapping)
     return np.where(table.shares.any(axis=0), table.rows[table.shares.argmax(axis=0)], 0)
+
+
+class _SumReadout:
+    """Reads labels by sum.
+
+    Args:
+        tensors: The layout of the logits.
+        table: Which classes count for which label.
+        threshold: A label below this probability is not an answer.
+        may_be_none: Whether no label is the answer where the classes that count for none are together likelier.
+    """
+
+    def __init__(self, tensors: LayoutTensors, table: _Shares, threshold: float, *, may_be_none: bool) -> None:
+        device = tensors.class_of.device
+        self._tensors, self._table, self._threshold, self._may_be_none = tensors, table, threshold, may_be_none
+        self._rows, self._shares, self._outside = (
+            torch.from_numpy(part).to(device) for part in (table.rows, table.shares, table.outside)
+        )
+
+    def __call__(
+        self, logits_nchw: Tensor, size: tuple[int, int] | None = None, *, kernel: Kernel | None = None
+    ) -> Labelling:
+        layout = self._tensors.layout
+        if size is None or size == tuple(logits_nchw.shape[2:]):
+            return Labelling(*self._label(*self._add_up(logits_nchw)))
+        if uses_numba(kernel, logits_nchw, size):
+            from labelforge.trainer.kernels.decision_numba import sum_numba
+
+            return Labelling(*self._label(*sum_numba(logits_nchw, layout, size, self._table.shares)))
+        values = layout.num_logits + len(layout.classes)
+        bands = read_upsampled(logits_nchw, size, lambda fine: self._label(*self._add_up(fine)), values=values)
+        return Labelling(*bands)
+
+    def _add_up(self, logits_nchw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Likeliest label, its probability, and that of the classes that count for none; (N, H, W) each."""
+        probabilities = class_probabilities(logits_nchw, self._tensors)
+        best, label = torch.einsum("lk,nkhw->nlhw", self._shares, probabilities).max(dim=1)
+        return label, best, torch.einsum("k,nkhw->nhw", self._outside, probabilities)
+
+    def _label(self, label: Tensor, best: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and confidence."""
+        fits = (best > 0) & (best >= self._threshold)
+        if self._may_be_none:
+            fits &= outside <= 0.5
+        return torch.where(fits, self._rows[label], 0), best.clamp(max=1)
 
 
 def readable_rows(layout: LogitLayout, mapping: LabelMapping) -> frozenset[int]:

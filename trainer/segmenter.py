@@ -1,18 +1,18 @@
 """A trained network, ready to segment images of any size.
 
 An image is scaled as in training (so that a training crop just fits into it, or not at all), and the decision is made
-at the image's own size: the logits are upsampled in bands of rows, read band by band and dropped, so that of an image
-of twelve megapixels only what is read from them is kept, and never all logits.
+at the image's own size. What is read from the logits there is computed between them, so that of an image of twelve
+megapixels only the answers are kept, and never all logits.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar, overload
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labelforge.errors import ConfigError
@@ -28,11 +28,8 @@ from labelforge.trainer.models.network import build_network
 from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
-_BAND_VALUES = 1 << 24
-"""Numbers held at a time while logits are upsampled and read: 64 MiB in float32."""
-
-Readings = Callable[[Tensor], tuple[Tensor, ...]]
-"""A function that reads several things from the same logits."""
+Readings = Callable[[Tensor, tuple[int, int]], tuple[Tensor, ...]]
+"""A function that reads things from logits at the network's stride, at a height and width."""
 
 
 class NetworkSegmenter:
@@ -93,7 +90,7 @@ class NetworkSegmenter:
         Returns:
             (H, W) int64 index into ``layout.classes``, on the segmenter's device.
         """
-        return self.look(image, lambda logits: (decide(logits, self.tensors),))[0]
+        return self.look(image, lambda logits, size: (decide(logits, self.tensors, size),))[0]
 
     def descend(self, image: Pixels) -> Descent:
         """Decide as :meth:`decide` does, and keep the confidence of every choice on the way.
@@ -104,7 +101,7 @@ class NetworkSegmenter:
         Returns:
             Classes (1, H, W) and confidences (1, D, H, W), on the segmenter's device.
         """
-        found = self.look(image, lambda logits: descend(logits, self.tensors))
+        found = self.look(image, lambda logits, size: descend(logits, self.tensors, size))
         return Descent(*(part[None] for part in found))
 
     def decide_with_confidence(self, image: Pixels, threshold: float = 0.0) -> Decision:
@@ -117,7 +114,8 @@ class NetworkSegmenter:
         Returns:
             (H, W) int64 index into ``layout.answers``, and (H, W) float32 confidence.
         """
-        return Decision(*self.look(image, lambda logits: decide_with_confidence(logits, self.tensors, threshold)))
+        readout = partial(decide_with_confidence, tensors=self.tensors, threshold=threshold)
+        return Decision(*self.look(image, lambda logits, size: readout(logits, size=size)))
 
     def read(self, image: Pixels, mapping: LabelMapping, by: By | None = None, threshold: float = 0.0) -> Labelling:
         """Choose a native label of a dataset for every pixel.
@@ -140,13 +138,12 @@ class NetworkSegmenter:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            readout: From (1, C, band, W) float32 logits to tensors (1, ..., band, W).
+            readout: From (1, C, h, w) float32 logits and (H, W) to tensors (1, ..., H, W).
 
         Returns:
-            The readout's tensors for the whole image: (..., H, W) each.
+            The readout's tensors: (..., H, W) each.
         """
-        size, values = (image.shape[0], image.shape[1]), len(self.layout.classes) + self.layout.num_logits
-        return tuple(found[0] for found in read_upsampled(self.logits(image), size, readout, values=values))
+        return tuple(found[0] for found in readout(self.logits(image), (image.shape[0], image.shape[1])))
 
     def network_size(self, image: Pixels) -> tuple[int, int]:
         """Height and width at which the network sees an image."""
@@ -244,50 +241,3 @@ def take_network(
         return run
     checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
     return Segmenter(checkpoint, device, short_side, over or "nodes")
-
-
-def decide_upsampled(logits_nchw: Tensor, tensors: LayoutTensors, size: tuple[int, int]) -> Tensor:
-    """Upsample logits bilinearly and decide, a band of rows at a time.
-
-    The same decisions as ``decide(upsample(logits, size), tensors)``, up to rounding.
-
-    Args:
-        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
-        tensors: Their layout, on the same device.
-        size: Height H and width W of the decision.
-
-    Returns:
-        (N, H, W) int64 index into ``LogitLayout.classes``.
-    """
-    return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
-
-
-def read_upsampled(logits_nchw: Tensor, size: tuple[int, int], readout: Readings, *, values: int) -> tuple[Tensor, ...]:
-    """Upsample logits bilinearly and read them, a band of rows at a time, so that they are never all in memory.
-
-    Args:
-        logits_nchw: (N, C, h, w) float32 logits at the network's stride.
-        size: Height H and width W to upsample to.
-        readout: From (N, C, band, W) logits to tensors (N, ..., band, W).
-        values: Numbers per pixel that the readout holds at a time.
-
-    Returns:
-        The readout's tensors for all rows together: (N, ..., H, W) each.
-    """
-    batch, _, low_height, _ = logits_nchw.shape
-    height, width = size
-    band = max(1, _BAND_VALUES // (batch * values * width))
-    # Pixel centres, as F.interpolate(align_corners=False) places them.
-    at = ((torch.arange(height, device=logits_nchw.device) + 0.5) * (low_height / height) - 0.5).clamp(
-        0, low_height - 1
-    )
-    above = at.floor().long()
-    below = (above + 1).clamp(max=low_height - 1)
-    weight = (at - above).view(1, 1, -1, 1)
-    parts = []
-    for top in range(0, height, band):
-        rows = slice(top, min(top + band, height))
-        stretched = torch.lerp(logits_nchw[:, :, above[rows]], logits_nchw[:, :, below[rows]], weight[:, :, rows])
-        fine = F.interpolate(stretched, size=(stretched.shape[2], width), mode="bilinear", align_corners=False)
-        parts.append(readout(fine))
-    return tuple(torch.cat(bands, dim=-2) for bands in zip(*parts, strict=True))

@@ -36,7 +36,7 @@ from labelforge.trainer.distributed import Processes, StopRequest, join_processe
 from labelforge.trainer.features import Classify, FrozenFeatures, open_store, remove_own, reuses_features
 from labelforge.trainer.log import Clock, LogLine, LossWindow, MetricsLog, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
-from labelforge.trainer.models.network import build_network, upsample
+from labelforge.trainer.models.network import build_network
 from labelforge.trainer.opening import describe_run
 from labelforge.trainer.optim import (
     ExponentialMovingAverage,
@@ -337,12 +337,7 @@ class Trainer:
         seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
             logits = self._forward(seen)
-        asked, size = config.loss, (rows.shape[1], rows.shape[2])
-        if asked.stride == 1:
-            logits = upsample(logits.float(), size)
-        else:
-            grid = PixelGrid.of_step(number, asked.stride)
-            logits, rows = grid.logits(logits.float(), size), grid.rows(rows)
+        asked = config.loss
         loss = hierarchical_loss(
             logits,
             rows,
@@ -351,6 +346,7 @@ class Trainer:
             asked.gate,
             balance=asked.balance,
             class_weights=self._class_weights,
+            grid=PixelGrid.of_step(number, asked.stride) if asked.stride > 1 else None,
         )
         self._optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]

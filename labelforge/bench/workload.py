@@ -22,7 +22,6 @@ from labelforge.trainer.decision import decide
 from labelforge.trainer.loss import hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import SegmentationNet, build_network
 from labelforge.trainer.rows import GlobalRows
-from labelforge.trainer.segmenter import decide_upsampled
 from labelforge.trainer.tables import TableTensors
 
 TREE: Final = "iv2018"
@@ -103,7 +102,7 @@ class PaperProblem:
 
     def decide_upsampled(self, logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
         """(N, H, W) int64 classes for logits at the network's stride, as ``labelforge predict`` finds them."""
-        return decide_upsampled(logits_nchw, self._tensors, size)
+        return decide(logits_nchw, self._tensors, size)
 
 
 def random_images(batch: int, size: tuple[int, int]) -> Tensor:

@@ -62,7 +62,8 @@ class ScriptedSegmenter(Segmenter):
 
     def look(self, image: Pixels, readout: Readings) -> tuple[torch.Tensor, ...]:
         classes = torch.from_numpy(self._script(image))
-        bands = [readout(self._logits[band].movedim(-1, 0)[None]) for band in torch.split(classes, _BAND)]
+        fine = [self._logits[band].movedim(-1, 0)[None] for band in torch.split(classes, _BAND)]
+        bands = [readout(band, (band.shape[2], band.shape[3])) for band in fine]
         return tuple(torch.cat(parts, dim=-2)[0] for parts in zip(*bands, strict=True))
 
 

@@ -44,7 +44,7 @@ class Doubtful(ScriptedSegmenter):
     def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
         logits = torch.tensor([[*first, *second] for first, second in PROBABILITIES]).log()
         wide = logits.T[None, :, None].expand(1, 7, image.shape[0], 4)
-        return tuple(part[0] for part in readout(wide))
+        return tuple(part[0] for part in readout(wide, (image.shape[0], 4)))
 
 
 def load(path: Path | None) -> npt.NDArray[Any]:
@@ -110,7 +110,8 @@ class Noisy(ScriptedSegmenter):
 
     def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
         seeded = torch.Generator().manual_seed(int(image.sum()))
-        return tuple(part[0] for part in readout(3 * torch.randn(1, 7, *image.shape[:2], generator=seeded)))
+        size = (image.shape[0], image.shape[1])
+        return tuple(part[0] for part in readout(3 * torch.randn(1, 7, *size, generator=seeded), size))
 
 
 @pytest.mark.parametrize("dataset", ["dense", "boxes"])

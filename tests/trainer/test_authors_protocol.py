@@ -15,10 +15,11 @@ from labelforge import LabelMapping, LogitLayout, Taxonomy
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.decision import decide
 from labelforge.trainer.evaluation.protocols import resize_labels, take_branch_as_given
 from labelforge.trainer.evaluation.scoring import evaluate
 from labelforge.trainer.images import Pixels
-from labelforge.trainer.segmenter import Segmenter, decide_upsampled
+from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.tables import LayoutTensors
 from tests.core import shard_folders
 
@@ -61,7 +62,7 @@ def test_a_sign_is_one_of_the_43_wherever_the_root_says_sign() -> None:
     before = logits.clone()
     favoured = take_branch_as_given(logits, LAYOUT, mapping)
     assert torch.equal(logits, before)
-    classes = decide_upsampled(favoured, LayoutTensors.of_layout(LAYOUT), (28, 36))[0]
+    classes = decide(favoured, LayoutTensors.of_layout(LAYOUT), (28, 36))[0]
     native = LAYOUT.native_rows(mapping)[classes.numpy()]
     fine = upsampled(logits, (28, 36))
     expected = torch.where(fine[:53].argmax(0) == SIGN, fine[68:].argmax(0) + 1, 0)

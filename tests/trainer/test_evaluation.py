@@ -22,7 +22,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol, ProtocolClass
 from labelforge.shards import Manifest, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer import segmenter as inference
+from labelforge.trainer import upsampled
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.checkpoint_writer import save_checkpoint
 from labelforge.trainer.decision import decide
@@ -32,7 +32,7 @@ from labelforge.trainer.evaluation.scoring import Evaluation, evaluate, scores_f
 from labelforge.trainer.evaluation.summary import over_all
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.network import build_network, upsample
-from labelforge.trainer.segmenter import Segmenter, decide_upsampled
+from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.training import train
 from tests.core import shard_folders
@@ -233,10 +233,10 @@ def test_progress_and_frame(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(8, 12), (37, 23), (5, 60), (1, 1), (64, 64)])
 def test_deciding_in_bands_is_deciding_at_once(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "_BAND_VALUES", 2 * 11 * 3 * size[1])  # bands of three rows
+    monkeypatch.setattr(upsampled, "_BAND_VALUES", 2 * 11 * 3 * size[1])  # bands of three rows
     tensors = LayoutTensors.of_layout(LogitLayout.compile(TREE))
     logits = torch.randn(2, 11, 6, 9, generator=torch.Generator().manual_seed(1))
-    banded = decide_upsampled(logits, tensors, size)
+    banded = decide(logits, tensors, size, kernel="torch")
     whole = decide(upsample(logits, size), tensors)
     assert banded.shape == whole.shape
     assert (banded == whole).float().mean() > 0.999  # ties within rounding may fall differently

@@ -58,8 +58,8 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not (dist.is_available() and dist.is_gloo_available()), reason="this torch has no gloo")
-@pytest.mark.parametrize("plain", [True, False])
-def test_two_processes_equal_one(tmp_path: Path, plain: bool) -> None:
+@pytest.mark.parametrize(("plain", "stride"), [(True, 1), (False, 1), (False, 8)])  # at stride 8 by a kernel
+def test_two_processes_equal_one(tmp_path: Path, plain: bool, stride: int) -> None:
     tree = Taxonomy.load("iv2018")
     mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
     compiled = TargetTable.compile(tree, mappings, layout=LogitLayout.compile(tree))
@@ -68,6 +68,7 @@ def test_two_processes_equal_one(tmp_path: Path, plain: bool) -> None:
     labels = torch.randint(0, compiled.offsets[1], (4, 6, 7), generator=generator)
     labels[0, :4] = 0  # the processes have different numbers of pixels,
     labels[2] = torch.randint(compiled.offsets[1], len(compiled.target), (6, 7), generator=generator)
+    labels = labels.repeat_interleave(stride, 1).repeat_interleave(stride, 2)
     layer = torch.nn.Conv2d(3, tree.num_logits, 1).double()
     assert layer.bias is not None
     with torch.no_grad():  # and only the second one has boxes, behind a gate that is half open.

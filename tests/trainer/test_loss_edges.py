@@ -194,7 +194,7 @@ def test_weights_by_node_win(table: TableTensors) -> None:
     ("logits", "labels", "classifiers", "what"),
     [
         ((1, 8, 4, 4), (1, 4, 4), None, "the table needs"),
-        ((1, 9, 2, 2), (1, 4, 4), None, "upsample the logits first"),
+        ((1, 9, 2, 2), (2, 4, 4), None, "of the same N images"),
         ((1, 9, 4, 4), (1, 4, 4), 3, "4 classifiers"),
     ],
 )

@@ -7,7 +7,6 @@ import torch
 
 from labelforge.trainer.models.network import upsample
 from labelforge.trainer.pixel_grid import PixelGrid
-from labelforge.trainer.rows import GlobalRows
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
@@ -16,9 +15,7 @@ def test_as_many_steps_as_pixels_in_a_cell_see_every_pixel_once(stride: int) -> 
     numbers = torch.arange(70).view(1, *size)
     seen: list[int] = []
     for step in range(5 * stride**2, 6 * stride**2):
-        rows = PixelGrid.of_step(step, stride).rows(GlobalRows(numbers, "table"))
-        assert rows.numbering == "table"
-        seen += rows.tensor.flatten().tolist()
+        seen += PixelGrid.of_step(step, stride).pick(numbers).flatten().tolist()
     assert sorted(seen) == list(range(70))
 
 

@@ -60,7 +60,8 @@ class Noisy(ScriptedSegmenter):
         return 2 * torch.randn(1, self.layout.num_logits, *image.shape[:2], generator=seeded)
 
     def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
-        bands = [readout(band) for band in torch.split(self.logits_of(image), 5, dim=2)]
+        fine = torch.split(self.logits_of(image), 5, dim=2)
+        bands = [readout(band, (band.shape[2], band.shape[3])) for band in fine]
         return tuple(torch.cat(parts, dim=-2)[0] for parts in zip(*bands, strict=True))
 
 

@@ -156,7 +156,7 @@ def test_options_of_the_loss_reach_it(
     log = train(readers, tmp_path / "run", tiny_config(steps=2, loss=options)).log
     assert math.isfinite(log[-1].loss)
     weights = seen[0].pop("class_weights")
-    assert seen[0] == {"gate": "path", "balance": "datasets"}
+    assert seen[0] == {"gate": "path", "balance": "datasets", "grid": None}
     batches = TrainingBatches.open(readers, tiny_config())
     pixels = pixel_counts([crops.training_set for crops in batches.crops])
     # All labelled pixels of the samples, row by row: the scene's first choice is the sky, which only "dense" shows.

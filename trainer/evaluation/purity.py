@@ -11,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from labelforge.trainer.data.datasets import check_rows, group_training_sets, op
 from labelforge.trainer.evaluation.scoring import check_same_taxonomy
 from labelforge.trainer.gates import pass_gate
 from labelforge.trainer.segmenter import Segmenter, take_network
+from labelforge.trainer.upsampled import read_upsampled
 
 PurityProgress = Callable[[str, int, int], None]
 """Called with the box shards' dataset, samples done and samples in all."""
@@ -199,7 +201,7 @@ class _Counter:
         present = [row for row in np.unique(boxes.local_rows).tolist() if row in self._classifier]
         if not present:
             return
-        (found,) = self._segmenter.look(boxes.image, lambda logits: (self._passed(logits, present),))
+        (found,) = self._segmenter.look(boxes.image, partial(self._passed, rows=present))
         right, wrong = _verdicts(self._segmenter.layout.taxonomy, self._mapping, fine_mapping)
         for through, row in zip(found.cpu().numpy(), present, strict=True):
             inside = boxes.local_rows == row
@@ -210,8 +212,13 @@ class _Counter:
             counts = (decided.sum(), is_right.sum(), passed[decided].sum(), passed[is_right].sum(), (~decided).sum())
             self._counts[row] += np.array(counts)
 
-    def _passed(self, logits_nchw: Tensor, rows: Sequence[int]) -> Tensor:
-        """(1, rows, H, W) bool: whether each pixel would pass the gate if it were in a box of each of the labels."""
+    def _passed(self, logits_nchw: Tensor, size: tuple[int, int], rows: Sequence[int]) -> tuple[Tensor, ...]:
+        """One tensor, (1, rows, H, W) bool: whether each pixel would pass the gate in a box of each of the labels."""
+        values = logits_nchw.shape[1] + len(rows)
+        return read_upsampled(logits_nchw, size, lambda fine: (self._passed_here(fine, rows),), values=values)
+
+    def _passed_here(self, logits_nchw: Tensor, rows: Sequence[int]) -> Tensor:
+        """The same from logits of the image's size."""
         layout = self._segmenter.layout
         parts = [part.movedim(1, -1) for part in torch.split(logits_nchw, list(layout.sizes), dim=1)]
         everywhere = torch.ones_like(logits_nchw[:, 0], dtype=torch.bool)

@@ -39,7 +39,7 @@ from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
 from labelforge.trainer.readout import By, Over, Readout, label_readout, reads_rows, written_rows
-from labelforge.trainer.segmenter import NetworkSegmenter, read_upsampled, take_network
+from labelforge.trainer.segmenter import NetworkSegmenter, take_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,7 +269,7 @@ def _read_decisions(segmenter: NetworkSegmenter, sample: Sample) -> Reading:
 
 def _read_sums(segmenter: NetworkSegmenter, readout: Readout, sample: Sample) -> Reading:
     *descent, rows = segmenter.look(
-        sample.image, lambda logits: (*descend(logits, segmenter.tensors), readout(logits).rows)
+        sample.image, lambda logits, size: (*descend(logits, segmenter.tensors, size), readout(logits, size).rows)
     )
     return Reading(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
 
@@ -278,8 +278,7 @@ def _read_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, sample:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
     size = segmenter.network_size(sample.image)
     logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, mapping)
-    found = read_upsampled(logits, size, lambda fine: descend(fine, segmenter.tensors), values=logits.shape[1])
-    return Reading(resize_labels(_labels(segmenter, sample), size), Descent(*found), None)
+    return Reading(resize_labels(_labels(segmenter, sample), size), descend(logits, segmenter.tensors, size), None)
 
 
 def _labels(segmenter: NetworkSegmenter, sample: Sample) -> Tensor:

@@ -1,0 +1,155 @@
+"""Decisions between low-resolution logits against deciding after upsampling, on random trees."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import labelforge as lf
+from labelforge.errors import ConfigError
+from labelforge.trainer import LayoutTensors, decide, decide_with_confidence, label_readout, upsample
+from labelforge.trainer.descent import descend
+from labelforge.trainer.kernels.choice import has_numba
+from tests.trainer.kernels.worlds import SHAPES, GrowTree, random_table
+from tests.trainer.test_loss import random_labels
+
+pytestmark = pytest.mark.skipif(not has_numba(), reason="numba is not installed")
+CLOSE = 1e-5
+
+
+def random_logits(rng: random.Random, layout: lf.LogitLayout) -> tuple[Tensor, tuple[int, int]]:
+    """Noise, or smooth with clear winners, as trained networks have."""
+    images, low, size = rng.choice([shape for shape in SHAPES if shape[1] != shape[2]])
+    generator = torch.Generator().manual_seed(rng.randrange(2**31))
+    logits = torch.randn(images, layout.num_logits, *low, generator=generator)
+    if rng.random() < 0.5:
+        favourite = torch.randint(0, layout.num_logits, (images, 1, 1, 1), generator=generator).expand(-1, -1, *low)
+        logits.scatter_add_(1, favourite, torch.full(favourite.shape, 6.0))
+    return logits * rng.choice([0.5, 3.0, 200.0]), size
+
+
+def certain(logits: Tensor, layout: lf.LogitLayout, size: tuple[int, int]) -> Tensor:
+    """(N, H, W) bool: at every classifier the two best logits differ by more than rounding."""
+    fine = upsample(logits.double(), size)
+    sure = torch.ones_like(fine[:, 0], dtype=torch.bool)
+    for columns in layout.slices:
+        if columns.stop - columns.start > 1:
+            best = fine[:, columns].topk(2, dim=1).values
+            sure &= best[:, 0] - best[:, 1] > CLOSE * best.abs().amax(dim=1).clamp(min=1)
+    return sure
+
+
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_classes_confidences_and_steps(grow_tree: GrowTree, seed: int) -> None:
+    rng = random.Random(seed)
+    layout = random_table(rng, grow_tree).layout
+    logits, size = random_logits(rng, layout)
+    tensors = LayoutTensors.of_layout(layout)
+    fine, sure = upsample(logits.double(), size), certain(logits, layout, size)
+    wanted = decide(fine, tensors)
+    got = decide(logits, tensors, size, kernel="numba")
+    assert got.dtype == torch.int64 and torch.equal(got[sure], wanted[sure])
+    steps, reached = descend(fine, tensors), descend(logits, tensors, size, kernel="numba")
+    assert torch.equal(reached.classes[sure], steps.classes[sure])
+    close = CLOSE * max(1.0, float(logits.abs().max()))
+    for d in range(steps.confidence.shape[1]):
+        torch.testing.assert_close(reached.confidence[:, d][sure], steps.confidence[:, d][sure], rtol=0, atol=close)
+    threshold = rng.choice([0.0, 0.3, 0.7, 1.0])
+    sure &= ((steps.confidence - threshold).abs() > close).all(dim=1) | (threshold == 0)
+    answers = decide_with_confidence(fine, tensors, threshold)
+    found = decide_with_confidence(logits, tensors, threshold, size, kernel="numba")
+    assert torch.equal(found.answers[sure], answers.answers[sure])
+    torch.testing.assert_close(found.confidence[sure], answers.confidence[sure], rtol=0, atol=close)
+
+
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_labels_by_sum(grow_tree: GrowTree, seed: int) -> None:
+    rng = random.Random(seed)
+    definition = grow_tree(rng)
+    tree = lf.Taxonomy.from_dict(definition)
+    mapping = lf.LabelMapping.from_records(tree, "read", random_labels(rng, definition["tree"]["root"])[0])
+    layout = lf.LogitLayout.compile(tree)
+    logits, size = random_logits(rng, layout)
+    by = rng.choice(["sum", None])
+    readout = label_readout(LayoutTensors.of_layout(layout), mapping, by, rng.choice([0.0, 0.4]))  # type: ignore[arg-type]
+    wanted, got = readout(upsample(logits.double(), size)), readout(logits, size, kernel="numba")
+    close = CLOSE * max(1.0, float(logits.abs().max()))
+    torch.testing.assert_close(got.confidence, wanted.confidence, rtol=0, atol=close)
+    # Labels that are equally probable within rounding may be read either way, and so may those near a threshold.
+    assert (got.rows == wanted.rows).float().mean() > 0.97 or (logits.abs().max() < 2 or logits.abs().max() > 100)
+
+
+@pytest.mark.parametrize("tree", ["iv2018", "streets"])
+def test_shipped_trees(tree: str) -> None:
+    taxonomy = lf.Taxonomy.load(tree)
+    layout = lf.LogitLayout.compile(taxonomy)
+    tensors = LayoutTensors.of_layout(layout)
+    logits, size = torch.randn(2, layout.num_logits, 9, 12, generator=torch.Generator().manual_seed(0)) * 5, (68, 95)
+    assert len(layout.classes) > 100
+    sure = certain(logits, layout, size)
+    assert sure.float().mean() > 0.99
+    fine = upsample(logits.double(), size)
+    assert torch.equal(decide(logits, tensors, size, kernel="numba")[sure], decide(fine, tensors)[sure])
+    mapping = lf.LabelMapping.load(taxonomy, "cityscapes")
+    for by in ("sum", "winner", None):
+        readout = label_readout(tensors, mapping, by)
+        got, wanted = readout(logits, size, kernel="numba"), readout(fine)
+        assert (got.rows == wanted.rows).float().mean() > 0.9999
+        torch.testing.assert_close(got.confidence[sure], wanted.confidence[sure], rtol=0, atol=1e-4)
+
+
+def test_of_equal_logits_the_first_wins() -> None:
+    layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+    tensors = LayoutTensors.of_layout(layout)
+    logits = torch.zeros(1, 111, 2, 3)
+    assert decide(logits, tensors, (16, 24), kernel="numba").max() == 0
+    logits[:, 7:9] = 1.0
+    for found in (decide(logits, tensors, (16, 24), kernel="numba"), descend(logits, tensors, (16, 24)).classes):
+        assert torch.equal(found, decide(upsample(logits, (16, 24)), tensors))
+
+
+def test_logits_that_are_no_numbers_do_not_end_the_process() -> None:
+    layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+    tensors = LayoutTensors.of_layout(layout)
+    mapping = lf.LabelMapping.load(layout.taxonomy, "cityscapes")
+    for value in (np.nan, np.inf, -np.inf):
+        logits = torch.randn(1, 111, 3, 3)
+        logits[0, :, 1, 1] = value
+        for found in (
+            decide(logits, tensors, (24, 24), kernel="numba"),
+            descend(logits, tensors, (24, 24), kernel="numba").classes,
+        ):
+            assert int(found.min()) >= 0 and int(found.max()) < len(layout.classes)
+        rows = label_readout(tensors, mapping, "sum")(logits, (24, 24), kernel="numba").rows
+        assert int(rows.min()) >= 0 and int(rows.max()) < len(mapping.rows)
+
+
+def test_the_same_for_any_number_of_threads() -> None:
+    layout = lf.LogitLayout.compile(lf.Taxonomy.load("streets"))
+    tensors = LayoutTensors.of_layout(layout)
+    logits = torch.randn(2, layout.num_logits, 9, 12, generator=torch.Generator().manual_seed(0))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            parts = descend(logits, tensors, (70, 90), kernel="numba")
+            found.append([decide(logits, tensors, (70, 90), kernel="numba"), *parts])
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_kernels_that_do_not_fit() -> None:
+    tensors = LayoutTensors.of_layout(lf.LogitLayout.compile(lf.Taxonomy.load("iv2018")))
+    with pytest.raises(ConfigError, match="needs numba, and float32"):
+        decide(torch.zeros(1, 111, 2, 2, dtype=torch.float64), tensors, (16, 16), kernel="numba")
+    with pytest.raises(ConfigError, match=r"no kernel is called 'nunba'.*numba"):
+        decide(torch.zeros(1, 111, 2, 2), tensors, (16, 16), kernel="nunba")  # type: ignore[arg-type]

@@ -1,0 +1,244 @@
+"""Decisions between low-resolution logits, cell by cell, in numba.
+
+A child that is below another one at all four corners of a cell is below it at every pixel of the cell, since
+interpolation is convex. So the children that can win anywhere are found at the corners: in most cells of a trained
+network it is one, and the cell is decided at once; elsewhere only the candidates are interpolated. The descent goes on
+the same way, with the classifiers that some candidate leads to.
+
+Confidences need softmax probabilities (:func:`choose`): exponentials of the children that are not negligible everywhere
+in the tile. What needs them is in :mod:`labelforge.trainer.kernels.confidence_cells`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from labelforge.trainer.kernels.exponential_numba import exp32
+
+TILE: Final = 128
+"""Pixels that are computed at a time, at most."""
+
+_NEGLIGIBLE: Final = np.float32(18)  # 100 children of exp(-18) each are 2e-6 of the whole
+_SUM, _HIGHEST, _LOWEST = 4, 5, 6  # rows after the four corners
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def decide_row(
+    logits: Any,
+    columns: Any,
+    leads_to: Any,
+    class_of: Any,
+    cells_x: Any,
+    weight_y: Any,
+    weight_x: Any,
+    n: int,
+    cell_y: int,
+    begin: int,
+    end: int,
+    classes: Any,
+) -> None:
+    """Decide one row of cells.
+
+    Args:
+        logits: (N, h, w, C) float32.
+        columns: (J + 1,) first logit of each classifier.
+        leads_to: (C,) classifier that a logit leads to, or -1.
+        class_of: (C,) class that a logit stands for, or -1.
+        cells_x: (cells + 1,) first pixel column of each cell.
+        weight_y: (H,) float32; ``weight_x`` likewise.
+        n: The image.
+        cell_y: The row of cells.
+        begin: Its first pixel row.
+        end: Its last pixel row, exclusive.
+        classes: (N, H, W) int64, written.
+    """
+    most = most_children(columns)
+    corners, kept = np.empty((7, most), np.float32), np.empty(most, np.int64)
+    x, y, xy = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
+    best, winner, column = np.empty(TILE, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
+    waiting = np.empty(len(columns), np.int64)
+    for cell_x in range(len(cells_x) - 1):
+        start, stop = cells_x[cell_x], cells_x[cell_x + 1]
+        if start == stop:
+            continue
+        # While one child wins everywhere in the cell, no pixel is looked at.
+        only, j, many = 0, 0, 0
+        while j >= 0:
+            read_corners(logits, n, cell_y, cell_x, columns[j], columns[j + 1] - columns[j], corners)
+            many = _candidates(corners, columns[j + 1] - columns[j], kept)
+            if many > 1:
+                break
+            only = columns[j] + kept[0]
+            j = leads_to[only]
+        if j < 0:
+            for row in range(begin, end):
+                for pixel in range(start, stop):
+                    classes[n, row, pixel] = class_of[only]
+            continue
+        first = j
+        step = max(1, TILE // min(stop - start, TILE))
+        for top in range(begin, end, step):
+            bottom = min(end, top + step)
+            for left in range(start, stop, TILE):
+                right = min(stop, left + TILE)
+                size = tile_weights(weight_y, weight_x, top, bottom, left, right, x, y, xy)
+                waiting[0] = first
+                pending, at = 1, 0
+                while at < pending:
+                    j = waiting[at]
+                    read_corners(logits, n, cell_y, cell_x, columns[j], columns[j + 1] - columns[j], corners)
+                    many = _candidates(corners, columns[j + 1] - columns[j], kept)
+                    _pick(corners, kept, many, size, x, y, xy, best, winner)
+                    _move(winner, column, size, columns[j], leads_to, j, first)
+                    for m in range(many):
+                        child = leads_to[columns[j] + kept[m]]
+                        if child >= 0 and reaches(column, size, columns[j] + kept[m]):
+                            waiting[pending] = child
+                            pending += 1
+                    at += 1
+                p = 0
+                for row in range(top, bottom):
+                    for pixel in range(left, right):
+                        classes[n, row, pixel] = class_of[column[p]]
+                        p += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def most_children(columns: Any) -> int:
+    """Children of the largest classifier."""
+    most = 0
+    for j in range(len(columns) - 1):
+        most = max(most, columns[j + 1] - columns[j])
+    return most
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def tile_weights(
+    weight_y: Any, weight_x: Any, top: int, bottom: int, left: int, right: int, x: Any, y: Any, xy: Any
+) -> int:
+    """Place of each pixel of a tile in its cell, 0 to 1; returns how many there are."""
+    p = 0
+    for row in range(top, bottom):
+        for pixel in range(left, right):
+            x[p] = weight_x[pixel]
+            y[p] = weight_y[row]
+            xy[p] = weight_x[pixel] * weight_y[row]
+            p += 1
+    return p
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def read_corners(logits: Any, n: int, cell_y: int, cell_x: int, first: int, children: int, corners: Any) -> None:
+    """The logits of a classifier at the corners of a cell, then their sum, highest and lowest: (7, children)."""
+    below, right = min(cell_y + 1, logits.shape[1] - 1), min(cell_x + 1, logits.shape[2] - 1)
+    for c in range(children):
+        corners[0, c] = logits[n, cell_y, cell_x, first + c]
+        corners[1, c] = logits[n, cell_y, right, first + c]
+        corners[2, c] = logits[n, below, cell_x, first + c]
+        corners[3, c] = logits[n, below, right, first + c]
+    for c in range(children):
+        a, b, d, e = corners[0, c], corners[1, c], corners[2, c], corners[3, c]
+        corners[_SUM, c] = a + b + d + e
+        corners[_HIGHEST, c] = max(max(a, b), max(d, e))
+        corners[_LOWEST, c] = min(min(a, b), min(d, e))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _candidates(corners: Any, children: int, kept: Any) -> int:
+    """The children that can win somewhere in a cell, in order: all that the one with the highest sum is not above."""
+    leader, highest = 0, corners[_SUM, 0]
+    for c in range(1, children):
+        if corners[_SUM, c] > highest:
+            leader, highest = c, corners[_SUM, c]
+    a, b, d, e = corners[0, leader], corners[1, leader], corners[2, leader], corners[3, leader]
+    many = 0
+    for c in range(children):
+        above = (corners[0, c] < a) & (corners[1, c] < b) & (corners[2, c] < d) & (corners[3, c] < e)
+        if not above:
+            kept[many] = c
+            many += 1
+    return many
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _pick(corners: Any, kept: Any, many: int, size: int, x: Any, y: Any, xy: Any, best: Any, winner: Any) -> None:
+    """Per pixel, the highest of the kept children: its logit and number; of equal ones the first."""
+    for p in range(size):
+        best[p] = np.float32(-np.inf)
+        winner[p] = kept[0]
+    for m in range(many):
+        c = kept[m]
+        a, b, d, e = corners[0, c], corners[1, c], corners[2, c], corners[3, c]
+        by_x, by_y, by_xy, number = b - a, d - a, a - b - d + e, np.int32(c)
+        for p in range(size):
+            z = a + by_x * x[p] + by_y * y[p] + by_xy * xy[p]
+            higher = z > best[p]
+            best[p] = z if higher else best[p]
+            winner[p] = number if higher else winner[p]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _move(winner: Any, column: Any, size: int, first: int, leads_to: Any, j: int, root: int) -> None:
+    """Take the pixels that stand before classifier j to its winner; all of them where the tile begins with it."""
+    for p in range(size):
+        if j == root or leads_to[column[p]] == j:
+            column[p] = first + winner[p]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def reaches(column: Any, size: int, wanted: int) -> bool:
+    """Whether any pixel is at a column."""
+    for p in range(size):
+        if column[p] == wanted:
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+def choose(
+    corners: Any, children: int, kept: Any, size: int, x: Any, y: Any, xy: Any, power: Any, best: Any, winner: Any,
+    share: Any,
+) -> int:  # fmt: skip
+    """Winners and softmax probabilities among a classifier's children.
+
+    Args:
+        corners: (7, children) of :func:`read_corners`.
+        children: How many there are.
+        kept: Written: the children that are not negligible everywhere, in order.
+        size: Pixels of the tile.
+        x: Their places in the cell; ``y`` and ``xy`` likewise.
+        power: (children, TILE) written: exp(logit - highest logit) of each kept child.
+        best: (TILE,) written: the highest logit.
+        winner: (TILE,) written: the child that has it, the first of equal ones.
+        share: (TILE,) written: its probability, which times ``power`` gives the others'.
+
+    Returns:
+        How many children are kept.
+    """
+    floor = np.float32(-np.inf)
+    for c in range(children):
+        floor = max(floor, corners[_LOWEST, c])
+    kept[0], many = 0, 0
+    for c in range(children):
+        if corners[_HIGHEST, c] >= floor - _NEGLIGIBLE:
+            kept[many] = c
+            many += 1
+    many = max(many, 1)  # none where logits are not numbers
+    _pick(corners, kept, many, size, x, y, xy, best, winner)
+    for p in range(size):
+        share[p] = _ZERO
+    for m in range(many):
+        c = kept[m]
+        a, b, d, e = corners[0, c], corners[1, c], corners[2, c], corners[3, c]
+        by_x, by_y, by_xy = b - a, d - a, a - b - d + e
+        for p in range(size):
+            value = exp32(a + by_x * x[p] + by_y * y[p] + by_xy * xy[p] - best[p])
+            power[m, p] = value
+            share[p] += value
+    for p in range(size):
+        share[p] = _ONE / share[p]
+    return many

@@ -1,0 +1,119 @@
+"""Decisions and labels on a CPU by numba kernels: prepares their arrays, spreads rows of cells over threads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from labelforge.logits import LogitLayout
+from labelforge.trainer.kernels.confidence_cells import descend_row, sum_row
+from labelforge.trainer.kernels.decision_cells import decide_row
+from labelforge.trainer.kernels.sampling import Sampling
+from labelforge.trainer.kernels.threads import run_all
+
+Longs = npt.NDArray[np.int64]
+
+
+class _Walk(NamedTuple):
+    """A layout as the kernels walk it."""
+
+    columns: Longs
+    """(J + 1,) first logit of each classifier, then C."""
+    leads_to: Longs
+    """(C,) classifier that a logit leads to, or -1."""
+    class_of: Longs
+    """(C,) class that a logit stands for, or -1."""
+    depth: Longs
+    """(J,) classifiers above each one."""
+
+
+@functools.lru_cache(maxsize=8)
+def _walk(layout: LogitLayout) -> _Walk:
+    leads_to = np.full(layout.num_logits, -1, np.int64)
+    for j in range(1, layout.num_classifiers):
+        leads_to[layout.slices[layout.parent[j]].start + layout.branch[j]] = j
+    columns = np.array([0, *(part.stop for part in layout.slices)], np.int64)
+    depth = np.array([len(layout.ancestors(j)) for j in range(layout.num_classifiers)], np.int64)
+    return _Walk(columns, leads_to, layout.class_of, depth)
+
+
+def decide_numba(logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int]) -> Tensor:
+    """(N, H, W) int64 classes from (N, C, h, w) float32 logits on the CPU."""
+    classes = np.empty((len(logits_nchw), *size), np.int64)
+    walk = _walk(layout)
+    table = (walk.columns, walk.leads_to, walk.class_of)
+    _each_row(logits_nchw, size, lambda logits, place, row: decide_row(logits, *table, *place, *row, classes))
+    return torch.from_numpy(classes)
+
+
+def descend_numba(
+    logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], threshold: float = 0.0, *, steps: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Decide with confidence.
+
+    Args:
+        logits_nchw: (N, C, h, w) float32 on the CPU.
+        layout: What they mean.
+        size: Height H and width W of the decision.
+        threshold: Probability below which the descent stops.
+        steps: Whether the confidence after each choice is wanted.
+
+    Returns:
+        (N, H, W) int64 logit where the descent ends, or C + j where it stops before classifier j; (N, H, W) float32
+        confidence; (N, D, H, W) float32 the same after each of at most D choices, or D = 0.
+    """
+    walk, batch = _walk(layout), len(logits_nchw)
+    places, confidence = np.empty((batch, *size), np.int64), np.empty((batch, *size), np.float32)
+    after = np.empty((batch, int(walk.depth.max()) + 1 if steps else 0, *size), np.float32)
+    table = (walk.columns, walk.leads_to, walk.depth, threshold)
+
+    def descend(logits: Any, place: Any, row: Any) -> None:
+        descend_row(logits, *table, *place, *row, places, confidence, after)
+
+    _each_row(logits_nchw, size, descend)
+    return torch.from_numpy(places), torch.from_numpy(confidence), torch.from_numpy(after)
+
+
+def sum_numba(
+    logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], shares: npt.NDArray[np.float32]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the likeliest labels.
+
+    Args:
+        logits_nchw: (N, C, h, w) float32 on the CPU.
+        layout: What they mean.
+        size: Height H and width W of the answer.
+        shares: (labels, K) 1 where a class counts for a label, else 0.
+
+    Returns:
+        (N, H, W): int64 position of the label, float32 its probability, float32 that of the classes that count for no
+        label.
+    """
+    walk, shape = _walk(layout), (len(logits_nchw), *size)
+    classes, labels = np.nonzero(shares.T)
+    starts = np.searchsorted(classes, np.arange(shares.shape[1] + 1))
+    found, probability, outside = np.empty(shape, np.int64), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    table = (walk.columns, walk.leads_to, walk.class_of, starts, labels, len(shares))
+
+    def add_up(logits: Any, place: Any, row: Any) -> None:
+        sum_row(logits, *table, *place, *row, found, probability, outside)
+
+    _each_row(logits_nchw, size, add_up)
+    return torch.from_numpy(found), torch.from_numpy(probability), torch.from_numpy(outside)
+
+
+def _each_row(logits_nchw: Tensor, size: tuple[int, int], kernel: Callable[[Any, Any, Any], None]) -> None:
+    """Call a kernel for each row of cells of each image."""
+    sampling = Sampling.of((logits_nchw.shape[2], logits_nchw.shape[3]), size)
+    down, right = sampling.down, sampling.right
+    logits = logits_nchw.detach().permute(0, 2, 3, 1).contiguous().numpy()
+    place = (right.starts, down.weight.astype(np.float32), right.weight.astype(np.float32))
+    cells = range(len(down.starts) - 1)
+    rows = [(n, cell, down.starts[cell], down.starts[cell + 1]) for n in range(len(logits)) for cell in cells]
+    run_all(lambda row: kernel(logits, place, row), rows)

@@ -1,0 +1,52 @@
+"""The loss of all classifiers as one function that PyTorch can differentiate, whatever backend computes it.
+
+The gradient is made in the forward pass, when probabilities are at hand, and only multiplied in the backward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labelforge.trainer.kernels.problem import LossBackend, LossProblem
+from labelforge.trainer.means import mean_factors, processes, share_counts, share_sums
+
+
+class FusedLoss(torch.autograd.Function):
+    """From logits and a problem to the total, the losses of the classifiers, and the pixels that counted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, problem: LossProblem, backend: LossBackend, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute.
+
+        Args:
+            ctx: Keeps the gradient.
+            logits: (N, C, h, w) float32 or float64; the same as the problem's.
+            problem: The batch.
+            backend: Computes sums and gradient.
+            weights: (J,) loss weights.
+
+        Returns:
+            () total, (J,) losses before the weight, (3, J) int64: labelled, passed and box pixels.
+        """
+        counts = backend.count(problem)
+        sizes, boxes = share_counts(counts.sizes, counts.boxes)
+        factors = mean_factors(sizes).to(logits.dtype)
+        own = factors * weights.to(logits.dtype) * processes()
+        sums, gradient = backend.spread(problem, counts, own)
+        per_classifier = (factors * share_sums(sums)).sum(dim=0)
+        total = (weights * per_classifier).sum()
+        ctx.save_for_backward(*(() if gradient is None else (gradient,)))
+        pixels = torch.cat([sizes.view(-1, 2, sizes.shape[1]).sum(dim=0), boxes[None]])
+        ctx.mark_non_differentiable(per_classifier, pixels)
+        return total, per_classifier, pixels
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Tensor, None, None, None]:
+        """Gradient of the logits, from that of the total."""
+        (gradient,) = ctx.saved_tensors
+        return gradient * slope, None, None, None

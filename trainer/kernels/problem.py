@@ -1,0 +1,82 @@
+"""What a loss kernel is asked, and what it answers: the same for every backend.
+
+The total is a weighted sum of means, and the weights of these means follow from how many pixels count, which gates make
+depend on the logits. So a backend is asked twice: first to count, then, told what a pixel's loss is multiplied with,
+for sums and gradient in one pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from labelforge.trainer.config import Gate
+from labelforge.trainer.kernels.sampling import Sampling
+from labelforge.trainer.tables import TableTensors
+
+
+@dataclass(frozen=True, eq=False)
+class LossProblem:
+    """One batch, all on one device. N images of H x W pixels; L labels, C logits, J classifiers, G groups of pixels.
+
+    Attributes:
+        logits: (N, C, h, w) float32 or float64, detached.
+        rows: (N, H, W) integers: labels, which are rows of the target table.
+        sampling: Where the H x W pixels lie between the h x w logits.
+        tensors: The target table.
+        gate: Which box pixels count.
+        groups: (L,) int64 group that a label's pixels are counted in; labels from boxes have groups of their own.
+        number: G.
+        class_weights: (L, J) weight of each label's pixels in each classifier, of the logits' dtype; None: 1.
+        wants_gradient: Whether the gradient is needed.
+    """
+
+    logits: Tensor
+    rows: Tensor
+    sampling: Sampling
+    tensors: TableTensors
+    gate: Gate
+    groups: Tensor
+    number: int
+    class_weights: Tensor | None
+    wants_gradient: bool
+
+
+class PixelCounts(NamedTuple):
+    """How many pixels count."""
+
+    sizes: Tensor
+    """(G, J) int64: pixels that train each classifier; those in boxes that pass the gate."""
+    boxes: Tensor
+    """(J,) int64: pixels in boxes before the gate."""
+    state: Any
+    """What the backend found on the way and uses again."""
+
+
+class LossBackend(Protocol):
+    """A way to compute losses."""
+
+    name: str
+    """What it is called in logs."""
+
+    def count(self, problem: LossProblem) -> PixelCounts:
+        """Count the pixels.
+
+        Raises:
+            IndexError: A label is not a row of the table, where that is checked.
+        """
+
+    def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Sums of losses, and the gradient of what they add up to with factors.
+
+        Args:
+            problem: The batch.
+            counts: What :meth:`count` returned.
+            factors: (G, J) of the logits' dtype.
+
+        Returns:
+            (G, J) sums of the pixels' losses, each times its class weight, of the logits' dtype; and, where it is
+            wanted, the gradient of ``(factors * sums).sum()``, (N, C, h, w).
+        """
