@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from labelforge.errors import DatasetError
 from labelforge.trainer.answering import Answering, Predicted
+from labelforge.trainer.config import Precision
 from labelforge.trainer.id_maps import IdLegend
 from labelforge.trainer.images import Pixels, read_image
 from labelforge.trainer.input_files import InputFile, find_inputs
@@ -31,6 +32,7 @@ from labelforge.trainer.output_folder import (
     write_jpeg,
     write_png,
 )
+from labelforge.trainer.overlap import WriteBehind, read_ahead
 from labelforge.trainer.readout import By, Over
 from labelforge.trainer.segmenter import Segmenter, take_network
 from labelforge.trainer.video import check_video_support, count_frames, rewrite_video
@@ -96,6 +98,7 @@ def predict(
     device: str = "auto",
     short_side: int | None = None,
     over: Over | None = None,
+    precision: Precision | None = None,
     progress: PredictProgress | None = None,
 ) -> PredictResult:
     """Segment images and videos and write id maps, overlays and a legend.
@@ -122,6 +125,7 @@ def predict(
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         over: ``leaves``: a flat union decides only between answers that hold no other; default: ``nodes``, or as the
             loaded network does.
+        precision: Arithmetic of the network; default: the run's own. See :class:`Segmenter`.
         progress: Called after each image and each frame.
 
     Raises:
@@ -142,7 +146,7 @@ def predict(
     for file in inputs:
         if file.is_video:
             check_video_support(file.path)
-    segmenter = take_network(run, device, short_side, over)
+    segmenter = take_network(run, device, short_side, over, precision)
     work = _Work(segmenter, answering, folder, video_ids)
     with folder.filling():
         written, failures = work.run(inputs, names, progress or (lambda done, total: None))
@@ -197,27 +201,29 @@ class _Work:
         failures: list[DatasetError] = []
         planned = [_pictures(file) for file in inputs]
         done, total = 0, sum(planned)
-        for file, name, pictures in zip(inputs, names, planned, strict=True):
-            try:
-                if file.is_video:
-                    step = partial(_step, progress, done, pictures, total)
-                    written.append(self._video(file.path, name, step))
-                else:
-                    written.append(self._image(file.path, name))
-            except DatasetError as fault:
-                failures.append(fault)
-            done += pictures
-            progress(done, total)
+        images = read_ahead(lambda file: None if file.is_video else read_image(file.path), inputs)
+        with WriteBehind() as behind:
+            for file, name, pictures, read in zip(inputs, names, planned, images, strict=True):
+                try:
+                    image = read()
+                    if image is None:
+                        step = partial(_step, progress, done, pictures, total)
+                        written.append(self._video(file.path, name, step))
+                    else:
+                        written.append(self._image(file.path, name, image, behind))
+                except DatasetError as fault:
+                    failures.append(fault)
+                done += pictures
+                progress(done, total)
         if not written:
             raise _none_readable(failures)
         self._page.write(self._folder.legend)
         return written, failures
 
-    def _image(self, file: Path, name: str) -> Prediction:
-        image = read_image(file)
+    def _image(self, file: Path, name: str, image: Pixels, behind: WriteBehind) -> Prediction:
         answers, picture = self._segment(name, image)
-        self._write_maps(name, answers)
-        write_jpeg(self._folder.overlay(name), picture)
+        behind.submit(self._write_maps, name, answers)
+        behind.submit(write_jpeg, self._folder.overlay(name), picture)
         return Prediction(file, self._folder.ids(name), self._folder.overlay(name))
 
     def _video(self, file: Path, name: str, step: Callable[[int], None]) -> Prediction:

@@ -53,6 +53,7 @@ AUTHORS: Final = (
     PresetSetting("model.head", "hierarchical", "model/model.py"),
     PresetSetting("model.features", 256, _ARGUMENTS + "--feature_dims_decreased 256"),
     PresetSetting("model.bottleneck", 256, "model/model.py, _bottleneck: as many channels inside as outside"),
+    PresetSetting("model.bottlenecks", "each", "model/model.py: every classifier has its own"),
     PresetSetting("model.context_dilation", 0, _ARGUMENTS + "--fov_expansion_kernel_size 0"),
     PresetSetting("model.upsampling", "hybrid", _ARGUMENTS + "--upsampling_method hybrid; model/model.py"),
     PresetSetting("model.start", "variance-scaling", "model/model.py, model/feature_extractor.py: slim's initialisers"),

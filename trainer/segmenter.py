@@ -19,11 +19,12 @@ from labelforge.errors import ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
-from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.config import Precision, TrainConfig
 from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
-from labelforge.trainer.devices import autocast, resolve_device, resolve_precision
+from labelforge.trainer.devices import resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
+from labelforge.trainer.models.inference import ready_for_inference
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
@@ -43,6 +44,7 @@ class NetworkSegmenter:
         device: Where it is.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
+        precision: Its arithmetic; default: that of the run. bfloat16 is faster on processors that have it.
 
     Raises:
         ConfigError: ``leaves`` is asked of a network that has no other answers.
@@ -66,6 +68,7 @@ class NetworkSegmenter:
         device: torch.device,
         short_side: int | None = None,
         over: Over = "nodes",
+        precision: Precision | None = None,
     ) -> None:
         if over == "leaves" and len(layout.leaf_columns) == layout.num_logits:
             what = "over leaves would change nothing: none of this network's answers competes with answers inside it"
@@ -75,10 +78,10 @@ class NetworkSegmenter:
         self.mappings = tuple(mappings)
         self.device = device
         self.tensors = LayoutTensors.of_layout(self.layout, device)
-        self._network = network
+        dtype = resolve_precision(precision or config.precision, device)
+        self._network = ready_for_inference(network, dtype)
         self._columns = list(layout.leaf_columns) if over == "leaves" else None
         self._data = config.data
-        self._dtype = resolve_precision(config.precision, device)
         self._short_side = short_side
 
     def decide(self, image: Pixels) -> Tensor:
@@ -154,8 +157,7 @@ class NetworkSegmenter:
         """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
         scaled = resize(image, self.network_size(image))
         pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
-        with autocast(self.device, self._dtype):
-            logits: Tensor = self._network(pixels)
+        logits: Tensor = self._network(pixels)
         if self._columns is not None:
             logits = logits[:, self._columns]
         return logits.float()
@@ -176,6 +178,7 @@ class Segmenter(NetworkSegmenter):
         device: auto, cpu, cuda or cuda:N.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
+        precision: Its arithmetic; default: the run's own.
 
     Attributes:
         checkpoint: The checkpoint.
@@ -186,21 +189,31 @@ class Segmenter(NetworkSegmenter):
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        short_side: int | None = None,
+        over: Over = "nodes",
+        precision: Precision | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         place, layout = resolve_device(device), checkpoint.layout
         network = build_network(layout.sizes, checkpoint.config.model, pretrained=False)
         checkpoint.load_into(network, average=True)
         network = network.to(place).eval()
-        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side, over)
+        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side, over, precision)
 
     @classmethod
     def load(
-        cls, run: str | os.PathLike[str], device: str = "auto", short_side: int | None = None, over: Over = "nodes"
+        cls,
+        run: str | os.PathLike[str],
+        device: str = "auto",
+        short_side: int | None = None,
+        over: Over = "nodes",
+        precision: Precision | None = None,
     ) -> Segmenter:
         """Open a run's latest checkpoint, its ``best`` one, or any one's folder; otherwise as for the class."""
-        return cls(find_checkpoint(run), device, short_side, over)
+        return cls(find_checkpoint(run), device, short_side, over, precision)
 
 
 Loaded = TypeVar("Loaded", bound=NetworkSegmenter)
@@ -208,12 +221,22 @@ Loaded = TypeVar("Loaded", bound=NetworkSegmenter)
 
 @overload
 def take_network(
-    run: str | os.PathLike[str] | Checkpoint, device: str = ..., short_side: int | None = ..., over: Over | None = ...
+    run: str | os.PathLike[str] | Checkpoint,
+    device: str = ...,
+    short_side: int | None = ...,
+    over: Over | None = ...,
+    precision: Precision | None = ...,
 ) -> Segmenter: ...
 
 
 @overload
-def take_network(run: Loaded, device: str = ..., short_side: int | None = ..., over: Over | None = ...) -> Loaded: ...
+def take_network(
+    run: Loaded,
+    device: str = ...,
+    short_side: int | None = ...,
+    over: Over | None = ...,
+    precision: Precision | None = ...,
+) -> Loaded: ...
 
 
 def take_network(
@@ -221,6 +244,7 @@ def take_network(
     device: str = "auto",
     short_side: int | None = None,
     over: Over | None = None,
+    precision: Precision | None = None,
 ) -> NetworkSegmenter:
     """A network that may be loaded already.
 
@@ -229,6 +253,7 @@ def take_network(
         device: Where to load it.
         short_side: Size at which it is to see the images.
         over: What it is to decide between; default: ``nodes``, or what the loaded network does.
+        precision: Its arithmetic, unless it is loaded already; default: the run's own.
 
     Raises:
         CheckpointError: The checkpoint is broken.
@@ -240,4 +265,4 @@ def take_network(
             raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
         return run
     checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
-    return Segmenter(checkpoint, device, short_side, over or "nodes")
+    return Segmenter(checkpoint, device, short_side, over or "nodes", precision)

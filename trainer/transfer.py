@@ -29,6 +29,7 @@ _SAME = (
     "features",
     "context_dilation",
     "bottleneck",
+    "bottlenecks",
     "upsampling",
 )
 """Settings of the model that decide the shapes of what is taken over."""
@@ -91,6 +92,8 @@ def transfer_weights(
     network.decoder.load_state_dict(source.decoder.state_dict())
     new.reduction.load_state_dict(old.reduction.state_dict())
     new.context.load_state_dict(old.context.state_dict())
+    if new.shares:
+        new.bottlenecks.load_state_dict(old.bottlenecks.state_dict())
     found = _classifiers(new, layout, old, checkpoint.layout)
     return found if config.decoder == "none" else found._replace(body="the backbone and the decoder")
 
@@ -113,7 +116,8 @@ def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHe
         i = positions[name]
         covers, earlier = _leaf_paths(layout, j), _leaf_paths(before, i)
         names["kept" if covers == earlier else "changed"].append(name)
-        new.bottlenecks[j].load_state_dict(old.bottlenecks[i].state_dict())
+        if not new.shares:
+            new.bottlenecks[j].load_state_dict(old.bottlenecks[i].state_dict())
         _choices(new, j, old, i, [_origin(cover, earlier) for cover in covers])
     return Transfer(tuple(names["kept"]), tuple(names["changed"]), tuple(names["new"]))
 

@@ -15,6 +15,7 @@ from labelforge.console import (
     narrow_console,
     output_file,
     over_option,
+    precision_option,
     print_json,
     print_or_write,
     progress_bar,
@@ -24,6 +25,7 @@ from labelforge.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from labelforge.trainer.config import Precision
     from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
     from labelforge.trainer.readout import By, Over
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@precision_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write report.html to DIR.")
 @click.option(
     "--against",
@@ -79,6 +82,7 @@ def command(
     json_file: str | None,
     short_side: int | None,
     device: str,
+    precision: Precision | None,
     out: Path | None,
     against: tuple[Path, ...],
     summary: bool,
@@ -101,7 +105,7 @@ def command(
     boxes show it, how many pass the gate that the run was trained with, and how many of those are right.
     """
     if truth:
-        if csv_file or out or against or by or over or summary or protocol != "official":
+        if csv_file or out or against or by or over or precision or summary or protocol != "official":
             cure = "With it, give only --json, --device and --short-side."
             raise ConfigError("--truth makes a table of its own", cure=cure)
         evaluate_boxes(run, shards, truth, json_file, device, short_side)
@@ -129,6 +133,7 @@ def command(
             over=over,
             device=device,
             short_side=short_side,
+            precision=precision,
             progress=advance,
         )
         found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import SHORT_SIDE_HELP, over_option, progress_bar
+from labelforge.console import SHORT_SIDE_HELP, over_option, precision_option, progress_bar
 
 if TYPE_CHECKING:
+    from labelforge.trainer.config import Precision
     from labelforge.trainer.prediction import PredictResult
     from labelforge.trainer.readout import By, Over
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote to OUT.")
 @click.option("--short-side", type=click.IntRange(min=1), help=SHORT_SIDE_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@precision_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -66,6 +68,7 @@ def command(
     overwrite: bool,
     short_side: int | None,
     device: str,
+    precision: Precision | None,
 ) -> None:
     """Segment images and videos with a trained network.
 
@@ -101,6 +104,7 @@ def command(
             overwrite=overwrite,
             device=device,
             short_side=short_side,
+            precision=precision,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     click.echo(_summary(result, out))

@@ -35,6 +35,7 @@ TABLE: dict[str, Any] = {
     "model.features": 256,
     "model.bottleneck": 256,
     "model.context_dilation": 0,
+    "model.bottlenecks": "each",
     "model.upsampling": "hybrid",
     "model.start": "variance-scaling",
     "model.normalisation": "symmetric",

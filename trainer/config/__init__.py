@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from labelforge.trainer.config.data import Augmentation, DataConfig
 from labelforge.trainer.config.loss import Balance, ClassWeighting, Gate, LossConfig
-from labelforge.trainer.config.model import DecoderName, ModelConfig, Normalisation, Start, Upsampling
+from labelforge.trainer.config.model import Bottlenecks, DecoderName, ModelConfig, Normalisation, Start, Upsampling
 from labelforge.trainer.config.optim import EmaConfig, OptimConfig
 from labelforge.trainer.config.part import NonNegative, Positive
 from labelforge.trainer.config.run import Precision, TrainConfig
@@ -18,6 +18,7 @@ from labelforge.trainer.config.validation import Metric, ValidationConfig
 __all__ = [
     "Augmentation",
     "Balance",
+    "Bottlenecks",
     "ClassWeighting",
     "DataConfig",
     "DecoderName",

@@ -20,6 +20,9 @@ DecoderName = Literal["none", "fpn", "lr-aspp"]
 Upsampling = Literal["bilinear", "hybrid"]
 """How logits reach the image's size. ``hybrid``: a learned doubling per classifier, then bilinear."""
 
+Bottlenecks = Literal["each", "shared"]
+"""Who has the residual bottlenecks between the reduction and the logits."""
+
 Start = Literal["undecided", "variance-scaling"]
 """What the head's weights are before training (:mod:`labelforge.trainer.models.starts`)."""
 
@@ -68,6 +71,12 @@ class ModelConfig(Part):
         description="Channels of the 3x3 convolution in each classifier's bottleneck. Empty: a quarter of "
         "model.features, as in a ResNet. The authors take all 256: ten times the weights, and a tree may have forty "
         "classifiers.",
+    )
+    bottlenecks: Bottlenecks = Field(
+        default="each",
+        description="each: every classifier has a bottleneck of its own, as the paper. shared: one for all, then a "
+        "single 1x1 convolution to all logits; of a tree with forty classifiers the others cost as much as a light "
+        "backbone.",
     )
     context_dilation: int = Field(
         default=0,

@@ -7,9 +7,7 @@ class of the network is written as the native label that contains it. Only the t
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +21,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
+from labelforge.trainer.config import Precision
 from labelforge.trainer.data.datasets import check_rows, open_shards
 from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
@@ -38,6 +37,7 @@ from labelforge.trainer.evaluation.protocols import (
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
+from labelforge.trainer.overlap import read_ahead
 from labelforge.trainer.readout import By, Over, Readout, label_readout, reads_rows, written_rows
 from labelforge.trainer.segmenter import NetworkSegmenter, take_network
 
@@ -128,6 +128,7 @@ def evaluate(
     over: Over | None = None,
     device: str = "auto",
     short_side: int | None = None,
+    precision: Precision | None = None,
     images: int | None = None,
     progress: EvaluateProgress | None = None,
     observe: Observe | None = None,
@@ -150,6 +151,7 @@ def evaluate(
             loaded network does.
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
+        precision: Arithmetic of the network; default: the run's own.
         images: Score at most so many images of each shard set, evenly spread over it; default: all.
         progress: Called after each sample.
         observe: Called with each image and what was decided.
@@ -172,7 +174,7 @@ def evaluate(
     for reader in readers:
         check_same_taxonomy(opened, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
-    segmenter = take_network(opened, device, short_side, over)
+    segmenter = take_network(opened, device, short_side, over, precision)
     return [
         _evaluate_one(
             segmenter,
@@ -301,7 +303,8 @@ def _evaluate_one(
     tree = TreeCounter(layout, mapping, segmenter.device)
     native_rows = torch.tensor(written, device=segmenter.device)
     reduced = 0
-    for done, sample in enumerate(_read_ahead(reader, chosen), start=1):
+    for done, found in enumerate(read_ahead(reader.__getitem__, chosen), start=1):
+        sample = found()
         check_rows(sample, mapping)
         reading = read(sample)
         classes = reading.descent.classes[0]
@@ -339,18 +342,3 @@ def _is_reduced(sample: Sample) -> bool:
     """Whether the dataset's own image has more pixels than the stored one; no, where the sample does not say."""
     height, width = sample.meta.get("source_size", sample.local_rows.shape)
     return bool(height * width > sample.local_rows.size)
-
-
-_AHEAD = 4
-"""Samples decoded in advance, so that the network does not wait for the image decoder."""
-
-
-def _read_ahead(reader: ShardReader, chosen: Sequence[int]) -> Iterator[Sample]:
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting: deque[Future[Sample]] = deque()
-        for index in chosen:
-            waiting.append(pool.submit(reader.__getitem__, index))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -83,7 +83,7 @@ class SameConv2d(nn.Conv2d):
         padding = (top, left)
         if top != bottom or left != right:
             x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
-        return F.conv2d(x, self.weight, None, self.stride, padding, self.dilation, self.groups)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _padding(self, size: int) -> tuple[int, int]:
         """Zeros before and after; where their number is odd, the greater part comes after."""

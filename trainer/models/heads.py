@@ -5,6 +5,8 @@ then per classifier one residual bottleneck and a 1x1 convolution to its logits.
 returned as one tensor, side by side in the order of the target table, so that upsampling, loss and decision each handle
 one tensor. A flat classifier is the same head on a tree of depth one.
 
+With ``bottlenecks="shared"`` there is one bottleneck for all classifiers, whose convolutions then are computed as one.
+
 The method's authors also double the size of each classifier's logits by a learned transposed convolution
 (``upsampling="hybrid"``); whatever size the logits have, the rest of the way to the image's size is bilinear.
 
@@ -17,9 +19,10 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labelforge.trainer.config import Start, Upsampling
+from labelforge.trainer.config import Bottlenecks, Start, Upsampling
 from labelforge.trainer.models.resnet import Bottleneck
 from labelforge.trainer.models.starts import start_head
 
@@ -39,7 +42,8 @@ class HierarchicalHead(nn.Module):
         sizes: Children per classifier, in table order (``LogitLayout.sizes``).
         features: Channels after the reduction; a multiple of 4.
         context_dilation: Dilation of an extra 3x3 convolution after the reduction, for a wider view; 0 leaves it out.
-        bottleneck: Channels of the 3x3 convolution in each classifier's bottleneck; default: a quarter of ``features``.
+        bottleneck: Channels of the 3x3 convolution in a bottleneck; default: a quarter of ``features``.
+        bottlenecks: ``each`` classifier has its own, or one is ``shared`` by all.
         upsampling: ``hybrid`` doubles the logits' size by a learned 4x4 transposed convolution per classifier.
         start: What the weights are before training (:mod:`labelforge.trainer.models.starts`).
     """
@@ -52,6 +56,7 @@ class HierarchicalHead(nn.Module):
         features: int = 256,
         context_dilation: int = 0,
         bottleneck: int | None = None,
+        bottlenecks: Bottlenecks = "each",
         upsampling: Upsampling = "bilinear",
         start: Start = "undecided",
     ) -> None:
@@ -63,10 +68,12 @@ class HierarchicalHead(nn.Module):
             if context_dilation
             else nn.Identity()
         )
-        self.bottlenecks = nn.ModuleList(Bottleneck(features, width, out_channels=features) for _ in sizes)
+        self.shares = bottlenecks == "shared"
+        blocks = 1 if self.shares else len(sizes)
+        self.bottlenecks = nn.ModuleList(Bottleneck(features, width, out_channels=features) for _ in range(blocks))
         self.classifiers = nn.ModuleList(nn.Conv2d(features, size, kernel_size=1) for size in sizes)
-        doubled = upsampling == "hybrid"
-        self.upsamplers = nn.ModuleList(_double(size) if doubled else nn.Identity() for size in sizes)
+        self._doubles = upsampling == "hybrid"
+        self.upsamplers = nn.ModuleList(_double(size) if self._doubles else nn.Identity() for size in sizes)
         start_head(self, cast(Iterable[nn.Conv2d], self.classifiers), start)
 
     def forward(self, features_nchw: Tensor) -> Tensor:
@@ -75,8 +82,16 @@ class HierarchicalHead(nn.Module):
         With ``hybrid`` upsampling, the logits are (N, C, 2h, 2w).
         """
         shared = self.context(self.reduction(features_nchw))
-        branches = zip(self.bottlenecks, self.classifiers, self.upsamplers, strict=True)
-        return torch.cat([double(classify(bottleneck(shared))) for bottleneck, classify, double in branches], dim=1)
+        if not self.shares:
+            branches = zip(self.bottlenecks, self.classifiers, self.upsamplers, strict=True)
+            return torch.cat([double(classify(bottleneck(shared))) for bottleneck, classify, double in branches], dim=1)
+        weight, bias = (torch.cat([getattr(layer, name) for layer in self.classifiers]) for name in ("weight", "bias"))
+        logits = F.conv2d(self.bottlenecks[0](shared), weight, bias)
+        if not self._doubles:
+            return logits
+        sizes = [layer.out_channels for layer in cast(Iterable[nn.Conv2d], self.classifiers)]
+        parts = torch.split(logits, sizes, dim=1)
+        return torch.cat([double(part) for double, part in zip(self.upsamplers, parts, strict=True)], dim=1)
 
 
 def _double(size: int) -> nn.ConvTranspose2d:

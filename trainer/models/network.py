@@ -103,7 +103,8 @@ class SegmentationNet(nn.Module):
             The maps ``decoder.reads`` of ``backbone.maps``, the finest first: (N, channels, ceil(H / stride),
             ceil(W / stride)) each.
         """
-        maps = self.backbone((images_nchw - self.mean) / self.scale)
+        scaled = (images_nchw - self.mean) / self.scale
+        maps = self.backbone(scaled.to(next((p.dtype for p in self.backbone.parameters()), scaled.dtype)))
         return tuple(maps[number] for number in self.decoder.reads)
 
     def classify(self, maps: tuple[Tensor, ...]) -> Tensor:
@@ -154,6 +155,7 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
         features=config.features,
         context_dilation=config.context_dilation,
         bottleneck=config.bottleneck,
+        bottlenecks=config.bottlenecks,
         upsampling=config.upsampling,
         start=config.start,
     )
