@@ -204,6 +204,26 @@ def test_they_are_a_dataset_for_pytorchs_own_loader(readers: list[ShardReader], 
             assert [every[row] for row in rows.flatten()] == [names[row] for row in sample.local_rows.flatten()]
 
 
+def test_a_mirrored_crop_has_mirrored_pixels_and_the_mirror_images_of_its_labels(readers: list[ShardReader]) -> None:
+    """Pixel by pixel, where a crop is the whole image."""
+    table = TargetTable.compile(TREE, [reader.mapping for reader in readers])
+    config = DataConfig(crop=(64, 80), resize="none", scale=(1, 1), jitter=0)
+    for reader in readers:
+        crops, seen = CropDataset(reader, table, config), set()
+        samples = {f"{reader.dataset}/{sample.key}": sample for sample in reader}
+        for number in range(4 * len(reader)):
+            crop = crops[number]
+            sample, found = samples[crop.key], crop.image.permute(1, 2, 0).numpy()
+            flipped = not np.array_equal(found, sample.image)
+            assert np.array_equal(found[:, ::-1] if flipped else found, sample.image)
+            for y, x in np.ndindex(64, 80):
+                row = int(table.global_rows(reader.dataset, sample.local_rows[y, x]))
+                place = (y, 79 - x) if flipped else (y, x)
+                assert int(crop.rows.tensor[place]) == (int(table.mirror[row]) if flipped else row)
+            seen.add(flipped)
+        assert seen == {False, True}
+
+
 def test_crops_of_one_dataset_go_on_in_a_new_order(readers: list[ShardReader]) -> None:
     table = TargetTable.compile(TREE, [readers[0].mapping])
     crops = CropDataset(readers[0], table, CONFIG)
