@@ -163,12 +163,11 @@ class CropDataset(Dataset[Crop]):
         rows = self._labels(found.local_rows, view.flip)
         features = None
         if name is not None:
-            kept = torch.from_numpy(np.ascontiguousarray(found.local_rows))
-            features = CropFeatures(name, (), kept, view.flip)
+            features = CropFeatures(name, (), torch.from_numpy(found.local_rows), view.flip)
         return Crop(pixels, rows, f"{dataset}/{sample.key}", features, found.colors)
 
     def _labels(self, local_rows: npt.NDArray[Any], flipped: bool) -> GlobalRows:
-        return GlobalRows(torch.from_numpy(self._rows[flipped][local_rows]), self._numbering)
+        return GlobalRows(torch.from_numpy(self._rows[flipped].take(local_rows)), self._numbering)
 
 
 _ORDER, _AUGMENT, _VIEW = 1, 2, 3
