@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelforge.shards.fast_jpeg import decode_jpeg
-from labelforge.shards.fast_png import read_plain_png
+from labelforge.shards.fast_png import read_color_png, read_plain_png
 
 ImageSuffix = Literal["jpg", "png", "npy"]
 IMAGE_SUFFIXES: Final[tuple[ImageSuffix, ...]] = ("jpg", "png", "npy")
@@ -64,6 +64,9 @@ def decode_image(data: memoryview | bytes, suffix: str, reduced: int = 1) -> NDA
         image.flags.writeable = False
         return image
     if suffix != "npy":
+        colors = read_color_png(data)
+        if colors is not None:
+            return colors
         with Image.open(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert("RGB"))
     header = io.BytesIO(bytes(data[:4096]))

@@ -41,9 +41,11 @@ def extras(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     if request.param == "without":
         monkeypatch.setattr(fast_jpeg, "simplejpeg", None)
         monkeypatch.setattr(fast_png, "zlib", zlib)
+        monkeypatch.setattr(fast_png, "unfilter_kernel", lambda: None)
     else:
         pytest.importorskip("simplejpeg")
         pytest.importorskip("zlib_ng")
+        pytest.importorskip("numba")
     yield
 
 
@@ -244,6 +246,68 @@ def test_no_damaged_byte_of_a_plain_png_changes_a_label() -> None:
     whole = data.replace(data[data.index(b"IDAT") - 4 : data.index(b"IEND") - 4], chunk(b"IDAT", packed[:-1] + b"?"))
     with pytest.raises(ValueError, match="the pixels cannot be inflated"):
         decode_label(whole)
+
+
+def color_png(filters: list[int], raw: bytes, width: int, kind: tuple[int, ...] = (8, 2, 0, 0, 0)) -> bytes:
+    """A PNG with these filters, whatever the rows behind them say: every row of bytes is a valid one."""
+    size = 3 * width
+    rows = b"".join(bytes([name]) + raw[y * size : (y + 1) * size] for y, name in enumerate(filters))
+    header = struct.pack(">IIBBBBB", width, len(filters), *kind)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 40), st.integers(0, 2**32))
+def test_all_filters_of_photographs_are_undone_as_pillow_does(filters: list[int], width: int, seed: int) -> None:
+    pytest.importorskip("numba")
+    raw = np.random.default_rng(seed).integers(0, 256, 3 * width * len(filters), np.uint8).tobytes()
+    data = color_png(filters, raw, width)
+    got = fast_png.read_color_png(memoryview(data))
+    assert got is not None and not got.flags.writeable
+    np.testing.assert_array_equal(got, pillow(data))
+
+
+@pytest.mark.usefixtures("extras")
+def test_photographs_of_every_kind_are_read_as_pillow_does() -> None:
+    picture = photo(37, 61)
+    for mode in ("RGB", "RGBA", "L", "P", "LA", "1"):
+        for level in (0, 1, 9):
+            buffer = io.BytesIO()
+            picture.convert(mode).save(buffer, "PNG", compress_level=level, icc_profile=b"profile")
+            np.testing.assert_array_equal(decode_image(buffer.getvalue(), "png"), pillow(buffer.getvalue()))
+    transparent = io.BytesIO()
+    picture.save(transparent, "PNG", transparency=(1, 2, 3))
+    np.testing.assert_array_equal(decode_image(transparent.getvalue(), "png"), pillow(transparent.getvalue()))
+
+
+def test_other_photographs_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    raw = bytes(range(180))
+    sound = color_png([0, 4, 1], raw, 20)
+    wrong_sum = bytearray(sound)
+    wrong_sum[sound.index(b"IDAT") + 8] ^= 1
+    huge = sound.replace(sound[12:33], chunk(b"IHDR", struct.pack(">IIBBBBB", 2**30, 2**30, 8, 2, 0, 0, 0))[4:])
+    for other in (
+        color_png([0, 5, 1], raw, 20),  # no such filter
+        color_png([0, 4, 1], raw, 20, (8, 2, 0, 0, 1)),
+        color_png([0, 4, 1], raw[:-1], 20),
+        color_png([0, 4, 1], raw, 20).replace(chunk(b"IEND", b""), b""),
+        sound.replace(chunk(b"IEND", b""), chunk(b"acTL", bytes(8)) + chunk(b"IEND", b"")),
+        bytes(wrong_sum),
+        huge,
+    ):
+        assert other != sound
+        assert fast_png.read_color_png(other) is None
+    assert fast_png.read_color_png(sound) is not None
+    monkeypatch.setattr(fast_png, "unfilter_kernel", lambda: None)
+    assert fast_png.read_color_png(sound) is None
+
+
+@pytest.mark.usefixtures("extras")
+def test_real_photographs_in_png_are_read_as_pillow_does(shared_data: Path) -> None:
+    for file in sorted((shared_data / "cityscapes" / "leftImg8bit").glob("**/*.png"))[:3]:
+        np.testing.assert_array_equal(decode_image(file.read_bytes(), "png"), pillow(file.read_bytes()))
 
 
 @pytest.mark.usefixtures("extras")
