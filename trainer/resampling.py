@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from labelforge.compiled import compile_or_none
+
 Pixels = npt.NDArray[np.uint8]
 Window = tuple[float, float, float, float]
 """Top, left, bottom, right in source pixels."""
@@ -103,10 +105,6 @@ def _taps(length: int, window: tuple[float, float], count: int) -> tuple[npt.NDA
 @functools.cache
 def _kernel(taps: int) -> Callable[..., None] | None:
     """The compiled kernel for so many taps along a row, which the compiler then unrolls; None without numba."""
-    try:
-        import numba
-    except ImportError:  # an optional package: the extra "fast"
-        return None
     half, zero = np.int32(1 << (_BITS - 1)), np.uint8(0)
 
     def kernel(
@@ -147,5 +145,4 @@ def _kernel(taps: int) -> Callable[..., None] | None:
                         value += np.int32(middle[begin + np.uintp(channel + 3 * tap)]) * column_weights[x, tap]
                     line[3 * x + channel] = value >> _BITS
 
-    compiled: Callable[..., None] = numba.njit(nogil=True, cache=True)(kernel)
-    return compiled
+    return compile_or_none(kernel)

@@ -68,7 +68,7 @@ def decode_image(data: memoryview | bytes, suffix: str, reduced: int = 1) -> NDA
         if colors is not None:
             return colors
         with Image.open(io.BytesIO(data)) as picture:
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))  # convert() always copies
     header = io.BytesIO(bytes(data[:4096]))
     np.lib.format.read_magic(header)
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(header)

@@ -57,7 +57,7 @@ def decode_jpeg(data: memoryview | bytes, reduced: int = 1) -> NDArray[np.uint8]
     with Image.open(io.BytesIO(data)) as picture:
         if reduced > 1:
             picture.draft(None, (picture.width // reduced, picture.height // reduced))
-        return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))  # convert() always copies
 
 
 def _decode_quickly(data: memoryview | bytes, reduced: int) -> NDArray[np.uint8] | None:

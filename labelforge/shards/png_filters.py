@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.compiled import compile_or_none
+
 Unfilter = Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool]
 
 
@@ -18,11 +20,9 @@ def unfilter_kernel() -> Unfilter | None:
     It takes all rows, each behind the byte of its filter, as one array, and (H, 3 W) uint8 to be filled, and says
     whether all filters are known.
     """
-    try:
-        import numba
-    except ImportError:  # an optional package: the extra "fast"
+    paeth = compile_or_none(_paeth)
+    if paeth is None:
         return None
-    paeth: Callable[..., int] = numba.njit(nogil=True)(_paeth)
 
     def unfilter(filtered: NDArray[np.uint8], colors: NDArray[np.uint8]) -> bool:
         height, width = colors.shape
@@ -60,8 +60,7 @@ def unfilter_kernel() -> Unfilter | None:
             above = out
         return True
 
-    compiled: Unfilter = numba.njit(nogil=True, cache=True)(unfilter)
-    return compiled
+    return compile_or_none(unfilter)
 
 
 def _paeth(left: int, above: int, corner: int) -> int:
