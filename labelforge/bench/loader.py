@@ -30,7 +30,7 @@ from labelforge.bench.config import Scale
 from labelforge.bench.loader_rivals import LooseFiles, copy_as, copy_to_files, crops_of_files, installed_rivals
 from labelforge.bench.machine import usable_cores
 from labelforge.bench.meter import Meter
-from labelforge.bench.results import Race, SuiteReport
+from labelforge.bench.results import Race, SuiteReport, quartiles
 from labelforge.bench.workload import TREE, draw_image, draw_rows
 from labelforge.errors import ShardError
 from labelforge.mapping import LabelMapping
@@ -199,7 +199,8 @@ def _finding(samples: Race, access: Race, decoding: Race, tiny: Race) -> str:
     none = ", ".join(time(workers, _name(_SHARDS, 0)) for workers in counts[1:])
     bytes_only = access.sentence(_READ_SHARDS, _READ_FILES)
     whole = ", ".join(f"{suffix} {_speed(samples, _shards_of(suffix))}" for suffix in IMAGE_SUFFIXES)
-    beyond = tiny.entry(_BY_NUMBER).quartiles.median - tiny.entry(_DECODING).quartiles.median
+    turns = zip(tiny.entry(_BY_NUMBER).seconds, tiny.entry(_DECODING).seconds, strict=True)
+    beyond = quartiles([whole - part for whole, part in turns]).median
     return (
         f"Training samples per second, beside the {_PNG_FOLDER}: shards of {whole}. "
         f"Random access to a sample costs {beyond / tiny.amount * 1e6:.0f} microseconds beyond its decoding. "
