@@ -31,7 +31,7 @@ from labelforge.trainer.models.network import SegmentationNet
 FOLDER = "features"
 """Folder of features within a run, where the configuration names no other."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class FrozenFeatures:

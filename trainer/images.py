@@ -12,9 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from labelforge.errors import DatasetError
 from labelforge.trainer.config import DataConfig
+from labelforge.trainer.resampling import Pixels, resample
 
-Pixels = npt.NDArray[np.uint8]
-
+__all__ = ["Pixels", "fit_scale", "network_size", "read_image", "resize"]
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -85,21 +85,28 @@ def network_size(size: tuple[int, int], config: DataConfig, short_side: int | No
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def resize(image: Pixels, scaled: tuple[int, int], part: tuple[int, int, int, int] | None = None) -> Pixels:
+def resize(
+    image: Pixels,
+    scaled: tuple[int, int],
+    part: tuple[int, int, int, int] | None = None,
+    extent: tuple[float, float] | None = None,
+) -> Pixels:
     """Resize an image, or only a part of the result, bilinearly with antialiasing.
 
     Args:
         image: (H, W, 3) uint8.
         scaled: Height and width of the whole result.
         part: Top, left, bottom, right of the wanted part of the result; None for all of it.
+        extent: Height and width, in pixels of the image, of what becomes the whole result; None: the image's own. An
+            image that was decoded smaller may end in a fraction of a pixel.
 
     Returns:
         (bottom - top, right - left, 3) uint8.
     """
     top, left, bottom, right = part or (0, 0, *scaled)
-    if image.shape[:2] == scaled:
+    height, width = extent or image.shape[:2]
+    if (height, width) == scaled:
         return image[top:bottom, left:right]
-    step_y, step_x = image.shape[0] / scaled[0], image.shape[1] / scaled[1]
-    box = (left * step_x, top * step_y, min(right * step_x, image.shape[1]), min(bottom * step_y, image.shape[0]))
-    size = (right - left, bottom - top)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box))
+    down, along = height / scaled[0], width / scaled[1]
+    window = top * down, left * along, min(bottom * down, height), min(right * along, width)
+    return resample(image, window, (bottom - top, right - left))

@@ -328,13 +328,14 @@ class Trainer:
 
         Args:
             number: Number of the step, from 0.
-            batch: Images and rows, on the CPU.
+            batch: Images and rows, on the CPU or the device.
         """
         config, device = self.config, self.processes.device
         self.rate = learning_rate(number, config.steps, config.optim)
         set_learning_rate(self._optimizer, self.rate)
-        rows = batch.rows.to(device, non_blocking=True)
-        seen = batch.images.to(device, non_blocking=True) if self._features is None else self._features.of(batch)
+        batch = batch.to(device)
+        rows = batch.rows
+        seen = batch.images if self._features is None else self._features.of(batch)
         with autocast(device, self._dtype):
             logits = self._forward(seen)
         asked = config.loss

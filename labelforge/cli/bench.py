@@ -46,7 +46,8 @@ def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **
     infer   image to class map       the same backbone with a flat head
             the decision rule        an argmax
     train   a whole training step    a training step of a flat network
-    loader  random access to shards  the same images as loose files
+    loader  training samples         a folder of png files; webdataset, litdata
+            random access to shards  the same images as loose files
 
     Without SUITE, all suites run. The task is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU measures the
     paper's sizes, a CPU smaller ones unless --full or --size says otherwise; the output says what is smaller.

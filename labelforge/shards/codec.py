@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelforge.shards.fast_jpeg import decode_jpeg
+from labelforge.shards.fast_png import read_color_png, read_plain_png
+
 ImageSuffix = Literal["jpg", "png", "npy"]
 IMAGE_SUFFIXES: Final[tuple[ImageSuffix, ...]] = ("jpg", "png", "npy")
 """Suffixes of image members."""
@@ -42,18 +45,30 @@ def encode_image(image: NDArray[np.uint8], suffix: ImageSuffix) -> bytes:
     return buffer.getvalue()
 
 
-def decode_image(data: memoryview | bytes, suffix: str) -> NDArray[np.uint8]:
+def decode_image(data: memoryview | bytes, suffix: str, reduced: int = 1) -> NDArray[np.uint8]:
     """Decode an image member. An npy member is a view of ``data``: nothing is copied.
 
+    Args:
+        data: The member.
+        suffix: What it is.
+        reduced: How many times smaller in each direction to decode it: 1, for a jpg also 2, 4 or 8.
+
     Returns:
-        (H, W, 3) uint8 RGB; not writable.
+        (H, W, 3) uint8 RGB, for a reduced one (ceil(H / reduced), ceil(W / reduced), 3); not writable.
 
     Raises:
         ValueError: The data is not an image of that kind. (Broken files may also raise ``OSError`` or ``SyntaxError``.)
     """
+    if suffix == "jpg":
+        image = decode_jpeg(data, reduced)
+        image.flags.writeable = False
+        return image
     if suffix != "npy":
+        colors = read_color_png(data)
+        if colors is not None:
+            return colors
         with Image.open(io.BytesIO(data)) as picture:
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))  # convert() always copies
     header = io.BytesIO(bytes(data[:4096]))
     np.lib.format.read_magic(header)
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(header)
@@ -88,8 +103,12 @@ def decode_label(data: memoryview | bytes) -> NDArray[np.uint8] | NDArray[np.uin
         (H, W) uint8 (palette mode) or uint16 rows of the label table; not writable.
 
     Raises:
-        ValueError: The picture has another mode. (Broken files may also raise ``OSError`` or ``SyntaxError``.)
+        ValueError: The picture has another mode, or a checksum does not match. (Broken files may also raise ``OSError``
+            or ``SyntaxError``.)
     """
+    rows = read_plain_png(data)
+    if rows is not None:
+        return rows
     with Image.open(io.BytesIO(data)) as picture:
         if picture.mode not in ("P", "I;16"):
             raise ValueError(f"a label map has palette mode or 16 bit grey, not {picture.mode}")

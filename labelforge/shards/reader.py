@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from labelforge.errors import ShardError, TaxonomyError, counted, shortened
 from labelforge.mapping import LabelMapping
 from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
+from labelforge.shards.fast_jpeg import reduction
 from labelforge.shards.manifest import COPY_AGAIN, MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
 from labelforge.shards.storage import FETCH_AGAIN, Folder, open_folder
 from labelforge.taxonomy import Taxonomy
@@ -39,12 +40,15 @@ class Sample:
         local_rows: (H, W) uint8 or uint16: rows of the reader's own label table (``ShardReader.mapping``); a table over
             several datasets numbers them otherwise (:meth:`labelforge.TargetTable.global_rows`).
         meta: What the converter noted: the source files, their size, and the dataset's own facts.
+        reduced: How many times smaller than stored the image was decoded in each direction: 1, or where less was asked
+            for (:meth:`ShardReader.sample`) 2, 4 or 8. It is then (ceil(H / reduced), ceil(W / reduced), 3).
     """
 
     key: str
     image: NDArray[np.uint8]
     local_rows: NDArray[np.uint8] | NDArray[np.uint16]
     meta: dict[str, Any]
+    reduced: int = 1
 
 
 class _Stored(NamedTuple):
@@ -214,15 +218,35 @@ class ShardReader:
             IndexError: There is no sample with that number.
             ShardError: Its files are broken.
         """
+        return self.sample(number)
+
+    def sample(self, number: int, at_least: tuple[int, int] | None = None) -> Sample:
+        """Decode one sample, the image smaller where that will do and saves time.
+
+            >>> import labelforge as lf
+            >>> sample = lf.ShardReader("shards/cityscapes-train").sample(0, at_least=(16, 16))
+            >>> sample.reduced  # its image is a png; a jpg would be decoded at a fraction of its size
+            1
+
+        Args:
+            number: Which one.
+            at_least: Height and width that the image must have; None: as stored. A jpg is decoded at 1/2, 1/4 or 1/8
+                of its size where that is enough. The labels always are as stored.
+
+        Raises:
+            IndexError: There is no sample with that number.
+            ShardError: Its files are broken.
+        """
         sample = self._samples[number]
         members = self.members(number)
+        size = sample.height, sample.width
         try:
             suffix = next(s for s in IMAGE_SUFFIXES if s in members)
-            image = decode_image(members[suffix], suffix)
+            reduced = 1 if suffix != "jpg" or at_least is None else reduction(size, at_least)
+            image = decode_image(members[suffix], suffix, reduced)
             label = decode_label(members[LABEL_SUFFIX])
             meta = json.loads(bytes(members["json"]))
-            size = sample.height, sample.width
-            if image.shape[:2] != size or label.shape != size:
+            if image.shape[:2] != (-(-size[0] // reduced), -(-size[1] // reduced)) or label.shape != size:
                 raise ValueError(f"image {image.shape[:2]}, label map {label.shape}, index {size}")
         except (OSError, SyntaxError, ValueError, LookupError, EOFError, StopIteration) as error:
             raise ShardError(
@@ -230,7 +254,7 @@ class ShardReader:
                 where=self._folder.place(self.manifest.shards[sample.shard].name),
                 cure="Copy the shard again, or run convert again with --overwrite.",
             ) from error
-        return Sample(sample.key, image, label, meta)
+        return Sample(sample.key, image, label, meta, reduced)
 
     def verify(self) -> None:
         """Read all shards and compare them with the manifest's digests, and their members with the indexes.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from labelforge.shards import Sample
+from labelforge.shards.fast_jpeg import decode_jpeg, reduction
 from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data.augment import (
-    PAD_COLOR,
-    View,
-    augment,
-    crop_image,
-    crop_rows,
-    draw_view,
-    jitter_colors,
-)
+from labelforge.trainer.data.augment import PAD_COLOR, View, crop_image, crop_rows, cut, draw_view
+from labelforge.trainer.images import Pixels
 
 RNG = np.random.default_rng(5)
 IMAGE = RNG.integers(0, 256, (37, 61, 3), np.uint8)
@@ -28,6 +27,14 @@ VIEWS = [
     View((37, 61), (25, 41), (-5, -7, 40, 64), False),  # the image is smaller than the crop: padded on all sides
     View((37, 61), (50, 82), (30, -3, 40, 50), True),  # over the left and lower edges
 ]
+
+
+def crop_of(seed: int, image: Pixels, rows: npt.NDArray[Any], config: DataConfig) -> tuple[Pixels, npt.NDArray[Any]]:
+    """A drawn crop, as the data set makes it; its rows are not mirrored."""
+    rng = np.random.default_rng(seed)
+    view = draw_view(rng, (image.shape[0], image.shape[1]), config)
+    found = cut(rng, Sample("a", image, rows, {}), view, config)
+    return found.pixels, found.local_rows
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -66,10 +73,8 @@ def test_image_and_labels_stay_aligned_at_any_scale() -> None:
     label = np.kron(RNG.integers(0, 2, (6, 8)), np.ones((32, 32), int)).astype(np.uint8)
     image = np.repeat(label[..., None] * 255, 3, axis=2)
     config = DataConfig(crop=(64, 96), scale=(0.5, 2.0), resize="fit", jitter=0)
-    same = np.arange(3, dtype=np.int16)
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        pixels, rows = augment(rng, image, label + 1, config, global_rows=same, mirrored_rows=same)
+        pixels, rows = crop_of(seed, image, label + 1, config)
         sure = (pixels.max(axis=2) <= 10) | (pixels.min(axis=2) >= 245)
         sure &= rows > 0
         assert sure.mean() > 0.3
@@ -109,46 +114,24 @@ def test_without_fitting_the_scale_is_of_stored_pixels() -> None:
     np.testing.assert_array_equal(crop_image(IMAGE, view), IMAGE[top : top + 16, left : left + 16])
 
 
-def test_rows_become_global_rows_and_in_a_mirrored_crop_their_mirror_images() -> None:
-    """By brute force: rows 0..4 are global rows 304..308; "left" and "right" swap, "thirty" falls silent."""
-    global_rows = np.array([304, 305, 306, 307, 308], np.int16)
-    mirrored_rows = np.array([304, 306, 305, 309, 308], np.int16)  # 309 is a row appended for silence
-    rows = RNG.integers(0, 5, (37, 61)).astype(np.uint8)
-    config = DataConfig(crop=(30, 50), resize="none", scale=(1.0, 1.0))
-    seen = set()
-    for seed in range(30):
-        view = draw_view(np.random.default_rng(seed), (37, 61), config)
-        _, got = augment(
-            np.random.default_rng(seed), IMAGE, rows, config, global_rows=global_rows, mirrored_rows=mirrored_rows
-        )
-        top, left, h, w = view.window
-        for y in range(h):
-            for x in range(w):
-                if view.flip:
-                    local = int(rows[top + y, left + w - 1 - x])
-                    expected = {0: 304, 1: 306, 2: 305, 3: 309, 4: 308}[local]
-                else:
-                    expected = 304 + int(rows[top + y, left + x])
-                assert got[y, x] == expected
-        assert got.dtype == np.int16
-        seen.add(view.flip)
-    assert seen == {False, True}
-
-
-def test_padding_is_no_annotation_of_the_own_dataset() -> None:
+def test_padding_is_no_annotation() -> None:
     config = DataConfig(crop=(64, 64), resize="none", scale=(0.5, 0.5))
-    own = np.arange(20, 29, dtype=np.int16)
-    _, got = augment(np.random.default_rng(1), IMAGE, ROWS, config, global_rows=own, mirrored_rows=own)
-    assert (got == 20).sum() == 64 * 64 - round(37 / 2) * round(61 / 2)
-    assert set(np.unique(got)) <= {20, *range(21, 29)}
+    _, got = crop_of(1, IMAGE, ROWS, config)
+    assert (got == 0).sum() == 64 * 64 - round(37 / 2) * round(61 / 2)
+    assert set(np.unique(got)) <= set(range(9))
 
 
-def test_jitter_changes_colours_within_its_strength_and_nothing_else() -> None:
-    grey = np.full((8, 8, 3), 100, np.uint8)
-    for seed in range(50):
-        out = jitter_colors(np.random.default_rng(seed), grey, 0.2)
-        assert len(np.unique(out)) == 1  # neither contrast nor saturation can change a plain grey
-        assert 80 <= out[0, 0, 0] <= 120
-    same = jitter_colors(np.random.default_rng(0), IMAGE, 0.0)
-    np.testing.assert_array_equal(same, IMAGE)
-    assert (jitter_colors(np.random.default_rng(0), IMAGE, 0.3) != IMAGE).any()
+def test_a_jpeg_decoded_smaller_gives_nearly_the_same_crop() -> None:
+    """The bound is a fraction of a grey level in the mean, where a shift by half a source pixel would give several."""
+    small = Image.fromarray(RNG.integers(0, 256, (30, 45, 3), np.uint8))
+    picture = np.asarray(small.resize((611, 403), Image.Resampling.BICUBIC))
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=95, subsampling=0)
+    whole, factors = decode_jpeg(buffer.getvalue()), set()
+    for scaled in ((200, 303), (100, 152), (95, 140), (50, 76), (25, 38), (20, 31)):
+        view = View((403, 611), scaled, (-3, 5, 60, 80), flip=True)
+        factor = reduction(view.source, view.least)
+        crop = crop_image(decode_jpeg(buffer.getvalue(), factor), view, factor)
+        assert np.abs(crop.astype(int) - crop_image(whole, view)).mean() < 0.8
+        factors.add(factor)
+    assert factors == {1, 2, 4, 8}

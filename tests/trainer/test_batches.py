@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -11,10 +12,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from labelforge.bench.loader_rivals import copy_as
 from labelforge.errors import ConfigError, ShardError
 from labelforge.logits import HEADS, Head
-from labelforge.shards import ShardReader
+from labelforge.shards import IMAGE_SUFFIXES, ShardReader, fast_jpeg, fast_png
+from labelforge.shards.codec import ImageSuffix
 from labelforge.targets import SILENT, TargetTable
+from labelforge.trainer import resampling
 from labelforge.trainer.config import DataConfig, TrainConfig
 from labelforge.trainer.data.augment import PAD_COLOR
 from labelforge.trainer.data.batches import Batch, TrainingBatches
@@ -204,6 +208,26 @@ def test_they_are_a_dataset_for_pytorchs_own_loader(readers: list[ShardReader], 
             assert [every[row] for row in rows.flatten()] == [names[row] for row in sample.local_rows.flatten()]
 
 
+def test_a_mirrored_crop_has_mirrored_pixels_and_the_mirror_images_of_its_labels(readers: list[ShardReader]) -> None:
+    """Pixel by pixel, where a crop is the whole image."""
+    table = TargetTable.compile(TREE, [reader.mapping for reader in readers])
+    config = DataConfig(crop=(64, 80), resize="none", scale=(1, 1), jitter=0)
+    for reader in readers:
+        crops, seen = CropDataset(reader, table, config), set()
+        samples = {f"{reader.dataset}/{sample.key}": sample for sample in reader}
+        for number in range(4 * len(reader)):
+            crop = crops[number]
+            sample, found = samples[crop.key], crop.image.permute(1, 2, 0).numpy()
+            flipped = not np.array_equal(found, sample.image)
+            assert np.array_equal(found[:, ::-1] if flipped else found, sample.image)
+            for y, x in np.ndindex(64, 80):
+                row = int(table.global_rows(reader.dataset, sample.local_rows[y, x]))
+                place = (y, 79 - x) if flipped else (y, x)
+                assert int(crop.rows.tensor[place]) == (int(table.mirror[row]) if flipped else row)
+            seen.add(flipped)
+        assert seen == {False, True}
+
+
 def test_crops_of_one_dataset_go_on_in_a_new_order(readers: list[ShardReader]) -> None:
     table = TargetTable.compile(TREE, [readers[0].mapping])
     crops = CropDataset(readers[0], table, CONFIG)
@@ -219,6 +243,28 @@ def test_crops_of_one_dataset_go_on_in_a_new_order(readers: list[ShardReader]) -
         CropDataset(readers, table, CONFIG)
     with pytest.raises(ConfigError, match="no dataset 'boxes' in this table"):
         CropDataset(readers[1], table, CONFIG)
+
+
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+@pytest.mark.parametrize("scale", [(0.1, 0.5), (1.0, 2.0)])
+def test_crops_are_the_same_with_and_without_the_packages_that_make_them_faster(
+    readers: list[ShardReader],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    suffix: ImageSuffix,
+    scale: tuple[float, float],
+) -> None:
+    for package in ("numba", "simplejpeg", "zlib_ng"):
+        pytest.importorskip(package)
+    reader = copy_as(readers[0], range(5), tmp_path, suffix)
+    table = TargetTable.compile(TREE, [reader.mapping])
+    crops = CropDataset(reader, table, DataConfig(crop=(40, 50), resize="none", scale=scale))
+    quick = [Batch.of([crops[number] for number in range(20)])]
+    monkeypatch.setattr(fast_jpeg, "simplejpeg", None)
+    monkeypatch.setattr(fast_png, "zlib", zlib)
+    monkeypatch.setattr(fast_png, "unfilter_kernel", lambda: None)
+    monkeypatch.setattr(resampling, "_kernel", lambda taps: None)
+    assert_same([Batch.of([crops[number] for number in range(20)])], quick)
 
 
 @pytest.mark.parametrize("head", HEADS)

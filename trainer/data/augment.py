@@ -1,20 +1,26 @@
 """Augmentation: from a stored sample to one training crop.
 
-A :class:`View` is a window of the crop's size laid over the scaled image; only the source pixels under the window are
-ever resampled. Where the window extends beyond the image, the crop is padded with :data:`PAD_COLOR` and with the row
-"no annotation". Labels are never interpolated, and in a mirrored crop the target table's ``mirror`` maps every row: "go
-left" becomes "go right", and a class without a mirror image becomes silent.
+A :class:`View` is a window of the crop's size laid over the scaled image. Only the source pixels under the window are
+ever resampled, and a JPEG is decoded smaller where the view needs no more (:attr:`View.least`). Where the window is
+beyond the image, the crop is padded with :data:`PAD_COLOR` and with the row "no annotation". Labels are never
+interpolated, and in a mirrored crop the target table's ``mirror`` maps every row: "go left" becomes "go right", and a
+class without a mirror image becomes silent. How colours change is only drawn here; it happens where the crop is used
+(:mod:`labelforge.trainer.data.colors`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from labelforge.shards import Sample
 from labelforge.trainer.config import DataConfig
 from labelforge.trainer.data import authors
+from labelforge.trainer.data.colors import draw_colors, jitter_colors
 from labelforge.trainer.images import Pixels, fit_scale, resize
 
 PAD_COLOR = (124, 116, 104)
@@ -45,6 +51,11 @@ class View:
         top, left, height, width = self.window
         return max(top, 0), max(left, 0), min(top + height, self.scaled[0]), min(left + width, self.scaled[1])
 
+    @property
+    def least(self) -> tuple[int, int]:
+        """Height and width that the image must have: twice those of the scaled one, which leaves the filter enough."""
+        return 2 * self.scaled[0], 2 * self.scaled[1]
+
 
 def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfig, dataset: str = "") -> View:
     """Choose the scale, the place and the mirroring of a crop at random.
@@ -69,18 +80,20 @@ def draw_view(rng: np.random.Generator, size: tuple[int, int], config: DataConfi
     return View(size, (height, width), (top, left, *config.crop), config.flip and coin < 0.5)
 
 
-def crop_image(image: Pixels, view: View) -> Pixels:
+def crop_image(image: Pixels, view: View, reduced: int = 1) -> Pixels:
     """The window's pixels: bilinear, and averaged over the covered area where the image shrinks.
 
     Args:
-        image: (H, W, 3) uint8 RGB, of the size ``view.source``.
+        image: (H, W, 3) uint8 RGB, of the size ``view.source`` divided by ``reduced`` and rounded up.
         view: What to look at.
+        reduced: How many times smaller the image was decoded.
 
     Returns:
-        (h, w, 3) uint8, padded with :data:`PAD_COLOR`, mirrored if the view is.
+        (h, w, 3) uint8, writable, padded with :data:`PAD_COLOR`, mirrored if the view is.
     """
     top, left, bottom, right = view.visible
-    fine = resize(image, view.scaled, (top, left, bottom, right))
+    extent = view.source[0] / reduced, view.source[1] / reduced
+    fine = resize(image, view.scaled, (top, left, bottom, right), extent)
     height, width = view.window[2:]
     if fine.shape[:2] != (height, width):
         padded = np.empty((height, width, 3), np.uint8)
@@ -88,7 +101,9 @@ def crop_image(image: Pixels, view: View) -> Pixels:
         y, x = top - view.window[0], left - view.window[1]
         padded[y : y + fine.shape[0], x : x + fine.shape[1]] = fine
         fine = padded
-    return fine[:, ::-1] if view.flip else fine
+    fine = np.require(fine, requirements=("C", "W"))
+    # NumPy takes twenty times as long to reverse triples of bytes.
+    return torch.from_numpy(fine).flip(1).numpy() if view.flip else fine
 
 
 def crop_rows(rows: Rows, view: View, fill: int) -> Rows:
@@ -107,73 +122,43 @@ def crop_rows(rows: Rows, view: View, fill: int) -> Rows:
     top, left, height, width = view.window
     y = _nearest(top, height, view.scaled[0], view.source[0])
     x = _nearest(left, width, view.scaled[1], view.source[1])
-    inside_y, inside_x = y >= 0, x >= 0
-    out: Rows = rows[np.ix_(np.maximum(y, 0), np.maximum(x, 0))]
-    out[~inside_y] = fill
-    out[:, ~inside_x] = fill
-    return out[:, ::-1] if view.flip else out
-
-
-def jitter_colors(rng: np.random.Generator, image: Pixels, strength: float) -> Pixels:
-    """Scale brightness, contrast and saturation by factors drawn from ``1 - strength .. 1 + strength``.
-
-    Args:
-        rng: Source of randomness; three draws.
-        image: (H, W, 3) uint8.
-        strength: At least 0, below 1.
-    """
-    brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3).astype(np.float32)
-    bright = image.astype(np.float32) * brightness
-    grey = bright @ np.array([0.299, 0.587, 0.114], np.float32)
-    mean = grey.mean()
-    colorful = grey[..., None] + (bright - grey[..., None]) * saturation
-    out: Pixels = np.clip(mean + (colorful - mean) * contrast, 0, 255).round().astype(np.uint8)
+    if view.flip:
+        x = x[::-1]
+    out: Rows = rows.take(np.maximum(y, 0), axis=0).take(np.maximum(x, 0), axis=1)
+    out[y < 0] = fill
+    out[:, x < 0] = fill
     return out
 
 
-def augment(
-    rng: np.random.Generator,
-    image: Pixels,
-    rows: Rows,
-    config: DataConfig,
-    dataset: str = "",
-    *,
-    global_rows: npt.NDArray[np.int16],
-    mirrored_rows: npt.NDArray[np.int16],
-) -> tuple[Pixels, npt.NDArray[np.int16]]:
-    """One training crop of a sample.
+class Cut(NamedTuple):
+    """One crop of a sample."""
+
+    pixels: Pixels
+    """(h, w, 3) uint8 RGB, writable, before its colours change."""
+    local_rows: Rows
+    """(h, w) rows of the dataset's own table; those of a mirrored crop are yet to be mirrored."""
+    colors: torch.Tensor | None
+    """(3,) float32: how its colours change (:func:`jitter_colors`); None if they do not, or have."""
+
+
+def cut(rng: np.random.Generator, sample: Sample, view: View, config: DataConfig, dataset: str = "") -> Cut:
+    """A view of a sample, and the rest that is random about a crop.
 
     Args:
-        rng: Source of randomness.
-        image: (H, W, 3) uint8 RGB.
-        rows: (H, W) rows of the sample's own dataset; its row 0 is "no annotation".
-        config: What to do.
-        dataset: Name of the label space.
-        global_rows: (R,) row of the dataset -> global row of the target table.
-        mirrored_rows: (R,) row of the dataset -> global row of what it becomes in a mirrored image.
-
-    Returns:
-        (h, w, 3) uint8, writable, and (h, w) int16 of global rows.
+        rng: Source of randomness, after :func:`draw_view`.
+        sample: The sample; its image may have been decoded smaller. Row 0 is "no annotation".
+        view: What to look at.
+        config: ``jitter`` and ``augmentation`` are used.
+        dataset: Name of the label space; the method's authors change some in ways of their own.
     """
-    pixels, crop, flipped = augment_locally(rng, image, rows, config, dataset)
-    return pixels, (mirrored_rows if flipped else global_rows)[crop]
-
-
-def augment_locally(
-    rng: np.random.Generator, image: Pixels, rows: Rows, config: DataConfig, dataset: str = ""
-) -> tuple[Pixels, Rows, bool]:
-    """The same, with the rows as they are in the dataset's own table.
-
-    Returns:
-        (h, w, 3) uint8, writable; (h, w) rows, mirrored if the crop is; and whether it is.
-    """
-    view = draw_view(rng, (image.shape[0], image.shape[1]), config, dataset)
-    pixels = crop_image(image, view)
-    if config.jitter:
-        pixels = jitter_colors(rng, pixels, config.jitter)
+    pixels = crop_image(sample.image, view, sample.reduced)
+    colors = draw_colors(rng, config.jitter) if config.jitter else None
     if config.augmentation == "authors":
+        if colors is not None:  # now, since the authors' changes come after
+            image = torch.from_numpy(pixels).permute(2, 0, 1)
+            pixels, colors = jitter_colors(image[None], colors[None])[0].permute(1, 2, 0).numpy(), None
         pixels = authors.distort(rng, pixels, dataset)
-    return np.require(pixels, requirements=("C", "W")), crop_rows(rows, view, fill=0), view.flip
+    return Cut(pixels, crop_rows(sample.local_rows, view, fill=0), colors)
 
 
 def _place(draw: float, slack: int) -> int:

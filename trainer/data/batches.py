@@ -19,6 +19,7 @@ from labelforge.errors import LabelforgeError, counted
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.data.colors import jitter_colors
 from labelforge.trainer.data.crops import Crop, CropDataset, CropFeatures
 from labelforge.trainer.data.datasets import (
     batch_counts,
@@ -32,7 +33,7 @@ from labelforge.trainer.rows import GlobalRows
 
 
 class Batch(NamedTuple):
-    """One training batch, on the CPU.
+    """One training batch; the loader makes it on the CPU.
 
     >>> import labelforge as lf
     >>> from labelforge.trainer import Batch, CropDataset, DataConfig
@@ -44,23 +45,42 @@ class Batch(NamedTuple):
     (torch.Size([2, 3, 32, 48]), torch.Size([2, 32, 48]), 2)
     """
 
-    images: torch.Tensor
-    """(N, 3, H, W) uint8 RGB, channels last."""
+    pixels: torch.Tensor
+    """(N, 3, H, W) uint8 RGB, channels last, before their colours change; of the crops without maps, in order."""
     rows: GlobalRows
     """(N, H, W) int16 rows of the target table."""
     keys: tuple[str, ...]
     """N texts "dataset/key", for messages."""
     features: tuple[CropFeatures, ...] = ()
-    """Where features are kept: those of each crop. ``images`` then holds only the crops without maps, in order."""
+    """Where features are kept: those of each crop."""
+    colors: torch.Tensor | None = None
+    """(N, 3) float32: how the colours of these images change (:func:`jitter_colors`); None if they stay."""
+
+    @property
+    def images(self) -> torch.Tensor:
+        """(N, 3, H, W) uint8 RGB, channels last, as the network sees them: colours change now, on the batch's device.
+
+        Where features are kept, only those of the crops without maps, in order.
+        """
+        return self.pixels if self.colors is None else jitter_colors(self.pixels, self.colors)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch with images and rows on a device; kept features stay where they are."""
+        colors = None if self.colors is None else self.colors.to(device, non_blocking=True)
+        pixels, rows = self.pixels.to(device, non_blocking=True), self.rows.to(device, non_blocking=True)
+        return self._replace(pixels=pixels, rows=rows, colors=colors)
 
     @classmethod
     def of(cls, crops: Sequence[Crop]) -> Self:
         """A batch of some crops; the ``collate_fn`` of a ``DataLoader`` over a :class:`CropDataset`."""
         features = tuple(crop.features for crop in crops if crop.features is not None)
-        new = [crop.image.permute(1, 2, 0) for crop in crops if crop.features is None or not crop.features.maps]
-        images = torch.stack(new).permute(0, 3, 1, 2) if new else torch.empty((0, 3, 0, 0), dtype=torch.uint8)
+        new = [crop for crop in crops if crop.features is None or not crop.features.maps]
+        images = [crop.pixels.permute(1, 2, 0) for crop in new]
+        pixels = torch.stack(images).permute(0, 3, 1, 2) if new else torch.empty((0, 3, 0, 0), dtype=torch.uint8)
+        factors = [crop.colors for crop in new if crop.colors is not None]
+        colors = torch.stack(factors) if factors else None
         rows = GlobalRows.stack([crop.rows for crop in crops])
-        return cls(images, rows, tuple(crop.key for crop in crops), features)
+        return cls(pixels, rows, tuple(crop.key for crop in crops), features, colors)
 
 
 class TrainingBatches(Dataset[Batch]):

@@ -27,7 +27,8 @@ from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 from labelforge.targets import TargetTable
 from labelforge.trainer.config import DataConfig
-from labelforge.trainer.data.augment import augment_locally
+from labelforge.trainer.data.augment import cut, draw_view
+from labelforge.trainer.data.colors import jitter_colors
 from labelforge.trainer.data.datasets import TrainingSet, check_rows, group_training_sets, open_shards
 from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.rows import GlobalRows
@@ -49,14 +50,21 @@ class CropFeatures(NamedTuple):
 class Crop(NamedTuple):
     """One training crop, on the CPU."""
 
-    image: torch.Tensor
-    """(3, H, W) uint8 RGB; empty if its features are at hand."""
+    pixels: torch.Tensor
+    """(3, H, W) uint8 RGB before its colours change; empty if its features are at hand."""
     rows: GlobalRows
     """(H, W) int16 rows of the target table."""
     key: str
     """The sample as "dataset/key", for messages."""
     features: CropFeatures | None = None
     """Where features are kept: those of this crop."""
+    colors: torch.Tensor | None = None
+    """(3,) float32: how its colours change (:func:`jitter_colors`); None if they stay."""
+
+    @property
+    def image(self) -> torch.Tensor:
+        """(3, H, W) uint8 RGB, as the network sees it; empty if its features are at hand."""
+        return self.pixels if self.colors is None else jitter_colors(self.pixels[None], self.colors[None])[0]
 
 
 class CropDataset(Dataset[Crop]):
@@ -145,19 +153,21 @@ class CropDataset(Dataset[Crop]):
         return Crop(nothing, rows, label, CropFeatures(name, found.maps, nothing, found.flipped))
 
     def _cut(self, index: int, seeds: tuple[int, ...], name: str | None = None) -> Crop:
-        sample = self.training_set[index]
-        check_rows(sample, self.training_set.mapping)
         dataset = self.training_set.dataset
         rng = np.random.default_rng(seeds)
-        image, rows, flipped = augment_locally(rng, sample.image, sample.local_rows, self._config, dataset)
-        features = (
-            None if name is None else CropFeatures(name, (), torch.from_numpy(np.ascontiguousarray(rows)), flipped)
-        )
-        pixels = torch.from_numpy(image).permute(2, 0, 1)
-        return Crop(pixels, self._labels(rows, flipped), f"{dataset}/{sample.key}", features)
+        view = draw_view(rng, self.training_set.size(index), self._config, dataset)
+        sample = self.training_set.sample(index, view.least)
+        check_rows(sample, self.training_set.mapping)
+        found = cut(rng, sample, view, self._config, dataset)
+        pixels = torch.from_numpy(found.pixels).permute(2, 0, 1)
+        rows = self._labels(found.local_rows, view.flip)
+        features = None
+        if name is not None:
+            features = CropFeatures(name, (), torch.from_numpy(found.local_rows), view.flip)
+        return Crop(pixels, rows, f"{dataset}/{sample.key}", features, found.colors)
 
     def _labels(self, local_rows: npt.NDArray[Any], flipped: bool) -> GlobalRows:
-        return GlobalRows(torch.from_numpy(self._rows[flipped][local_rows]), self._numbering)
+        return GlobalRows(torch.from_numpy(self._rows[flipped].take(local_rows)), self._numbering)
 
 
 _ORDER, _AUGMENT, _VIEW = 1, 2, 3

@@ -45,6 +45,17 @@ class TrainingSet:
         reader, number = self._find(index)
         return reader[number]
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of a sample, without reading it."""
+        reader, number = self._find(index)
+        height, width = reader.sizes[number].tolist()
+        return height, width
+
+    def sample(self, index: int, at_least: tuple[int, int]) -> Sample:
+        """A sample whose image need not be larger than so high and wide (:meth:`labelforge.ShardReader.sample`)."""
+        reader, number = self._find(index)
+        return reader.sample(number, at_least)
+
     def origin(self, index: int) -> tuple[str, str]:
         """What names the content of a sample, without reading it (:meth:`labelforge.ShardReader.origin`)."""
         reader, number = self._find(index)
