@@ -1,23 +1,49 @@
-"""Compiles functions with numba where it is installed (the extra `fast`); who asks has another way where it is not."""
+"""Compiles functions with numba where it is installed (the extra `fast`).
+
+Machine code runs on one thread and lets others run: it is compiled without numba's own threads, which a process that
+forks could not use. It is kept on disk for the next process, beside the function's file or in the user's cache, if
+either can be written to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+Function = Callable[..., Any]
 
-def compile_or_none(function: Callable[..., Any]) -> Callable[..., Any] | None:
+
+def compile_or_none(function: Function) -> Function | None:
     """The function as machine code, compiled when it is first called; None without numba.
 
-    It runs on one thread and lets others run. The code is kept on disk for the next process, beside the function's
-    file or in the user's cache, if either can be written to.
+    Who asks has another way where it is missing.
     """
     try:
-        import numba
+        return machine_code()(function)
     except ImportError:
         return None
-    try:
-        compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba finds no folder for its cache
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+
+
+def machine_code(fastmath: frozenset[str] = frozenset()) -> Callable[[Function], Function]:
+    """A decorator that compiles a function when it is first called.
+
+    Division by zero is not an error but infinite, as in NumPy, so that it does not keep loops from being vectorised.
+
+    Args:
+        fastmath: LLVM's flags of what arithmetic may ignore: ``contract``, ``nsz``, ``reassoc``.
+
+    Raises:
+        ImportError: numba is not installed.
+    """
+    import numba
+
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
+
+    def decorate(function: Function) -> Function:
+        try:
+            compiled: Function = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # numba finds no folder for its cache
+            compiled = numba.njit(**options)(function)
+        return compiled
+
+    return decorate

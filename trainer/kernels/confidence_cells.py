@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from labelforge.compiled import machine_code
 from labelforge.trainer.kernels.decision_cells import TILE, choose, most_children, reaches, read_corners, tile_weights
+from labelforge.trainer.kernels.exponential_numba import FUSED, REORDERED
 
 _WORTH: Final = np.float32(1e-9)
 """A class or branch that is in all pixels of a tile together less probable is not followed, and adds to no label."""
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def descend_row(
     logits: Any,
     columns: Any,
@@ -113,7 +114,7 @@ def descend_row(
                             p += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@machine_code(FUSED)
 def sum_row(
     logits: Any,
     columns: Any,
@@ -209,7 +210,7 @@ def sum_row(
                         p += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+@machine_code(REORDERED)
 def _scale(power: Any, m: int, share: Any, size: int) -> Any:
     """Make one child's power its probabilities; returns their sum."""
     total = _ZERO
@@ -220,7 +221,7 @@ def _scale(power: Any, m: int, share: Any, size: int) -> Any:
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _add(of_label: Any, found: Any, label: int, power: Any, m: int, size: int) -> None:
     """Add a class's probabilities to a label's."""
     if found[label]:
@@ -232,7 +233,7 @@ def _add(of_label: Any, found: Any, label: int, power: Any, m: int, size: int) -
             of_label[label, p] = power[m, p]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _likeliest(of_label: Any, found: Any, number: int, size: int, best: Any, winner: Any) -> None:
     """Per pixel, the highest of the labels' probabilities and its number."""
     for p in range(size):

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
-from labelforge.trainer.kernels.exponential_numba import exp32
+from labelforge.compiled import machine_code
+from labelforge.trainer.kernels.exponential_numba import FUSED, exp32
 
 TILE: Final = 128
 """Pixels that are computed at a time, at most."""
@@ -26,7 +26,7 @@ _SUM, _HIGHEST, _LOWEST = 4, 5, 6  # rows after the four corners
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def decide_row(
     logits: Any,
     columns: Any,
@@ -107,7 +107,7 @@ def decide_row(
                         p += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def most_children(columns: Any) -> int:
     """Children of the largest classifier."""
     most = 0
@@ -116,7 +116,7 @@ def most_children(columns: Any) -> int:
     return most
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def tile_weights(
     weight_y: Any, weight_x: Any, top: int, bottom: int, left: int, right: int, x: Any, y: Any, xy: Any
 ) -> int:
@@ -131,7 +131,7 @@ def tile_weights(
     return p
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def read_corners(logits: Any, n: int, cell_y: int, cell_x: int, first: int, children: int, corners: Any) -> None:
     """The logits of a classifier at the corners of a cell, then their sum, highest and lowest: (7, children)."""
     below, right = min(cell_y + 1, logits.shape[1] - 1), min(cell_x + 1, logits.shape[2] - 1)
@@ -147,7 +147,7 @@ def read_corners(logits: Any, n: int, cell_y: int, cell_x: int, first: int, chil
         corners[_LOWEST, c] = min(min(a, b), min(d, e))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _candidates(corners: Any, children: int, kept: Any) -> int:
     """The children that can win somewhere in a cell, in order: all that the one with the highest sum is not above."""
     leader, highest = 0, corners[_SUM, 0]
@@ -164,7 +164,7 @@ def _candidates(corners: Any, children: int, kept: Any) -> int:
     return many
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@machine_code(FUSED)
 def _pick(corners: Any, kept: Any, many: int, size: int, x: Any, y: Any, xy: Any, best: Any, winner: Any) -> None:
     """Per pixel, the highest of the kept children: its logit and number; of equal ones the first."""
     for p in range(size):
@@ -181,7 +181,7 @@ def _pick(corners: Any, kept: Any, many: int, size: int, x: Any, y: Any, xy: Any
             winner[p] = number if higher else winner[p]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _move(winner: Any, column: Any, size: int, first: int, leads_to: Any, j: int, root: int) -> None:
     """Take the pixels that stand before classifier j to its winner; all of them where the tile begins with it."""
     for p in range(size):
@@ -189,7 +189,7 @@ def _move(winner: Any, column: Any, size: int, first: int, leads_to: Any, j: int
             column[p] = first + winner[p]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def reaches(column: Any, size: int, wanted: int) -> bool:
     """Whether any pixel is at a column."""
     for p in range(size):
@@ -198,7 +198,7 @@ def reaches(column: Any, size: int, wanted: int) -> bool:
     return False
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@machine_code(FUSED)
 def choose(
     corners: Any, children: int, kept: Any, size: int, x: Any, y: Any, xy: Any, power: Any, best: Any, winner: Any,
     share: Any,

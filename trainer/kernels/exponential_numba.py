@@ -17,6 +17,11 @@ from numba.extending import intrinsic
 LOWEST: Final = np.float32(-87.0)
 """exp of this is near the smallest normal float32; below, :func:`exp32` gives the same."""
 
+FUSED: Final = frozenset({"contract", "nsz"})
+"""What arithmetic may ignore in a kernel: that a product is rounded before it is added, and the sign of zero."""
+REORDERED: Final = FUSED | {"reassoc"}
+"""The same and the order of sums, which otherwise keeps them from being vectorised. One build gives one order."""
+
 _LOG2_E: Final = np.float32(1.44269504088896341)
 _HIGH: Final = np.float32(0.693359375)  # log(2) = _HIGH + _REST, and k * _HIGH is exact
 _REST: Final = np.float32(-2.12194440e-4)

@@ -21,9 +21,9 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
-from labelforge.trainer.kernels.exponential_numba import exp32
+from labelforge.compiled import machine_code
+from labelforge.trainer.kernels.exponential_numba import FUSED, REORDERED, exp32
 from labelforge.trainer.kernels.loss_labels import LABEL, LABEL_BITS, PASSED_BITS
 
 TILE: Final = 128
@@ -35,7 +35,7 @@ _HIGHEST, _LOWEST = 4, 5  # after the four corners
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def spread_row(
     logits: Any,
     codes: Any,
@@ -135,7 +135,7 @@ def spread_row(
             top = bottom
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _tile_labels(codes: Any, n: int, top: int, bottom: int, start: int, stop: int, labels: Any, label_of: Any) -> int:
     """Number the different labels of a tile; returns how many there are."""
     labels[0] = codes[n, top, start]
@@ -155,7 +155,7 @@ def _tile_labels(codes: Any, n: int, top: int, bottom: int, start: int, stop: in
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _tile_weights(
     weight_y: Any, weight_x: Any, top: int, bottom: int, start: int, stop: int, x: Any, y: Any, xy: Any
 ) -> int:
@@ -170,7 +170,7 @@ def _tile_weights(
     return p
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _speakers(labels: Any, count: int, starts: Any, classifier: Any, head: Any, active: Any, link: Any) -> int:
     """List for each classifier which labels of the tile speak to it, by which entry; returns how many classifiers."""
     used = links = 0
@@ -190,7 +190,7 @@ def _speakers(labels: Any, count: int, starts: Any, classifier: Any, head: Any, 
     return used
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+@machine_code(REORDERED)
 def _label_moments(label_of: Any, count: int, size: int, x: Any, y: Any, xy: Any, moments: Any) -> None:
     """Per label of the tile: its pixels, and the sums of their x, y and xy."""
     if count == 1:
@@ -212,7 +212,7 @@ def _label_moments(label_of: Any, count: int, size: int, x: Any, y: Any, xy: Any
         moments[u, 3] += xy[p]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+@machine_code(REORDERED)
 def _spread_classifier(
     corners: Any,
     children: int,
@@ -300,7 +300,7 @@ def _spread_classifier(
         at = link[at, 2]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _read_corners(
     logits: Any, n: int, above: int, below: int, left: int, right: int, first: int, children: int, corners: Any
 ) -> None:
@@ -319,7 +319,7 @@ def _read_corners(
         corners[_LOWEST, c] = min(upper, lower)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _bounds(
     corners: Any, children: int, first: int, labels: Any, head: int, link: Any, target: Any, allowed: Any
 ) -> Any:
@@ -345,7 +345,7 @@ def _bounds(
     return peak, lowest, sets
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+@machine_code(FUSED)
 def _raise(
     power: Any, m: int, total: Any, size: int, base: Any, by_x: Any, by_y: Any, by_xy: Any, x: Any, y: Any, xy: Any
 ) -> None:
@@ -356,7 +356,7 @@ def _raise(
         total[p] += value
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+@machine_code(REORDERED)
 def _sum_slopes(power: Any, m: int, scale: Any, size: int, x: Any, y: Any, xy: Any, slope: Any, c: int) -> None:
     """Sums of power * scale, and of that times x, y and xy."""
     total = by_x = by_y = by_xy = _ZERO
@@ -372,7 +372,7 @@ def _sum_slopes(power: Any, m: int, scale: Any, size: int, x: Any, y: Any, xy: A
     slope[c, 3] += by_xy
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _sum_of_logs(total: Any, label_of: Any, u: int, count: int, size: int) -> float:
     """Sum of log(total) over the pixels of a label; one logarithm for several."""
     result, product, factors = 0.0, 1.0, 0
@@ -386,7 +386,7 @@ def _sum_of_logs(total: Any, label_of: Any, u: int, count: int, size: int) -> fl
     return result + math.log(product)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _spread_sets(
     children: int,
     first: int,
@@ -442,7 +442,7 @@ def _spread_sets(
         _sum_slopes(power, m, row, size, x, y, xy, slope, kept[m])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def _spread_exactly(
     corners: Any,
     children: int,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+
+from labelforge.compiled import machine_code
 
 PASSED_BITS: Final = 15
 """Classifiers that one box label can train, at most: a bit each says where it passes the gate."""
@@ -17,7 +18,7 @@ LABEL: Final = (1 << LABEL_BITS) - 1
 _ALL_PASS: Final = ((1 << PASSED_BITS) - 1) << LABEL_BITS
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@machine_code()
 def read_labels(
     logits: Any,
     rows: Any,

@@ -192,7 +192,8 @@ def test_kernels_leave_pythons_lock(streets: World) -> None:
     """While a kernel computes, another thread can: the kernel itself is asked, not the wrapper."""
     from labelforge.trainer.kernels import loss_cells
 
-    assert loss_cells.spread_row.targetoptions["nogil"] and not loss_cells.spread_row.targetoptions.get("parallel")
+    options = loss_cells.spread_row.targetoptions  # type: ignore[attr-defined]
+    assert options["nogil"] and not options.get("parallel")
     losses: list[Tensor] = []
     threads = [threading.Thread(target=lambda: losses.append(streets.loss("numba")[0].total)) for _ in range(3)]
     for thread in threads:
