@@ -1,16 +1,19 @@
-"""The table from native ids to rows, and its use: every pixel is looked up and counted once."""
+"""The table from native ids to rows, and its use.
+
+Neighbours in a label map mostly have the same label. So only the places where it changes are looked for in all pixels;
+ids are looked up, and pixels counted, by runs of the same id.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from labelforge.converters.base import NO_ANNOTATION, Converter, Ids
 from labelforge.errors import DatasetError, listed
@@ -19,7 +22,7 @@ Counts = NDArray[np.int64]
 """Numbers of pixels, by row of the label table."""
 
 _UNKNOWN: Final = -1
-_BAND: Final = 1 << 18  # values that bincount makes integers of 64 bits at a time
+_BAND: Final = 1 << 18  # pixels
 _LOW, _HIGH = -(1 << 15), 1 << 16  # what label maps of 8 and 16 bits can hold, signed or not
 
 
@@ -45,32 +48,21 @@ class RowTable:
         table[NO_ANNOTATION - _LOW] = 0
         return table
 
-    @property
-    def _dtype(self) -> type[np.uint8] | type[np.uint16]:
-        """What rows are stored in."""
-        return np.uint8 if self.rows <= 256 else np.uint16
-
     def find(self, ids: Ids) -> NDArray[np.int32]:
         """Rows of native ids, of any shape and integer dtype; -1 for an id that the table does not have."""
         if ids.dtype.itemsize <= 2:
-            found: NDArray[np.int32] = self._of_bits(ids.dtype)[_bits(ids)]
-            return found
+            low = int(np.iinfo(ids.dtype).min)
+            part = self._by_id[low - _LOW : int(np.iinfo(ids.dtype).max) + 1 - _LOW]
+            return part[ids if low == 0 else ids.astype(np.int32) - low]
         pairs = sorted([*self.row_of.items(), (NO_ANNOTATION, 0)])
         known = np.array([native_id for native_id, _ in pairs], dtype=np.int64)
         rows = np.array([row for _, row in pairs], dtype=np.int32)
         at = np.searchsorted(known, ids).clip(max=len(known) - 1)
-        return np.where(known[at] == ids, rows[at], np.int32(_UNKNOWN))
-
-    def _of_bits(self, dtype: np.dtype[Any]) -> NDArray[np.int32]:
-        """Rows of all ids that a dtype of 8 or 16 bits holds, in the order of their bits read without a sign."""
-        every = np.arange(1 << 8 * dtype.itemsize).astype(dtype)  # wraps around to the negative ones
-        return self._by_id[every.astype(np.int32) - _LOW]
+        found: NDArray[np.int32] = np.where(known[at] == ids, rows[at], np.int32(_UNKNOWN))
+        return found
 
     def encode(self, ids: Ids, place: Path, converter: Converter) -> tuple[Ids, Counts]:
         """The rows of a label map, in the dtype that it is stored in, and how many pixels each row has.
-
-        A map of 8 or 16 bits has few different ids. Counting these says which are there, so each pixel is looked up
-        once, straight into the dtype, and the rows need no counting of their own.
 
         Args:
             ids: (H, W) native ids and `NO_ANNOTATION`.
@@ -83,47 +75,38 @@ class RowTable:
         Raises:
             DatasetError: There are ids outside the table.
         """
-        if ids.dtype.itemsize <= 2:
-            bits, table = np.ascontiguousarray(_bits(ids)), self._of_bits(ids.dtype)
-            there = count(bits, len(table))
-            if there[table == _UNKNOWN].any():
+        rows: Ids = np.empty(ids.shape, dtype=np.uint8 if self.rows <= 256 else np.uint16)
+        flat = rows.reshape(-1)  # a view
+        pixels = np.zeros(self.rows, dtype=np.int64)
+        done = 0
+        for values, lengths in _runs(ids):
+            found = self.find(values)
+            if int(found.min()) == _UNKNOWN:
                 raise _unknown_ids(ids, self.find(ids), place, converter)
-            rows = _look_up(bits, table.astype(self._dtype))
-            pixels = np.zeros(self.rows, dtype=np.int64)
-            np.add.at(pixels, table[there > 0], there[there > 0])
-        else:
-            found = self.find(ids)
-            if found.size and int(found.min()) == _UNKNOWN:
-                raise _unknown_ids(ids, found, place, converter)
-            rows = found.astype(self._dtype)
-            pixels = count(rows, self.rows)
+            here = int(lengths.sum())
+            flat[done : done + here] = found.astype(rows.dtype).repeat(lengths)
+            np.add.at(pixels, found, lengths)
+            done += here
         rows.flags.writeable = False
         return rows, pixels
 
 
-def count(values: Ids, size: int) -> Counts:
-    """How often each of the values 0 to ``size`` - 1 occurs in a map of unsigned integers; (``size``,) int64."""
-    if values.dtype == np.uint8 and values.ndim == 2 and values.size:
-        # Pillow counts bytes as they are; bincount first makes integers of 64 bits of them.
-        return np.array(Image.fromarray(values).histogram()[:size], dtype=np.int64)
-    flat, pixels = values.ravel(), np.zeros(size, dtype=np.int64)
-    for start in range(0, flat.size, _BAND):
-        pixels += np.bincount(flat[start : start + _BAND], minlength=size)
+def count(rows: Ids, size: int) -> Counts:
+    """How often each of the rows 0 to ``size`` - 1 occurs in a map; (``size``,) int64."""
+    pixels = np.zeros(size, dtype=np.int64)
+    for values, lengths in _runs(rows):
+        np.add.at(pixels, values, lengths)
     return pixels
 
 
-def _bits(ids: Ids) -> NDArray[np.unsignedinteger[Any]]:
-    """Ids of 8 or 16 bits, read without a sign."""
-    native = ids.astype(ids.dtype.newbyteorder("="), copy=False)
-    bits: NDArray[np.unsignedinteger[Any]] = native.view(f"u{ids.dtype.itemsize}")
-    return bits
-
-
-def _look_up(bits: Ids, table: Ids) -> Ids:
-    """The entries of a table at (H, W) unsigned integers, in the table's dtype."""
-    if bits.dtype == table.dtype == np.uint8:
-        return np.frombuffer(bits.tobytes().translate(table.tobytes()), dtype=np.uint8).reshape(bits.shape)
-    return np.take(table, bits)
+def _runs(values: Ids) -> Iterator[tuple[Ids, Counts]]:
+    """The values of a map in reading order, and how often each is repeated at once; in bands, to need little memory."""
+    height, width = values.shape
+    step = max(1, _BAND // max(1, width))
+    for top in range(0, height * bool(width), step):
+        band = values[top : top + step].ravel()
+        starts = np.concatenate(([0], np.flatnonzero(band[1:] != band[:-1]) + 1))
+        yield band[starts], np.diff(starts, append=band.size)
 
 
 def _unknown_ids(ids: Ids, rows: Ids, place: Path, converter: Converter) -> DatasetError:
