@@ -26,7 +26,7 @@ _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # color type -> numbers per p
 _GREY, _PALETTE = 0, 3
 _LAST_FILTER: Final = 4
 _HARMLESS: Final = frozenset({b"tEXt", b"tIME"})  # between pixel data and end, no decoder stumbles over these
-_SLICE, _PIECE = 1 << 18, 1 << 20  # bytes inflated from and to at once: little memory, and no slower than the whole
+_SLICE, _PIECE = 1 << 20, 1 << 22  # bytes inflated from and to at once: little memory, and faster than the whole
 
 
 class DamageError(ValueError):
@@ -90,7 +90,7 @@ class Png:
         return self.height * self.stride
 
     def inflate(self) -> Iterator[bytes]:
-        """The rows in pieces of up to 1 MiB. What comes behind the last row is not read to its end.
+        """The rows in pieces of up to 4 MiB. What comes behind the last row is not read to its end.
 
         Raises:
             DamageError: The data are broken, or there are too few.
