@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge import deflate
-
-SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+from labelforge.shards.label_png import PNG_SIGNATURE, png_chunk
 
 _HEADER: Final = struct.Struct(">IIBBBBB")  # width, height, bits, color type, compression, filter, interlace
 _CHUNK: Final = struct.Struct(">I4s")  # length, kind; then the content, and its checksum
@@ -165,18 +164,18 @@ class Png:
         Args:
             rows: What `rows` gives.
         """
-        return b"".join((self.head, _chunk(b"IDAT", deflate.library.compress(rows, 0)), _chunk(b"IEND", b"")))
+        return b"".join((self.head, png_chunk(b"IDAT", deflate.library.compress(rows, 0)), png_chunk(b"IEND", b"")))
 
 
 def _end(chunks: Sequence[tuple[bytes, memoryview]]) -> int:
     """Length of a file up to the end of these chunks."""
-    return len(SIGNATURE) + sum(len(content) + _CHUNK.size + 4 for _, content in chunks)
+    return len(PNG_SIGNATURE) + sum(len(content) + _CHUNK.size + 4 for _, content in chunks)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Kind and content of every chunk up to the last; raises `DamageError` where one is not whole."""
-    view, at = memoryview(data), len(SIGNATURE)
-    if data[:at] != SIGNATURE:
+    view, at = memoryview(data), len(PNG_SIGNATURE)
+    if data[:at] != PNG_SIGNATURE:
         raise DamageError("the signature is missing")
     kind = b""
     while kind != b"IEND":
@@ -187,14 +186,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         end = content + length
         if len(data) < end + 4:
             raise DamageError(f"it ends inside a chunk, at byte {len(data)} of at least {end + 4}")
-        if at == len(SIGNATURE) and (kind, length) != (b"IHDR", _HEADER.size):
+        if at == len(PNG_SIGNATURE) and (kind, length) != (b"IHDR", _HEADER.size):
             raise DamageError("the header is missing")
         if deflate.library.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise DamageError(f"the checksum of the chunk at byte {at} is wrong")
         yield kind, view[content:end]
         at = end + 4
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = deflate.library.crc32(content, deflate.library.crc32(kind))
-    return b"".join((_CHUNK.pack(len(content), kind), content, checksum.to_bytes(4, "big")))

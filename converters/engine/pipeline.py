@@ -2,9 +2,10 @@
 
     sources of the split, sorted by key  ->  chunks of N  ->  one task per chunk  ->  shards and indexes  ->  manifest
 
-Every task is independent, and its bytes depend only on its sources and the options. So any number of workers writes the
-same files, and an interrupted conversion can be resumed: shards whose index names the same inputs stay. The manifest is
-written last, when all shards are there.
+Every task is independent, and its bytes depend only on its sources, the options and the packages installed (zlib-ng
+deflates label maps otherwise than zlib does). So any number of workers writes the same files, and an interrupted
+conversion can be resumed: shards whose index names the same inputs stay. The manifest is written last, when all shards
+are there.
 """
 
 from __future__ import annotations
