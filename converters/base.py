@@ -29,7 +29,7 @@ Ids = NDArray[np.integer[Any]]
 """Native ids, or rows of the label table, of any integer dtype."""
 
 RowLookup = Callable[[Ids], Ids]
-"""Native ids and `NO_ANNOTATION` -> rows of the label table; a `DatasetError` if the table lacks an id."""
+"""Native ids and `NO_ANNOTATION` -> rows of the label table (not writable); raises a `DatasetError` for unknown ids."""
 
 
 @dataclass(frozen=True, slots=True)

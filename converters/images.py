@@ -1,7 +1,7 @@
 """Reads source images and label maps, and turns images into members of shards.
 
-If an image is neither resized nor turned and shards take its format, its bytes are stored unchanged. It is always
-decoded, so that a truncated file is found now and not in the middle of a training run.
+If an image is neither resized nor turned and shards take its format, its bytes are stored unchanged. It is proven whole
+first, so that a truncated file is found now and not in the middle of a training run (`Check`).
 
 Label maps of ids are never read as colours: the values of a palette picture are its palette indices, whatever the
 palette. Those of datasets whose labels *are* colours are read by `read_color_map`.
@@ -13,7 +13,6 @@ import io
 import os
 import struct
 import warnings
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,10 @@ from typing import Final, Literal, TypeVar, get_args
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from labelforge import deflate
 from labelforge.converters.base import Ids, Size, read_file
+from labelforge.converters.jpeg import check_markers
+from labelforge.converters.png import DamageError, Png
 from labelforge.errors import DatasetError
 from labelforge.shards import encode_image
 from labelforge.shards.codec import ImageSuffix
@@ -32,6 +34,17 @@ Read = TypeVar("Read")
 ImageCodec = Literal["keep", "jpeg", "png", "npy"]
 CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
 """How images are stored; ``keep``: as JPEG if the source is JPEG, else as PNG."""
+
+Check = Literal["fast", "decode"]
+"""How an image that is stored unchanged is proven whole.
+
+``decode``: every pixel is decoded, and a PNG must have its end.
+
+``fast``: a PNG by the checksums of its chunks, its end, and the number of bytes and the filters that its pixel data
+inflate to. This finds all that decoding finds, and flipped bits too, which decoders do not look for. A JPEG by its
+markers up to the end, and by decoding it at an eighth of its size. A JPEG has no checksums: neither check finds damaged
+pixel data that decode to something.
+"""
 
 _SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
 _SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
@@ -48,9 +61,10 @@ _TRANSPOSE: Final = {
     8: Image.Transpose.ROTATE_90,
 }  # EXIF orientation -> what shows the picture upright (EXIF 2.3, tag 0x0112)
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
-# What Pillow raises on broken files, by experience and by its fuzz tests.
 _PNG_END: Final = b"IEND\xaeB`\x82"
-_BROKEN: Final = (
+_CURE: Final = "Unpack or download it again, or use --on-error skip to leave it out."
+# What Pillow raises on broken files, by experience and by its fuzz tests; and our own readers.
+_BROKEN: Final[tuple[type[Exception], ...]] = (
     OSError,
     SyntaxError,
     ValueError,
@@ -58,7 +72,7 @@ _BROKEN: Final = (
     IndexError,
     KeyError,
     struct.error,
-    zlib.error,
+    *deflate.ERRORS,
     Image.DecompressionBombError,
 )
 
@@ -145,13 +159,16 @@ class SourceImage:
             cure="Unpack both again; they must be from the same release and not resized.",
         )
 
-    def store(self, size: Size, codec: ImageCodec, orientation: int = 1) -> tuple[ImageSuffix, bytes]:
+    def store(
+        self, size: Size, codec: ImageCodec, orientation: int = 1, check: Check = "fast"
+    ) -> tuple[ImageSuffix, bytes]:
         """The image as a member of a shard.
 
         Args:
             size: (height, width) of the turned image wanted; scaled with an antialiasing bicubic filter.
             codec: How to store it.
             orientation: EXIF orientation to apply first.
+            check: How an image that stays as it is, is proven whole; others are decoded.
 
         Returns:
             Suffix and bytes of the member: the source's own bytes if nothing changes.
@@ -164,15 +181,19 @@ class SourceImage:
         sideways = orientation in _SIDEWAYS
         stored_size = size[::-1] if sideways else size
         try:
+            if suffix == own and stored_size == self.size and orientation == 1:
+                self._prove(check)
+                return suffix, self.data
             with Image.open(io.BytesIO(self.data)) as picture:
                 if stored_size != self.size:
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size leaves the filter enough.
                     picture.draft(None, (2 * stored_size[1], 2 * stored_size[0]))
                 picture.load()
                 _check_end(self.data, self.format)
-                if suffix == own and stored_size == self.size and orientation == 1:
-                    return suffix, self.data
                 rgb = picture.convert("RGB")
+        except DamageError as error:
+            cure = f"{_CURE} If it can be decoded all the same, --check decode takes it."
+            raise _broken(self.place, len(self.data), error, cure) from error
         except _BROKEN as error:
             raise _broken(self.place, len(self.data), error) from error
         if stored_size != self.size:
@@ -180,6 +201,22 @@ class SourceImage:
         if orientation != 1:
             rgb = rgb.transpose(_TRANSPOSE[orientation])
         return suffix, encode_image(np.asarray(rgb), suffix)
+
+    def _prove(self, check: Check) -> None:
+        """Raise one of ``_BROKEN`` unless the file is a whole JPEG or PNG."""
+        smaller = False
+        if check == "fast" and self.format == "PNG":
+            png = Png.parse(self.data)
+            if png is not None and png.prove():
+                return
+        elif check == "fast":
+            check_markers(self.data)
+            smaller = True
+        with Image.open(io.BytesIO(self.data)) as picture:
+            if smaller:
+                picture.draft(None, (1, 1))  # an eighth: reads all the data, and computes a 64th of the pixels
+            picture.load()
+        _check_end(self.data, self.format)
 
 
 def read_label_map(path: Path) -> Ids:
@@ -225,12 +262,14 @@ def read_color_map(path: Path) -> Ids:
     return packed
 
 
-def _read_labels(path: Path, read: Callable[[ImageFile.ImageFile], Read], what: str, why: str) -> tuple[str, Read]:
+def _read_labels(
+    path: Path, read: Callable[[ImageFile.ImageFile, bytes], Read], what: str, why: str
+) -> tuple[str, Read]:
     """The mode of a picture of labels, and what ``read`` takes from it; never from a JPEG, and why not."""
     data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            mode, form, found = picture.mode, picture.format, read(picture)
+            mode, form, found = picture.mode, picture.format, read(picture, data)
             _check_end(data, form)
     except _BROKEN as error:
         raise _broken(path, len(data), error) from error
@@ -240,13 +279,20 @@ def _read_labels(path: Path, read: Callable[[ImageFile.ImageFile], Read], what: 
     return mode, found
 
 
-def _grey(picture: ImageFile.ImageFile) -> tuple[int, Ids]:
+def _grey(picture: ImageFile.ImageFile, data: bytes) -> tuple[int, Ids]:
     """By how much Pillow has stretched the values of a label map, and these values."""
     scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
-    return scale, np.asarray(picture)
+    png = Png.parse(data) if picture.format == "PNG" else None
+    rows = png.rows() if png is not None else None
+    if png is None or rows is None:
+        return scale, np.asarray(picture)
+    if (values := png.values(rows)) is not None:
+        return scale, values
+    with Image.open(io.BytesIO(png.with_rows(rows))) as inflated:
+        return scale, np.asarray(inflated)
 
 
-def _colors(picture: ImageFile.ImageFile) -> Ids:
+def _colors(picture: ImageFile.ImageFile, _: bytes) -> Ids:
     """(3, H, W) int32: red, green and blue."""
     return np.moveaxis(np.asarray(picture.convert("RGB"), dtype=np.int32), 2, 0)
 
@@ -257,11 +303,11 @@ def _check_end(data: bytes, form: str | None) -> None:
         raise EOFError("the end chunk is missing")
 
 
-def _broken(place: str | os.PathLike[str], length: int, error: BaseException) -> DatasetError:
+def _broken(place: str | os.PathLike[str], length: int, error: BaseException, cure: str = _CURE) -> DatasetError:
     if length == 0:
         what = "is empty"
     elif isinstance(error, UnidentifiedImageError):
         what = "is not an image"  # Pillow's own text names a memory address
     else:
         what = f"the image is cut short or broken ({error})"
-    return DatasetError(what, where=place, cure="Unpack or download it again, or use --on-error skip to leave it out.")
+    return DatasetError(what, where=place, cure=cure)

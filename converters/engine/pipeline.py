@@ -2,9 +2,10 @@
 
     sources of the split, sorted by key  ->  chunks of N  ->  one task per chunk  ->  shards and indexes  ->  manifest
 
-Every task is independent, and its bytes depend only on its sources and the options. So any number of workers writes the
-same files, and an interrupted conversion can be resumed: shards whose index names the same inputs stay. The manifest is
-written last, when all shards are there.
+Every task is independent, and its bytes depend only on its sources, the options and the packages installed (zlib-ng
+deflates label maps otherwise than zlib does). So any number of workers writes the same files, and an interrupted
+conversion can be resumed: shards whose index names the same inputs stay. The manifest is written last, when all shards
+are there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from labelforge.converters.base import Converter, check_choice
 from labelforge.converters.engine.output import REPORT_NAME, keep_finished, prepare
 from labelforge.converters.engine.report import conversion_page
 from labelforge.converters.engine.result import Conversion
-from labelforge.converters.engine.sample import RowTable, SampleEncoder
+from labelforge.converters.engine.row_table import RowTable
+from labelforge.converters.engine.sample import SampleEncoder
 from labelforge.converters.engine.tasks import ShardTask, make_tasks, run_tasks, sorted_sources
-from labelforge.converters.images import CODECS, ImageCodec
+from labelforge.converters.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, listed
 from labelforge.label_space import LabelSpace
@@ -40,6 +42,7 @@ def convert(
     taxonomy: str | os.PathLike[str] = "iv2018",
     short_side: int | None = None,
     image_codec: ImageCodec = "keep",
+    check: Check = "fast",
     samples_per_shard: int = 64,
     workers: int = 0,
     on_error: OnError = "stop",
@@ -67,6 +70,8 @@ def convert(
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
         image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
             or ``jpeg``, ``png``, ``npy``.
+        check: How images that are stored unchanged are proven whole: ``fast`` (`labelforge.converters.images.Check`
+            says what it finds), or ``decode`` all of them. The shards are the same.
         samples_per_shard: Samples per shard.
         workers: Worker processes; 0 or 1: convert in this process.
         on_error: What to do with a broken sample: ``stop`` with an error, or ``skip`` it and list it in the manifest.
@@ -86,6 +91,7 @@ def convert(
         TaxonomyError: The tree or its mapping is wrong.
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
+    check_choice("check", check, get_args(Check))
     tree = Taxonomy.load(taxonomy)
     converter = open_converter(dataset, root, options or {})
     native = LabelMapping.load(tree, converter.label_space)
@@ -93,7 +99,7 @@ def convert(
     converter.check_split(split)
     sources = sorted_sources(converter, split)
     mapping, table = _label_table(native, tree, converter.sets(split))
-    encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec)
+    encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     folder = open_folder(out)
     tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")

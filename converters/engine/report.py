@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from labelforge.converters.base import nearest
+from labelforge.converters.base import Ids, nearest
 from labelforge.converters.engine.result import Conversion, label_lines
 from labelforge.report import Bar, Column, Facts, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
-from labelforge.shards import Sample, ShardReader
+from labelforge.shards import IMAGE_SUFFIXES, LABEL_SUFFIX, ShardReader
+from labelforge.shards.codec import decode_image, decode_label
 
 _PICTURES: Final = 4
 _SIDE: Final = 640  # pixels of a picture's longer side
@@ -79,34 +82,52 @@ def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
     count = min(_PICTURES, len(reader))
     rows = []
     for i in range(count):
-        sample = reader[i * len(reader) // count]
+        number = i * len(reader) // count
+        key, image, label = _thumbnail(reader, number)
         pictures = (
-            Picture.encode(sample.image, f"Image {sample.key}", max_side=_SIDE),
-            Picture.encode(_overlay(sample, colors, tints), f"Labels of {sample.key} over its image", max_side=_SIDE),
+            Picture.encode(image, f"Image {key}", max_side=_SIDE),
+            Picture.encode(_overlay(image, label, colors, tints), f"Labels of {key} over its image", max_side=_SIDE),
         )
-        rows.append(GalleryRow(sample.key, pictures))
+        rows.append(GalleryRow(key, pictures))
     caption = "Some samples from the shards; hatched: pixels that are not used"
     return Gallery(("image", "labels over the image"), tuple(rows), caption)
 
 
-def _overlay(sample: Sample, colors: NDArray[np.float64], tints: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _thumbnail(reader: ShardReader, number: int) -> tuple[str, NDArray[np.uint8], Ids]:
+    """A sample's key, its image as (h, w, 3) uint8 RGB with sides of at most ``_SIDE``, and its (h, w) rows.
+
+    The whole image is not decoded where a part of the work will do: a conversion of a few samples would take twice as
+    long with it.
+    """
+    members = reader.members(number)
+    suffix = next(suffix for suffix in IMAGE_SUFFIXES if suffix in members)
+    if suffix == "npy":
+        picture = Image.fromarray(decode_image(members[suffix], suffix))
+    else:
+        picture = Image.open(io.BytesIO(members[suffix]))
+    with picture:
+        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=1.0)
+        image = np.asarray(picture.convert("RGB"))
+    return reader.keys[number], image, nearest(decode_label(members[LABEL_SUFFIX]), image.shape[:2])
+
+
+def _overlay(
+    image: NDArray[np.uint8], label: Ids, colors: NDArray[np.float64], tints: NDArray[np.float64]
+) -> NDArray[np.uint8]:
     """The image in grey, tinted with the colours of its labels; hatched where they are not used.
 
     Args:
-        sample: Image and label map.
+        image: (H, W, 3) RGB.
+        label: (H, W) rows.
         colors: (rows, 3) RGB per row of the label table.
         tints: (rows,) how much of that colour shows, 0 to 1.
 
     Returns:
-        (H, W, 3) uint8, no larger than a picture of the report.
+        (H, W, 3) uint8.
     """
-    height, width = sample.local_rows.shape
-    shrink = max(1.0, max(height, width) / _SIDE)
-    size = max(1, round(height / shrink)), max(1, round(width / shrink))
-    label, image = nearest(sample.local_rows, size), nearest(sample.image, size)
     grey = image.mean(axis=2, keepdims=True)
     tint = tints[label][..., None]
-    diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) % _HATCH < 2
+    diagonal = np.add.outer(*map(np.arange, label.shape)) % _HATCH < 2
     grey = np.where(diagonal[..., None] & (tint == 0), np.where(grey < 128, grey + _LINE, grey - _LINE), grey)
     blended: NDArray[np.uint8] = np.rint(grey * (1 - tint) + colors[label] * tint).astype(np.uint8)
     return blended

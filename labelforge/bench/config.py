@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.trainer.config import Precision
 
-SuiteName = Literal["loss", "infer", "train", "loader"]
+SuiteName = Literal["loss", "infer", "train", "loader", "convert"]
 Arithmetic = Literal["float32", "bfloat16"]
 _Positive = Annotated[int, Field(ge=1)]
 
@@ -38,13 +38,18 @@ class BenchConfig(BaseModel):
     )
     full: bool = Field(default=False, description="Measure the full size on a CPU too.")
     size: tuple[_Positive, _Positive] | None = Field(default=None, description="Height and width of the images.")
-    batch: _Positive | None = Field(default=None, description="Images per call; for the loader, images to read.")
+    batch: _Positive | None = Field(
+        default=None, description="Images per call; for loader and convert, how many to read."
+    )
     backbone: str | None = Field(default=None, description="Backbone of the networks; default resnet50.")
     repeats: _Positive | None = Field(
         default=None, description="Timed calls of each contestant; default: as many as fit in 2 seconds, 5 to 25."
     )
     threads: _Positive | None = Field(default=None, description="Threads for PyTorch; default: its own choice.")
     shards: str | None = Field(default=None, description="Shards that the loader reads; default: synthetic ones.")
+    cityscapes: str | None = Field(
+        default=None, description="Folder of Cityscapes that is converted; default: synthetic frames."
+    )
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Scale:
         size: Their height and width in pixels.
         backbone: Backbone of the networks.
         shards: Shards for the loader to read, at their own size; None: synthetic ones.
+        cityscapes: Folder of Cityscapes to convert, at its own size; None: synthetic frames.
         shrunk: How the size differs from the full one, and why, as a sentence; None at full size.
     """
 
@@ -63,6 +69,7 @@ class Scale:
     size: tuple[int, int]
     backbone: str = "resnet50"
     shards: str | None = None
+    cityscapes: str | None = None
     shrunk: str | None = None
 
     @property
@@ -76,6 +83,7 @@ _FULL_AND_SMALL: dict[SuiteName, tuple[Scale, Scale]] = {
     "infer": (Scale(1, PAPER_SIZE), Scale(1, (260, 353))),
     "train": (Scale(4, (512, 706)), Scale(4, (96, 132))),
     "loader": (Scale(64, (1024, 2048)), Scale(24, (512, 1024))),  # Cityscapes as published, and as the paper scales it
+    "convert": (Scale(64, (1024, 2048)), Scale(64, (512, 1024))),
 }
 
 
@@ -89,6 +97,7 @@ def scale_of(suite: SuiteName, config: BenchConfig, device: torch.device) -> Sca
         size=config.size or base.size,
         backbone=config.backbone or base.backbone,
         shards=config.shards,
+        cityscapes=config.cityscapes,
     )
     if (scale.batch, scale.size) == (full.batch, full.size):
         return scale

@@ -10,6 +10,7 @@ import torch
 
 import labelforge
 from labelforge.bench.config import Arithmetic, BenchConfig, Scale, SuiteName, scale_of
+from labelforge.bench.convert import bench_convert
 from labelforge.bench.infer import bench_infer
 from labelforge.bench.loader import bench_loader
 from labelforge.bench.loss import bench_loss
@@ -17,6 +18,7 @@ from labelforge.bench.machine import describe_machine
 from labelforge.bench.meter import Meter, Plan
 from labelforge.bench.results import BenchReport, SuiteReport
 from labelforge.bench.train import bench_train
+from labelforge.converters.cityscapes import Cityscapes
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 from labelforge.trainer.devices import resolve_device, resolve_precision
@@ -27,8 +29,13 @@ _SUITES: dict[SuiteName, Callable[[Scale, Meter], SuiteReport]] = {
     "infer": bench_infer,
     "train": bench_train,
     "loader": bench_loader,
+    "convert": bench_convert,
 }
-_USED_BY: dict[str, tuple[SuiteName, ...]] = {"backbone": ("infer", "train"), "shards": ("loader",)}
+_USED_BY: dict[str, tuple[SuiteName, ...]] = {
+    "backbone": ("infer", "train"),
+    "shards": ("loader",),
+    "cityscapes": ("convert",),
+}
 """Settings that only some suites use."""
 
 
@@ -42,6 +49,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
     Raises:
         ConfigError: The device is not on this machine, the backbone is unknown, or no suite uses a setting.
         ShardError: The shards to read are missing, broken or empty.
+        DatasetError: The dataset to convert is missing or broken.
     """
     device = resolve_device(config.device)
     _check(config)
@@ -77,6 +85,8 @@ def _check(config: BenchConfig) -> None:
         build_backbone(config.backbone)
     if config.shards is not None:
         ShardReader(config.shards)
+    if config.cityscapes is not None:
+        Cityscapes(config.cityscapes)
 
 
 @contextmanager

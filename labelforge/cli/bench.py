@@ -1,4 +1,4 @@
-"""``labelforge bench``: how fast loss, inference, training and loading are."""
+"""``labelforge bench``: how fast loss, inference, training, loading and conversion are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from labelforge.errors import ConfigError
 )
 @click.option("--full", is_flag=True, help="Measure the paper's sizes on a CPU too; takes many minutes.")
 @click.option("--size", metavar="HxW", help="Height and width of the images, e.g. 520x706.")
-@click.option("--batch", type=click.IntRange(min=1), help="Images per call; for loader: how many images to read.")
+@click.option("--batch", type=click.IntRange(min=1), help="Images per call; for loader and convert: how many in all.")
 @click.option("--backbone", help="Backbone for infer and train; default: resnet50.")
 @click.option(
     "--repeats",
@@ -36,6 +36,7 @@ from labelforge.errors import ConfigError
     help="Threads for PyTorch; default: its own choice. Leave out cores that other programs use.",
 )
 @click.option("--shards", metavar="DIR", help="Shards for loader to read; default: synthetic ones.")
+@click.option("--cityscapes", metavar="DIR", help="Cityscapes for convert to read; default: synthetic frames.")
 @json_option
 def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **settings: Any) -> None:
     """Measure speed and memory, each against a rival in the same run.
@@ -48,6 +49,7 @@ def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **
     train   a whole training step    a training step of a flat network
     loader  training samples         a folder of png files; webdataset, litdata
             random access to shards  the same images as loose files
+    convert a dataset to shards      decoding all images; Datumaro, if installed
 
     Without SUITE, all suites run. The task is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU measures the
     paper's sizes, a CPU smaller ones unless --full or --size says otherwise; the output says what is smaller.

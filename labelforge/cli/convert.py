@@ -59,6 +59,13 @@ def _facts(name: str) -> str:
     help="How images are stored; keep: as they are (ppm as png).",
 )
 @click.option(
+    "--check",
+    type=click.Choice(["fast", "decode"]),
+    default="fast",
+    show_default=True,
+    help="How images stored as they are, are proven whole: by checksums, sizes and markers, or decoded in full.",
+)
+@click.option(
     "--samples-per-shard", type=click.IntRange(min=1), default=64, show_default=True, help="Samples per tar file."
 )
 @click.option(
@@ -89,6 +96,7 @@ def command(
     taxonomy: str,
     short_side: int | None,
     image_codec: str,
+    check: str,
     samples_per_shard: int,
     workers: int | None,
     on_error: str,
@@ -122,7 +130,8 @@ def command(
             split=split,
             taxonomy=taxonomy,
             short_side=short_side,
-            image_codec=image_codec,  # type: ignore[arg-type]  # click has checked both choices
+            image_codec=image_codec,  # type: ignore[arg-type]  # click has checked the choices
+            check=check,  # type: ignore[arg-type]
             samples_per_shard=samples_per_shard,
             workers=os.cpu_count() or 1 if workers is None else workers,
             on_error=on_error,  # type: ignore[arg-type]

@@ -5,10 +5,12 @@
     OUT/shard-00000.index.json    per sample: key, where its members are, height, width, pixels per label
 
 `ShardReader` reads them, `write_shard` and `Manifest.write` write them; the modules are `manifest` (the JSON files as
-validated data), `codec` (images and label maps), `storage` (local disk or fsspec URL), `writer` and `reader`.
+validated data), `codec` (images and label maps), `label_png`
+(how the latter are written), `storage` (local disk or fsspec URL), `writer` and `reader`.
 """
 
-from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, encode_image, encode_label
+from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, encode_image
+from labelforge.shards.label_png import encode_label
 from labelforge.shards.manifest import (
     MANIFEST_NAME,
     VERSION,

@@ -1,4 +1,4 @@
-"""Encodes and decodes the images and label maps of shards.
+"""Encodes and decodes the images of shards, and decodes their label maps (`label_png` encodes these).
 
 Images are JPEG, PNG or npy; label maps are PNG: palette mode in the tree's colours if the label table has at most 256
 rows, so that any viewer shows them, else 16 bit grey. Decoding never uses colours: values are rows.
@@ -7,8 +7,7 @@ rows, so that any viewer shows them, else 16 bit grey. Decoding never uses colou
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,6 @@ LABEL_SUFFIX: Final = "label.png"
 
 _JPEG_QUALITY = 95  # with full colour resolution: class borders are colour borders
 _PNG_LEVEL = 1  # a quarter of the default level's time for a sixth more bytes, on Cityscapes frames
-_PALETTE = 256
 
 
 def encode_image(image: NDArray[np.uint8], suffix: ImageSuffix) -> bytes:
@@ -77,23 +75,6 @@ def decode_image(data: memoryview | bytes, suffix: str, reduced: int = 1) -> NDA
     array = np.frombuffer(data, dtype=np.uint8, offset=header.tell())  # raises where the size does not fit below
     array.flags.writeable = False
     return array.reshape(shape)
-
-
-def encode_label(rows: NDArray[np.integer[Any]], palette: Sequence[tuple[int, int, int]]) -> bytes:
-    """Encode a label map.
-
-    Args:
-        rows: (H, W) rows of the label table.
-        palette: RGB colour of every row of the table; its length decides the mode.
-    """
-    if len(palette) <= _PALETTE:
-        picture = Image.fromarray(rows.astype(np.uint8, copy=False))
-        picture.putpalette([channel for color in palette for channel in color])
-    else:
-        picture = Image.fromarray(rows.astype(np.uint16, copy=False))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=6)
-    return buffer.getvalue()
 
 
 def decode_label(data: memoryview | bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:

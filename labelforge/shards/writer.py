@@ -27,6 +27,7 @@ from labelforge.shards.manifest import (
 from labelforge.shards.storage import Folder
 
 _BLOCK = tarfile.BLOCKSIZE
+_COPY = 1 << 22  # bytes written at once: the content of most members
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def write_shard(
     skipped: list[SkippedSample] = []
     with folder.create(name) as file:
         out = _HashingFile(file)
-        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+        with tarfile.TarFile(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_COPY) as tar:  # type: ignore[arg-type]
             for sample in samples:
                 if isinstance(sample, SkippedSample):
                     skipped.append(sample)

@@ -15,12 +15,14 @@ from rich.console import Console
 
 from labelforge.bench import SUITES, BenchConfig, BenchReport, render, run_bench
 from labelforge.bench.config import scale_of
+from labelforge.bench.convert import copy_frames, write_synthetic_frames
 from labelforge.bench.infer import best_class
 from labelforge.bench.loader import crop_of, read_loose, read_sample, write_synthetic_shards
 from labelforge.bench.loader_rivals import copy_as, copy_to_files, installed_rivals, one_crop
 from labelforge.bench.loss import stored_losses
 from labelforge.bench.workload import IGNORED, PaperProblem
-from labelforge.errors import ConfigError, ShardError
+from labelforge.converters import convert
+from labelforge.errors import ConfigError, DatasetError, ShardError
 from labelforge.shards import IMAGE_SUFFIXES, ShardReader
 from labelforge.shards.codec import ImageSuffix
 from labelforge.targets import SET
@@ -227,12 +229,37 @@ def test_given_shards_are_read(tmp_path: Path) -> None:
     assert "beyond its decoding" in suite.finding
 
 
+def test_synthetic_frames_are_cityscapes(tmp_path: Path) -> None:
+    write_synthetic_frames(tmp_path / "all", 3, (40, 300))
+    copy_frames(tmp_path / "all", tmp_path / "root", 5)
+    convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train")
+    reader = ShardReader(tmp_path / "out")
+    reader.verify()
+    assert reader.sizes.tolist() == [[40, 300]] * 5
+    for path in (tmp_path / "root").rglob("*_labelIds.png"):
+        instances = np.asarray(Image.open(path.with_name(path.name.replace("labelIds", "instanceIds"))))
+        ids = np.asarray(Image.open(path))
+        assert np.array_equal(np.where(instances >= 1000, instances // 1000, instances), ids)
+        assert set(np.unique(ids[instances >= 1000]).tolist()) <= set(range(24, 34))
+
+
+def test_a_given_dataset_is_converted(tmp_path: Path) -> None:
+    write_synthetic_frames(tmp_path, 3, (20, 30))
+    config = BenchConfig(suites=("convert",), cityscapes=str(tmp_path), batch=4, repeats=1, threads=1)
+    (suite,) = run_bench(config).suites
+    assert suite.work.startswith(f"4 frames of {tmp_path}, png")
+    assert suite.shrunk is None
+    assert [entry.name for entry in suite.races[0].entries][:2] == ["fast check", "full decode"]
+    assert suite.races[0].amount == 4
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"device": "cuda:99"}, ConfigError, "cuda:99 is not on this machine"),
         ({"backbone": "resnet51"}, ConfigError, "unknown backbone 'resnet51'. Did you mean 'resnet50'"),
         ({"shards": "no/such/folder"}, ShardError, "no/such/folder"),
+        ({"cityscapes": "no/such/folder"}, DatasetError, "no/such/folder"),
         ({"suites": ("loss",), "shards": "x"}, ConfigError, "shards is not used by suite loss. Add loader."),
         ({"suites": ("loss", "loader"), "backbone": "resnet18"}, ConfigError, "Add infer or train."),
     ],

@@ -70,6 +70,20 @@ def test_the_summary_breaks_no_name_of_vistas_at_80_columns(tmp_path: Path) -> N
     assert "not used: no label was given" in " ".join(result.stdout.split())
 
 
+def test_a_damaged_image_and_the_way_to_keep_it(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root", count=1)
+    (path,) = (tmp_path / "root").rglob("*_leftImg8bit.png")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IEND") - 5] ^= 1  # in the checksum of the pixel data: decoders do not compare it
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="--check decode takes it") as caught:
+        run("cityscapes", tmp_path / "root", tmp_path / "out")
+    assert caught.value.where == str(path)
+    result = run("cityscapes", tmp_path / "root", tmp_path / "out", "--check", "decode")
+    assert result.exit_code == 0, result.output
+    assert "1 sample in 1 shard" in result.output
+
+
 def test_samples_left_out_are_listed(tmp_path: Path) -> None:
     write_cityscapes(tmp_path / "root")
     path = tmp_path / "root/gtFine/train/ulm/ulm_000002_000019_gtFine_labelIds.png"

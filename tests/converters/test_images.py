@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
+import tempfile
+import warnings
 import zlib
 from pathlib import Path
+from random import Random
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from labelforge import deflate
 from labelforge.converters.base import nearest
-from labelforge.converters.images import ImageCodec, SourceImage, fit_short_side, read_label_map
+from labelforge.converters.images import Check, ImageCodec, SourceImage, fit_short_side, read_label_map
 from labelforge.errors import DatasetError
 from tests.converters.layouts import picture, save
 
@@ -81,15 +87,152 @@ def test_label_ids_do_not_come_from_a_jpeg_whatever_its_name(tmp_path: Path) -> 
         read_label_map(path)
 
 
+@pytest.mark.parametrize("check", get_args(Check))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "ppm"])
-def test_damaged_images_at_every_length(tmp_path: Path, suffix: str) -> None:
+def test_damaged_images_at_every_length(tmp_path: Path, suffix: str, check: Check) -> None:
     path = save(tmp_path / f"image.{suffix}", picture(0))
     data = path.read_bytes()
-    whole = len(data) - 2 * (suffix == "jpg")  # decoders agree to do without the two bytes of a JPEG's end marker
+    # Decoders agree to do without the two bytes of a JPEG's end marker.
+    whole = len(data) - 2 * (suffix == "jpg" and check == "decode")
     for kept in [*range(0, whole, 37), whole - 1]:
         with pytest.raises(DatasetError):
-            SourceImage.open(data[:kept], path).store((20, 30), "keep")
-    assert SourceImage.open(data, path).store((20, 30), "keep")[0] == ("png" if suffix == "ppm" else suffix)
+            SourceImage.open(data[:kept], path).store((20, 30), "keep", check=check)
+    stored = SourceImage.open(data, path).store((20, 30), "keep", check=check)
+    assert stored[0] == ("png" if suffix == "ppm" else suffix)
+
+
+def refusal(data: bytes, check: Check) -> str | None:
+    """Why a file is not stored as it is; None if it is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of damaged headers
+        try:
+            image = SourceImage.open(data, "image")
+            assert image.store(image.size, "keep", check=check) == ({"JPEG": "jpg"}.get(image.format, "png"), data)
+        except DatasetError as error:
+            return str(error)
+    return None
+
+
+def damaged(data: bytes, random: Random) -> bytes:
+    """The file cut short, padded, overwritten, or with bits flipped, bytes missing or bytes too many somewhere."""
+    start = random.randrange(len(data))
+    end = min(len(data), start + random.randrange(1, 200))
+    noise = random.randbytes(end - start)
+    return random.choice(
+        [
+            data[:start],
+            data[:start] + bytes(len(data) - start),
+            data[:start] + bytes(end - start) + data[end:],
+            data[:start] + noise + data[end:],
+            data[:start] + bytes([data[start] ^ 1 << random.randrange(8)]) + data[start + 1 :],
+            data[:start] + data[end:],
+            data[:start] + noise + data[start:],
+        ]
+    )
+
+
+FILES: dict[str, tuple[str, dict[str, Any]]] = {
+    "png": ("RGB", {}),
+    "png, grey": ("L", {}),
+    "png, palette": ("P", {}),
+    "png, not deflated": ("RGBA", {"compress_level": 0}),
+    "jpeg": ("RGB", {}),
+    "jpeg, progressive": ("RGB", {"progressive": True, "quality": 95}),
+    "jpeg, restart markers": ("L", {"restart_marker_rows": 1}),
+    "jpeg, four colors": ("CMYK", {"quality": 100}),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("library", ["zlib", "zlib_ng"])
+def test_what_decoding_refuses_the_fast_check_refuses_too(
+    kind: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deflate, "library", zlib if library == "zlib" else pytest.importorskip("zlib_ng.zlib_ng"))
+    mode, options = FILES[kind]
+    buffer, random = io.BytesIO(), Random(kind)
+    noise = np.random.default_rng(0).normal(0, 9, (48, 64, 3))
+    shown = Image.fromarray(np.clip(picture(0, 48, 64) + noise, 0, 255).astype(np.uint8)).convert(mode)
+    shown.save(buffer, kind.partition(",")[0], **options)
+    data = buffer.getvalue()
+    assert refusal(data, "fast") is refusal(data, "decode") is None
+    refused = 0
+    for _ in range(150):
+        broken = damaged(data, random)
+        if broken == data:
+            continue
+        fast, decoded = refusal(broken, "fast"), refusal(broken, "decode")
+        assert fast is not None or decoded is None, f"only decoding finds: {decoded}"
+        if fast is None:
+            assert kind.startswith("jpeg")  # not even a flipped bit of a PNG is stored
+        else:
+            refused += 1
+            assert re.match(
+                r"image: (is empty|is not an image|is not a colour image|the image is cut short or broken \()", fast
+            )
+            assert "--on-error skip" in fast or "RGB images" in fast
+    assert refused > 50
+
+
+def test_a_jpeg_that_a_download_left_half_empty() -> None:
+    """Decoders show such a picture, grey from there on, where the end of the zeros looks like the end of a picture."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture(0, 480, 640)).save(buffer, "JPEG", quality=95)
+    data = buffer.getvalue()
+    half = data[: len(data) // 2] + bytes(4 * len(data))
+    assert refusal(half, "decode") is None
+    assert "(the end marker is missing)" in str(refusal(half, "fast"))
+
+
+def test_a_damaged_picture_that_decodes_can_be_taken_on_demand() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(0)).save(buffer, "PNG")
+    data = bytearray(buffer.getvalue())
+    data[data.index(b"IEND") - 5] ^= 1  # the last byte of the pixel data's checksum
+    message = refusal(bytes(data), "fast")
+    assert message is not None
+    assert message.startswith(
+        "image: the image is cut short or broken (the checksum of the chunk at byte 33 is wrong)."
+    )
+    assert message.endswith("If it can be decoded all the same, --check decode takes it.")
+    assert refusal(bytes(data), "decode") is None
+
+
+def test_interlaced_pictures_are_decoded() -> None:
+    """Adam7 (PNG, 8.1) of a picture of one pixel is one row."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 1))
+    for rows, whole in ((b"\0abc", True), (b"\0ab", False), (b"\7abc", False)):
+        data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        assert (refusal(data, "fast") is None) is whole
+
+
+def test_label_maps_whose_bits_have_flipped(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(0, 3, (30, 40), dtype=np.uint8)
+    data = save(tmp_path / "label.png", ids).read_bytes()
+    for at in range(8, len(data)):
+        (tmp_path / "label.png").write_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+        with pytest.raises(DatasetError, match=r"label\.png: (is not an image|the image is cut short or broken)"):
+            read_label_map(tmp_path / "label.png")
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([np.uint8, np.uint16]), st.booleans())
+def test_label_maps_are_read_as_pillow_reads_them(height: int, width: int, dtype: Any, filtered: bool) -> None:
+    ids = np.random.default_rng(0).integers(0, 300, (height, width)).astype(dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "label.png")
+        picture = Image.fromarray(ids)
+        if not filtered and dtype == np.uint8:
+            picture.putpalette(bytes(768))  # Pillow filters the rows of grey pictures only
+        picture.save(path)
+        with Image.open(path) as shown:
+            expected = np.asarray(shown)
+        values = read_label_map(path)
+    assert values.dtype == expected.dtype == dtype
+    assert np.array_equal(values, expected)
 
 
 def test_an_image_that_is_none(tmp_path: Path) -> None:

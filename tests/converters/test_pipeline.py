@@ -56,6 +56,15 @@ def test_any_number_of_workers_writes_the_same_bytes(root: Path, tmp_path: Path)
     assert contents(tmp_path / "threads") == expected
 
 
+def test_the_way_of_checking_changes_nothing(root: Path, tmp_path: Path) -> None:
+    run(root, tmp_path / "fast")
+    run(root, tmp_path / "decode", check="decode")
+    assert contents(tmp_path / "fast") == contents(tmp_path / "decode")
+    assert run(root, tmp_path / "fast", check="decode").kept == 3
+    with pytest.raises(ConfigError, match=r"check cannot be 'fats'. Did you mean 'fast'"):
+        run(root, tmp_path / "fast", check="fats")
+
+
 def test_progress_counts_samples(root: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     run(root, tmp_path / "out", progress=lambda done, total: seen.append((done, total)))

@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import re
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,11 +19,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel
 
+from labelforge import deflate
 from labelforge.errors import ShardError
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
-from labelforge.shards import EncodedSample, escape_key, open_folder, write_shard
-from labelforge.shards.codec import decode_label, encode_label
+from labelforge.shards import EncodedSample, encode_label, escape_key, open_folder, write_shard
+from labelforge.shards.codec import decode_label
 from labelforge.shards.manifest import (
     LabelRecord,
     Manifest,
@@ -174,6 +177,38 @@ def test_label_maps_show_their_colours_and_keep_their_values() -> None:
         assert picture.mode == "P"
         assert np.asarray(picture.convert("RGB")).tolist() == [[list(palette[i]) for i in row] for row in rows]
         assert np.asarray(picture).tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize("library", ["zlib", "zlib_ng"])
+@given(height=st.integers(1, 40), width=st.integers(1, 40), rows=st.sampled_from([2, 5, 16, 17, 256, 257, 4000]))
+def test_label_maps_are_unfiltered_rows(library: str, height: int, width: int, rows: int) -> None:
+    """Put together by hand, but for the deflated data, which may differ from one library to the next."""
+    module = zlib if library == "zlib" else pytest.importorskip("zlib_ng.zlib_ng")
+    values = np.random.default_rng(rows).integers(0, rows, (height, width))
+    palette = [(i % 256, i // 256, 7) for i in range(rows)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deflate, "library", module)
+        encoded = encode_label(values, palette)
+    with Image.open(io.BytesIO(encoded)) as picture:
+        assert np.array_equal(np.asarray(picture), values)
+    if rows <= 256:
+        kind, colors = (8, 3), b"".join(map(bytes, palette))
+        stored = b"".join(b"\0" + bytes(line) for line in values.tolist())
+    else:
+        kind, colors = (16, 0), b""
+        stored = b"".join(b"\0" + struct.pack(f">{width}H", *line) for line in values.tolist())
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, *kind, 0, 0, 0))
+    head += chunk(b"PLTE", colors) if colors else b""
+    assert encoded.startswith(head)
+    deflated = encoded[len(head) + 8 : -16]
+    assert encoded == head + chunk(b"IDAT", deflated) + chunk(b"IEND", b"")
+    assert zlib.decompress(deflated) == stored
+    if library == "zlib":
+        assert deflated == zlib.compress(stored, 6)
 
 
 def test_256_rows_fit_a_palette_and_257_do_not() -> None:

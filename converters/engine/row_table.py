@@ -1,0 +1,148 @@
+"""The table from native ids to rows, and its use.
+
+Neighbours in a label map mostly have the same label. So only the places where it changes are looked for in all pixels;
+ids are looked up, and pixels counted, by runs of the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelforge.converters.base import NO_ANNOTATION, Converter, Ids
+from labelforge.errors import DatasetError, listed
+
+Counts = NDArray[np.int64]
+"""Numbers of pixels, by row of the label table."""
+
+_UNKNOWN: Final = -1
+_BAND: Final = 1 << 18  # pixels
+_LOW, _HIGH = -(1 << 15), 1 << 16  # what label maps of 8 and 16 bits can hold, signed or not
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """Looks native ids up in the label table.
+
+    Attributes:
+        row_of: Native id -> row.
+        rows: Number of rows, row 0 ("no annotation") among them.
+    """
+
+    row_of: Mapping[int, int]
+    rows: int
+
+    @cached_property
+    def _by_id(self) -> NDArray[np.int32]:
+        """Row of every id from ``_LOW`` to ``_HIGH`` - 1."""
+        table = np.full(_HIGH - _LOW, _UNKNOWN, dtype=np.int32)
+        for native_id, row in self.row_of.items():
+            if _LOW <= native_id < _HIGH:
+                table[native_id - _LOW] = row
+        table[NO_ANNOTATION - _LOW] = 0
+        return table
+
+    def find(self, ids: Ids) -> NDArray[np.int32]:
+        """Rows of native ids, of any shape and integer dtype; -1 for an id that the table does not have."""
+        if ids.dtype.itemsize <= 2:
+            low = int(np.iinfo(ids.dtype).min)
+            part = self._by_id[low - _LOW : int(np.iinfo(ids.dtype).max) + 1 - _LOW]
+            return part[ids if low == 0 else ids.astype(np.int32) - low]
+        pairs = sorted([*self.row_of.items(), (NO_ANNOTATION, 0)])
+        known = np.array([native_id for native_id, _ in pairs], dtype=np.int64)
+        rows = np.array([row for _, row in pairs], dtype=np.int32)
+        at = np.searchsorted(known, ids).clip(max=len(known) - 1)
+        found: NDArray[np.int32] = np.where(known[at] == ids, rows[at], np.int32(_UNKNOWN))
+        return found
+
+    def encode(self, ids: Ids, place: Path, converter: Converter) -> tuple[Ids, Counts]:
+        """The rows of a label map, in the dtype that it is stored in, and how many pixels each row has.
+
+        Args:
+            ids: (H, W) native ids and `NO_ANNOTATION`.
+            place: The label file, for the message.
+            converter: Knows what to do about wrong ids.
+
+        Returns:
+            (H, W) uint8 or uint16 rows, not writable, so that the counts stay true; and (``self.rows``,) pixels.
+
+        Raises:
+            DatasetError: There are ids outside the table.
+        """
+        rows: Ids = np.empty(ids.shape, dtype=np.uint8 if self.rows <= 256 else np.uint16)
+        flat = rows.reshape(-1)  # a view
+        pixels = np.zeros(self.rows, dtype=np.int64)
+        done = 0
+        for values, lengths in _runs(ids):
+            found = self.find(values)
+            if int(found.min()) == _UNKNOWN:
+                raise _unknown_ids(ids, self.find(ids), place, converter)
+            here = int(lengths.sum())
+            flat[done : done + here] = found.astype(rows.dtype).repeat(lengths)
+            np.add.at(pixels, found, lengths)
+            done += here
+        rows.flags.writeable = False
+        return rows, pixels
+
+
+def count(rows: Ids, size: int) -> Counts:
+    """How often each of the rows 0 to ``size`` - 1 occurs in a map; (``size``,) int64."""
+    pixels = np.zeros(size, dtype=np.int64)
+    for values, lengths in _runs(rows):
+        np.add.at(pixels, values, lengths)
+    return pixels
+
+
+def _runs(values: Ids) -> Iterator[tuple[Ids, Counts]]:
+    """The values of a map in reading order, and how often each is repeated at once; in bands, to need little memory."""
+    height, width = values.shape
+    step = max(1, _BAND // max(1, width))
+    for top in range(0, height * bool(width), step):
+        band = values[top : top + step].ravel()
+        starts = np.concatenate(([0], np.flatnonzero(band[1:] != band[:-1]) + 1))
+        yield band[starts], np.diff(starts, append=band.size)
+
+
+def _unknown_ids(ids: Ids, rows: Ids, place: Path, converter: Converter) -> DatasetError:
+    bad = rows == _UNKNOWN
+    values = np.unique(ids[bad]).tolist()
+    row, column = np.argwhere(bad)[0].tolist()
+    return DatasetError(
+        f"label value{'s' * (len(values) > 1)} {listed(values, 8)} not in the table of "
+        f"{converter.label_space}: {int(bad.sum())} pixel{'s' * (int(bad.sum()) > 1)}, "
+        f"the first at column {column}, row {row} ({int(ids[row, column])})",
+        where=place,
+        cure=converter.cure_for_unknown(values),
+    )
+
+
+class CountingLookup:
+    """Looks the ids of one sample up, and remembers how many pixels each row has, in case they are drawn as they are.
+
+    Args:
+        table: The label table.
+        place: The sample's label file, for messages.
+        converter: The dataset.
+    """
+
+    def __init__(self, table: RowTable, place: Path, converter: Converter) -> None:
+        self._table, self._place, self._converter = table, place, converter
+        self._rows: Ids | None = None
+        self._pixels: Counts | None = None
+
+    def __call__(self, ids: Ids) -> Ids:
+        """The rows of native ids; raises what `RowTable.encode` raises."""
+        self._rows, self._pixels = self._table.encode(ids, self._place, self._converter)
+        return self._rows
+
+    def pixels(self, drawn: Ids) -> Counts:
+        """Pixels of each row in a drawn label map."""
+        if self._pixels is not None and drawn is self._rows:
+            return self._pixels
+        return count(drawn, self._table.rows)
