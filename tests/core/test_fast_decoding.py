@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelforge.shards import ShardReader, fast_jpeg, fast_png
-from labelforge.shards.codec import decode_image, decode_label, encode_label
+from labelforge.shards import ShardReader, encode_label, fast_jpeg, fast_png
+from labelforge.shards.codec import decode_image, decode_label
 from tests.core import shard_folders
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
