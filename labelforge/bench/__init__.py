@@ -4,7 +4,7 @@
 
     config      what is measured, at which size; the smaller sizes for a CPU
     workload    the paper's problem (its tree, its three datasets, its batch) with made-up pixels
-    loss infer train loader convert     the suites, one function each
+    loss decide infer train loader convert     the suites, one function each
     meter       time in turns, peak memory
     machine     what the numbers were measured on
     results     them as validated data; quartiles and comparisons

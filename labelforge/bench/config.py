@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.trainer.config import Precision
 
-SuiteName = Literal["loss", "infer", "train", "loader", "convert"]
+SuiteName = Literal["loss", "decide", "infer", "train", "loader", "convert"]
 Arithmetic = Literal["float32", "bfloat16"]
 _Positive = Annotated[int, Field(ge=1)]
 
@@ -79,7 +79,8 @@ class Scale:
 
 
 _FULL_AND_SMALL: dict[SuiteName, tuple[Scale, Scale]] = {
-    "loss": (Scale(4, (512, 706)), Scale(4, (128, 176))),  # full: the paper's batch and crop
+    "loss": (Scale(4, (512, 706)), Scale(1, (256, 352))),  # full: the paper's batch and crop
+    "decide": (Scale(1, PAPER_SIZE), Scale(1, (260, 353))),
     "infer": (Scale(1, PAPER_SIZE), Scale(1, (260, 353))),
     "train": (Scale(4, (512, 706)), Scale(4, (96, 132))),
     "loader": (Scale(64, (1024, 2048)), Scale(24, (512, 1024))),  # Cityscapes as published, and as the paper scales it

@@ -1,7 +1,8 @@
 """Suite ``infer``: from an image in main memory to a map of classes on the device, and the paper's frames per second.
 
-The rival is the same backbone with one flat head and an argmax. The decision is also measured by itself: first on
-logits that already have the image's size, then together with the upsampling to it.
+The rival is the same backbone with one flat head and an argmax. Both are made ready as ``labelforge predict`` makes
+them (:mod:`labelforge.trainer.models.inference`), and beside them the hierarchical one is run as it is trained. A light
+network, which a CPU can run, follows at the paper's size in both precisions.
 """
 
 from __future__ import annotations
@@ -9,23 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from labelforge.bench.config import PAPER_SIZE, Scale
-from labelforge.bench.meter import Meter
+from labelforge.bench.config import PAPER_SIZE, Arithmetic, Scale
+from labelforge.bench.decide import best_class_upsampled
+from labelforge.bench.meter import Contestants, Meter
 from labelforge.bench.results import PaperLine, Race, SuiteReport
 from labelforge.bench.workload import PaperProblem, random_images
-from labelforge.trainer.models.network import SegmentationNet, upsample
+from labelforge.trainer.config import ModelConfig
+from labelforge.trainer.models.inference import ready_for_inference
 
 PAPER_FRAMES_PER_SECOND = 17.0
 """Stated by Meletis & Dubbelman 2018 (arXiv 1803.05675) for frames of 520x706, 108 classes, one GPU of 2018."""
 
+LIGHT: Final = ModelConfig(
+    backbone="efficientnet-lite0", output_stride=16, features=64, bottlenecks="shared", weights=None
+)
+"""The network that a CPU can run."""
+
 _PAPER_BACKBONE = "resnet50"
 _PAPER_TURNS = 3  # timed calls at the paper's size, at least: each takes seconds on a CPU
-_TREE, _FLAT = "hierarchical network", "flat network"
-_RULE, _ARGMAX = "decision rule", "argmax"
+_TREE, _FLAT, _TRAINED = "hierarchical network", "flat network", "as it is trained"
+_LIGHT, _LIGHT_HALF, _LIGHT_FLAT = "light, float32", "light, bfloat16", "light and flat, float32"
+
+Decide = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 @torch.inference_mode()
@@ -36,61 +47,56 @@ def bench_infer(scale: Scale, meter: Meter) -> SuiteReport:
         ConfigError: The backbone is unknown.
     """
     problem = PaperProblem(meter.device)
-    tree = problem.network(scale.backbone, flat=False).eval()
-    flat = problem.network(scale.backbone, flat=True).eval()
+    model = ModelConfig(backbone=scale.backbone)
+    tree, flat = (problem.network(model, flat=flat).eval() for flat in (False, True))
     images = random_images(scale.batch, scale.size)
-    race = partial(meter.race, unit="frames", amount=scale.batch)
-
-    segment = partial(_segment, tree, problem.decide_upsampled, meter=meter)
+    segment = partial(_segment, _ready(tree, meter.precision), problem.decide, meter=meter)
     networks = {
         _TREE: partial(segment, images),
-        _FLAT: partial(_segment, flat, _best_class_upsampled, images, meter=meter),
+        _FLAT: partial(_segment, _ready(flat, meter.precision), best_class_upsampled, images, meter=meter),
+        _TRAINED: partial(_segment_as_trained, tree, problem.decide, images, meter=meter),
     }
-    whole = race("image to class map", networks, rival=_FLAT)
-
-    coarse, coarse_flat = _logits(tree, images, meter), _logits(flat, images, meter)
-    decisions = {
-        _RULE: partial(problem.decide, upsample(coarse, scale.size)),
-        _ARGMAX: partial(best_class, upsample(coarse_flat, scale.size)),
-    }
-    alone = race("decision alone", decisions, rival=_ARGMAX)
-    decisions = {
-        _RULE: partial(problem.decide_upsampled, coarse, scale.size),
-        _ARGMAX: partial(_best_class_upsampled, coarse_flat, scale.size),
-    }
-    upsampled = race("upsampling and decision", decisions, rival=_ARGMAX)
+    whole = meter.race("image to class map", networks, rival=_FLAT, unit="frames", amount=scale.batch)
+    light = _race_light(problem, meter)
     return SuiteReport(
         suite="infer",
-        work=f"{scale.text} images, {scale.backbone} at stride 8, {meter.precision}",
+        work=f"{scale.text} images, {scale.backbone} at stride {model.output_stride}, {meter.precision}",
         shrunk=scale.shrunk,
-        races=(whole, alone, upsampled),
-        finding=f"{whole.sentence(_TREE, _FLAT)} {alone.sentence(_RULE, _ARGMAX)} "
-        f"With upsampling: {upsampled.times(_RULE, _ARGMAX)}.",
+        races=(whole, light),
+        finding=f"{whole.sentence(_TREE, _FLAT)} {whole.sentence(_TREE, _TRAINED)} "
+        f"The light network segments {light.entry(_LIGHT).rate:.3g} frames/s of {_size(PAPER_SIZE)} in float32, "
+        f"{light.entry(_LIGHT_HALF).rate:.3g} in bfloat16.",
         paper=_paper_line(segment, problem.classes, whole, scale, meter),
     )
 
 
-def best_class(logits_nchw: Tensor) -> Tensor:
-    """(N, H, W) best class, found as the decision rule finds winners: ``torch.argmax`` is slower on a CPU."""
-    return logits_nchw.max(dim=1).indices
+def _race_light(problem: PaperProblem, meter: Meter) -> Race:
+    images = random_images(1, PAPER_SIZE)
+    tree, flat = (problem.network(LIGHT, flat=flat).eval() for flat in (False, True))
+    contestants: Contestants = {
+        _LIGHT: partial(_segment, _ready(tree, "float32"), problem.decide, images, meter=meter),
+        _LIGHT_HALF: partial(_segment, _ready(tree, "bfloat16"), problem.decide, images, meter=meter),
+        _LIGHT_FLAT: partial(_segment, _ready(flat, "float32"), best_class_upsampled, images, meter=meter),
+    }
+    title = f"{_size(PAPER_SIZE)}, {LIGHT.backbone} at stride {LIGHT.output_stride}"
+    return meter.race(title, contestants, rival=_LIGHT_FLAT, unit="frames", amount=1)
 
 
-def _best_class_upsampled(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
-    return best_class(upsample(logits_nchw, size))
+def _ready(network: nn.Module, precision: Arithmetic) -> nn.Module:
+    return ready_for_inference(network, getattr(torch, precision))
 
 
-def _logits(network: SegmentationNet, images: Tensor, meter: Meter) -> Tensor:
-    """(N, C, h, w) float32 logits of images in main memory."""
+def _segment(network: nn.Module, decide: Decide, images: Tensor, meter: Meter) -> Tensor:
+    """(N, H, W) classes of images in main memory."""
+    logits: Tensor = network(images.to(meter.device))
+    return decide(logits.float(), (images.shape[2], images.shape[3]))
+
+
+def _segment_as_trained(network: nn.Module, decide: Decide, images: Tensor, meter: Meter) -> Tensor:
+    """The same with the network as it is in training."""
     with meter.autocast():
         logits: Tensor = network(images.to(meter.device))
-    return logits.float()
-
-
-def _segment(
-    network: SegmentationNet, decide: Callable[[Tensor, tuple[int, int]], Tensor], images: Tensor, meter: Meter
-) -> Tensor:
-    """(N, H, W) classes of images in main memory."""
-    return decide(_logits(network, images, meter), (images.shape[2], images.shape[3]))
+    return decide(logits.float(), (images.shape[2], images.shape[3]))
 
 
 def _paper_line(
@@ -115,5 +121,9 @@ def _paper_line(
         classes=classes,
         stated=PAPER_FRAMES_PER_SECOND,
         entry=entry,
-        text=f"At {height}x{width} with {classes} classes{here}; {stated}",
+        text=f"At {_size(PAPER_SIZE)} with {classes} classes{here}; {stated}",
     )
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

@@ -1,7 +1,8 @@
-"""Suite ``loss``: forward and backward of the loss alone, on logits at the labels' size.
+"""Suite ``loss``: forward and backward of the loss, from logits at the network's stride to their gradient.
 
-Rivals: one flat cross-entropy over all classes; and what one would write without a target table, a cross-entropy per
-classifier on label maps stored per classifier. The latter does less: it has no unions of labels and no gate.
+Rivals: what one would write without labelforge, upsampling and a cross-entropy per classifier on label maps stored per
+classifier (which does less: it has no unions of labels and no gate), on a GPU also compiled; one flat cross-entropy
+over all classes; and our own plain forms. In two trees: the paper's, and one of five times as many classifiers.
 """
 
 from __future__ import annotations
@@ -13,54 +14,82 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.bench.config import Scale
-from labelforge.bench.meter import Meter
-from labelforge.bench.results import SuiteReport
-from labelforge.bench.workload import PaperProblem
+from labelforge.bench.meter import Contestants, Meter
+from labelforge.bench.results import Race, SuiteReport
+from labelforge.bench.workload import TREE, PaperProblem
+from labelforge.trainer.kernels.choice import choose_loss
+from labelforge.trainer.kernels.sampling import Sampling
 
-_TREE, _STORED, _FLAT = "hierarchical loss", "loss on stored maps", "flat cross-entropy"
+_TREE, _STORED, _FLAT = "hierarchical loss", "a loss per classifier", "flat cross-entropy"
+_BANDS, _REFERENCE, _COMPILED = "plain, in bands", "plain, upsampled", "the same, compiled"
+_TREES = (TREE, "streets")
+_STRIDE = 8
 
 
 def bench_loss(scale: Scale, meter: Meter) -> SuiteReport:
     """Run the suite; the backbone of the scale is not used."""
-    problem = PaperProblem(meter.device)
-    rows = problem.label_rows(scale.batch, scale.size)
-    logits, device = sum(problem.sizes), meter.device
-    stored, classes = problem.stored_targets(rows), problem.class_maps(rows)
-    contestants = {
-        _TREE: _forward_and_backward(problem.loss, logits, rows.to(device)),
-        _STORED: _forward_and_backward(lambda x, y: stored_losses(problem, x, y).sum(), logits, stored.to(device)),
-        _FLAT: _forward_and_backward(_flat_loss, problem.classes, classes.to(device)),
-    }
-    amount = rows.numel() / 1e6
-    race = meter.race("loss, forward and backward", contestants, rival=_FLAT, unit="Mpixels", amount=amount)
+    races = tuple(_race(tree, scale, meter) for tree in _TREES)
     return SuiteReport(
         suite="loss",
-        work=f"{scale.text} logits in float32: {logits} of {len(problem.sizes)} classifiers, "
-        f"or {problem.classes} of one",
+        work=f"{scale.text} labels, float32 logits of stride {_STRIDE}; computed by: {_backend(scale, meter)}",
         shrunk=scale.shrunk,
-        races=(race,),
-        finding=f"{race.sentence(_TREE, _FLAT)} {race.sentence(_TREE, _STORED)} "
-        "(The latter has one map of targets per classifier, and knows neither unions nor gates.)",
+        races=races,
+        finding=f"{races[0].sentence(_TREE, _STORED)} In {_TREES[1]}: {races[1].times(_TREE, _STORED)}. "
+        "(The loss per classifier has one map of targets per classifier, and knows neither unions nor gates.)",
     )
+
+
+def _race(tree: str, scale: Scale, meter: Meter) -> Race:
+    problem = PaperProblem(meter.device, tree)
+    rows = problem.label_rows(scale.batch, scale.size)
+    classes, stored = problem.class_maps(rows).to(meter.device), problem.stored_targets(rows).to(meter.device)
+    rows = rows.to(meter.device)
+    logits, flat = (_logits(n, scale, meter) for n in (sum(problem.sizes), problem.classes))
+
+    def per_classifier(given: Tensor) -> Tensor:
+        return stored_losses(problem, given, stored).nansum()
+
+    contestants: Contestants = {
+        _TREE: _forward_and_backward(lambda x: problem.loss(x, rows), logits),
+        _STORED: _forward_and_backward(per_classifier, logits),
+        _FLAT: _forward_and_backward(lambda x: F.cross_entropy(_upsampled(x, classes), classes.long()), flat),
+        _REFERENCE: _forward_and_backward(lambda x: problem.loss(x, rows, "reference"), logits),
+    }
+    if meter.device.type == "cpu":
+        contestants = {**contestants, _BANDS: _forward_and_backward(lambda x: problem.loss(x, rows, "torch"), logits)}
+    else:
+        compiled = torch.compile(per_classifier)
+        contestants = {**contestants, _COMPILED: _forward_and_backward(compiled, logits)}
+    layout = problem.table.layout
+    title = f"{tree}: {layout.num_classifiers} classifiers, {layout.num_logits} logits"
+    return meter.race(title, contestants, rival=_STORED, unit="Mpixels", amount=rows.numel() / 1e6)
 
 
 def stored_losses(problem: PaperProblem, logits_nchw: Tensor, targets_jnhw: Tensor) -> Tensor:
     """(J,) weighted cross-entropies, one per classifier, on stored targets; NaN where a classifier has no target."""
-    parts = torch.split(logits_nchw, list(problem.sizes), dim=1)
+    parts = torch.split(_upsampled(logits_nchw, targets_jnhw), list(problem.sizes), dim=1)
     losses = [F.cross_entropy(part, target.long()) for part, target in zip(parts, targets_jnhw, strict=True)]
     return torch.stack(losses).mul(problem.weights)
 
 
-def _flat_loss(logits_nchw: Tensor, classes_nhw: Tensor) -> Tensor:
-    return F.cross_entropy(logits_nchw, classes_nhw.long())
+def _upsampled(logits_nchw: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(logits_nchw, size=tuple(like.shape[-2:]), mode="bilinear", align_corners=False)
 
 
-def _forward_and_backward(
-    loss: Callable[[Tensor, Tensor], Tensor], channels: int, targets: Tensor
-) -> Callable[[], object]:
-    """A call that computes a loss of (..., N, H, W) targets and random float32 logits, and their gradient."""
-    batch, height, width = targets.shape[-3:]
-    generator = torch.Generator(targets.device).manual_seed(0)
-    shape = (batch, channels, height, width)
-    logits = torch.randn(shape, device=targets.device, generator=generator, requires_grad=True)
-    return lambda: torch.autograd.grad(loss(logits, targets), logits)
+def _backend(scale: Scale, meter: Meter) -> str:
+    problem = PaperProblem(meter.device)
+    logits = _logits(sum(problem.sizes), scale, meter)
+    sampling = Sampling.of((logits.shape[2], logits.shape[3]), scale.size)
+    chosen = choose_loss(None, logits, sampling, problem.tensors)
+    return "plain PyTorch, upsampled" if chosen is None else chosen.name
+
+
+def _logits(channels: int, scale: Scale, meter: Meter) -> Tensor:
+    generator = torch.Generator(meter.device).manual_seed(0)
+    shape = (scale.batch, channels, -(-scale.size[0] // _STRIDE), -(-scale.size[1] // _STRIDE))
+    return torch.randn(shape, device=meter.device, generator=generator, requires_grad=True)
+
+
+def _forward_and_backward(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Callable[[], object]:
+    """A call that computes a loss and the gradient of the logits."""
+    return lambda: torch.autograd.grad(loss(logits), logits)

@@ -11,6 +11,7 @@ import torch
 import labelforge
 from labelforge.bench.config import Arithmetic, BenchConfig, Scale, SuiteName, scale_of
 from labelforge.bench.convert import bench_convert
+from labelforge.bench.decide import bench_decide
 from labelforge.bench.infer import bench_infer
 from labelforge.bench.loader import bench_loader
 from labelforge.bench.loss import bench_loss
@@ -26,6 +27,7 @@ from labelforge.trainer.models.backbones import build_backbone
 
 _SUITES: dict[SuiteName, Callable[[Scale, Meter], SuiteReport]] = {
     "loss": bench_loss,
+    "decide": bench_decide,
     "infer": bench_infer,
     "train": bench_train,
     "loader": bench_loader,

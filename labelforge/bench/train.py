@@ -60,7 +60,7 @@ class _FlatTrainer:
 
     def __init__(self, problem: PaperProblem, config: TrainConfig, meter: Meter) -> None:
         torch.manual_seed(config.seed)
-        self._network = problem.network(config.model.backbone, flat=True).train()
+        self._network = problem.network(config.model, flat=True).train()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(self._network, config.optim)
         self._average = ExponentialMovingAverage(self._network, config.ema.decay)

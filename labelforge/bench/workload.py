@@ -12,13 +12,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import ModelConfig
-from labelforge.trainer.decision import decide
+from labelforge.trainer.decision import decide, owning_column
+from labelforge.trainer.kernels.choice import Kernel
 from labelforge.trainer.loss import hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import SegmentationNet, build_network
 from labelforge.trainer.rows import GlobalRows
@@ -31,26 +33,32 @@ IGNORED: Final = -100
 _DATASETS = ("cityscapes", "gtsdb", "mapillary-vistas-1.2")
 _BATCH = (0, 2, 2, 1)  # the paper's 1 Cityscapes, 2 Vistas, 1 GTSDB, as positions in _DATASETS
 _PATCH = 16
+_CELLS = 8
 _BOXES = 4
 
 
 class PaperProblem:
     """The paper's 5 classifiers, 111 logits and 108 classes on one device: labels, networks, loss and decision.
 
+    Args:
+        device: Where.
+        tree: Another tree in which the three datasets are mapped, for a larger problem.
+
     Attributes:
         table: The target table of the three datasets.
+        tensors: The same on the device.
         classes: Number of classes K.
         sizes: Children per classifier; they add up to the number of logits C.
         weights: (J,) float32 loss weight of each classifier, on the device.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        tree = Taxonomy.load(TREE)
-        self.table = TargetTable.compile(tree, [LabelMapping.load(tree, name) for name in _DATASETS])
-        self.classes = len(tree.classes)
+    def __init__(self, device: torch.device, tree: str = TREE) -> None:
+        taxonomy = Taxonomy.load(tree)
+        self.table = TargetTable.compile(taxonomy, [LabelMapping.load(taxonomy, name) for name in _DATASETS])
+        self.classes = len(taxonomy.classes)
         self._device = device
-        self._tensors = TableTensors.of(self.table, device)
-        self.sizes = self._tensors.sizes
+        self.tensors = TableTensors.of(self.table, device)
+        self.sizes = self.tensors.sizes
         self.weights = loss_weights(self.table.layout).to(device)
 
     def label_rows(self, batch: int, size: tuple[int, int]) -> Tensor:
@@ -85,24 +93,39 @@ class PaperProblem:
         target = np.where(self.table.target < 0, IGNORED, self.table.target).astype(np.int16)
         return torch.from_numpy(target)[rows.long()].movedim(-1, 0).contiguous()
 
-    def network(self, backbone: str, *, flat: bool) -> SegmentationNet:
+    def network(self, model: ModelConfig, *, flat: bool) -> SegmentationNet:
         """A new network on the device, with all classifiers, or flat: with one over all classes."""
         sizes = (self.classes,) if flat else self.sizes
-        return build_network(sizes, ModelConfig(backbone=backbone)).to(self._device)
+        return build_network(sizes, model, pretrained=False).to(self._device)
 
-    def loss(self, logits_nchw: Tensor, rows_nhw: Tensor) -> Tensor:
-        """The hierarchical loss, a scalar."""
-        return hierarchical_loss(
-            logits_nchw, GlobalRows(rows_nhw, self.table.numbering), self._tensors, self.weights
-        ).total
+    def loss(self, logits_nchw: Tensor, rows_nhw: Tensor, kernel: Kernel | None = None) -> Tensor:
+        """The hierarchical loss of logits at the network's stride, a scalar."""
+        rows = GlobalRows(rows_nhw, self.table.numbering)
+        return hierarchical_loss(logits_nchw, rows, self.tensors, self.weights, kernel=kernel).total
 
-    def decide(self, logits_nchw: Tensor) -> Tensor:
-        """(N, H, W) int64 classes for logits of the image's size."""
-        return decide(logits_nchw, self._tensors)
+    def decide(self, logits_nchw: Tensor, size: tuple[int, int] | None = None, kernel: Kernel | None = None) -> Tensor:
+        """(N, H, W) int64 classes, at the logits' size or another, as ``labelforge predict`` finds them."""
+        return decide(logits_nchw, self.tensors, size, kernel=kernel)
 
-    def decide_upsampled(self, logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
-        """(N, H, W) int64 classes for logits at the network's stride, as ``labelforge predict`` finds them."""
-        return decide(logits_nchw, self._tensors, size)
+    def trained_logits(self, batch: int, low: tuple[int, int]) -> Tensor:
+        """(N, C, h, w) float32 logits on the device as a trained network has them.
+
+        In patches, one child of each classifier on the way to one class is ahead of the rest by about 8, and at the
+        borders this fades.
+        """
+        generator = torch.Generator().manual_seed(0)
+        layout = self.table.layout
+        places = torch.randint(0, layout.num_logits, (batch, 1, -(-low[0] // _CELLS), -(-low[1] // _CELLS)),
+                               generator=generator)  # fmt: skip
+        chosen = places.repeat_interleave(_CELLS, 2).repeat_interleave(_CELLS, 3)[..., : low[0], : low[1]]
+        ahead = torch.zeros(batch, layout.num_logits, *low)
+        for j, columns in reversed(list(enumerate(layout.slices))):
+            inside = (chosen >= columns.start) & (chosen < columns.stop)
+            ahead.scatter_add_(1, chosen, 8.0 * inside)
+            if j:  # and so on with the column that leads here
+                chosen = torch.where(inside, owning_column(layout, j), chosen)
+        ahead = F.avg_pool2d(ahead, 3, stride=1, padding=1, count_include_pad=False)
+        return (ahead + torch.randn(ahead.shape, generator=generator)).to(self._device)
 
 
 def random_images(batch: int, size: tuple[int, int]) -> Tensor:

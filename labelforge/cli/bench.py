@@ -43,9 +43,9 @@ def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **
 
     \b
     SUITE   measures                 against
-    loss    the hierarchical loss    a flat cross-entropy, a map per classifier
+    loss    the hierarchical loss    a cross-entropy per classifier; a flat one
+    decide  the decision rule        an argmax; plain PyTorch
     infer   image to class map       the same backbone with a flat head
-            the decision rule        an argmax
     train   a whole training step    a training step of a flat network
     loader  training samples         a folder of png files; webdataset, litdata
             random access to shards  the same images as loose files

@@ -16,7 +16,7 @@ from rich.console import Console
 from labelforge.bench import SUITES, BenchConfig, BenchReport, render, run_bench
 from labelforge.bench.config import scale_of
 from labelforge.bench.convert import copy_frames, write_synthetic_frames
-from labelforge.bench.infer import best_class
+from labelforge.bench.decide import best_class_upsampled
 from labelforge.bench.loader import crop_of, read_loose, read_sample, write_synthetic_shards
 from labelforge.bench.loader_rivals import copy_as, copy_to_files, installed_rivals, one_crop
 from labelforge.bench.loss import stored_losses
@@ -151,11 +151,23 @@ def test_the_rival_of_the_decision_rule_finds_winners_with_the_same_reduction() 
     with torch.profiler.profile() as rule:
         problem.decide(logits)
     with torch.profiler.profile() as rival:
-        found = best_class(logits)
+        found = best_class_upsampled(logits, (5, 7))
     assert torch.equal(found, logits.argmax(dim=1))
     reductions = {"aten::max", "aten::argmax", "aten::amax"}
     used = [{event.key for event in taken.key_averages()} & reductions for taken in (rule, rival)]
     assert used[0] == used[1] != set()
+
+
+def test_trained_logits_lead_down_to_one_class() -> None:
+    """In the middle of a patch the decision is clear at every classifier, and every class can be one."""
+    problem = PaperProblem(CPU)
+    logits = problem.trained_logits(2, (64, 88))
+    ahead = logits.topk(2, dim=1).values
+    assert (ahead[:, 0] - ahead[:, 1]).median() > 0
+    for columns in problem.table.layout.slices[:1]:
+        best = logits[:, columns].topk(2, dim=1).values
+        assert ((best[:, 0] - best[:, 1]) > 2).float().mean() > 0.7
+    assert len(np.unique(problem.decide(logits).numpy())) > 50
 
 
 def test_loose_files_hold_what_the_shards_hold(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Suite ``decide``: from logits at the network's stride to a class, a confidence or a label per pixel.
+
+Rivals: the same in plain PyTorch, which upsamples bands of rows and reads them, and the argmax of a flat head with its
+upsampling. On noise, where every child may win anywhere, and on logits such as trained networks have.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labelforge.bench.config import Scale
+from labelforge.bench.meter import Contestants, Meter
+from labelforge.bench.results import Race, SuiteReport
+from labelforge.bench.workload import PaperProblem
+from labelforge.mapping import LabelMapping
+from labelforge.trainer.decision import decide_with_confidence
+from labelforge.trainer.kernels.choice import Kernel, uses_numba
+from labelforge.trainer.readout import label_readout
+
+_RULE, _PLAIN, _ARGMAX = "decision rule", "plain, in bands", "argmax, flat head"
+_STRIDE = 8
+_LABELS = "cityscapes"
+
+
+@torch.inference_mode()
+def bench_decide(scale: Scale, meter: Meter) -> SuiteReport:
+    """Run the suite; the backbone of the scale is not used."""
+    problem = PaperProblem(meter.device)
+    low = -(-scale.size[0] // _STRIDE), -(-scale.size[1] // _STRIDE)
+    generator = torch.Generator().manual_seed(0)
+    shape = (scale.batch, problem.table.layout.num_logits, *low)
+    noise = (2 * torch.randn(shape, generator=generator)).to(meter.device)
+    trained = problem.trained_logits(scale.batch, low)
+    flat = trained[:, : problem.classes].contiguous()
+    rival = {_ARGMAX: partial(best_class_upsampled, flat, scale.size)}
+
+    def rule(logits: Tensor) -> Contestants:
+        decide = partial(problem.decide, logits, scale.size)
+        return {_RULE: decide, _PLAIN: partial(decide, kernel="torch")}
+
+    confident = partial(decide_with_confidence, trained, problem.tensors, size=scale.size)
+    mapping = LabelMapping.load(problem.table.layout.taxonomy, _LABELS)
+    by_sum = partial(label_readout(problem.tensors, mapping, "sum"), trained, scale.size)
+    races = (
+        _race("classes, trained logits", {**rule(trained), **rival}, scale, meter),
+        _race("classes, noise", {**rule(noise), **rival}, scale, meter),
+        _race("classes and confidence", {_RULE: confident, _PLAIN: partial(confident, kernel="torch")}, scale, meter),
+        _race(f"labels of {_LABELS} by sum", {_RULE: by_sum, _PLAIN: partial(by_sum, kernel="torch")}, scale, meter),
+    )
+    kernel: Kernel = "numba" if uses_numba(None, noise, scale.size) else "torch"
+    return SuiteReport(
+        suite="decide",
+        work=f"{scale.text} decisions, float32 logits of stride {_STRIDE}; computed by: {kernel}",
+        shrunk=scale.shrunk,
+        races=races,
+        finding=f"{races[0].sentence(_RULE, _PLAIN)} On noise: {races[1].times(_RULE, _PLAIN)}.",
+    )
+
+
+def _race(title: str, contestants: Contestants, scale: Scale, meter: Meter) -> Race:
+    return meter.race(title, contestants, rival=_PLAIN, unit="frames", amount=scale.batch)
+
+
+def best_class_upsampled(logits_nchw: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, H, W) best class of upsampled logits, found as the plain decision rule finds winners.
+
+    ``torch.argmax`` is several times slower on a CPU: beating it would say nothing about the rule.
+    """
+    return F.interpolate(logits_nchw, size=size, mode="bilinear", align_corners=False).max(dim=1).indices
