@@ -24,8 +24,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from labelforge import deflate
 from labelforge.converters.base import Ids, Size, read_file
 from labelforge.converters.jpeg import check_markers
-from labelforge.converters.png import DamageError, Png
+from labelforge.converters.png import Png
 from labelforge.errors import DatasetError
+from labelforge.png import END, DamageError
 from labelforge.shards import encode_image
 from labelforge.shards.codec import ImageSuffix
 
@@ -61,7 +62,7 @@ _TRANSPOSE: Final = {
     8: Image.Transpose.ROTATE_90,
 }  # EXIF orientation -> what shows the picture upright (EXIF 2.3, tag 0x0112)
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
-_PNG_END: Final = b"IEND\xaeB`\x82"
+_PNG_END: Final = END[4:]  # whatever length it says
 _CURE: Final = "Unpack or download it again, or use --on-error skip to leave it out."
 # What Pillow raises on broken files, by experience and by its fuzz tests; and our own readers.
 _BROKEN: Final[tuple[type[Exception], ...]] = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labelforge.converters.png import DamageError
+from labelforge.png import DamageError
 
 _START: Final = b"\xff\xd8"
 _END, _SCAN = 0xD9, 0xDA

@@ -39,6 +39,9 @@ class Library(Protocol):
     def compress(self, data: Any, /, level: int = -1) -> bytes:
         """Deflate data with a zlib header."""
 
+    def decompress(self, data: Any, /, *, bufsize: int) -> bytes:
+        """Inflate a whole stream with a zlib header, at first to so many bytes of memory."""
+
     def decompressobj(self) -> Inflater:
         """Start to inflate a stream with a zlib header."""
 

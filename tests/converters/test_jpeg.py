@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from labelforge.converters.jpeg import check_markers
-from labelforge.converters.png import DamageError
+from labelforge.png import DamageError
 from tests.converters.layouts import picture
 
 KINDS: dict[str, dict[str, Any]] = {

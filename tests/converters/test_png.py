@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelforge import deflate
-from labelforge.converters.png import DamageError, Png
+from labelforge.converters.png import Png
+from labelforge.png import DamageError
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # by color type: PNG, table 8

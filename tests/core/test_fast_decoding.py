@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelforge import deflate
 from labelforge.shards import ShardReader, encode_label, fast_jpeg, fast_png
 from labelforge.shards.codec import decode_image, decode_label
 from tests.core import shard_folders
@@ -40,7 +41,7 @@ def extras(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """With the optional packages, and as if they were not installed."""
     if request.param == "without":
         monkeypatch.setattr(fast_jpeg, "simplejpeg", None)
-        monkeypatch.setattr(fast_png, "zlib", zlib)
+        monkeypatch.setattr(deflate, "library", zlib)
         monkeypatch.setattr(fast_png, "unfilter_kernel", lambda: None)
     else:
         pytest.importorskip("simplejpeg")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from labelforge import deflate
 from labelforge.bench.loader_rivals import copy_as
 from labelforge.errors import ConfigError, ShardError
 from labelforge.logits import HEADS, Head
@@ -261,7 +262,7 @@ def test_crops_are_the_same_with_and_without_the_packages_that_make_them_faster(
     crops = CropDataset(reader, table, DataConfig(crop=(40, 50), resize="none", scale=scale))
     quick = [Batch.of([crops[number] for number in range(20)])]
     monkeypatch.setattr(fast_jpeg, "simplejpeg", None)
-    monkeypatch.setattr(fast_png, "zlib", zlib)
+    monkeypatch.setattr(deflate, "library", zlib)
     monkeypatch.setattr(fast_png, "unfilter_kernel", lambda: None)
     monkeypatch.setattr(resampling, "_kernel", lambda taps: None)
     assert_same([Batch.of([crops[number] for number in range(20)])], quick)
