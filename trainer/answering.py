@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
 
 from labelforge.errors import ConfigError
+from labelforge.trainer.decision import decide, decide_with_confidence
 from labelforge.trainer.id_maps import TREE, IdLegend
 from labelforge.trainer.images import Pixels
 from labelforge.trainer.label_spaces import find_legend, find_mapping
 from labelforge.trainer.readout import By, label_readout, reads_rows
-from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.segmenter import Readings, Segmenter
 
 
 class Predicted(NamedTuple):
@@ -25,8 +27,8 @@ class Predicted(NamedTuple):
     """(H, W) float32 in [0, 1], if it was asked for."""
 
 
-Predictor = Callable[[Pixels], Predicted]
-"""From an image, (H, W, 3) uint8 RGB, to what is predicted for it."""
+Predictor = Callable[[Sequence[Pixels]], list[Predicted]]
+"""From images of one size, (H, W, 3) uint8 RGB, to what is predicted for each."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Answering:
         return find_legend(segmenter.checkpoint, self.label_space, self.by, segmenter.layout)
 
     def predictor(self, segmenter: Segmenter) -> Predictor:
-        """A function that predicts one image after the other.
+        """A function that predicts images of one size.
 
         Args:
             segmenter: The network.
@@ -74,14 +76,16 @@ class Answering:
         Raises:
             ConfigError: The label space is unknown to the network's checkpoint.
         """
+        tensors = segmenter.tensors
         if self.label_space != TREE:
             mapping = find_mapping(segmenter.checkpoint, self.label_space)
             if reads_rows(mapping, self.by):
-                readout = label_readout(segmenter.tensors, mapping, self.by, self.threshold)
-                return lambda image: self._predicted(*segmenter.look(image, readout))
+                return partial(self._predict, segmenter, label_readout(tensors, mapping, self.by, self.threshold))
         if self.soft or self.threshold:
-            return lambda image: self._predicted(*segmenter.decide_with_confidence(image, self.threshold))
-        return lambda image: Predicted(segmenter.decide(image), None)
+            unsized = partial(decide_with_confidence, tensors=tensors, threshold=self.threshold)
+            return partial(self._predict, segmenter, lambda logits, size: unsized(logits, size=size))
+        return partial(self._predict, segmenter, lambda logits, size: (decide(logits, tensors, size),))
 
-    def _predicted(self, codes: Tensor, confidence: Tensor) -> Predicted:
-        return Predicted(codes, confidence if self.soft else None)
+    def _predict(self, segmenter: Segmenter, readout: Readings, images: Sequence[Pixels]) -> list[Predicted]:
+        found = segmenter.look_all(images, readout)
+        return [Predicted(codes, confidence[0] if self.soft else None) for codes, *confidence in found]

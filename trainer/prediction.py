@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -177,6 +178,14 @@ def _targets(folder: OutputFolder, file: InputFile, name: str) -> list[Path]:
     return [folder.ids(name), folder.overlay(name), folder.confidence(name)]
 
 
+class _Loaded(NamedTuple):
+    """An image that waits to be segmented."""
+
+    file: Path
+    name: str
+    image: Pixels
+
+
 class _Work:
     """Segments files one by one and collects what they show."""
 
@@ -202,6 +211,7 @@ class _Work:
         planned = [_pictures(file) for file in inputs]
         done, total = 0, sum(planned)
         images = read_ahead(lambda file: None if file.is_video else read_image(file.path), inputs)
+        alike: list[_Loaded] = []  # images of one size, until they are enough
         with WriteBehind() as behind:
             for file, name, pictures, read in zip(inputs, names, planned, images, strict=True):
                 try:
@@ -210,21 +220,32 @@ class _Work:
                         step = partial(_step, progress, done, pictures, total)
                         written.append(self._video(file.path, name, step))
                     else:
-                        written.append(self._image(file.path, name, image, behind))
+                        if alike and alike[0].image.shape != image.shape:
+                            written += self._images(alike, behind)
+                        alike.append(_Loaded(file.path, name, image))
+                        if len(alike) >= self._segmenter.batch:
+                            written += self._images(alike, behind)
                 except DatasetError as fault:
                     failures.append(fault)
                 done += pictures
                 progress(done, total)
+            written += self._images(alike, behind)
         if not written:
             raise _none_readable(failures)
         self._page.write(self._folder.legend)
         return written, failures
 
-    def _image(self, file: Path, name: str, image: Pixels, behind: WriteBehind) -> Prediction:
-        answers, picture = self._segment(name, image)
-        behind.submit(self._write_maps, name, answers)
-        behind.submit(write_jpeg, self._folder.overlay(name), picture)
-        return Prediction(file, self._folder.ids(name), self._folder.overlay(name))
+    def _images(self, alike: list[_Loaded], behind: WriteBehind) -> list[Prediction]:
+        """Segment images of one size, and empty the list."""
+        found = []
+        answered = self._predict([image for _, _, image in alike]) if alike else []
+        for (file, name, image), answers in zip(alike, answered, strict=True):
+            picture = self._show(name, image, answers)
+            behind.submit(self._write_maps, name, answers)
+            behind.submit(write_jpeg, self._folder.overlay(name), picture)
+            found.append(Prediction(file, self._folder.ids(name), self._folder.overlay(name)))
+        alike.clear()
+        return found
 
     def _video(self, file: Path, name: str, step: Callable[[int], None]) -> Prediction:
         target = self._folder.video_overlay(name)
@@ -233,7 +254,8 @@ class _Work:
             remove_frames(self._folder.frames(name))  # of an earlier run: there may have been more
 
         def change(number: int, image: Pixels) -> Pixels:
-            answers, picture = self._segment(f"{name}, frame {number}", image)
+            (answers,) = self._predict([image])
+            picture = self._show(f"{name}, frame {number}", image, answers)
             if self._video_ids:
                 self._write_maps(f"{name}/{number:06d}", answers)
             step(number + 1)
@@ -242,15 +264,14 @@ class _Work:
         rewrite_video(file, target, change)
         return Prediction(file, self._folder.frames(name) if self._video_ids else None, target)
 
-    def _segment(self, title: str, image: Pixels) -> tuple[Predicted, Pixels]:
-        """The answers for a picture, and its overlay."""
+    def _show(self, title: str, image: Pixels, answers: Predicted) -> Pixels:
+        """The overlay of a picture; the page counts it."""
         if self._page.empty:  # now something will be written
             write_classes(self._folder.classes, self._legend, self._segmenter.checkpoint)
-        answers = self._predict(image)
         codes = answers.codes.cpu().numpy()
         picture = overlay(image, codes, self._legend)
         self._page.add(title, codes, picture)
-        return answers, picture
+        return picture
 
     def _write_maps(self, name: str, answers: Predicted) -> None:
         write_png(self._folder.ids(name), self._legend.id_of[answers.codes.cpu().numpy()])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +29,8 @@ from labelforge.trainer.models.inference import ready_for_inference
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
+
+_BATCH = 8
 
 Readings = Callable[[Tensor, tuple[int, int]], tuple[Tensor, ...]]
 """A function that reads things from logits at the network's stride, at a height and width."""
@@ -55,9 +58,11 @@ class NetworkSegmenter:
         over: As given.
         tensors: The layout, on the device.
         device: Where it computes.
+        batch: Images of one size that are best looked at together: 1 on a CPU, which gains nothing by more.
     """
 
     over: Over = "nodes"
+    batch: int = 1
 
     def __init__(
         self,
@@ -77,6 +82,7 @@ class NetworkSegmenter:
         self.layout = layout.over_leaves() if over == "leaves" else layout
         self.mappings = tuple(mappings)
         self.device = device
+        self.batch = _BATCH if device.type == "cuda" else 1
         self.tensors = LayoutTensors.of_layout(self.layout, device)
         dtype = resolve_precision(precision or config.precision, device)
         self._network = ready_for_inference(network, dtype)
@@ -135,29 +141,37 @@ class NetworkSegmenter:
         """
         return Labelling(*self.look(image, label_readout(self.tensors, mapping, by, threshold)))
 
-    @torch.inference_mode()
     def look(self, image: Pixels, readout: Readings) -> tuple[Tensor, ...]:
         """Run the network on an image, and read its logits at the image's own size.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            readout: From (1, C, h, w) float32 logits and (H, W) to tensors (1, ..., H, W).
+            readout: From (N, C, h, w) float32 logits and (H, W) to tensors (N, ..., H, W).
 
         Returns:
             The readout's tensors: (..., H, W) each.
         """
-        return tuple(found[0] for found in readout(self.logits(image), (image.shape[0], image.shape[1])))
+        return self.look_all([image], readout)[0]
+
+    @torch.inference_mode()
+    def look_all(self, images: Sequence[Pixels], readout: Readings) -> list[tuple[Tensor, ...]]:
+        """The same for images of one size together; ``batch`` says how many at a time are worth it."""
+        size = (images[0].shape[0], images[0].shape[1])
+        return list(zip(*readout(self.logits_of(images), size), strict=True))
 
     def network_size(self, image: Pixels) -> tuple[int, int]:
         """Height and width at which the network sees an image."""
         return network_size((image.shape[0], image.shape[1]), self._data, self._short_side)
 
-    @torch.inference_mode()
     def logits(self, image: Pixels) -> Tensor:
         """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
-        scaled = resize(image, self.network_size(image))
-        pixels = torch.from_numpy(scaled.copy()).to(self.device).permute(2, 0, 1)[None]
-        logits: Tensor = self._network(pixels)
+        return self.logits_of([image])
+
+    @torch.inference_mode()
+    def logits_of(self, images: Sequence[Pixels]) -> Tensor:
+        """(N, C, h, w) float32 logits of N images of one size."""
+        scaled = np.stack([resize(image, self.network_size(image)) for image in images])
+        logits: Tensor = self._network(torch.from_numpy(scaled).to(self.device).permute(0, 3, 1, 2))
         if self._columns is not None:
             logits = logits[:, self._columns]
         return logits.float()

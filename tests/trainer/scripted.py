@@ -60,7 +60,10 @@ class ScriptedSegmenter(Segmenter):
         left = iter(answers)
         return cls(layout, lambda image: next(left))
 
-    def look(self, image: Pixels, readout: Readings) -> tuple[torch.Tensor, ...]:
+    def look_all(self, images: Sequence[Pixels], readout: Readings) -> list[tuple[torch.Tensor, ...]]:
+        return [self._look(image, readout) for image in images]
+
+    def _look(self, image: Pixels, readout: Readings) -> tuple[torch.Tensor, ...]:
         classes = torch.from_numpy(self._script(image))
         fine = [self._logits[band].movedim(-1, 0)[None] for band in torch.split(classes, _BAND)]
         bands = [readout(band, (band.shape[2], band.shape[3])) for band in fine]

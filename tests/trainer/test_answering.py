@@ -41,7 +41,7 @@ class Doubtful(ScriptedSegmenter):
     def __init__(self) -> None:
         super().__init__(LAYOUT, lambda image: np.zeros(image.shape[:2], np.int64), MAPPINGS)
 
-    def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
+    def _look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
         logits = torch.tensor([[*first, *second] for first, second in PROBABILITIES]).log()
         wide = logits.T[None, :, None].expand(1, 7, image.shape[0], 4)
         return tuple(part[0] for part in readout(wide, (image.shape[0], 4)))
@@ -108,7 +108,7 @@ class Noisy(ScriptedSegmenter):
     def __init__(self) -> None:
         super().__init__(LAYOUT, lambda image: np.zeros(image.shape[:2], np.int64), MAPPINGS)
 
-    def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
+    def _look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
         seeded = torch.Generator().manual_seed(int(image.sum()))
         size = (image.shape[0], image.shape[1])
         return tuple(part[0] for part in readout(3 * torch.randn(1, 7, *size, generator=seeded), size))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.checkpoint_writer import save_checkpoint
+from labelforge.trainer.images import Pixels
 from labelforge.trainer.label_spaces import find_legend
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.prediction import overlay, predict
 from labelforge.trainer.readout import By
-from labelforge.trainer.segmenter import Segmenter
+from labelforge.trainer.segmenter import Readings, Segmenter
 from labelforge.trainer.training import train
 from tests.trainer import tiny
 from tests.trainer.tiny import draw, open_both, tiny_config
@@ -47,11 +50,16 @@ def run(tmp_path_factory: pytest.TempPathFactory, backbone: None) -> Path:
     return train(open_both(folder), folder / "run", tiny_config(steps=1)).out
 
 
+def red_decides(classes: int, images: Sequence[Pixels], readout: Readings) -> list[tuple[torch.Tensor, ...]]:
+    """Every pixel is of the class that its red channel names."""
+    return [(torch.from_numpy(image[..., 0].astype(np.int64) % classes),) for image in images]
+
+
 @pytest.fixture
 def segmenter(run: Path, monkeypatch: pytest.MonkeyPatch) -> Segmenter:
     """A network that decides every pixel for the class that its red channel names."""
     loaded = Segmenter.load(run, device="cpu")
-    monkeypatch.setattr(loaded, "decide", lambda image: torch.from_numpy(image[..., 0].astype(np.int64) % 6))
+    monkeypatch.setattr(loaded, "look_all", partial(red_decides, 6))
     return loaded
 
 
@@ -128,7 +136,7 @@ def test_large_native_ids_need_16_bits_and_negative_ones_cannot_be_written(
     dense = tiny.write_shards(tmp_path / "d", "dense", [("a", image, np.minimum(rows, 2))])
     train([shards, dense], tmp_path / "run", tiny_config(steps=1))
     segmenter = Segmenter.load(tmp_path / "run", device="cpu")
-    monkeypatch.setattr(segmenter, "decide", lambda image: torch.from_numpy(image[..., 0].astype(np.int64) % 3))
+    monkeypatch.setattr(segmenter, "look_all", partial(red_decides, 3))
     [written] = predict(segmenter, [picture], tmp_path / "out", label_space="dense", by="winner").written
     id_map = load(written.ids)
     expected = np.array([300, 65535, 255])[load(picture)[..., 0] % 3]  # sky, ground, car
@@ -155,3 +163,44 @@ def test_a_real_network_decides_images_of_any_size(run: Path, tmp_path: Path) ->
 def test_the_output_folder_must_be_one(run: Path, picture: Path) -> None:
     with pytest.raises(ConfigError, match=r"is a file\. Name a folder\."):
         predict(run, [picture], picture, device="cpu")
+
+
+def test_images_of_one_size_are_looked_at_together(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a batch of 3: sizes a a a a b b a, one broken file among them; the same files as one by one."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, size in enumerate(["a", "a", "x", "a", "a", "b", "b", "a"]):
+        file = folder / f"{number}.png"
+        if size == "x":
+            file.write_bytes(b"no picture")
+        else:
+            Image.fromarray(rng.integers(0, 256, (21 if size == "a" else 22, 30, 3), np.uint8)).save(file)
+    single, batched = (Segmenter.load(run, device="cpu") for _ in range(2))
+    monkeypatch.setattr(batched, "batch", 3)
+    seen: list[int] = []
+    whole = batched.look_all
+
+    def look_all(images: Sequence[Pixels], readout: Readings) -> list[tuple[torch.Tensor, ...]]:
+        seen.append(len(images))
+        return whole(images, readout)
+
+    monkeypatch.setattr(batched, "look_all", look_all)
+    done: list[tuple[int, int]] = []
+    one, many = (
+        predict(segmenter, [folder], tmp_path / name, by="sum", label_space="dense", soft=True, progress=progress)
+        for segmenter, name, progress in (
+            (single, "one", None),
+            (batched, "many", lambda *counts: done.append(counts)),
+        )
+    )
+    assert seen == [3, 1, 2, 1]
+    assert (
+        [p.source.name for p in many.written]
+        == [p.source.name for p in one.written]
+        == [f"{n}.png" for n in (0, 1, 3, 4, 5, 6, 7)]
+    )
+    assert [str(fault) for fault in many.failures] == [str(fault) for fault in one.failures]
+    assert done == [(n, 8) for n in range(1, 9)]
+    for before, after in zip(one.written, many.written, strict=True):
+        np.testing.assert_array_equal(load(before.ids), load(after.ids))

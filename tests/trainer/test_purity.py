@@ -55,12 +55,12 @@ class Noisy(ScriptedSegmenter):
         super().__init__(layout, lambda image: np.zeros(image.shape[:2], np.int64))
         self.checkpoint.config = SimpleNamespace(loss=loss, model=SimpleNamespace(head="hierarchical"))  # type: ignore
 
-    def logits_of(self, image: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def made_up(self, image: npt.NDArray[np.uint8]) -> torch.Tensor:
         seeded = torch.Generator().manual_seed(int(image.sum()))
         return 2 * torch.randn(1, self.layout.num_logits, *image.shape[:2], generator=seeded)
 
-    def look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
-        fine = torch.split(self.logits_of(image), 5, dim=2)
+    def _look(self, image: npt.NDArray[np.uint8], readout: Readings) -> tuple[torch.Tensor, ...]:
+        fine = torch.split(self.made_up(image), 5, dim=2)
         bands = [readout(band, (band.shape[2], band.shape[3])) for band in fine]
         return tuple(torch.cat(parts, dim=-2)[0] for parts in zip(*bands, strict=True))
 
@@ -93,7 +93,7 @@ def counted(segmenter: Noisy, boxes: ShardReader, fine: ShardReader, gate: str) 
     for sample in boxes:
         if sample.key not in fine_of:
             continue
-        logits = segmenter.logits_of(sample.image)[0]
+        logits = segmenter.made_up(sample.image)[0]
         for y in range(SIZE[0]):
             for x in range(SIZE[1]):
                 row, truth = int(sample.local_rows[y, x]), FINE_LEAVES[int(fine_of[sample.key].local_rows[y, x])]

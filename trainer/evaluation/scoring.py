@@ -253,7 +253,7 @@ class Reading(NamedTuple):
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
-Read = Callable[[Sample], Reading]
+Read = Callable[[Sequence[Sample]], list[Reading]]
 
 
 def _read_of(segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None) -> Read:
@@ -265,19 +265,32 @@ def _read_of(segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: Proto
     return partial(_read_decisions, segmenter)
 
 
-def _read_decisions(segmenter: NetworkSegmenter, sample: Sample) -> Reading:
-    return Reading(_labels(segmenter, sample), segmenter.descend(sample.image), None)
+def _read_decisions(segmenter: NetworkSegmenter, samples: Sequence[Sample]) -> list[Reading]:
+    images = [sample.image for sample in samples]
+    found = segmenter.look_all(images, lambda logits, size: descend(logits, segmenter.tensors, size))
+    return [_reading(segmenter, sample, descent) for sample, descent in zip(samples, found, strict=True)]
 
 
-def _read_sums(segmenter: NetworkSegmenter, readout: Readout, sample: Sample) -> Reading:
-    *descent, rows = segmenter.look(
-        sample.image, lambda logits, size: (*descend(logits, segmenter.tensors, size), readout(logits, size).rows)
-    )
+def _read_sums(segmenter: NetworkSegmenter, readout: Readout, samples: Sequence[Sample]) -> list[Reading]:
+    def read(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        return (*descend(logits, segmenter.tensors, size), readout(logits, size).rows)
+
+    found = segmenter.look_all([sample.image for sample in samples], read)
+    return [_reading(segmenter, sample, part[:-1], part[-1]) for sample, part in zip(samples, found, strict=True)]
+
+
+def _reading(
+    segmenter: NetworkSegmenter, sample: Sample, descent: Sequence[Tensor], rows: Tensor | None = None
+) -> Reading:
     return Reading(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
 
 
-def _read_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, sample: Sample) -> Reading:
+def _read_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, samples: Sequence[Sample]) -> list[Reading]:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
+    return [_read_one_as_authors(segmenter, mapping, sample) for sample in samples]
+
+
+def _read_one_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, sample: Sample) -> Reading:
     size = segmenter.network_size(sample.image)
     logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, mapping)
     return Reading(resize_labels(_labels(segmenter, sample), size), descend(logits, segmenter.tensors, size), None)
@@ -303,10 +316,7 @@ def _evaluate_one(
     tree = TreeCounter(layout, mapping, segmenter.device)
     native_rows = torch.tensor(written, device=segmenter.device)
     reduced = 0
-    for done, found in enumerate(read_ahead(reader.__getitem__, chosen), start=1):
-        sample = found()
-        check_rows(sample, mapping)
-        reading = read(sample)
+    for done, (sample, reading) in enumerate(_readings(segmenter, reader, chosen, read), start=1):
         classes = reading.descent.classes[0]
         confusion.update(reading.labels, classes, reading.rows)
         tree.update(reading.labels[None], reading.descent)
@@ -336,6 +346,25 @@ def _evaluate_one(
         by=by,
         over=segmenter.over,
     )
+
+
+def _readings(
+    segmenter: NetworkSegmenter, reader: ShardReader, chosen: Sequence[int], read: Read
+) -> Iterator[tuple[Sample, Reading]]:
+    """Samples with what is read of them; those of one size that follow each other are read together."""
+    alike: list[Sample] = []
+    for found in read_ahead(reader.__getitem__, chosen):
+        sample = found()
+        check_rows(sample, reader.mapping)
+        if alike and alike[0].image.shape != sample.image.shape:
+            yield from zip(alike, read(alike), strict=True)
+            alike = []
+        alike.append(sample)
+        if len(alike) >= segmenter.batch:
+            yield from zip(alike, read(alike), strict=True)
+            alike = []
+    if alike:
+        yield from zip(alike, read(alike), strict=True)
 
 
 def _is_reduced(sample: Sample) -> bool:
