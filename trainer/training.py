@@ -224,6 +224,8 @@ class Trainer:
             self._restore(checkpoint)
         self._features: FrozenFeatures | None = None
         self._forward: nn.Module = self.network
+        if config.compile:  # in place, after the average was copied: parameters keep their names
+            self.network.backbone.compile()
         if reuses_features(config):
             self._features = FrozenFeatures(self.network, device, self._dtype)
             self._forward = Classify(self.network)

@@ -355,3 +355,23 @@ def test_a_stride_of_the_loss_learns_from_every_pixel_in_turn(readers: list[Shar
     assert len(set(part)) == 4
     assert sum(part) / 4 == pytest.approx(every[0], rel=1e-3)
     assert max(abs(value - every[0]) for value in part) > 5 * abs(sum(part) / 4 - every[0])
+
+
+def test_a_compiled_backbone_trains_the_same_network(
+    readers: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a compiler that only captures the graph: what is compiled, and that its weights keep their names."""
+    compiled: list[str] = []
+    compiling = torch.compile
+
+    def capture(call: Any, **options: Any) -> Any:
+        compiled.append(type(call.__self__).__name__)
+        return compiling(call, **options, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", capture)
+    plain = train(readers, tmp_path / "plain", tiny_config(steps=3))
+    assert compiled == []
+    other = train(readers, tmp_path / "compiled", tiny_config(steps=3, compile=True))
+    assert compiled == ["TinyBackbone"]
+    assert [line.loss for line in other.log] == pytest.approx([line.loss for line in plain.log])
+    assert train(readers, tmp_path / "compiled", settings=["steps=4", "compile=false"], resume=True).step == 4

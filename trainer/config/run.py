@@ -49,6 +49,11 @@ class TrainConfig(Part):
     precision: Precision = Field(
         default="auto", description="Arithmetic of the network: bfloat16 on CUDA, else float32."
     )
+    compile: bool = Field(
+        default=False,
+        description="Compile the backbone (torch.compile), after which steps on CUDA are faster; that takes a minute or "
+        "so. Off: on a CPU it needs a C++ compiler, and the last bits of a run then differ.",
+    )
     taxonomy: str | None = Field(
         default=None,
         description="Tree that the shards must have been made for: a shipped name or a folder. Empty: any.",
