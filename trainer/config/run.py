@@ -51,7 +51,7 @@ class TrainConfig(Part):
     )
     compile: bool = Field(
         default=False,
-        description="Compile the backbone (torch.compile), after which steps on CUDA are faster; that takes a minute or "
+        description="Compile the backbone (torch.compile): steps on CUDA are faster then; compiling takes a minute or "
         "so. Off: on a CPU it needs a C++ compiler, and the last bits of a run then differ.",
     )
     taxonomy: str | None = Field(
