@@ -19,7 +19,7 @@ from labelforge.bench.results import Ceilings
 
 _PLAN: Final = Plan(turns=25, least=5, seconds=0.2)
 _LEAST_BUFFER: Final = {"cpu": 64 * 2**20, "cuda": 512 * 2**20}  # on a GPU shorter copies measure their launch
-_CACHES: Final = 4  # a buffer of 2 caches was copied up to twice as fast as one of 4 or 8 (benchmarks/LOG.md)
+_CACHES: Final = 4  # a buffer of 2 caches was still copied 1.3 to 1.5 times as fast as one of 4 (benchmarks/LOG.md)
 _SIDE: Final = {"cpu": 1024, "cuda": 8192}  # of the matrices: large enough for full speed, small enough for a blink
 
 

@@ -242,7 +242,8 @@ def copies_beyond(cache: int, size: int) -> int:
 def count_flops(call: Callable[[], object]) -> int:
     """Floating-point operations of a call: of its convolutions and matrix products alone, forward and backward.
 
-    Counted by PyTorch from the shapes, so the call is made once; kernels of other packages count nothing.
+    Counted by PyTorch from the shapes of its own operators, so the call is made once. Compiled code, replayed graphs
+    and kernels of other packages count nothing: count before compiling.
     """
     with FlopCounterMode(display=False) as counter:
         call()
