@@ -59,11 +59,15 @@ output_option = click.option(
 SHORT_SIDE_HELP = "Length in pixels of an image's shorter side as the network sees it; default: as in training."
 
 
-def narrow_console() -> Console:
-    """A console for tables and running text: as wide as the terminal, but no wider than is good to read."""
+def narrow_console(*, aside: bool = False) -> Console:
+    """A console for tables and running text: as wide as the terminal, but no wider than is good to read.
+
+    Args:
+        aside: On standard error, where standard output is for something else.
+    """
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=aside)
     console.width = min(console.width, _WIDEST)
     return console
 

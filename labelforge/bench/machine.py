@@ -7,10 +7,17 @@ import platform
 import re
 import subprocess
 from pathlib import Path
+from typing import Final
 
 import torch
 
 from labelforge.bench.results import Gpu, Machine
+
+PROCESSORS: Final = Path("/sys/devices/system/cpu")
+"""Where Linux describes the processors."""
+
+_CACHE_UNSAID: Final = 64 * 2**20  # more than most have
+_UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def describe_machine(device: torch.device) -> Machine:
@@ -31,6 +38,24 @@ def describe_machine(device: torch.device) -> Machine:
 def usable_cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def last_level_cache(device: torch.device) -> int:
+    """Bytes of the last cache before the memory: L2 of a GPU; of a CPU, all caches of the highest level together.
+
+    A virtual machine tells what its host has, of which it may only have a share. Where the system is silent, 64 MiB.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).L2_cache_size)
+    levels: dict[int, dict[str, int]] = {}  # by level: processors that share a cache -> its size
+    for folder in PROCESSORS.glob("cpu[0-9]*/cache/index[0-9]*"):
+        try:
+            level, shared, size = ((folder / name).read_text().strip() for name in ("level", "shared_cpu_list", "size"))
+        except OSError:
+            continue
+        if found := re.fullmatch(r"(\d+)([KMG]?)", size):
+            levels.setdefault(int(level), {})[shared] = int(found[1]) * _UNITS[found[2]]
+    return sum(levels[max(levels)].values()) if levels else _CACHE_UNSAID
 
 
 def driver_version() -> str | None:

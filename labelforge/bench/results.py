@@ -8,12 +8,18 @@ consecutive calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labelforge.bench.config import Arithmetic, SuiteName
+
+Clock = Literal["host", "CUDA events"]
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_BUSY: Final = 0.5
+"""Load per core, before the run, above which times are unreliable."""
 
 
 class Quartiles(NamedTuple):
@@ -81,16 +87,48 @@ class Machine(_Record):
     python: str = Field(description="Version of Python.")
     torch: str = Field(description="Version of PyTorch.")
 
+    @property
+    def busy(self) -> bool:
+        """Whether others used so much of the machine that only ratios are to be trusted."""
+        return self.load is not None and self.load > self.cores * _BUSY
+
+
+class Ceilings(_Record):
+    """How fast the device is at two tasks that leave it nothing to wait for, measured in the same run."""
+
+    bytes_per_second: float = Field(
+        gt=0, description="Bytes read and written per second by a copy of a buffer that no cache holds."
+    )
+    flops_per_second: float = Field(
+        gt=0, description="Floating-point operations per second of a matrix product in the networks' precision."
+    )
+
 
 class Entry(_Record):
     """One contestant of a race."""
 
     name: str = Field(description="What was measured.")
-    seconds: tuple[float, ...] = Field(min_length=1, description="Seconds of every timed call, turn by turn.")
+    seconds: tuple[_Seconds, ...] = Field(min_length=1, description="Seconds of every timed call, turn by turn.")
     quartiles: Quartiles = Field(description="First quartile, median and third quartile of the seconds.")
     rate: float = Field(description="Amount per second at the median; the unit is the race's.")
     peak_memory: int | None = Field(description="Peak bytes of one call beyond what was held; null: not measured.")
     ratio: Ratio = Field(description="Its time compared with that of the race's rival.")
+    bytes: int | None = Field(
+        default=None, description="Bytes that one call must read and write; null where nobody counted."
+    )
+    flops: int | None = Field(
+        default=None, description="Floating-point operations of one call; null where nobody counted."
+    )
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """Achieved bandwidth at the median."""
+        return None if self.bytes is None else self.bytes / self.quartiles.median
+
+    @property
+    def flops_per_second(self) -> float | None:
+        """Achieved floating-point operations per second at the median."""
+        return None if self.flops is None else self.flops / self.quartiles.median
 
 
 class Race(_Record):
@@ -101,6 +139,16 @@ class Race(_Record):
     amount: float = Field(description="How many of these one call does.")
     rival: str = Field(description="Name of the entry that the ratios refer to.")
     entries: tuple[Entry, ...] = Field(min_length=1, description="The contestants.")
+    clock: Clock = Field(default="host", description="What timed the calls; the README of the benchmarks says how.")
+
+    @model_validator(mode="after")
+    def _ran_together(self) -> Self:
+        names = [entry.name for entry in self.entries]
+        if len(set(names)) < len(names) or self.rival not in names:
+            raise ValueError(f"race {self.title!r}: every entry needs a name of its own, and one is the rival's")
+        if len({len(entry.seconds) for entry in self.entries}) > 1:
+            raise ValueError(f"race {self.title!r}: all entries must have the same number of turns")
+        return self
 
     def entry(self, name: str) -> Entry:
         """The entry of a contestant."""
@@ -143,10 +191,15 @@ class SuiteReport(_Record):
 class BenchReport(_Record):
     """A whole run."""
 
-    version: Literal[1] = Field(default=1, description="Version of this format.")
+    version: Literal[1, 2] = Field(
+        default=2, description="Version of this format; 1 knows neither ceilings nor clocks nor amounts of work."
+    )
     labelforge: str = Field(description="Version of labelforge.")
     machine: Machine = Field(description="What it ran on.")
     device: str = Field(description="Device that was measured.")
     precision: Arithmetic = Field(description="Arithmetic of the networks; losses are computed in float32 always.")
     seconds: float = Field(description="Duration of the whole run.")
+    ceilings: Ceilings | None = Field(
+        default=None, description="Limits of the device; null if no suite that computes on it was run."
+    )
     suites: tuple[SuiteReport, ...] = Field(description="One report per suite.")

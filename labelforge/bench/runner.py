@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 import labelforge
+from labelforge.bench.ceilings import measure_ceilings
 from labelforge.bench.config import Arithmetic, BenchConfig, Scale, SuiteName, scale_of
 from labelforge.bench.convert import bench_convert
 from labelforge.bench.decide import bench_decide
@@ -39,6 +40,8 @@ _USED_BY: dict[str, tuple[SuiteName, ...]] = {
     "cityscapes": ("convert",),
 }
 """Settings that only some suites use."""
+_ON_HOST: frozenset[SuiteName] = frozenset({"loader", "convert"})
+"""Suites that leave the device alone: their time and memory are the host's."""
 
 
 def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) -> BenchReport:
@@ -59,12 +62,15 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
     plan = Plan() if config.repeats is None else Plan(turns=config.repeats, least=config.repeats)
 
     def run(suite: SuiteName) -> SuiteReport:
-        meter = Meter(device, precision, plan, lambda text: say(f"{suite}: {text}"))
+        where = torch.device("cpu") if suite in _ON_HOST else device
+        meter = Meter(where, precision, plan, lambda text: say(f"{suite}: {text}"))
         return _SUITES[suite](scale_of(suite, config, device), meter)
 
     began = time.perf_counter()
     with _threads(config.threads):
         machine = describe_machine(device)
+        on_device = not _ON_HOST.issuperset(config.suites)
+        ceilings = measure_ceilings(Meter(device, precision, plan, say)) if on_device else None
         suites = tuple(run(suite) for suite in config.suites)
     return BenchReport(
         labelforge=labelforge.__version__,
@@ -73,6 +79,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
         precision=precision,
         seconds=time.perf_counter() - began,
         suites=suites,
+        ceilings=ceilings,
     )
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.bench.config import Scale
-from labelforge.bench.meter import Contestants, Meter
+from labelforge.bench.meter import Contestants, Meter, Work, count_flops
 from labelforge.bench.results import SuiteReport
 from labelforge.bench.workload import PaperProblem, random_images
 from labelforge.trainer.config import ModelConfig, TrainConfig
@@ -45,7 +45,8 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
         _TREE: partial(tree.step, 0, Batch(images, GlobalRows(rows, problem.table.numbering), ("",) * scale.batch)),
         _FLAT: partial(flat.step, images, classes),
     }
-    race = meter.race("training step", contestants, rival=_FLAT, unit="images", amount=scale.batch)
+    work = {name: Work(flops=count_flops(step)) for name, step in contestants.items()}
+    race = meter.race("training step", contestants, rival=_FLAT, unit="images", amount=scale.batch, work=work)
     return SuiteReport(
         suite="train",
         work=f"{scale.text} images, {scale.backbone} at stride {config.model.output_stride}, {meter.precision}",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from labelforge.console import json_option, narrow_console, print_json
 from labelforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from labelforge.bench import BenchReport, Comparison
+
+_FILE_OPTIONS = frozenset({"stored", "compare", "markdown", "json_file"})  # those that say nothing of what is measured
 
 
 @click.command("bench")
@@ -37,8 +42,27 @@ from labelforge.errors import ConfigError
 )
 @click.option("--shards", metavar="DIR", help="Shards for loader to read; default: synthetic ones.")
 @click.option("--cityscapes", metavar="DIR", help="Cityscapes for convert to read; default: synthetic frames.")
+@click.option(
+    "--compare",
+    metavar="OLD.json",
+    help="Also show what became slower or faster than in a report of --json; see below.",
+)
+@click.option("--from", "stored", metavar="NEW.json", help="Measure nothing: take the results from a report of --json.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a README or an issue.")
 @json_option
-def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **settings: Any) -> None:
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    suites: tuple[str, ...],
+    size: str | None,
+    compare: str | None,
+    stored: str | None,
+    json_file: str | None,
+    *,
+    markdown: bool,
+    **settings: Any,
+) -> None:
     """Measure speed and memory, each against a rival in the same run.
 
     \b
@@ -53,19 +77,59 @@ def command(suites: tuple[str, ...], size: str | None, json_file: str | None, **
 
     Without SUITE, all suites run. The task is the paper's: tree iv2018, 108 classes, ResNet-50. A GPU measures the
     paper's sizes, a CPU smaller ones unless --full or --size says otherwise; the output says what is smaller.
+
+    With --compare, the exit code is 1 if something became slower: if its median grew by more than 5 % and the spread of
+    its new turns lies wholly above the old one's. Times count on the same machine, if others left it alone; else the
+    ratios to the rivals.
     """  # noqa: D301 -- \b is click's mark for text that keeps its lines
     from rich.console import Console
 
-    from labelforge.bench import BenchConfig, render, run_bench
+    from labelforge.bench import BenchConfig, compare_reports, read_report, run_bench
     from labelforge.bench.config import suite_names
 
-    config = BenchConfig(suites=suite_names(suites), size=None if size is None else _size(size), **settings)
-    with Console(stderr=True).status("starting") as status:
-        report = run_bench(config, say=status.update)
+    old = None if compare is None else read_report(compare)  # before minutes of measuring
+    if stored is not None:
+        _refuse_settings(context)
+        report = read_report(stored)
+    else:
+        config = BenchConfig(suites=suite_names(suites), size=None if size is None else _size(size), **settings)
+        with Console(stderr=True).status("starting") as status:
+            report = run_bench(config, say=status.update)
     if json_file != "-":
-        narrow_console().print(render(report))
+        _print(report, markdown=markdown)
     if json_file is not None:
         print_json(json_file, report.model_dump(mode="json"))
+    if old is not None and compare is not None:
+        comparison = compare_reports(old, report, compare)
+        _print(comparison, markdown=markdown, aside=json_file == "-")
+        context.exit(int(bool(comparison.changed("slower"))))
+
+
+def _print(result: BenchReport | Comparison, *, markdown: bool, aside: bool = False) -> None:
+    """Print a report or a comparison; aside: on standard error, since standard output is for something else."""
+    from labelforge.bench import Comparison, comparison_markdown, render, render_comparison, report_markdown
+
+    if markdown:
+        text = comparison_markdown(result) if isinstance(result, Comparison) else report_markdown(result)
+        click.echo(text, err=aside)
+    else:
+        screen = render_comparison(result) if isinstance(result, Comparison) else render(result)
+        narrow_console(aside=aside).print(screen)
+
+
+def _refuse_settings(context: click.Context) -> None:
+    """Refuse settings of a measurement where nothing is measured.
+
+    Raises:
+        ConfigError: One was given.
+    """
+    for parameter in context.command.params:
+        given = parameter.name and context.get_parameter_source(parameter.name)
+        if given == click.core.ParameterSource.COMMANDLINE and parameter.name not in _FILE_OPTIONS:
+            raise ConfigError(
+                f"{parameter.opts[0] if parameter.opts[0].startswith('-') else 'SUITE'} is of no use with --from",
+                cure="Nothing is measured; leave out one of the two.",
+            )
 
 
 def _size(text: str) -> tuple[int, int]:

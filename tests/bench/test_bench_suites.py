@@ -13,13 +13,15 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from labelforge.bench import SUITES, BenchConfig, BenchReport, render, run_bench
+from labelforge.bench import SUITES, BenchConfig, BenchReport, render, run_bench, runner
+from labelforge.bench.cells import race_cells
 from labelforge.bench.config import scale_of
 from labelforge.bench.convert import copy_frames, write_synthetic_frames
 from labelforge.bench.decide import best_class_upsampled
 from labelforge.bench.loader import crop_of, read_loose, read_sample, write_synthetic_shards
 from labelforge.bench.loader_rivals import copy_as, copy_to_files, installed_rivals, one_crop
 from labelforge.bench.loss import stored_losses
+from labelforge.bench.meter import Meter
 from labelforge.bench.workload import IGNORED, PaperProblem
 from labelforge.converters import convert
 from labelforge.errors import ConfigError, DatasetError, ShardError
@@ -73,7 +75,9 @@ def test_the_text_fits_80_columns_and_loses_nothing(report: BenchReport) -> None
     assert "…" not in text
     for suite in report.suites:
         for race in suite.races:
-            assert all(entry.name in text for entry in race.entries)
+            for entry in race.entries:
+                assert entry.name in text
+                assert all(cell.strip() in text for cell in race_cells(race, entry))
     assert "as asked for" in text
     assert "17 frames/s" in " ".join(text.split())
 
@@ -89,6 +93,35 @@ def test_the_paper_is_only_compared_with_its_own_network(report: BenchReport) ->
     assert (line.height, line.width, line.classes, line.stated) == (520, 706, 108, 17)
     assert line.entry is None
     assert "not measured with resnet18" in line.text
+
+
+def test_the_device_is_measured_where_a_suite_computes_on_it(report: BenchReport) -> None:
+    assert report.ceilings is not None
+    training = next(suite for suite in report.suites if suite.suite == "train").races[0]
+    for entry in training.entries:
+        assert entry.flops is not None  # the same backbone on the same images: all but the heads are alike
+        assert entry.flops == pytest.approx(training.entry(training.rival).flops, rel=0.05)
+
+
+def test_suites_of_the_host_need_no_ceilings() -> None:
+    assert run_bench(BenchConfig(suites=("convert",), size=(8, 8), batch=1, repeats=1)).ceilings is None
+
+
+@pytest.mark.parametrize("suite", ["loader", "convert"])
+def test_suites_of_the_host_are_timed_on_the_host(suite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the other suites are measured on a GPU."""
+    seen: list[torch.device] = []
+
+    def stop(_: object, meter: Meter) -> Any:
+        seen.append(meter.device)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelforge.bench.runner.resolve_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr("labelforge.bench.runner.describe_machine", lambda _: None)
+    monkeypatch.setitem(runner._SUITES, suite, stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(BenchConfig(suites=(suite,)))
+    assert seen == [CPU]
 
 
 def test_threads_are_given_back() -> None:
