@@ -6,6 +6,7 @@ upsampling. On noise, where every child may win anywhere, and on logits such as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.bench.config import Scale
-from labelforge.bench.meter import Contestants, Meter
+from labelforge.bench.meter import Contestants, Meter, rotating
 from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import PaperProblem
 from labelforge.mapping import LabelMapping
@@ -36,20 +37,23 @@ def bench_decide(scale: Scale, meter: Meter) -> SuiteReport:
     noise = (2 * torch.randn(shape, generator=generator)).to(meter.device)
     trained = problem.trained_logits(scale.batch, low)
     flat = trained[:, : problem.classes].contiguous()
-    rival = {_ARGMAX: partial(best_class_upsampled, flat, scale.size)}
-
-    def rule(logits: Tensor) -> Contestants:
-        decide = partial(problem.decide, logits, scale.size)
-        return {_RULE: decide, _PLAIN: partial(decide, kernel="torch")}
-
-    confident = partial(decide_with_confidence, trained, problem.tensors, size=scale.size)
+    rival = {_ARGMAX: _rotating(partial(best_class_upsampled, size=scale.size), flat, meter)}
+    confident = partial(decide_with_confidence, tensors=problem.tensors, size=scale.size)
     mapping = LabelMapping.load(problem.table.layout.taxonomy, _LABELS)
-    by_sum = partial(label_readout(problem.tensors, mapping, "sum"), trained, scale.size)
+    by_sum = partial(label_readout(problem.tensors, mapping, "sum"), size=scale.size)
+    decide = partial(problem.decide, size=scale.size)
+
+    def ours(answer: Callable[..., object], logits: Tensor) -> Contestants:
+        return {
+            _RULE: _rotating(answer, logits, meter),
+            _PLAIN: _rotating(partial(answer, kernel="torch"), logits, meter),
+        }
+
     races = (
-        _race("classes, trained logits", {**rule(trained), **rival}, scale, meter),
-        _race("classes, noise", {**rule(noise), **rival}, scale, meter),
-        _race("classes and confidence", {_RULE: confident, _PLAIN: partial(confident, kernel="torch")}, scale, meter),
-        _race(f"labels of {_LABELS} by sum", {_RULE: by_sum, _PLAIN: partial(by_sum, kernel="torch")}, scale, meter),
+        _race("classes, trained logits", {**ours(decide, trained), **rival}, scale, meter),
+        _race("classes, noise", {**ours(decide, noise), **rival}, scale, meter),
+        _race("classes and confidence", ours(confident, trained), scale, meter),
+        _race(f"labels of {_LABELS} by sum", ours(by_sum, trained), scale, meter),
     )
     kernel: Kernel = "numba" if uses_numba(None, noise, scale.size) else "torch"
     return SuiteReport(
@@ -59,6 +63,12 @@ def bench_decide(scale: Scale, meter: Meter) -> SuiteReport:
         races=races,
         finding=f"{races[0].sentence(_RULE, _PLAIN)} On noise: {races[1].times(_RULE, _PLAIN)}.",
     )
+
+
+def _rotating(answer: Callable[..., object], logits: Tensor, meter: Meter) -> Callable[[], object]:
+    """A call that answers for other logits than the one before, so that no cache holds them."""
+    copies = [logits.clone() for _ in range(meter.copies(logits.nbytes))]
+    return rotating(lambda number: partial(answer, copies[number]), len(copies))
 
 
 def _race(title: str, contestants: Contestants, scale: Scale, meter: Meter) -> Race:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from labelforge.bench.config import PAPER_SIZE, Arithmetic, Scale
 from labelforge.bench.decide import best_class_upsampled
-from labelforge.bench.meter import Contestants, Meter
+from labelforge.bench.meter import Contestants, Meter, Work, count_flops
 from labelforge.bench.results import PaperLine, Race, SuiteReport
 from labelforge.bench.workload import PaperProblem, random_images
 from labelforge.trainer.config import ModelConfig
@@ -56,7 +56,8 @@ def bench_infer(scale: Scale, meter: Meter) -> SuiteReport:
         _FLAT: partial(_segment, _ready(flat, meter.precision), best_class_upsampled, images, meter=meter),
         _TRAINED: partial(_segment_as_trained, tree, problem.decide, images, meter=meter),
     }
-    whole = meter.race("image to class map", networks, rival=_FLAT, unit="frames", amount=scale.batch)
+    work = {name: Work(flops=count_flops(call)) for name, call in networks.items()}
+    whole = meter.race("image to class map", networks, rival=_FLAT, unit="frames", amount=scale.batch, work=work)
     light = _race_light(problem, meter)
     return SuiteReport(
         suite="infer",
@@ -79,7 +80,8 @@ def _race_light(problem: PaperProblem, meter: Meter) -> Race:
         _LIGHT_FLAT: partial(_segment, _ready(flat, "float32"), best_class_upsampled, images, meter=meter),
     }
     title = f"{_size(PAPER_SIZE)}, {LIGHT.backbone} at stride {LIGHT.output_stride}"
-    return meter.race(title, contestants, rival=_LIGHT_FLAT, unit="frames", amount=1)
+    work = {name: Work(flops=count_flops(contestants[name])) for name in (_LIGHT, _LIGHT_FLAT)}
+    return meter.race(title, contestants, rival=_LIGHT_FLAT, unit="frames", amount=1, work=work)
 
 
 def _ready(network: nn.Module, precision: Arithmetic) -> nn.Module:

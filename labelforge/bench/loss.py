@@ -7,20 +7,20 @@ over all classes; and our own plain forms. In two trees: the paper's, and one of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.bench.config import Scale
-from labelforge.bench.meter import Contestants, Meter
+from labelforge.bench.meter import Contestants, Meter, Work, rotating
 from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import TREE, PaperProblem
 from labelforge.trainer.kernels.choice import choose_loss
 from labelforge.trainer.kernels.sampling import Sampling
 
-_TREE, _STORED, _FLAT = "hierarchical loss", "a loss per classifier", "flat cross-entropy"
+_TREE, _STORED, _FLAT = "hierarchical loss", "loss per classifier", "flat cross-entropy"
 _BANDS, _REFERENCE, _COMPILED = "plain, in bands", "plain, upsampled", "the same, compiled"
 _TREES = (TREE, "streets")
 _STRIDE = 8
@@ -44,7 +44,7 @@ def _race(tree: str, scale: Scale, meter: Meter) -> Race:
     rows = problem.label_rows(scale.batch, scale.size)
     classes, stored = problem.class_maps(rows).to(meter.device), problem.stored_targets(rows).to(meter.device)
     rows = rows.to(meter.device)
-    logits, flat = (_logits(n, scale, meter) for n in (sum(problem.sizes), problem.classes))
+    logits, flat = (_copies(n, scale, meter) for n in (sum(problem.sizes), problem.classes))
 
     def per_classifier(given: Tensor) -> Tensor:
         return stored_losses(problem, given, stored).nansum()
@@ -62,7 +62,9 @@ def _race(tree: str, scale: Scale, meter: Meter) -> Race:
         contestants = {**contestants, _COMPILED: _forward_and_backward(compiled, logits)}
     layout = problem.table.layout
     title = f"{tree}: {layout.num_classifiers} classifiers, {layout.num_logits} logits"
-    return meter.race(title, contestants, rival=_STORED, unit="Mpixels", amount=rows.numel() / 1e6)
+    least = 2 * logits[0].nbytes + rows.nbytes  # logits and labels are read, gradients written
+    work = {_TREE: Work(bytes=least)}
+    return meter.race(title, contestants, rival=_STORED, unit="Mpixels", amount=rows.numel() / 1e6, work=work)
 
 
 def stored_losses(problem: PaperProblem, logits_nchw: Tensor, targets_jnhw: Tensor) -> Tensor:
@@ -84,12 +86,19 @@ def _backend(scale: Scale, meter: Meter) -> str:
     return "plain PyTorch, upsampled" if chosen is None else chosen.name
 
 
+def _copies(channels: int, scale: Scale, meter: Meter) -> list[Tensor]:
+    """As many logits as no cache holds."""
+    first = _logits(channels, scale, meter)
+    more = meter.copies(first.nbytes) - 1
+    return [first, *(first.detach().clone().requires_grad_() for _ in range(more))]
+
+
 def _logits(channels: int, scale: Scale, meter: Meter) -> Tensor:
     generator = torch.Generator(meter.device).manual_seed(0)
     shape = (scale.batch, channels, -(-scale.size[0] // _STRIDE), -(-scale.size[1] // _STRIDE))
     return torch.randn(shape, device=meter.device, generator=generator, requires_grad=True)
 
 
-def _forward_and_backward(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Callable[[], object]:
-    """A call that computes a loss and the gradient of the logits."""
-    return lambda: torch.autograd.grad(loss(logits), logits)
+def _forward_and_backward(loss: Callable[[Tensor], Tensor], copies: Sequence[Tensor]) -> Callable[[], object]:
+    """A call that computes a loss and the gradient of the logits, of other ones each time."""
+    return rotating(lambda number: lambda: torch.autograd.grad(loss(copies[number]), copies[number]), len(copies))
