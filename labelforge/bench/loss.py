@@ -2,7 +2,8 @@
 
 Rivals: what one would write without labelforge, upsampling and a cross-entropy per classifier on label maps stored per
 classifier (which does less: it has no unions of labels and no gate), on a GPU also compiled; one flat cross-entropy
-over all classes; and our own plain forms. In two trees: the paper's, and one of five times as many classifiers.
+over all classes, on a GPU also from 64 features by ``linear_cross_entropy``; and our own plain forms. In two trees: the
+paper's, and one of five times as many classifiers.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from torch import Tensor
 from labelforge.bench.config import Scale
 from labelforge.bench.meter import Contestants, Meter, Work, rotating
 from labelforge.bench.results import Race, SuiteReport
-from labelforge.bench.workload import TREE, PaperProblem
+from labelforge.bench.workload import IGNORED, TREE, PaperProblem
 from labelforge.trainer.kernels.choice import choose_loss
 from labelforge.trainer.kernels.sampling import Sampling
 
 _TREE, _STORED, _FLAT = "hierarchical loss", "loss per classifier", "flat cross-entropy"
-_BANDS, _REFERENCE, _COMPILED = "plain, in bands", "plain, upsampled", "the same, compiled"
+_BANDS, _REFERENCE = "plain, in bands", "plain, upsampled"
+_COMPILED, _LINEAR = "the same, compiled", "flat, from features"
+_FEATURES = 64
 _TREES = (TREE, "streets")
 _STRIDE = 8
 
@@ -60,11 +63,25 @@ def _race(tree: str, scale: Scale, meter: Meter) -> Race:
     else:
         compiled = torch.compile(per_classifier)
         contestants = {**contestants, _COMPILED: _forward_and_backward(compiled, logits)}
+        if hasattr(F, "linear_cross_entropy"):  # of PyTorch 2.12 and later
+            contestants = {**contestants, _LINEAR: _linear_cross_entropy(problem, classes, scale, meter)}
     layout = problem.table.layout
     title = f"{tree}: {layout.num_classifiers} classifiers, {layout.num_logits} logits"
     least = 2 * logits[0].nbytes + rows.nbytes  # logits and labels are read, gradients written
     work = {_TREE: Work(bytes=least)}
     return meter.race(title, contestants, rival=_STORED, unit="Mpixels", amount=rows.numel() / 1e6, work=work)
+
+
+def _linear_cross_entropy(problem: PaperProblem, classes: Tensor, scale: Scale, meter: Meter) -> Callable[[], object]:
+    """A flat loss from features, whose logits PyTorch computes in chunks and never holds all of."""
+    features = _copies(_FEATURES, scale, meter)
+    weight = torch.randn(problem.classes, _FEATURES, device=meter.device, requires_grad=True)
+
+    def loss(given: Tensor) -> Tensor:
+        pixels = _upsampled(given, classes).movedim(1, -1).flatten(0, 2)
+        return F.linear_cross_entropy(pixels, weight, classes.flatten().long(), ignore_index=IGNORED)
+
+    return _forward_and_backward(loss, features)
 
 
 def stored_losses(problem: PaperProblem, logits_nchw: Tensor, targets_jnhw: Tensor) -> Tensor:
