@@ -65,12 +65,12 @@ class RowTable:
         """The rows of a label map, in the dtype that it is stored in, and how many pixels each row has.
 
         Args:
-            ids: (H, W) native ids and `NO_ANNOTATION`.
+            ids: (H, W) native ids and `NO_ANNOTATION`; or (n,).
             place: The label file, for the message.
             converter: Knows what to do about wrong ids.
 
         Returns:
-            (H, W) uint8 or uint16 rows, not writable, so that the counts stay true; and (``self.rows``,) pixels.
+            uint8 or uint16 rows of the same shape, not writable, so that the counts stay true; (``self.rows``,) pixels.
 
         Raises:
             DatasetError: There are ids outside the table.
@@ -101,6 +101,7 @@ def count(rows: Ids, size: int) -> Counts:
 
 def _runs(values: Ids) -> Iterator[tuple[Ids, Counts]]:
     """The values of a map in reading order, and how often each is repeated at once; in bands, to need little memory."""
+    values = np.atleast_2d(values)  # converters also look a few ids up by themselves
     height, width = values.shape
     step = max(1, _BAND // max(1, width))
     for top in range(0, height * bool(width), step):
@@ -110,6 +111,7 @@ def _runs(values: Ids) -> Iterator[tuple[Ids, Counts]]:
 
 
 def _unknown_ids(ids: Ids, rows: Ids, place: Path, converter: Converter) -> DatasetError:
+    ids, rows = np.atleast_2d(ids, rows)
     bad = rows == _UNKNOWN
     values = np.unique(ids[bad]).tolist()
     row, column = np.argwhere(bad)[0].tolist()

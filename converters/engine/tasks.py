@@ -175,9 +175,9 @@ def run_tasks(
     # Spawned, not forked: a fork would copy the locks of any threads that the calling program has.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(tasks)), context, end_with_parent) as pool:
-        with _interrupts_ignored():  # workers start as tasks come in, and inherit that
-            futures = {pool.submit(_run_in_worker, task): task for task in tasks}
         try:
+            with _interrupts_ignored():  # workers start as tasks come in, and inherit that
+                futures = {pool.submit(_run_in_worker, task): task for task in tasks}
             return _collect(futures, advance)
         finally:
             # Not future.cancel(): where workers have died of an interrupt, the pool's own thread sets these futures.
@@ -205,15 +205,25 @@ def _interrupts_ignored() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set what signals do
         return
+    # Held back, so that a Ctrl-C that comes meanwhile is not lost here: it is handled as soon as it is let through.
+    _hold_interrupts(True)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        _hold_interrupts(False)
+
+
+def _hold_interrupts(hold: bool) -> None:
+    """Hold Ctrl-C back in this thread, and what it starts, or let it through again; where the system can."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _run_in_worker(task: ShardTask) -> ShardIndex:
     """Run a task so that Ctrl-C ends it and its worker quietly, without leaving half a file."""
+    _hold_interrupts(False)  # as this process began
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return run_task(task)

@@ -20,6 +20,7 @@ import pytest
 
 from labelforge.converters import Converter, convert
 from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.engine import tasks
 from labelforge.errors import ConfigError, DatasetError, LabelforgeError, ShardError, TaxonomyError
 from labelforge.shards import Folder, ShardReader, open_folder
 from tests.converters.layouts import (
@@ -434,3 +435,14 @@ def test_a_converter_class_will_do_for_its_name(root: Path, tmp_path: Path) -> N
     convert(kind, root, tmp_path / "class", split="train", samples_per_shard=2)
     run(root, tmp_path / "name")
     assert contents(tmp_path / "class") == contents(tmp_path / "name")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system cannot hold signals back")
+def test_an_interrupt_while_workers_start_is_not_lost() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), tasks._interrupts_ignored():
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append(True)
+    assert reached == [True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -99,3 +99,12 @@ def test_unknown_values_are_named_with_place_and_number(root: Path) -> None:
     )
     with pytest.raises(DatasetError, match=message):
         RowTable({7: 1}, 2).encode(ids, Path("label.png"), Cityscapes(root))
+
+
+def test_a_few_ids_can_be_looked_up_without_a_map(root: Path) -> None:
+    converter = Cityscapes(root)
+    table = RowTable({7: 1, 8: 2}, 3)
+    rows, pixels = table.encode(np.array([8, 7, 8]), Path("few"), converter)
+    assert rows.tolist() == [2, 1, 2] and pixels.tolist() == [0, 1, 2]
+    with pytest.raises(DatasetError, match="label value 9 not in the table"):
+        table.encode(np.array([7, 9]), Path("few"), converter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -42,7 +43,8 @@ class KnownSegmenter(Segmenter):
     def network_size(self, image: Pixels) -> tuple[int, int]:
         return image.shape[0] // 2, image.shape[1] // 2
 
-    def logits(self, image: Pixels) -> torch.Tensor:
+    def logits_of(self, images: Sequence[Pixels]) -> torch.Tensor:
+        (image,) = images
         height, width = self.network_size(image)
         generator = torch.Generator().manual_seed(self._seed + int(image[0, 0, 0]))
         logits = torch.randn(1, 111, height // 4, width // 4, generator=generator)
