@@ -119,12 +119,13 @@ def spread_strips(
     rows += n * rows_n
     if GATED:
         passed += n * passed_n
-    above = n * logits_n + cell_y * logits_y
+    logits += n * logits_n + cell_y * logits_y
+    gradient += n * logits_n + cell_y * logits_y
     below = tl.minimum(cell_y + 1, height - 1) - cell_y
     sums += program.to(tl.int64) * classifiers * GROUPS
-    lanes = tl.arange(0, SPAN)
+    lanes = tl.arange(0, SPAN)[None, :]
     for word in range(WORDS):
-        found = tl.zeros([SPAN], tl.int32)
+        found = tl.zeros([1, SPAN], tl.int32)
         for i in range(STRIP):
             x = cell_x + i * step
             if x < cells_x:
@@ -133,7 +134,7 @@ def spread_strips(
                     for y in range(begin, end):
                         label, known = _labels(rows, y, left + lanes, stop, rows_y, rows_x, labels)
                         found |= tl.load(speakers + label * WORDS + word, mask=known, other=0)
-        spoken = tl.reduce(found, 0, _either)
+        spoken = tl.reduce(tl.reduce(found, 1, _either), 0, _either)
         for bit in range(_WORD):
             if ((spoken >> bit) & 1) != 0:
                 j = word * _WORD + bit
@@ -145,7 +146,7 @@ def spread_strips(
                         _spread_strip(
                             logits, gradient, rows, passed, target + j, factor + j, weight + j, group,
                             allowed + first, starts_x, weight_y, weight_x, sums + j * GROUPS, first, children, gate,
-                            cell_x, step, begin, end, above, below, width, cells_x, labels, classifiers, values,
+                            cell_x, step, begin, end, below, width, cells_x, labels, classifiers, values,
                             logits_c, logits_y, logits_x, rows_y, rows_x, passed_y, GROUPS, STRIP, SPAN,
                             WIDEST >> 2 * k, GATED, SETS, WEIGHTED, WANTED,
                         )  # fmt: skip
@@ -167,12 +168,13 @@ def _labels(rows, y, x, stop, rows_y, rows_x, labels):
 @triton.jit
 def _spread_strip(
     logits, gradient, rows, passed, target, factor, weight, group, allowed, starts_x, weight_y, weight_x, sums, first,
-    children, gate, cell_x, step, begin, end, above, below, width, cells_x, labels, classifiers, values, logits_c,
+    children, gate, cell_x, step, begin, end, below, width, cells_x, labels, classifiers, values, logits_c,
     logits_y, logits_x, rows_y, rows_x, passed_y, GROUPS: tl.constexpr, STRIP: tl.constexpr, SPAN: tl.constexpr,
     WIDTH: tl.constexpr, GATED: tl.constexpr, SETS: tl.constexpr, WEIGHTED: tl.constexpr, WANTED: tl.constexpr,
 ):  # fmt: skip
     """One classifier, in all cells of a strip."""
-    c, lanes = tl.arange(0, WIDTH), tl.arange(0, SPAN)
+    # Pixels are (1, SPAN) from the beginning, not (SPAN,): threads hold them as they hold the tile's columns.
+    c, lanes = tl.arange(0, WIDTH), tl.arange(0, SPAN)[None, :]
     there = c < children
     losses = tl.zeros([GROUPS, SPAN], tl.float32)
     for i in range(STRIP):
@@ -180,20 +182,18 @@ def _spread_strip(
         if cell < cells_x:
             start, stop = tl.load(starts_x + cell), tl.load(starts_x + cell + 1)
             beyond = tl.minimum(cell + 1, width - 1) - cell
-            corner = above + cell * logits_x + (first + c) * logits_c
+            corner = cell * logits_x + (first + c) * logits_c
             a = tl.load(logits + corner, mask=there, other=0.0)
             b = tl.load(logits + corner + beyond * logits_x, mask=there, other=0.0)
             d = tl.load(logits + corner + below * logits_y, mask=there, other=0.0)
             e = tl.load(logits + corner + below * logits_y + beyond * logits_x, mask=there, other=0.0)
-            slope_a, slope_b = tl.zeros([WIDTH], tl.float32), tl.zeros([WIDTH], tl.float32)
-            slope_d, slope_e = tl.zeros([WIDTH], tl.float32), tl.zeros([WIDTH], tl.float32)
-            spoken = 0
             for left in range(start, stop, SPAN):
                 pixel = left + lanes
-                x = tl.load(weight_x + pixel, mask=pixel < stop, other=0.0)[None, :]
+                x = tl.load(weight_x + pixel, mask=pixel < stop, other=0.0)
                 upper = a[:, None] + x * (b - a)[:, None]
                 fall = d[:, None] + x * (e - d)[:, None] - upper
                 upper = tl.where(there[:, None], upper, -float("inf"))
+                spoken = 0
                 up, down = tl.zeros([WIDTH, SPAN], tl.float32), tl.zeros([WIDTH, SPAN], tl.float32)
                 for y in range(begin, end):
                     label, known = _labels(rows, y, pixel, stop, rows_y, rows_x, labels)
@@ -202,18 +202,18 @@ def _spread_strip(
                     if GATED:
                         bits = tl.load(passed + y * passed_y + pixel, mask=active, other=0)
                         active = active & (((bits >> gate) & 1) != 0)
-                    if tl.max(active.to(tl.int32), 0) != 0:
+                    if _any(active):
                         spoken = 1
                         share = tl.load(factor + label * classifiers, mask=active, other=0.0)
                         fall_y = tl.load(weight_y + y)
                         z = upper + fall_y * fall
-                        own = c[:, None] == goal[None, :]
+                        own = c[:, None] == goal
                         if SETS:
                             sets = active & (goal == _SET)
-                            if tl.max(sets.to(tl.int32), 0) != 0:
+                            if _any(sets):
                                 listed = tl.load(
-                                    allowed + label[None, :] * values + c[:, None],
-                                    mask=sets[None, :] & there[:, None],
+                                    allowed + label * values + c[:, None],
+                                    mask=sets & there[:, None],
                                     other=0,
                                 )
                                 loss, slope = _of_sets(z, own | (listed != 0), active, share)
@@ -224,25 +224,27 @@ def _spread_strip(
                         if WEIGHTED:
                             loss *= tl.load(weight + label * classifiers, mask=active, other=0.0)
                         place = tl.load(group + label)
-                        counted = (tl.arange(0, GROUPS)[:, None] == place[None, :]) & active[None, :]
-                        losses += tl.where(counted, loss[None, :], 0.0)
+                        counted = (tl.arange(0, GROUPS)[:, None] == place) & active
+                        losses += tl.where(counted, loss, 0.0)
                         if WANTED:
                             up += slope * (1 - fall_y)
                             down += slope * fall_y
                 if WANTED:
-                    slope_a += tl.sum(up * (1 - x), 1)
-                    slope_b += tl.sum(up * x, 1)
-                    slope_d += tl.sum(down * (1 - x), 1)
-                    slope_e += tl.sum(down * x, 1)
-            if WANTED:
-                if spoken != 0:
-                    # On an axis of one value the next one is itself, and nothing is added to it.
-                    _add(gradient + corner, slope_a, there)
-                    _add(gradient + corner + beyond * logits_x, slope_b, c < children * beyond)
-                    _add(gradient + corner + below * logits_y, slope_d, c < children * below)
-                    corner += below * logits_y + beyond * logits_x
-                    _add(gradient + corner, slope_e, c < children * below * beyond)
+                    if spoken != 0:
+                        # On an axis of one value the next one is itself, and nothing is added to it.
+                        place = gradient + corner
+                        _add(place, tl.sum(up * (1 - x), 1), there)
+                        _add(place + beyond * logits_x, tl.sum(up * x, 1), c < children * beyond)
+                        place += below * logits_y
+                        _add(place, tl.sum(down * (1 - x), 1), c < children * below)
+                        _add(place + beyond * logits_x, tl.sum(down * x, 1), c < children * below * beyond)
     tl.store(sums + tl.arange(0, GROUPS), tl.sum(losses, 1))
+
+
+@triton.jit
+def _any(pixels):
+    """Whether something is so at any of (1, SPAN) pixels."""
+    return tl.max(tl.max(pixels.to(tl.int32), 1), 0) != 0
 
 
 @triton.jit
@@ -252,37 +254,36 @@ def _add(place, values, mask):
 
 @triton.jit
 def _of_singles(z, own, active, share):
-    """Losses (SPAN,) and slopes (WIDTH, SPAN) where one child is allowed: cross-entropy.
+    """Losses (1, SPAN) and slopes (WIDTH, SPAN) where one child is allowed: cross-entropy.
 
     The target's slope is what the others have, not its own share less one: nothing cancels where it is certain.
     """
-    peak = tl.max(z, 0)
-    power = tl.exp(z - peak[None, :])
-    distance = peak - tl.sum(tl.where(own, z, 0.0), 0)
+    peak = tl.max(z, 0, keep_dims=True)
+    power = tl.exp(z - peak)
+    distance = peak - tl.sum(tl.where(own, z, 0.0), 0, keep_dims=True)
     mine = tl.exp(-distance)
     power = tl.where(own, 0.0, power)
-    others = tl.sum(power, 0)
+    others = tl.sum(power, 0, keep_dims=True)
     total = others + mine
     loss = tl.where(mine > others, _log_of_one_and(others / mine), tl.log(total) + distance)
     scale = tl.where(active, share / total, 0.0)
-    return loss, tl.where(own, -(scale * others)[None, :], power * scale[None, :])
+    return loss, tl.where(own, -scale * others, power * scale)
 
 
 @triton.jit
 def _of_sets(z, inside, active, share):
     """The same where several may be: -log(inside / (inside + outside))."""
     # A pixel that is not active may have neither: what it gets must be finite, and is multiplied with 0.
-    best = tl.where(active, tl.max(tl.where(inside, z, -float("inf")), 0), 0.0)
-    rival = tl.where(active, tl.max(tl.where(inside, -float("inf"), z), 0), 0.0)
-    power = tl.exp(z - tl.where(inside, best[None, :], rival[None, :]))
-    power = tl.where(active[None, :], power, 0.0)
-    allowed = tl.where(active, tl.sum(tl.where(inside, power, 0.0), 0), 1.0)
-    forbidden = tl.where(active, tl.sum(tl.where(inside, 0.0, power), 0), 1.0)
+    best = tl.where(active, tl.max(tl.where(inside, z, -float("inf")), 0, keep_dims=True), 0.0)
+    rival = tl.where(active, tl.max(tl.where(inside, -float("inf"), z), 0, keep_dims=True), 0.0)
+    power = tl.where(active, tl.exp(z - tl.where(inside, best, rival)), 0.0)
+    allowed = tl.where(active, tl.sum(tl.where(inside, power, 0.0), 0, keep_dims=True), 1.0)
+    forbidden = tl.where(active, tl.sum(tl.where(inside, 0.0, power), 0, keep_dims=True), 1.0)
     distance = (rival + tl.log(forbidden)) - (best + tl.log(allowed))
     tail = tl.exp(-tl.abs(distance))
     loss = tl.maximum(distance, 0.0) + _log_of_one_and(tail)
     miss = share * tl.where(distance > 0, 1.0, tail) / (1.0 + tail)
-    return loss, power * tl.where(inside, -(miss / allowed)[None, :], (miss / forbidden)[None, :])
+    return loss, power * tl.where(inside, -(miss / allowed), miss / forbidden)
 
 
 @triton.jit
