@@ -6,8 +6,8 @@ is linear along a column of pixels, so per pixel it costs one multiply-add; with
 is a dozen instructions, about as many as the multiprocessor issues while its slowest unit makes one exponential. Slopes
 are summed per column of the tile, weighted for the rows above and below, and over the columns once per cell.
 
-A program is one warp for classifiers of up to 128 children: the children of a pixel are then in at most four threads
-of it, nothing goes through shared memory, and programs do not wait for each other.
+A program is one warp for classifiers of up to 256 children, with fewer pixels at a time for the larger ones: the
+children of a pixel are in a few threads of it, nothing goes through shared memory, and no warp waits for another.
 
 A cell adds to the gradient of its four corners, which its neighbours share. Cells of which none are neighbours (every
 second one of every second row) are computed by one launch, so four launches do all: no atomics, no buffer, and the

@@ -24,11 +24,11 @@ from labelforge.trainer.kernels.sampling import places_on, power_of_two
 from labelforge.trainer.tables import TableTensors
 
 _SPAN = 8
-"""Pixels that are computed at a time: those of one row of a cell where logits have stride 8."""
+"""Pixels that are computed at a time, at most: those of one row of a cell where logits have stride 8."""
+_HELD = 512
+"""Logits that the largest tile holds, 16 in each thread of a warp: with 32 registers spill. Two pixels at least."""
 _STRIP = 4
 """Cells of a program: enough to pay for reading what their labels speak to, few enough to keep a GPU evenly busy."""
-_PER_WARP = 128
-"""Children of the largest classifier that one warp holds in registers."""
 _NARROW = 8
 """Children below which no smaller tile is compiled."""
 _COUNTED = 1024
@@ -99,6 +99,7 @@ class TritonLoss:
         programs = [int(np.prod(grid)) if rows.numel() else 0 for grid in grids]
         sums = torch.zeros(sum(programs), classifiers, groups, dtype=torch.float32, device=logits.device)
         widest = power_of_two(max(problem.tensors.sizes))
+        span = min(_SPAN, max(2, _HELD // widest))
         for grid, (y, x), part in zip(grids, corners, torch.split(sums, programs), strict=True):
             if not len(part):
                 continue
@@ -108,9 +109,10 @@ class TritonLoss:
                 problem.groups.to(torch.int32), table.slot, table.allowed, table.columns, down.starts, right.starts,
                 down.weight, right.weight, part, y, x, step, *logits.shape[2:], right.cells, len(table.target),
                 classifiers, logits.shape[1], *logits.stride(), *rows.stride(), rows.shape[1] * rows.shape[2], rows.shape[2],
-                WORDS=table.speakers.shape[1], GROUPS=groups, STRIP=_STRIP, SPAN=_SPAN, WIDEST=widest,
+                WORDS=table.speakers.shape[1], GROUPS=groups, STRIP=_STRIP, SPAN=span, WIDEST=widest,
                 WIDTHS=_widths(widest), GATED=passed is not None, SETS=any(problem.tensors.has_sets),
-                WEIGHTED=weights is not None, WANTED=problem.wants_gradient, num_warps=max(1, widest // _PER_WARP),
+                WEIGHTED=weights is not None, WANTED=problem.wants_gradient, num_warps=max(1, widest * span // _HELD),
+                enable_fp_fusion=True,
             )  # fmt: skip
         by_group = sums.sum(dim=0, dtype=torch.float64).T[: problem.number]
         return by_group.to(factors.dtype), gradient
@@ -234,7 +236,7 @@ def _launch_gates(
         logits, rows, gates.asks, problem.groups.to(torch.int32), table.columns, gates.above_of, gates.above_asks,
         gates.above_starts, gates.conditions, passed, sizes, gates.trained, down.low, down.weight, right.low,
         right.weight, *logits.shape[2:], len(table.target), len(table.slot), len(gates.above_of), len(gates.trained),
-        *logits.stride(), *rows.stride(), height, width, GROUPS=len(sizes), BLOCK=_GATED,
+        *logits.stride(), *rows.stride(), height, width, GROUPS=len(sizes), BLOCK=_GATED, enable_fp_fusion=True,
     )  # fmt: skip
 
 
