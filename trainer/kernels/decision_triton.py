@@ -22,7 +22,7 @@ _ROWS = 8
 _ACROSS = 64
 """Pixel columns of a tile that is decided."""
 _WARPS = 2
-_ADDED = 32
+_ADDED = 16
 """Pixels whose labels are added up at a time."""
 _SMALLEST = 16
 """Rows and columns of the smallest matrix product."""
