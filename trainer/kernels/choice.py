@@ -39,6 +39,11 @@ def has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
+def interprets() -> bool:
+    """Whether Triton interprets kernels, on tensors of the CPU, instead of compiling them: for tests."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
 def choose_decision(kernel: Kernel | None, logits: torch.Tensor, size: tuple[int, int]) -> DecisionBackend | None:
     """The backend for decisions between low-resolution logits.
 
@@ -113,8 +118,7 @@ def _fits(kernel: Kernel, logits: torch.Tensor, *, exact: bool = True) -> bool:
         return has_numba() and single and logits.device.type == "cpu"
     if kernel == "triton":
         half = not exact and logits.dtype in (torch.bfloat16, torch.float16)
-        there = logits.is_cuda or os.environ.get("TRITON_INTERPRET") == "1"
-        return has_triton() and (single or half) and there
+        return has_triton() and (single or half) and (logits.is_cuda or interprets())
     return True
 
 

@@ -205,7 +205,8 @@ def add_up_tiles(
                 total = tl.dot(share, counts, total, input_precision="tf32x3")
         at = (n * pixels_y + y) * pixels_x + x
         inside = x < pixels_x
-        of_label = tl.where((sums < labels)[None, :], total, -1.0)
+        # Of sums that are no numbers the first label is as good as any.
+        of_label = tl.where((sums < labels)[None, :], tl.where(total > 0, total, 0.0), -1.0)
         tl.store(found + at, tl.argmax(of_label, 1).to(tl.int64), mask=inside)
         tl.store(probability + at, tl.max(of_label, 1), mask=inside)
         tl.store(outside + at, tl.sum(tl.where((sums == labels)[None, :], total, 0.0), 1), mask=inside)

@@ -59,11 +59,12 @@ def add_up(
         return found, probability, outside
     walk, counts_for = _walk(layout, device), _sums(layout, shares)
     grid, places, sizes = _tiles(logits_nchw, size, _ADDED)
-    add_up_tiles[grid](
-        logits_nchw, walk.columns, counts_for, *places, found, probability, outside, len(shares), *sizes,
-        layout.num_classifiers, *logits_nchw.stride(), ACROSS=_ADDED,
-        WIDEST=max(_SMALLEST, power_of_two(max(layout.sizes))), SUMS=counts_for.shape[1], enable_fp_fusion=True,
-    )  # fmt: skip
+    with torch.cuda.device_of(logits_nchw):  # type: ignore[no-untyped-call]
+        add_up_tiles[grid](
+            logits_nchw, walk.columns, counts_for, *places, found, probability, outside, len(shares), *sizes,
+            layout.num_classifiers, *logits_nchw.stride(), ACROSS=_ADDED,
+            WIDEST=max(_SMALLEST, power_of_two(max(layout.sizes))), SUMS=counts_for.shape[1], enable_fp_fusion=True,
+        )  # fmt: skip
     return found, probability, outside
 
 
@@ -81,11 +82,12 @@ def _launch(
     walk = _walk(layout, logits.device)
     grid, places, sizes = _tiles(logits, size, _ACROSS)
     choices = written[2].shape[1] if confident else 0
-    descend_tiles[grid](
-        logits, walk.columns, walk.owner, walk.depth, walk.class_of, *places, float(threshold), *written, *sizes,
-        layout.num_classifiers, layout.num_logits, *logits.stride(), choices, ROWS=_ROWS, ACROSS=_ACROSS,
-        CONFIDENT=confident, STEPS=choices > 0, num_warps=_WARPS, enable_fp_fusion=True,
-    )  # fmt: skip
+    with torch.cuda.device_of(logits):  # type: ignore[no-untyped-call]
+        descend_tiles[grid](
+            logits, walk.columns, walk.owner, walk.depth, walk.class_of, *places, float(threshold), *written, *sizes,
+            layout.num_classifiers, layout.num_logits, *logits.stride(), choices, ROWS=_ROWS, ACROSS=_ACROSS,
+            CONFIDENT=confident, STEPS=choices > 0, num_warps=_WARPS, enable_fp_fusion=True,
+        )  # fmt: skip
 
 
 def _tiles(

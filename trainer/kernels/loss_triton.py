@@ -7,6 +7,7 @@ copied once.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,67 +56,57 @@ class TritonLoss:
 
         A label that is not a row of the table ends in a device-side assertion.
         """
-        table, number = _table_of(problem.tensors), problem.number
-        rows, labels = _readable(problem.rows), len(problem.tensors.target)
-        images, height, width = rows.shape
-        bins = power_of_two(labels + 2)
-        found = torch.zeros(bins, dtype=torch.int32, device=rows.device)
-        if rows.numel():
-            grid = (-(-rows.numel() // _COUNTED),)
-            strides = rows.stride()
-            count_labels[grid](
-                rows, found, labels, images * height * width, height, width, *strides, BINS=bins, BLOCK=_COUNTED
-            )
-        what = f"a label is not a row of the target table, which has {counted(labels, 'row')}"
-        torch._assert_async(found[labels] == 0, what)
-        pixels = found[:labels].long()[:, None]
-        boxes = (pixels * table.boxes).sum(dim=0)
-        sizes = torch.zeros(power_of_two(number), len(table.slot), dtype=torch.int64, device=rows.device)
-        gates = _gates_of(problem.tensors, problem.gate)
-        if gates is None:
-            sizes.index_add_(0, problem.groups, pixels * table.trains)
-            return PixelCounts(sizes[:number], boxes, (rows, None))
-        sizes.index_add_(0, problem.groups, pixels * table.pixels)
-        passed = torch.empty(rows.shape, dtype=gates.asks.dtype, device=rows.device)
-        if rows.numel():
-            _launch_gates(problem, table, gates, rows, passed, sizes)
-        return PixelCounts(sizes[:number], boxes, (rows, passed))
+        table, tensors = _table_of(problem.tensors), problem.tensors
+        rows, gates = _readable(problem.rows), _gates_of(tensors, problem.gate)
+        with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
+            pixels = _count_labels(rows, len(tensors.target))[:, None]
+            sizes = torch.zeros(power_of_two(problem.number), len(table.slot), dtype=torch.int64, device=rows.device)
+            sizes.index_add_(0, problem.groups, pixels * (table.trains if gates is None else table.pixels))
+            passed = None if gates is None else _pass_gates(problem, table, gates, rows, sizes)
+        return PixelCounts(sizes[: problem.number], (pixels * table.boxes).sum(dim=0), (rows, passed))
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""
         rows, passed = counts.state
-        table, groups, logits = _table_of(problem.tensors), power_of_two(problem.number), _dense(problem.logits)
-        weights = problem.class_weights
-        factor = factors[problem.groups]
-        if weights is not None:
-            factor = factor * weights
+        logits = _dense(problem.logits)
         gradient = torch.zeros_like(logits) if problem.wants_gradient else None
-        down, right = (places_on(axis, logits.device) for axis in (problem.sampling.down, problem.sampling.right))
-        images, classifiers = len(logits), len(table.slot)
-        # Without a gradient no two cells write to the same place.
-        corners = [(y, x) for y in range(2) for x in range(2)] if problem.wants_gradient else [(0, 0)]
-        step = 2 if problem.wants_gradient else 1
-        grids = [(-(-_every(right.cells, x, step) // _STRIP), _every(down.cells, y, step), images) for y, x in corners]
-        programs = [int(np.prod(grid)) if rows.numel() else 0 for grid in grids]
-        sums = torch.zeros(sum(programs), classifiers, groups, dtype=torch.float32, device=logits.device)
-        widest = power_of_two(max(problem.tensors.sizes))
-        span = min(_SPAN, max(2, _HELD // widest))
-        for grid, (y, x), part in zip(grids, corners, torch.split(sums, programs), strict=True):
-            if not len(part):
-                continue
-            spread_strips[grid](
-                logits, logits if gradient is None else gradient, rows, rows if passed is None else passed,
-                table.speakers, table.target, factor.contiguous(), factor if weights is None else weights.contiguous(),
-                problem.groups.to(torch.int32), table.slot, table.allowed, table.columns, down.starts, right.starts,
-                down.weight, right.weight, part, y, x, step, *logits.shape[2:], right.cells, len(table.target),
-                classifiers, logits.shape[1], *logits.stride(), *rows.stride(), rows.shape[1] * rows.shape[2], rows.shape[2],
-                WORDS=table.speakers.shape[1], GROUPS=groups, STRIP=_STRIP, SPAN=span, WIDEST=widest,
-                WIDTHS=_widths(widest), GATED=passed is not None, SETS=any(problem.tensors.has_sets),
-                WEIGHTED=weights is not None, WANTED=problem.wants_gradient, num_warps=max(1, widest * span // _HELD),
-                enable_fp_fusion=True,
-            )  # fmt: skip
+        with torch.cuda.device_of(logits):  # type: ignore[no-untyped-call]
+            sums = _launch_cells(problem, logits, rows, passed, factors, gradient)
         by_group = sums.sum(dim=0, dtype=torch.float64).T[: problem.number]
         return by_group.to(factors.dtype), gradient
+
+
+def _launch_cells(
+    problem: LossProblem, logits: Tensor, rows: Tensor, passed: Tensor | None, factors: Tensor, gradient: Tensor | None
+) -> Tensor:
+    """(programs, J, groups) sums of losses; adds to the gradient where there is one."""
+    table, groups, weights = _table_of(problem.tensors), power_of_two(problem.number), problem.class_weights
+    group, factor = problem.groups.to(torch.int32), factors[problem.groups]
+    if weights is not None:
+        weights = weights.contiguous()
+        factor = factor * weights
+    down, right = (places_on(axis, logits.device) for axis in (problem.sampling.down, problem.sampling.right))
+    # Without a gradient no two cells write to the same place.
+    step = 1 if gradient is None else 2
+    corners = [(y, x) for y in range(step) for x in range(step)]
+    grids = [(-(-_every(right.cells, x, step) // _STRIP), _every(down.cells, y, step), len(logits)) for y, x in corners]
+    programs = [math.prod(grid) if rows.numel() else 0 for grid in grids]
+    sums = torch.zeros(sum(programs), len(table.slot), groups, dtype=torch.float32, device=logits.device)
+    widest = power_of_two(max(problem.tensors.sizes))
+    span = min(_SPAN, max(2, _HELD // widest))
+    for grid, (y, x), part in zip(grids, corners, torch.split(sums, programs), strict=True):
+        if len(part):
+            spread_strips[grid](
+                logits, logits if gradient is None else gradient, rows, rows if passed is None else passed,
+                table.speakers, table.target, factor, factor if weights is None else weights, group, table.slot,
+                table.allowed, table.columns, down.starts, right.starts, down.weight, right.weight, part, y, x, step,
+                *logits.shape[2:], right.cells, len(table.target), len(table.slot), logits.shape[1], *logits.stride(),
+                *rows.stride(), rows.shape[1] * rows.shape[2], rows.shape[2], WORDS=table.speakers.shape[1],
+                GROUPS=groups, STRIP=_STRIP, SPAN=span, WIDEST=widest, WIDTHS=_widths(widest), GATED=passed is not None,
+                SETS=any(problem.tensors.has_sets), WEIGHTED=weights is not None, WANTED=gradient is not None,
+                num_warps=max(1, widest * span // _HELD), enable_fp_fusion=True,
+            )  # fmt: skip
+    return sums
 
 
 def _every(cells: int, first: int, step: int) -> int:
@@ -226,17 +217,31 @@ def _gates_of(tensors: TableTensors, gate: Gate) -> _Gates | None:
     )
 
 
-def _launch_gates(
-    problem: LossProblem, table: _Table, gates: _Gates, rows: Tensor, passed: Tensor, sizes: Tensor
-) -> None:
+def _count_labels(rows: Tensor, labels: int) -> Tensor:
+    """(L,) int64 pixels of each label."""
+    bins = power_of_two(labels + 2)
+    found = torch.zeros(bins, dtype=torch.int32, device=rows.device)
+    if rows.numel():
+        count_labels[(-(-rows.numel() // _COUNTED),)](
+            rows, found, labels, rows.numel(), *rows.shape[1:], *rows.stride(), BINS=bins, BLOCK=_COUNTED,
+            enable_fp_fusion=True,
+        )  # fmt: skip
+    torch._assert_async(found[labels] == 0, f"a label is not one of the {counted(labels, 'row')} of the target table")
+    return found[:labels].long()
+
+
+def _pass_gates(problem: LossProblem, table: _Table, gates: _Gates, rows: Tensor, sizes: Tensor) -> Tensor:
+    """(N, H, W) integers: bits of the gates that pixels pass; adds box pixels that do to the sizes."""
     logits = problem.logits
     down, right = (places_on(axis, logits.device) for axis in (problem.sampling.down, problem.sampling.right))
     images, height, width = rows.shape
-    pass_gates[(-(-width // _GATED), height, images)](
-        logits, rows, gates.asks, problem.groups.to(torch.int32), table.columns, gates.above_of, gates.above_asks,
-        gates.above_starts, gates.conditions, passed, sizes, gates.trained, down.low, down.weight, right.low,
-        right.weight, *logits.shape[2:], len(table.target), len(table.slot), len(gates.above_of), len(gates.trained),
-        *logits.stride(), *rows.stride(), height, width, GROUPS=len(sizes), BLOCK=_GATED, enable_fp_fusion=True,
-    )  # fmt: skip
-
-
+    passed = torch.empty(rows.shape, dtype=gates.asks.dtype, device=rows.device)
+    if rows.numel():
+        pass_gates[(-(-width // _GATED), height, images)](
+            logits, rows, gates.asks, problem.groups.to(torch.int32), table.columns, gates.above_of, gates.above_asks,
+            gates.above_starts, gates.conditions, passed, sizes, gates.trained, down.low, down.weight, right.low,
+            right.weight, *logits.shape[2:], len(table.target), len(table.slot), len(gates.above_of),
+            len(gates.trained), *logits.stride(), *rows.stride(), height, width, GROUPS=len(sizes), BLOCK=_GATED,
+            enable_fp_fusion=True,
+        )  # fmt: skip
+    return passed

@@ -2,9 +2,9 @@
 
 A backend for decisions is a module with the three functions of :class:`DecisionBackend`.
 
-The total of a loss is a weighted sum of means, and the weights of these means follow from how many pixels count, which gates make
-depend on the logits. So a backend is asked twice: first to count, then, told what a pixel's loss is multiplied with,
-for sums and gradient in one pass.
+The total of a loss is a weighted sum of means, and the weights of these means follow from how many pixels count, which
+gates make depend on the logits. So a backend is asked twice: first to count, then, told what a pixel's loss is
+multiplied with, for sums and gradient in one pass.
 """
 
 from __future__ import annotations
