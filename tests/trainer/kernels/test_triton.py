@@ -81,7 +81,7 @@ def test_in_the_interpreter(what: str) -> None:
 
 
 @on_devices
-@worlds(24)
+@worlds(14)
 @given(seed=st.integers(0, 2**32))
 def test_loss_of_random_worlds(grow_tree: GrowTree, device: str, seed: int) -> None:
     assert_same(random_world(random.Random(seed), grow_tree, shapes(device)), "triton", torch.float32, 1e-5, device)
