@@ -3,7 +3,7 @@
 Classifiers are numbered depth first, a parent before its children, so one pass over them takes every pixel from the
 root to where its decision ends: a pixel that has reached the column leading to classifier j moves on to j's winner. No
 pixel is gathered, and the host never waits for the device. That is the plain form, for logits of the decision's size;
-asked for another size, it upsamples bands of rows, or on a CPU the numba kernel decides cell by cell
+asked for another size, it upsamples bands of rows, or a kernel decides between the low-resolution logits
 (:mod:`labelforge.trainer.kernels`).
 
 The alternative is to compare the probabilities of all classes, each the product of those along its path
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from labelforge.logits import LogitLayout
-from labelforge.trainer.kernels.choice import Kernel, uses_numba
+from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.upsampled import read_upsampled
 
@@ -71,10 +71,9 @@ def decide(
     """
     layout = tensors.layout
     if size is not None and size != tuple(logits_nchw.shape[2:]):
-        if uses_numba(kernel, logits_nchw, size):
-            from labelforge.trainer.kernels.decision_numba import decide_numba
-
-            return decide_numba(logits_nchw, layout, size)
+        backend = choose_decision(kernel, logits_nchw, size)
+        if backend is not None:
+            return backend.decide(logits_nchw, layout, size)
         return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
     column = _winner(logits_nchw, layout, 0)
     for j in range(1, layout.num_classifiers):
@@ -115,10 +114,9 @@ def decide_with_confidence(
     """
     layout = tensors.layout
     if size is not None and size != tuple(logits_nchw.shape[2:]):
-        if uses_numba(kernel, logits_nchw, size):
-            from labelforge.trainer.kernels.decision_numba import descend_numba
-
-            places, confidence, _ = descend_numba(logits_nchw, layout, size, threshold)
+        backend = choose_decision(kernel, logits_nchw, size)
+        if backend is not None:
+            places, confidence, _ = backend.descend(logits_nchw, layout, size, threshold)
             return Decision(tensors.answer_of[places], confidence)
         found = partial(decide_with_confidence, tensors=tensors, threshold=threshold)
         return Decision(*read_upsampled(logits_nchw, size, found, values=logits_nchw.shape[1]))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from labelforge.trainer.decision import owning_column, winner_and_probability
-from labelforge.trainer.kernels.choice import Kernel, uses_numba
+from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.upsampled import read_upsampled
 
@@ -44,10 +44,9 @@ def descend(
     """
     layout = tensors.layout
     if size is not None and size != tuple(logits_nchw.shape[2:]):
-        if uses_numba(kernel, logits_nchw, size):
-            from labelforge.trainer.kernels.decision_numba import descend_numba
-
-            places, _, steps = descend_numba(logits_nchw, layout, size, steps=True)
+        backend = choose_decision(kernel, logits_nchw, size)
+        if backend is not None:
+            places, _, steps = backend.descend(logits_nchw, layout, size, steps=True)
             return Descent(tensors.class_of[places], steps)
         found = partial(descend, tensors=tensors)
         return Descent(*read_upsampled(logits_nchw, size, found, values=logits_nchw.shape[1]))

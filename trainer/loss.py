@@ -150,7 +150,8 @@ def hierarchical_loss(
         class_weights: (L, J) weight of each row's pixels in each classifier, on the same device.
         grid: Learn only from these of the pixels.
         check: Whether to look at every row first. Default: on the CPU. On another device the host waits for the answer;
-            unchecked, a row beyond the table ends in a device-side assertion, and a negative one means another row.
+            unchecked, a row that is not one of the table ends in a device-side assertion (by the reference, only where
+            it is beyond the table: a negative one means another row).
         kernel: What computes it; default: the fastest that fits (:mod:`labelforge.trainer.kernels`).
 
     Raises:
@@ -165,7 +166,7 @@ def hierarchical_loss(
     if rows_nhw.tensor.device.type == "cpu" if check is None else check:
         _check_range(rows_nhw.tensor, len(tensors.target))
     if weights is None:
-        weights = loss_weights(layout).to(logits_nchw.device)
+        weights = loss_weights(layout).to(logits_nchw.device, non_blocking=True)
     logits = logits_nchw if logits_nchw.dtype == torch.float64 else logits_nchw.float()
     sampling = Sampling.of((logits.shape[2], logits.shape[3]), (rows_nhw.shape[1], rows_nhw.shape[2]))
     rows = rows_nhw.tensor

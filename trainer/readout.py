@@ -32,7 +32,7 @@ from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.shares import counts_for
 from labelforge.trainer.decision import class_probabilities, decide_with_confidence
-from labelforge.trainer.kernels.choice import Kernel, uses_numba
+from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.upsampled import read_upsampled
 
@@ -158,7 +158,7 @@ class _SumReadout:
 
     def __init__(self, tensors: LayoutTensors, table: _Shares, threshold: float, *, may_be_none: bool) -> None:
         device = tensors.class_of.device
-        self._tensors, self._table, self._threshold, self._may_be_none = tensors, table, threshold, may_be_none
+        self._tensors, self._threshold, self._may_be_none = tensors, threshold, may_be_none
         self._rows, self._shares, self._outside = (
             torch.from_numpy(part).to(device) for part in (table.rows, table.shares, table.outside)
         )
@@ -169,10 +169,9 @@ class _SumReadout:
         layout = self._tensors.layout
         if size is None or size == tuple(logits_nchw.shape[2:]):
             return Labelling(*self._label(*self._add_up(logits_nchw)))
-        if uses_numba(kernel, logits_nchw, size):
-            from labelforge.trainer.kernels.decision_numba import sum_numba
-
-            return Labelling(*self._label(*sum_numba(logits_nchw, layout, size, self._table.shares)))
+        backend = choose_decision(kernel, logits_nchw, size)
+        if backend is not None:
+            return Labelling(*self._label(*backend.add_up(logits_nchw, layout, size, self._shares)))
         values = layout.num_logits + len(layout.classes)
         bands = read_upsampled(logits_nchw, size, lambda fine: self._label(*self._add_up(fine)), values=values)
         return Labelling(*bands)

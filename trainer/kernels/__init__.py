@@ -9,9 +9,11 @@ pixel from memory. The kernels interpolate where they compute, and never write w
     entries      the target table as the kernels read it
     fused        the loss as a function that PyTorch can differentiate, on top of any backend
     threads      one pool for kernels that leave Python's lock
-    exponential_numba   what both kernels compute with
-    loss_numba, decision_numba
-    loss_torch          where numba is missing
+    exponential_numba   what both kernels on CPUs compute with
+    loss_numba, decision_numba      on CPUs
+    loss_torch                      on CPUs without numba
+    loss_triton, decision_triton    on GPUs; what Triton compiles is in loss_cells_triton, loss_labels_triton and
+                                    decision_cells_triton
 
 *Cells.* Between four neighbouring low-resolution centres every logit is bilinear, hence convex combinations of its four
 corners: the corners' maximum bounds it, and a child that is below another one at all four corners is below it

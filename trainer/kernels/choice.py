@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from typing import Final, Literal, get_args
 
 import torch
 
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.trainer.kernels.entries import entries_of
-from labelforge.trainer.kernels.problem import LossBackend
+from labelforge.trainer.kernels.problem import DecisionBackend, LossBackend
 from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.tables import TableTensors
 
-Kernel = Literal["reference", "torch", "numba"]
+Kernel = Literal["reference", "torch", "numba", "triton"]
 """``reference``: upsample everything, then the plain formula. ``torch``: the same in bands of rows, in plain PyTorch.
-``numba``: cell by cell, needs the extra ``fast``."""
+``numba``: cell by cell on a CPU, needs the extra ``fast``. ``triton``: cell by cell on a GPU."""
 
 KERNELS: Final[tuple[Kernel, ...]] = get_args(Kernel)
 """All backends."""
 
 _DENSE: Final = 8
-"""Pixels per cell from which it pays to compute by cells; there are so many where logits have stride 3 or more."""
+"""Pixels per cell from which it pays on a CPU to compute by cells; there are so many where logits have stride 3 or
+more."""
 
 
 @functools.cache
@@ -31,40 +33,42 @@ def has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def uses_numba(kernel: Kernel | None, logits: torch.Tensor, size: tuple[int, int]) -> bool:
-    """Whether decisions are made by the numba kernel; otherwise in bands of rows.
+@functools.cache
+def has_triton() -> bool:
+    """Whether Triton is installed; it comes with PyTorch for CUDA."""
+    return importlib.util.find_spec("triton") is not None
+
+
+def interprets() -> bool:
+    """Whether Triton interprets kernels, on tensors of the CPU, instead of compiling them: for tests."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def choose_decision(kernel: Kernel | None, logits: torch.Tensor, size: tuple[int, int]) -> DecisionBackend | None:
+    """The backend for decisions between low-resolution logits.
 
     Args:
         kernel: The one that is asked for; None: the fastest that fits.
-        logits: (N, C, h, w).
+        logits: (N, C, h, w), any floating dtype.
         size: Height H and width W of the decision.
+
+    Returns:
+        None for bands of rows: everything is upsampled, but not at once.
 
     Raises:
         ConfigError: There is no such backend, or it cannot do this.
     """
-    check_kernel(kernel)
-    fits = has_numba() and logits.device.type == "cpu" and logits.dtype == torch.float32
-    if kernel == "numba" and not fits:
-        raise _unfit()
+    _check(kernel, logits, exact=False)
+    if kernel == "triton" or (kernel is None and _fits("triton", logits, exact=False) and logits.is_cuda):
+        from labelforge.trainer.kernels import decision_triton
+
+        return decision_triton
     dense = size[0] * size[1] >= max(1, _DENSE * logits.shape[2] * logits.shape[3])
-    return fits and (kernel == "numba" or (kernel is None and dense))
+    if kernel == "numba" or (kernel is None and _fits("numba", logits) and dense):
+        from labelforge.trainer.kernels import decision_numba
 
-
-def check_kernel(kernel: Kernel | None) -> None:
-    """Refuse an unknown backend.
-
-    Raises:
-        ConfigError: There is no such backend.
-    """
-    if kernel is not None and kernel not in KERNELS:
-        raise ConfigError(f"no kernel is called {kernel!r}", cure=did_you_mean(kernel, KERNELS))
-
-
-def _unfit() -> ConfigError:
-    cure = "Leave the choice of the kernel out."
-    if not has_numba():
-        cure = "Install it with pip install 'labelforge[fast]'."
-    return ConfigError("the numba kernel needs numba, and float32 logits on the CPU", cure=cure)
+        return decision_numba
+    return None
 
 
 def choose_loss(
@@ -79,19 +83,25 @@ def choose_loss(
         tensors: The target table.
 
     Returns:
-        None for the reference, which is chosen off the CPU, and where there are not many more pixels than logits.
+        None for the reference: also where no kernel is for the logits' device, and where there are not many more pixels
+        than logits.
 
     Raises:
         ConfigError: There is no such backend, or it cannot do this.
     """
-    check_kernel(kernel)
-    pixels, cells = sampling.size[0] * sampling.size[1], logits.shape[2] * logits.shape[3]
-    if kernel == "reference" or (kernel is None and (logits.device.type != "cpu" or pixels < max(1, _DENSE * cells))):
+    _check(kernel, logits)
+    size = (logits.shape[2], logits.shape[3])
+    upsampled = logits.is_cuda and sampling.size != size
+    if kernel == "triton" or (kernel is None and upsampled and _fits("triton", logits)):
+        from labelforge.trainer.kernels.loss_triton import TritonLoss
+
+        if TritonLoss.fits(tensors):
+            return TritonLoss()
+    pixels = sampling.size[0] * sampling.size[1]
+    sparse = pixels < max(1, _DENSE * size[0] * size[1])
+    if kernel in ("reference", "triton") or (kernel is None and (logits.device.type != "cpu" or sparse)):
         return None
-    fits = has_numba() and logits.dtype == torch.float32 and logits.device.type == "cpu"
-    if kernel == "numba" and not fits:
-        raise _unfit()
-    if fits and kernel != "torch":
+    if kernel != "torch" and _fits("numba", logits):
         from labelforge.trainer.kernels.loss_numba import NumbaLoss
 
         if NumbaLoss.fits(entries_of(tensors)):
@@ -99,3 +109,36 @@ def choose_loss(
     from labelforge.trainer.kernels.loss_torch import TorchLoss
 
     return TorchLoss()
+
+
+def _fits(kernel: Kernel, logits: torch.Tensor, *, exact: bool = True) -> bool:
+    """Whether a backend can compute with these logits; with half precision only where nothing ``exact`` is asked."""
+    single = logits.dtype == torch.float32
+    if kernel == "numba":
+        return has_numba() and single and logits.device.type == "cpu"
+    if kernel == "triton":
+        half = not exact and logits.dtype in (torch.bfloat16, torch.float16)
+        return has_triton() and (single or half) and (logits.is_cuda or interprets())
+    return True
+
+
+def _check(kernel: Kernel | None, logits: torch.Tensor, *, exact: bool = True) -> None:
+    """Refuse an unknown backend, and one that cannot compute with these logits.
+
+    Raises:
+        ConfigError: There is no such backend, or it cannot do this.
+    """
+    if kernel is None:
+        return
+    if kernel not in KERNELS:
+        raise ConfigError(f"no kernel is called {kernel!r}", cure=did_you_mean(kernel, KERNELS))
+    if _fits(kernel, logits, exact=exact):
+        return
+    cure = "Leave the choice of the kernel out."
+    if kernel == "numba":
+        if not has_numba():
+            cure = "Install it with pip install 'labelforge[fast]'."
+        raise ConfigError("the numba kernel needs numba, and float32 logits on the CPU", cure=cure)
+    if not has_triton() and logits.is_cuda:
+        cure = "Install it with pip install triton."
+    raise ConfigError("the triton kernel needs Triton, and float32 logits on a CUDA device", cure=cure)

@@ -43,8 +43,8 @@ def _walk(layout: LogitLayout) -> _Walk:
     return _Walk(columns, leads_to, layout.class_of, depth)
 
 
-def decide_numba(logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int]) -> Tensor:
-    """(N, H, W) int64 classes from (N, C, h, w) float32 logits on the CPU."""
+def decide(logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int]) -> Tensor:
+    """Decide (:class:`labelforge.trainer.kernels.problem.DecisionBackend`), with float32 logits on the CPU."""
     classes = np.empty((len(logits_nchw), *size), np.int64)
     walk = _walk(layout)
     table = (walk.columns, walk.leads_to, walk.class_of)
@@ -52,59 +52,36 @@ def decide_numba(logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int]
     return torch.from_numpy(classes)
 
 
-def descend_numba(
+def descend(
     logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], threshold: float = 0.0, *, steps: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Decide with confidence.
-
-    Args:
-        logits_nchw: (N, C, h, w) float32 on the CPU.
-        layout: What they mean.
-        size: Height H and width W of the decision.
-        threshold: Probability below which the descent stops.
-        steps: Whether the confidence after each choice is wanted.
-
-    Returns:
-        (N, H, W) int64 logit where the descent ends, or C + j where it stops before classifier j; (N, H, W) float32
-        confidence; (N, D, H, W) float32 the same after each of at most D choices, or D = 0.
-    """
+    """Decide with confidence (:class:`labelforge.trainer.kernels.problem.DecisionBackend`)."""
     walk, batch = _walk(layout), len(logits_nchw)
     places, confidence = np.empty((batch, *size), np.int64), np.empty((batch, *size), np.float32)
     after = np.empty((batch, int(walk.depth.max()) + 1 if steps else 0, *size), np.float32)
     table = (walk.columns, walk.leads_to, walk.depth, threshold)
 
-    def descend(logits: Any, place: Any, row: Any) -> None:
+    def descend_cells(logits: Any, place: Any, row: Any) -> None:
         descend_row(logits, *table, *place, *row, places, confidence, after)
 
-    _each_row(logits_nchw, size, descend)
+    _each_row(logits_nchw, size, descend_cells)
     return torch.from_numpy(places), torch.from_numpy(confidence), torch.from_numpy(after)
 
 
-def sum_numba(
-    logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], shares: npt.NDArray[np.float32]
+def add_up(
+    logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], shares: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the likeliest labels.
-
-    Args:
-        logits_nchw: (N, C, h, w) float32 on the CPU.
-        layout: What they mean.
-        size: Height H and width W of the answer.
-        shares: (labels, K) 1 where a class counts for a label, else 0.
-
-    Returns:
-        (N, H, W): int64 position of the label, float32 its probability, float32 that of the classes that count for no
-        label.
-    """
+    """Find the likeliest labels (:class:`labelforge.trainer.kernels.problem.DecisionBackend`)."""
     walk, shape = _walk(layout), (len(logits_nchw), *size)
-    classes, labels = np.nonzero(shares.T)
+    classes, labels = np.nonzero(shares.numpy().T)
     starts = np.searchsorted(classes, np.arange(shares.shape[1] + 1))
     found, probability, outside = np.empty(shape, np.int64), np.empty(shape, np.float32), np.empty(shape, np.float32)
     table = (walk.columns, walk.leads_to, walk.class_of, starts, labels, len(shares))
 
-    def add_up(logits: Any, place: Any, row: Any) -> None:
+    def add_up_cells(logits: Any, place: Any, row: Any) -> None:
         sum_row(logits, *table, *place, *row, found, probability, outside)
 
-    _each_row(logits_nchw, size, add_up)
+    _each_row(logits_nchw, size, add_up_cells)
     return torch.from_numpy(found), torch.from_numpy(probability), torch.from_numpy(outside)
 
 

@@ -1,8 +1,10 @@
-"""What a loss kernel is asked, and what it answers: the same for every backend.
+"""What kernels are asked, and what they answer: the same for every backend.
 
-The total is a weighted sum of means, and the weights of these means follow from how many pixels count, which gates make
-depend on the logits. So a backend is asked twice: first to count, then, told what a pixel's loss is multiplied with,
-for sums and gradient in one pass.
+A backend for decisions is a module with the three functions of :class:`DecisionBackend`.
+
+The total of a loss is a weighted sum of means, and the weights of these means follow from how many pixels count, which
+gates make depend on the logits. So a backend is asked twice: first to count, then, told what a pixel's loss is
+multiplied with, for sums and gradient in one pass.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from labelforge.logits import LogitLayout
 from labelforge.trainer.config import Gate
 from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.tables import TableTensors
@@ -79,4 +82,60 @@ class LossBackend(Protocol):
         Returns:
             (G, J) sums of the pixels' losses, each times its class weight, of the logits' dtype; and, where it is
             wanted, the gradient of ``(factors * sums).sum()``, (N, C, h, w).
+        """
+
+
+class DecisionBackend(Protocol):
+    """A way to decide between low-resolution logits."""
+
+    def decide(self, logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], /) -> Tensor:
+        """Decide.
+
+        Args:
+            logits_nchw: (N, C, h, w).
+            layout: What they mean.
+            size: Height H and width W of the decision.
+
+        Returns:
+            (N, H, W) int64 classes.
+        """
+
+    def descend(
+        self,
+        logits_nchw: Tensor,
+        layout: LogitLayout,
+        size: tuple[int, int],
+        /,
+        threshold: float = 0.0,
+        *,
+        steps: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decide with confidence.
+
+        Args:
+            logits_nchw: (N, C, h, w).
+            layout: What they mean.
+            size: Height H and width W of the decision.
+            threshold: Probability below which the descent stops.
+            steps: Whether the confidence after each choice is wanted.
+
+        Returns:
+            (N, H, W) int64 logit where the descent ends, or C + j where it stops before classifier j; (N, H, W) float32
+            confidence; (N, D, H, W) float32 the same after each of at most D choices, or D = 0.
+        """
+
+    def add_up(
+        self, logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], shares: Tensor, /
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the likeliest labels.
+
+        Args:
+            logits_nchw: (N, C, h, w).
+            layout: What they mean.
+            size: Height H and width W of the answer.
+            shares: (labels, K) float32: 1 where a class counts for a label, else 0.
+
+        Returns:
+            (N, H, W): int64 position of the label, of equal ones the first; float32 its probability; float32 that of
+            the classes that count for no label.
         """

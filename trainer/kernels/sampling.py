@@ -6,7 +6,9 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Axis:
 
     def every(self, stride: int, first: int) -> Axis:
         """Only the pixels ``first``, ``first + stride``, and so on."""
-        return Axis(self.length, self.low[first::stride], self.weight[first::stride])
+        return _every(self, stride, first)
 
     @property
     def size(self) -> int:
@@ -49,6 +51,40 @@ class Axis:
     def starts(self) -> NDArray[np.int64]:
         """(cells + 1,) first pixel of each cell, then n; a cell lies between two values, or on the only one."""
         return np.searchsorted(self.low, np.arange(max(self.length - 1, 1) + 1))
+
+
+@functools.lru_cache(maxsize=256)
+def _every(axis: Axis, stride: int, first: int) -> Axis:
+    return Axis(axis.length, axis.low[first::stride], axis.weight[first::stride])
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """An axis on a device, for kernels there.
+
+    Attributes:
+        cells: How many there are.
+        low: (n,) int32 value before each pixel.
+        weight: (n,) float32 what the value after counts.
+        starts: (cells + 1,) int32 first pixel of each cell.
+    """
+
+    cells: int
+    low: Tensor
+    weight: Tensor
+    starts: Tensor
+
+
+@functools.lru_cache(maxsize=256)
+def places_on(axis: Axis, device: torch.device) -> Places:
+    """Copy an axis to a device; once, since the host waits for a copy."""
+    parts = (axis.low.astype(np.int32), axis.weight.astype(np.float32), axis.starts.astype(np.int32))
+    return Places(len(axis.starts) - 1, *(torch.from_numpy(part).to(device) for part in parts))
+
+
+def power_of_two(number: int) -> int:
+    """The lowest power of two that is at least a number: the sizes that Triton's tiles have."""
+    return 1 << max(0, number - 1).bit_length()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,18 +15,20 @@ from torch import Tensor
 import labelforge as lf
 from labelforge.errors import ConfigError
 from labelforge.trainer import LayoutTensors, decide, decide_with_confidence, label_readout, upsample
-from labelforge.trainer.descent import descend
-from labelforge.trainer.kernels.choice import has_numba
-from tests.trainer.kernels.worlds import SHAPES, GrowTree, random_table
+from labelforge.trainer.decision import Decision
+from labelforge.trainer.descent import Descent, descend
+from labelforge.trainer.kernels.choice import Kernel, has_numba
+from labelforge.trainer.readout import Labelling
+from tests.trainer.kernels.worlds import SHAPES, GrowTree, Shapes, random_table
 from tests.trainer.test_loss import random_labels
 
-pytestmark = pytest.mark.skipif(not has_numba(), reason="numba is not installed")
+needs_numba = pytest.mark.skipif(not has_numba(), reason="numba is not installed")
 CLOSE = 1e-5
 
 
-def random_logits(rng: random.Random, layout: lf.LogitLayout) -> tuple[Tensor, tuple[int, int]]:
+def random_logits(rng: random.Random, layout: lf.LogitLayout, shapes: Shapes) -> tuple[Tensor, tuple[int, int]]:
     """Noise, or smooth with clear winners, as trained networks have."""
-    images, low, size = rng.choice([shape for shape in SHAPES if shape[1] != shape[2]])
+    images, low, size = rng.choice([shape for shape in shapes if shape[1] != shape[2]])
     generator = torch.Generator().manual_seed(rng.randrange(2**31))
     logits = torch.randn(images, layout.num_logits, *low, generator=generator)
     if rng.random() < 0.5:
@@ -45,18 +48,20 @@ def certain(logits: Tensor, layout: lf.LogitLayout, size: tuple[int, int]) -> Te
     return sure
 
 
-@settings(max_examples=120, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_classes_confidences_and_steps(grow_tree: GrowTree, seed: int) -> None:
-    rng = random.Random(seed)
+def assert_same_descents(
+    rng: random.Random, grow_tree: GrowTree, kernel: Kernel, shapes: Shapes = SHAPES, device: str = "cpu"
+) -> None:
+    """Classes, confidences and steps of a random batch as after upsampling in float64."""
     layout = random_table(rng, grow_tree).layout
-    logits, size = random_logits(rng, layout)
-    tensors = LayoutTensors.of_layout(layout)
+    logits, size = random_logits(rng, layout, shapes)
+    tensors, there = LayoutTensors.of_layout(layout), LayoutTensors.of_layout(layout, device)
+    low = logits.to(device)
     fine, sure = upsample(logits.double(), size), certain(logits, layout, size)
     wanted = decide(fine, tensors)
-    got = decide(logits, tensors, size, kernel="numba")
+    got = decide(low, there, size, kernel=kernel).cpu()
     assert got.dtype == torch.int64 and torch.equal(got[sure], wanted[sure])
-    steps, reached = descend(fine, tensors), descend(logits, tensors, size, kernel="numba")
+    steps = descend(fine, tensors)
+    reached = Descent(*(part.cpu() for part in descend(low, there, size, kernel=kernel)))
     assert torch.equal(reached.classes[sure], steps.classes[sure])
     close = CLOSE * max(1.0, float(logits.abs().max()))
     for d in range(steps.confidence.shape[1]):
@@ -64,29 +69,46 @@ def test_classes_confidences_and_steps(grow_tree: GrowTree, seed: int) -> None:
     threshold = rng.choice([0.0, 0.3, 0.7, 1.0])
     sure &= ((steps.confidence - threshold).abs() > close).all(dim=1) | (threshold == 0)
     answers = decide_with_confidence(fine, tensors, threshold)
-    found = decide_with_confidence(logits, tensors, threshold, size, kernel="numba")
+    found = Decision(*(part.cpu() for part in decide_with_confidence(low, there, threshold, size, kernel=kernel)))
     assert torch.equal(found.answers[sure], answers.answers[sure])
     torch.testing.assert_close(found.confidence[sure], answers.confidence[sure], rtol=0, atol=close)
 
 
-@settings(max_examples=120, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_labels_by_sum(grow_tree: GrowTree, seed: int) -> None:
-    rng = random.Random(seed)
+def assert_same_labels(
+    rng: random.Random, grow_tree: GrowTree, kernel: Kernel, shapes: Shapes = SHAPES, device: str = "cpu"
+) -> None:
+    """Labels by sum of a random batch as after upsampling in float64."""
     definition = grow_tree(rng)
     tree = lf.Taxonomy.from_dict(definition)
     mapping = lf.LabelMapping.from_records(tree, "read", random_labels(rng, definition["tree"]["root"])[0])
     layout = lf.LogitLayout.compile(tree)
-    logits, size = random_logits(rng, layout)
-    by = rng.choice(["sum", None])
-    readout = label_readout(LayoutTensors.of_layout(layout), mapping, by, rng.choice([0.0, 0.4]))  # type: ignore[arg-type]
-    wanted, got = readout(upsample(logits.double(), size)), readout(logits, size, kernel="numba")
+    logits, size = random_logits(rng, layout, shapes)
+    by: Any = rng.choice(["sum", None])
+    threshold = rng.choice([0.0, 0.4])
+    wanted = label_readout(LayoutTensors.of_layout(layout), mapping, by, threshold)(upsample(logits.double(), size))
+    readout = label_readout(LayoutTensors.of_layout(layout, device), mapping, by, threshold)
+    got = Labelling(*(part.cpu() for part in readout(logits.to(device), size, kernel=kernel)))
     close = CLOSE * max(1.0, float(logits.abs().max()))
     torch.testing.assert_close(got.confidence, wanted.confidence, rtol=0, atol=close)
     # Labels that are equally probable within rounding may be read either way, and so may those near a threshold.
     assert (got.rows == wanted.rows).float().mean() > 0.97 or (logits.abs().max() < 2 or logits.abs().max() > 100)
 
 
+@needs_numba
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_classes_confidences_and_steps(grow_tree: GrowTree, seed: int) -> None:
+    assert_same_descents(random.Random(seed), grow_tree, "numba")
+
+
+@needs_numba
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_labels_by_sum(grow_tree: GrowTree, seed: int) -> None:
+    assert_same_labels(random.Random(seed), grow_tree, "numba")
+
+
+@needs_numba
 @pytest.mark.parametrize("tree", ["iv2018", "streets"])
 def test_shipped_trees(tree: str) -> None:
     taxonomy = lf.Taxonomy.load(tree)
@@ -106,6 +128,7 @@ def test_shipped_trees(tree: str) -> None:
         torch.testing.assert_close(got.confidence[sure], wanted.confidence[sure], rtol=0, atol=1e-4)
 
 
+@needs_numba
 def test_of_equal_logits_the_first_wins() -> None:
     layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
     tensors = LayoutTensors.of_layout(layout)
@@ -116,6 +139,7 @@ def test_of_equal_logits_the_first_wins() -> None:
         assert torch.equal(found, decide(upsample(logits, (16, 24)), tensors))
 
 
+@needs_numba
 def test_logits_that_are_no_numbers_do_not_end_the_process() -> None:
     layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
     tensors = LayoutTensors.of_layout(layout)
@@ -132,6 +156,7 @@ def test_logits_that_are_no_numbers_do_not_end_the_process() -> None:
         assert int(rows.min()) >= 0 and int(rows.max()) < len(mapping.rows)
 
 
+@needs_numba
 def test_the_same_for_any_number_of_threads() -> None:
     layout = lf.LogitLayout.compile(lf.Taxonomy.load("streets"))
     tensors = LayoutTensors.of_layout(layout)
@@ -147,6 +172,7 @@ def test_the_same_for_any_number_of_threads() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
+@needs_numba
 def test_kernels_that_do_not_fit() -> None:
     tensors = LayoutTensors.of_layout(lf.LogitLayout.compile(lf.Taxonomy.load("iv2018")))
     with pytest.raises(ConfigError, match="needs numba, and float32"):

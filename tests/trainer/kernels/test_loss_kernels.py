@@ -28,9 +28,9 @@ needs_numba = pytest.mark.skipif(not has_numba(), reason="numba is not installed
 FAST: list[Any] = ["torch", pytest.param("numba", marks=needs_numba)]
 
 
-def assert_same(world: World, kernel: Kernel, dtype: torch.dtype, close: float) -> None:
+def assert_same(world: World, kernel: Kernel, dtype: torch.dtype, close: float, device: str = "cpu") -> None:
     """Counts as the reference's, losses and gradients near those of the reference in float64."""
-    got, slope = world.loss(kernel, dtype)
+    got, slope = world.loss(kernel, dtype, device)
     wanted, exact = world.loss("reference", torch.float64)
     for name in ("labelled_pixels", "box_pixels"):
         assert torch.equal(getattr(got, name), getattr(wanted, name)), name

@@ -17,8 +17,9 @@ from labelforge.trainer.pixel_grid import PixelGrid
 from tests.core.random_trees import whole_table
 from tests.trainer.test_loss import random_labels
 
+Shapes = list[tuple[int, tuple[int, int], tuple[int, int]]]
 GrowTree = Callable[[random.Random], dict[str, Any]]
-SHAPES = [  # (images, low height and width, height and width)
+SHAPES: Shapes = [  # (images, low height and width, height and width)
     (2, (3, 4), (24, 32)),
     (1, (4, 3), (29, 23)),  # not a whole stride
     (1, (1, 1), (9, 7)),  # one value: the same everywhere
@@ -41,15 +42,19 @@ class World:
     weights: Tensor
     options: dict[str, Any]
 
-    def loss(self, kernel: Kernel, dtype: torch.dtype = torch.float32) -> tuple[LossOutput, Tensor]:
-        """The loss and the gradient of the logits."""
-        logits = self.logits.detach().clone().to(dtype).requires_grad_()
+    def loss(
+        self, kernel: Kernel | None, dtype: torch.dtype = torch.float32, device: str = "cpu"
+    ) -> tuple[LossOutput, Tensor]:
+        """The loss and the gradient of the logits, computed on a device."""
+        logits = self.logits.detach().clone().to(device, dtype).requires_grad_()
         options: dict[str, Any] = {
-            name: v.to(dtype) if isinstance(v, Tensor) else v for name, v in self.options.items()
+            name: v.to(device, dtype) if isinstance(v, Tensor) else v for name, v in self.options.items()
         }
-        output = hierarchical_loss(logits, self.rows, self.tensors, self.weights.to(dtype), **options, kernel=kernel)
+        rows = GlobalRows(self.rows.tensor.to(device), self.rows.numbering)
+        weights = self.weights.to(device, dtype)
+        output = hierarchical_loss(logits, rows, self.tensors.to(device), weights, **options, kernel=kernel)
         (gradient,) = torch.autograd.grad(output.total, logits)
-        return output, gradient
+        return LossOutput(*(value.cpu() for value in output)), gradient.cpu()
 
 
 def random_table(rng: random.Random, grow_tree: GrowTree) -> TargetTable:
@@ -63,11 +68,11 @@ def random_table(rng: random.Random, grow_tree: GrowTree) -> TargetTable:
     return whole_table(taxonomy, mappings, rng.choice(["own", "path"]), lone_boxes=True)
 
 
-def random_world(rng: random.Random, grow_tree: GrowTree) -> World:
+def random_world(rng: random.Random, grow_tree: GrowTree, shapes: Shapes = SHAPES) -> World:
     """A batch with any of the loss's options."""
     table = random_table(rng, grow_tree)
     generator = torch.Generator().manual_seed(rng.randrange(2**31))
-    images, low, size = rng.choice(SHAPES)
+    images, low, size = rng.choice(shapes)
     labels = torch.randint(0, len(table.target), (images, *size), generator=generator)
     if rng.random() < 0.5:  # in patches, as labels are
         labels = labels[:, ::5, ::7].repeat_interleave(5, 1).repeat_interleave(7, 2)[:, : size[0], : size[1]]
