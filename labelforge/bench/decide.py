@@ -19,7 +19,7 @@ from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import PaperProblem
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.decision import decide_with_confidence
-from labelforge.trainer.kernels.choice import Kernel, uses_numba
+from labelforge.trainer.kernels.choice import kernel_name
 from labelforge.trainer.readout import label_readout
 
 _RULE, _PLAIN, _ARGMAX = "decision rule", "plain, in bands", "argmax, flat head"
@@ -55,10 +55,9 @@ def bench_decide(scale: Scale, meter: Meter) -> SuiteReport:
         _race("classes and confidence", ours(confident, trained), scale, meter),
         _race(f"labels of {_LABELS} by sum", ours(by_sum, trained), scale, meter),
     )
-    kernel: Kernel = "numba" if uses_numba(None, noise, scale.size) else "torch"
     return SuiteReport(
         suite="decide",
-        work=f"{scale.text} decisions, float32 logits of stride {_STRIDE}; computed by: {kernel}",
+        work=f"{scale.text} decisions, float32 logits of stride {_STRIDE}; computed by {kernel_name(meter.device)}",
         shrunk=scale.shrunk,
         races=races,
         finding=f"{races[0].sentence(_RULE, _PLAIN)} On noise: {races[1].times(_RULE, _PLAIN)}.",

@@ -18,8 +18,7 @@ from labelforge.bench.config import Scale
 from labelforge.bench.meter import Contestants, Meter, Work, rotating
 from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import IGNORED, TREE, PaperProblem
-from labelforge.trainer.kernels.choice import choose_loss
-from labelforge.trainer.kernels.sampling import Sampling
+from labelforge.trainer.kernels.choice import kernel_name
 
 _TREE, _STORED, _FLAT = "hierarchical loss", "loss per classifier", "flat cross-entropy"
 _BANDS, _REFERENCE = "plain, in bands", "plain, upsampled"
@@ -34,7 +33,7 @@ def bench_loss(scale: Scale, meter: Meter) -> SuiteReport:
     races = tuple(_race(tree, scale, meter) for tree in _TREES)
     return SuiteReport(
         suite="loss",
-        work=f"{scale.text} labels, float32 logits of stride {_STRIDE}; computed by: {_backend(scale, meter)}",
+        work=f"{scale.text} labels, float32 logits of stride {_STRIDE}; computed by {kernel_name(meter.device)}",
         shrunk=scale.shrunk,
         races=races,
         finding=f"{races[0].sentence(_TREE, _STORED)} In {_TREES[1]}: {races[1].times(_TREE, _STORED)}. "
@@ -93,14 +92,6 @@ def stored_losses(problem: PaperProblem, logits_nchw: Tensor, targets_jnhw: Tens
 
 def _upsampled(logits_nchw: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(logits_nchw, size=tuple(like.shape[-2:]), mode="bilinear", align_corners=False)
-
-
-def _backend(scale: Scale, meter: Meter) -> str:
-    problem = PaperProblem(meter.device)
-    logits = _logits(sum(problem.sizes), scale, meter)
-    sampling = Sampling.of((logits.shape[2], logits.shape[3]), scale.size)
-    chosen = choose_loss(None, logits, sampling, problem.tensors)
-    return "plain PyTorch, upsampled" if chosen is None else chosen.name
 
 
 def _copies(channels: int, scale: Scale, meter: Meter) -> list[Tensor]:

@@ -44,6 +44,16 @@ def interprets() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
+def kernel_name(device: torch.device) -> str:
+    """What computes losses and decisions between float32 logits on a device, in words."""
+    logits = torch.empty(1, 1, 1, 1, device=device)
+    if logits.is_cuda and _fits("triton", logits):
+        return "Triton kernels"
+    if _fits("numba", logits):
+        return "numba kernels"
+    return "plain PyTorch"
+
+
 def choose_decision(kernel: Kernel | None, logits: torch.Tensor, size: tuple[int, int]) -> DecisionBackend | None:
     """The backend for decisions between low-resolution logits.
 
