@@ -9,6 +9,7 @@ import torch
 
 from labelforge.lint import lint_mappings
 from labelforge.trainer.data.batches import TrainingBatches
+from labelforge.trainer.kernels import choice
 from labelforge.trainer.models import network
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.models.weights import LoadedWeights
@@ -26,7 +27,7 @@ def opening(folder: Path, **changes: object) -> list[str]:
 
 
 def test_it_says_what_is_trained_on_and_what_that_teaches(tmp_path: Path) -> None:
-    boxes, dense, what, classes, lint_warning, device = opening(tmp_path)
+    boxes, dense, what, classes, lint_warning, device, _ = opening(tmp_path)
     assert boxes == "boxes: 2 samples with labelled boxes, 1 in each batch; 3 of 3 labels occur."
     assert dense == "dense: 3 samples with labelled pixels, 2 in each batch; 4 of 4 labels occur."
     assert what == "2 of 4 classifiers with 7 choices and 6 answers."
@@ -68,7 +69,7 @@ def test_of_many_warnings_the_first_are_named_and_the_rest_counted(
 def test_it_names_the_decoder_and_what_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "load_weights", lambda *_: LoadedWeights("tiny.pth", ("fc.bias", "fc.weight")))
     model = {"backbone": "tiny", "features": 16, "decoder": "fpn", "decoder_channels": 8, "weights": "tiny.pth"}
-    *_, loaded, device = opening(tmp_path, model=model)
+    *_, loaded, device, _ = opening(tmp_path, model=model)
     assert loaded == "backbone weights: tiny.pth; the classifier in it is dropped (2 tensors)."
     assert device.startswith("tiny and fpn with 0.0 million parameters on cpu; ")
 
@@ -82,3 +83,15 @@ def test_it_says_what_is_left_out(tmp_path: Path) -> None:
     dense, left_out, *_ = opening(tmp_path, loss={"boxes": "drop"})
     assert dense.startswith("dense: ")
     assert left_out == "boxes: left out, because it has box labels alone and loss.boxes is drop."
+
+
+def test_it_says_what_computes_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "has_numba", lambda: True)
+    assert opening(tmp_path / "a")[-1] == "Losses and decisions are computed by numba kernels."
+    sparse = "The loss, of one pixel in 16, is computed by plain PyTorch, decisions by numba kernels."
+    assert opening(tmp_path / "b", loss={"stride": 4})[-1] == sparse
+    monkeypatch.setattr(choice, "has_numba", lambda: False)
+    assert opening(tmp_path / "c")[-1] == (
+        "Losses and decisions are computed by plain PyTorch; pip install 'labelforge[fast]' brings kernels that take "
+        "an eighth of the time."
+    )
