@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint gpu clean
 
 help:
 	@echo "make demo   render, convert, train and compare on synthetic data; writes demo/report.html"
 	@echo "make test   the whole test suite"
 	@echo "make lint   ruff and mypy"
+	@echo "make gpu    on a machine with CUDA: tests, checks and benchmarks in ten minutes; writes gpu-results/"
 	@echo "make clean  remove .venv, demo and caches"
 
 demo: $(STAMP)
@@ -23,6 +24,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# With the machine's own Python, not .venv: its PyTorch is the one built for its GPU.
+gpu:
+	$(PYTHON) benchmarks/gpu.py
+
 # pip, not a faster installer: torch is pinned to the release whose CPU build the tests run on.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,4 +38,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo gpu-results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -52,11 +52,9 @@ TINY: Shapes = [  # the interpreter takes milliseconds for each row of a cell
     (1, (4, 5), (3, 7)),  # fewer pixels than values
     (1, (3, 6), (5, 40)),  # more than one strip of cells
 ]
-# The interpreter computes both sides of a choice, with NumPy, also the one that is not taken.
-pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed"),
-    pytest.mark.filterwarnings("ignore::RuntimeWarning") if INTERPRETED else pytest.mark.filterwarnings("default"),
-]
+pytestmark = [pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")]
+if INTERPRETED:  # it computes both sides of a choice, with NumPy, also the one that is not taken
+    pytestmark.append(pytest.mark.filterwarnings("ignore::RuntimeWarning"))
 on_devices = pytest.mark.parametrize("device", DEVICES)
 
 

@@ -1,0 +1,184 @@
+"""Everything that needs a GPU, in under ten minutes, into one folder: ``make gpu``.
+
+Needs a machine with Python and PyTorch for CUDA; only the standard library is imported here. Packages that are missing
+are installed where there is a network. Where there is none, the parts that can run without them do. Each part is a
+process of its own with a limit of its own, so none stops the rest; the folder then holds
+
+    summary.txt      what ran, passed, failed, and how long it took
+    log.txt          what the parts printed
+    bench-*.json     the results of the suites, for `labelforge bench --compare` and for `benchmarks/results`
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKS = str(CHECKOUT / "benchmarks" / "gpu_checks.py")
+PACKAGES = {  # module: what pip calls it; PyTorch is there already, of a build that fits the machine
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pycocotools": "pycocotools",
+    "shapely": "shapely",
+    "skimage": "scikit-image",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "pydantic": "pydantic",
+    "click": "click",
+    "rich": "rich",
+    "safetensors": "safetensors",
+    "filelock": "filelock",
+    "fsspec": "fsspec",
+    "jinja2": "jinja2",
+    "lazy_loader": "lazy-loader",
+    "numba": "numba",
+    "simplejpeg": "simplejpeg",
+    "zlib_ng": "zlib-ng",
+    "pytest": "pytest",
+    "hypothesis": "hypothesis",
+}
+GPU_TESTS = ("tests/trainer/kernels", "tests/trainer/test_rows.py", "tests/bench/test_bench_meter.py")
+"""Files with tests that are marked; all of them together import more than a bare machine has."""
+
+
+class Part(NamedTuple):
+    """Something to run."""
+
+    name: str
+    command: list[str]
+    seconds: float
+    """It is ended after as many."""
+
+
+class Result(NamedTuple):
+    """How a part went."""
+
+    name: str
+    verdict: str
+    seconds: float
+
+
+def main() -> int:
+    """Run everything; the exit code is 1 if a part failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", default=os.environ.get("OUT", "gpu-results"), help="folder; default: $OUT, gpu-results"
+    )
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: a rehearsal without a GPU")
+    parser.add_argument("--minutes", type=float, default=9.5, help="in which all parts together end")
+    options = parser.parse_args()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + 60 * options.minutes
+    results: list[Result] = []
+    with (out / "log.txt").open("w", encoding="utf-8") as log:
+        results.append(install(log))
+        for part in parts(options.device):
+            results.append(run(part, log, end, options.device))
+            write_summary(out, results)
+        suites = bench_suites(out, options.device, log)
+        if not suites:
+            results.append(Result("bench", "failed: the suites could not be listed", 0.0))
+        for number, part in enumerate(suites):  # what is left of the time is for all the suites that are left
+            share = (end - time.monotonic()) / (len(suites) - number)
+            results.append(run(part._replace(seconds=min(part.seconds, share)), log, end, options.device))
+            write_summary(out, results)
+    write_summary(out, results)
+    print((out / "summary.txt").read_text(encoding="utf-8"))
+    return int(any(result.verdict.startswith("failed") for result in results))
+
+
+def install(log: TextIO) -> Result:
+    """Install what is missing; without a network that fails within seconds."""
+    start = time.monotonic()
+    missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if not missing:
+        return Result("install", "nothing to do", 0.0)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0", "--timeout", "5"]
+    # One by one: what has no wheel for this machine must not keep the others away.
+    left = [name for name in missing if start_process([*command, name], log, 60, {}) != 0]
+    verdict = f"installed {len(missing) - len(left)} of {len(missing)}"
+    return Result("install", verdict + (f"; without {', '.join(left)}" if left else ""), time.monotonic() - start)
+
+
+def parts(device: str) -> list[Part]:
+    """Tests and checks."""
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    found = [
+        Part(f"check {name}", [sys.executable, CHECKS, name, "--device", device], seconds)
+        for name, seconds in (("kernels", 90), ("ddp", 60), ("resume", 90))
+    ]
+    if device == "cuda":
+        found.append(Part("tests", [*pytest, "-m", "gpu", *GPU_TESTS], 180))
+    return found
+
+
+def bench_suites(out: Path, device: str, log: TextIO) -> list[Part]:
+    """All suites that `labelforge bench` has."""
+    code = "from labelforge.bench.config import SUITES; print(*SUITES)"
+    command = [sys.executable, "-c", code]
+    listed = subprocess.run(
+        command, env=environment({}), cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True, check=False
+    )
+    bench = [sys.executable, "-m", "labelforge", "bench", "--device", device]
+    files = {name: str(out.resolve() / f"bench-{name}.json") for name in listed.stdout.split()}
+    return [Part(f"bench {name}", [*bench, name, "--json", file], 150) for name, file in files.items()]
+
+
+def run(part: Part, log: TextIO, end: float, device: str) -> Result:
+    """Run a part, unless no time is left."""
+    seconds = min(part.seconds, end - time.monotonic())
+    if seconds < 5:
+        return Result(part.name, "left out: no time is left", 0.0)
+    if part.name == "tests" and not all(importlib.util.find_spec(module) for module in ("pytest", "hypothesis")):
+        return Result(part.name, "left out: pytest or hypothesis is missing; the checks are the same without them", 0.0)
+    print(f"{part.name} ...", flush=True)
+    start = time.monotonic()
+    interpret = {"TRITON_INTERPRET": "1"} if device == "cpu" and part.name == "check kernels" else {}
+    code = start_process(part.command, log, seconds, interpret)
+    took = time.monotonic() - start
+    if code is None:
+        return Result(part.name, f"failed: not done after {seconds:.0f} s", took)
+    return Result(part.name, "passed" if code == 0 else f"failed: exit code {code}", took)
+
+
+def start_process(command: list[str], log: TextIO, seconds: float, extra: dict[str, str]) -> int | None:
+    """Run a command with its output in the log; None if it took too long, and was ended with all that it started."""
+    log.write(f"\n$ {' '.join(command)}\n")
+    log.flush()
+    process = subprocess.Popen(
+        command, env=environment(extra), cwd=CHECKOUT, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def environment(extra: dict[str, str]) -> dict[str, str]:
+    """That of this process, with the checkout first on the path: nothing of it need be installed."""
+    path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, **extra}
+
+
+def write_summary(out: Path, results: list[Result]) -> None:
+    """A line per part."""
+    lines = [f"{result.name:16} {result.seconds:6.1f} s  {result.verdict}" for result in results]
+    (out / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
