@@ -91,6 +91,8 @@ def _onnxruntime(file: Path, dtype: torch.dtype) -> _Run:
         raise missing("onnxruntime", "onnx") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Its threads would wait in a loop for the next image while others decide, read and write.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
