@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 		{ echo "labelforge needs Python 3.11 or newer; run 'make PYTHON=/path/to/python3.11 ...'"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,weights,fast]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,weights,fast,onnx]"
 	@touch $(STAMP)
 
 clean:

@@ -16,6 +16,7 @@ from .evaluation.purity import BoxPurity as BoxPurity
 from .evaluation.purity import box_purity as box_purity
 from .evaluation.scoring import Evaluation as Evaluation
 from .evaluation.scoring import evaluate as evaluate
+from .export import export_onnx as export_onnx
 from .loss import LossOutput as LossOutput
 from .loss import hierarchical_loss as hierarchical_loss
 from .loss import loss_weights as loss_weights
@@ -27,6 +28,7 @@ from .models.heads import HierarchicalHead as HierarchicalHead
 from .models.network import SegmentationNet as SegmentationNet
 from .models.network import build_network as build_network
 from .models.network import upsample as upsample
+from .onnx_file import OnnxFile as OnnxFile
 from .optim import ExponentialMovingAverage as ExponentialMovingAverage
 from .prediction import Prediction as Prediction
 from .prediction import PredictResult as PredictResult

@@ -20,22 +20,20 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
-from labelforge.errors import CheckpointError, ConfigError, TaxonomyError, counted, shortened
+from labelforge.errors import CheckpointError, ConfigError, counted, shortened
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
-from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.description import Described, NetworkDescription, Record
 
 CHECKPOINTS = "checkpoints"
 """Folder of checkpoints within a run."""
@@ -53,42 +51,24 @@ _NAME = re.compile(r"^step-(\d{7,})$")
 Tensors = Mapping[str, torch.Tensor]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FileRecord(_Record):
+class FileRecord(Record):
     """One file of a checkpoint."""
 
     size: int = Field(description="Length in bytes.")
     sha256: str = Field(description="Hex digest of the content.")
 
 
-class DatasetRecord(_Record):
-    """One dataset of the training run."""
-
-    dataset: str = Field(description="Name of the label space.")
-    samples: int = Field(description="Number of samples.")
-    labels: tuple[dict[str, Any], ...] = Field(description="The label table, as in a shard manifest.")
-
-
-class CheckpointFile(_Record):
+class CheckpointFile(NetworkDescription):
     """``checkpoint.json``."""
 
-    version: int = Field(description="Version of the format.")
-    step: int = Field(description="Steps done.")
-    config: TrainConfig = Field(description="Configuration of the run.")
-    taxonomy: dict[str, Any] = Field(description="The tree, in the form of tree.yaml.")
-    taxonomy_digest: str = Field(description="Hex digest of the tree.")
-    datasets: tuple[DatasetRecord, ...] = Field(description="The datasets, in the order of the target table.")
-    classifiers: tuple[dict[str, Any], ...] = Field(
-        description="What the network decides: per classifier its node and the choices that the labels taught."
-    )
     files: dict[str, FileRecord] = Field(description="The other files.")
 
 
+_LOST = "Copy the checkpoint again, or remove its folder to continue from the one before."
+
+
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Described):
     """An opened checkpoint; tensors are read on demand.
 
         >>> from labelforge.trainer import Checkpoint
@@ -103,6 +83,7 @@ class Checkpoint:
 
     folder: Path
     about: CheckpointFile
+    lost = _LOST
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Checkpoint:
@@ -136,47 +117,14 @@ class Checkpoint:
         return f"<Checkpoint {shortened(self.folder)}: {self.about.taxonomy.get('name')}, {datasets}>"
 
     @property
-    def step(self) -> int:
-        """Steps done when it was saved."""
-        return self.about.step
+    def place(self) -> Path:
+        """Its folder."""
+        return self.folder
 
     @property
-    def config(self) -> TrainConfig:
-        """Configuration of the run."""
-        return self.about.config
-
-    @cached_property
-    def taxonomy(self) -> Taxonomy:
-        """The tree it was trained for.
-
-        Raises:
-            CheckpointError: The tree and its digest disagree.
-        """
-        try:
-            tree = Taxonomy.from_dict(self.about.taxonomy)
-        except TaxonomyError as fault:
-            raise CheckpointError(f"its taxonomy: {fault.what}", where=self.folder / ABOUT, cure=_LOST) from None
-        if tree.digest != self.about.taxonomy_digest:
-            raise CheckpointError("its taxonomy was changed by hand", where=self.folder / ABOUT, cure=_LOST)
-        return tree
-
-    @cached_property
-    def mappings(self) -> tuple[LabelMapping, ...]:
-        """Label tables of the datasets it was trained on."""
-        return tuple(LabelMapping.from_records(self.taxonomy, d.dataset, d.labels) for d in self.about.datasets)
-
-    @cached_property
-    def layout(self) -> LogitLayout:
-        """The layout of the network's logits.
-
-        Raises:
-            CheckpointError: It does not fit the tree.
-        """
-        try:
-            flat = self.config.model.head != "hierarchical"
-            return LogitLayout.from_records(self.taxonomy, self.about.classifiers, flat=flat)
-        except TaxonomyError as fault:
-            raise CheckpointError(f"its classifiers: {fault.what}", where=self.folder / ABOUT, cure=_LOST) from None
+    def described_in(self) -> Path:
+        """``checkpoint.json``."""
+        return self.folder / ABOUT
 
     def check_same_run(self, config: TrainConfig, layout: LogitLayout, mappings: Sequence[LabelMapping]) -> None:
         """Check that a run continues with the network, seed, optimiser, tree and label tables that it started with.
@@ -268,9 +216,6 @@ class Checkpoint:
             return safetensors.torch.load_file(file)
         except (SafetensorError, OSError) as fault:
             raise CheckpointError(f"not readable ({fault})", where=file, cure=_LOST) from None
-
-
-_LOST = "Copy the checkpoint again, or remove its folder to continue from the one before."
 
 
 def _check_version(content: bytes, place: Path) -> None:

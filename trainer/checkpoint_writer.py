@@ -27,13 +27,13 @@ from labelforge.trainer.checkpoint import (
     STATE,
     VERSION,
     CheckpointFile,
-    DatasetRecord,
     FileRecord,
     Tensors,
     digest_of,
     list_checkpoints,
 )
 from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.description import DatasetRecord
 
 
 def save_checkpoint(

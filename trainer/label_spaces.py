@@ -7,29 +7,29 @@ from labelforge.label_space import LabelSpace
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
-from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.description import Described
 from labelforge.trainer.id_maps import TREE, IdLegend
 from labelforge.trainer.readout import By, reads_rows
 
 
 def find_legend(
-    checkpoint: Checkpoint, label_space: str, by: By | None = "winner", layout: LogitLayout | None = None
+    network: Described, label_space: str, by: By | None = "winner", layout: LogitLayout | None = None
 ) -> IdLegend:
     """The ids and colours of predictions in a label space.
 
     Args:
-        checkpoint: The network.
+        network: The network.
         label_space: ``tree``, a dataset of the training, or one that the shipped tree of the same name maps.
         by: How labels will be found: the legend is for the network's decisions, or for rows of the label table.
         layout: The answers that it decides between; default: all.
 
     Raises:
-        ConfigError: The label space is unknown to the checkpoint.
+        ConfigError: The label space is unknown to the network.
     """
-    layout = layout or checkpoint.layout
+    layout = layout or network.layout
     if label_space == TREE:
         return IdLegend.of_tree(layout)
-    mapping = find_mapping(checkpoint, label_space)
+    mapping = find_mapping(network, label_space)
     make = IdLegend.of_rows if reads_rows(mapping, by) else IdLegend.of_labels
     try:
         space = LabelSpace.load(mapping.dataset)
@@ -39,16 +39,16 @@ def find_legend(
     return make(layout, mapping, colors, space.void)
 
 
-def find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:
+def find_mapping(network: Described, label_space: str) -> LabelMapping:
     """The label table of a dataset in the network's tree.
 
     Raises:
         ConfigError: Neither the training nor the shipped tree of the same name and content has one.
     """
-    known = {mapping.dataset: mapping for mapping in checkpoint.mappings}
+    known = {mapping.dataset: mapping for mapping in network.mappings}
     if label_space in known:
         return known[label_space]
-    tree = checkpoint.taxonomy
+    tree = network.taxonomy
     names = {TREE, *known}
     if tree.name in Taxonomy.shipped():
         shipped = Taxonomy.load(tree.name)
@@ -58,7 +58,7 @@ def find_mapping(checkpoint: Checkpoint, label_space: str) -> LabelMapping:
                 return LabelMapping.load(shipped, label_space)
     raise ConfigError(
         f"its tree, {tree.name}, has no mapping for label space {label_space!r}",
-        where=checkpoint.folder,
+        where=network.place,
         cure=f"{did_you_mean(label_space, names)}{_mapped_elsewhere(tree, label_space)}",
     )
 

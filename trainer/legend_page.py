@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from labelforge.files import json_text, write_atomically
 from labelforge.report import Beside, Column, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
-from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.description import Described
 from labelforge.trainer.id_maps import TREE, IdLegend
 
 _PICTURE_SIDE = 1280  # pixels
 
 
-def write_classes(path: Path, legend: IdLegend, checkpoint: Checkpoint) -> None:
+def write_classes(path: Path, legend: IdLegend, network: Described) -> None:
     """Write all ids as JSON.
 
     Raises:
@@ -24,8 +24,8 @@ def write_classes(path: Path, legend: IdLegend, checkpoint: Checkpoint) -> None:
     """
     content = {
         "label_space": legend.label_space,
-        "taxonomy": {"name": checkpoint.taxonomy.name, "digest": checkpoint.taxonomy.digest},
-        "checkpoint": str(checkpoint.folder),
+        "taxonomy": {"name": network.taxonomy.name, "digest": network.taxonomy.digest},
+        "checkpoint": str(network.place),
         "bits": legend.id_of.dtype.itemsize * 8,
         "void": legend.void,
         "classes": [asdict(entry) for entry in legend.entries],

@@ -110,7 +110,8 @@ def predict(
         'for-cityscapes/ids/street.png'
 
     Args:
-        run: Folder of a run (its latest checkpoint), its ``best``, one checkpoint's folder, or a loaded network.
+        run: Folder of a run (its latest checkpoint), its ``best``, one checkpoint's folder, an exported file, or a
+            loaded network.
         images: Image and video files, folders (searched with all subfolders), or glob patterns.
         out: Folder to write to; see ``labelforge/trainer/output_folder.py`` for what is where.
         label_space: ``tree``, or a dataset whose native ids are wanted; default: that of ``name_as``, or ``tree``.
@@ -130,7 +131,7 @@ def predict(
         progress: Called after each image and each frame.
 
     Raises:
-        CheckpointError: The checkpoint is broken.
+        CheckpointError: The checkpoint or the file is broken.
         ConfigError: The label space or the benchmark is unknown, the confidence is no probability, no image was found,
             an image is not named as in the benchmark, something would be overwritten, or a video cannot be read because
             PyAV is missing.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
@@ -27,6 +28,7 @@ from labelforge.trainer.devices import resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
 from labelforge.trainer.models.inference import ready_for_inference
 from labelforge.trainer.models.network import build_network
+from labelforge.trainer.onnx_file import SUFFIX, OnnxFile
 from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
@@ -177,8 +179,18 @@ class NetworkSegmenter:
         return logits.float()
 
 
+def find_network(place: str | os.PathLike[str]) -> Checkpoint | OnnxFile:
+    """The trained network that a path means: an exported file (``*.onnx``), or else a checkpoint of a run.
+
+    Raises:
+        CheckpointError: There is none, or it is broken.
+        ConfigError: It is an exported file, and the package ``onnx`` is not installed.
+    """
+    return OnnxFile.open(place) if Path(place).suffix == SUFFIX else find_checkpoint(place)
+
+
 class Segmenter(NetworkSegmenter):
-    """A network with the weights of a checkpoint, in evaluation mode.
+    """A network with the weights of a checkpoint or of an exported file, in evaluation mode.
 
         >>> import numpy as np
         >>> from labelforge.trainer import Segmenter
@@ -188,33 +200,31 @@ class Segmenter(NetworkSegmenter):
         (torch.Size([48, 64]), True)
 
     Args:
-        checkpoint: The checkpoint; its moving average is used.
-        device: auto, cpu, cuda or cuda:N.
+        checkpoint: The checkpoint, whose moving average is used, or the exported file.
+        device: auto, cpu, cuda or cuda:N; an exported file is computed on the CPU.
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
-        precision: Its arithmetic; default: the run's own.
+        precision: Its arithmetic; default: the run's own, of an exported file float32.
 
     Attributes:
-        checkpoint: The checkpoint.
+        checkpoint: As given.
 
     Raises:
         CheckpointError: The weights are broken.
-        ConfigError: The device is not available.
+        ConfigError: The device is not available, or no runtime for an exported file is installed.
     """
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | OnnxFile,
         device: str = "auto",
         short_side: int | None = None,
         over: Over = "nodes",
         precision: Precision | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        place, layout = resolve_device(device), checkpoint.layout
-        network = build_network(layout.sizes, checkpoint.config.model, pretrained=False)
-        checkpoint.load_into(network, average=True)
-        network = network.to(place).eval()
+        layout = checkpoint.layout
+        network, place = _load(checkpoint, device, precision)
         super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side, over, precision)
 
     @classmethod
@@ -226,8 +236,23 @@ class Segmenter(NetworkSegmenter):
         over: Over = "nodes",
         precision: Precision | None = None,
     ) -> Segmenter:
-        """Open a run's latest checkpoint, its ``best`` one, or any one's folder; otherwise as for the class."""
-        return cls(find_checkpoint(run), device, short_side, over, precision)
+        """Open a run's latest checkpoint, its ``best`` one, any one's folder or an ONNX file; else as for the class."""
+        return cls(find_network(run), device, short_side, over, precision)
+
+
+def _load(
+    checkpoint: Checkpoint | OnnxFile, device: str, precision: Precision | None
+) -> tuple[nn.Module, torch.device]:
+    """The network, and the device that it is on."""
+    if isinstance(checkpoint, OnnxFile):
+        if device not in ("auto", "cpu"):
+            cure = "Leave --device out, or give the run's folder."
+            raise ConfigError(f"device: an exported network is computed on the CPU, not {device}", cure=cure)
+        return checkpoint.network(precision or "auto"), torch.device("cpu")
+    place = resolve_device(device)
+    network = build_network(checkpoint.layout.sizes, checkpoint.config.model, pretrained=False)
+    checkpoint.load_into(network, average=True)
+    return network.to(place).eval(), place
 
 
 Loaded = TypeVar("Loaded", bound=NetworkSegmenter)
@@ -235,7 +260,7 @@ Loaded = TypeVar("Loaded", bound=NetworkSegmenter)
 
 @overload
 def take_network(
-    run: str | os.PathLike[str] | Checkpoint,
+    run: str | os.PathLike[str] | Checkpoint | OnnxFile,
     device: str = ...,
     short_side: int | None = ...,
     over: Over | None = ...,
@@ -254,7 +279,7 @@ def take_network(
 
 
 def take_network(
-    run: str | os.PathLike[str] | Checkpoint | NetworkSegmenter,
+    run: str | os.PathLike[str] | Checkpoint | OnnxFile | NetworkSegmenter,
     device: str = "auto",
     short_side: int | None = None,
     over: Over | None = None,
@@ -263,14 +288,14 @@ def take_network(
     """A network that may be loaded already.
 
     Args:
-        run: Folder of a run or a checkpoint, an opened checkpoint, or the network itself.
+        run: Folder of a run or a checkpoint, an exported file, either opened, or the network itself.
         device: Where to load it.
         short_side: Size at which it is to see the images.
         over: What it is to decide between; default: ``nodes``, or what the loaded network does.
         precision: Its arithmetic, unless it is loaded already; default: the run's own.
 
     Raises:
-        CheckpointError: The checkpoint is broken.
+        CheckpointError: The checkpoint or the file is broken.
         ConfigError: The loaded network decides between something else, or the device is not available.
     """
     if isinstance(run, NetworkSegmenter):
@@ -278,5 +303,5 @@ def take_network(
             cure = f"Load it with Segmenter.load(run, over={over!r})."
             raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
         return run
-    checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
+    checkpoint = run if isinstance(run, Checkpoint | OnnxFile) else find_network(run)
     return Segmenter(checkpoint, device, short_side, over or "nodes", precision)

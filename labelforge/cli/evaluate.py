@@ -93,9 +93,9 @@ def command(
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
-    RUN is the --out folder of 'labelforge train' (its latest checkpoint), its best (RUN/best) or one checkpoint's
-    folder; its averaged weights are used. SHARDS may come from any dataset that is mapped to the run's taxonomy, even
-    one it was not trained on. Images are scored whole, at their stored size.
+    RUN is the --out folder of 'labelforge train' (its latest checkpoint), its best (RUN/best), one checkpoint's
+    folder, or a file of 'labelforge export'; averaged weights are used. SHARDS may come from any dataset that is mapped
+    to the run's taxonomy, even one it was not trained on. Images are scored whole, at their stored size.
 
     The first figure of a dataset is its benchmark's, by name. 'Strict': a decision is the one native label that
     'labelforge predict' writes. 'Consistent': a decision that lies inside the true label's meaning is right. 'Merged':

@@ -72,8 +72,9 @@ def command(
 ) -> None:
     """Segment images and videos with a trained network.
 
-    RUN is the --out folder of 'labelforge train' (its latest checkpoint), its best (RUN/best) or one checkpoint's
-    folder. IMAGES are files, folders or quoted glob patterns; what labelforge wrote is left out.
+    RUN is the --out folder of 'labelforge train' (its latest checkpoint), its best (RUN/best), one checkpoint's
+    folder, or a file of 'labelforge export'. IMAGES are files, folders or quoted glob patterns; what labelforge wrote
+    is left out.
 
     \b
     OUT/ids/NAME.png        the id of every pixel, grey 8 or 16 bit

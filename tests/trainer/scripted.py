@@ -39,7 +39,7 @@ class ScriptedSegmenter(Segmenter):
         self, layout: LogitLayout, script: Callable[[Pixels], Classes], trained: Sequence[LabelMapping] = ()
     ) -> None:
         checkpoint = SimpleNamespace(
-            layout=layout, taxonomy=layout.taxonomy, mappings=tuple(trained), folder=Path("scripted")
+            layout=layout, taxonomy=layout.taxonomy, mappings=tuple(trained), place=Path("scripted")
         )
         self.checkpoint = cast("Checkpoint", checkpoint)
         self.layout = layout

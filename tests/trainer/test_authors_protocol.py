@@ -34,7 +34,7 @@ class KnownSegmenter(Segmenter):
     """Random logits per image, seen at half the size and decided there."""
 
     def __init__(self, seed: int) -> None:
-        checkpoint = SimpleNamespace(taxonomy=TREE, mappings=(), folder=Path("known"))
+        checkpoint = SimpleNamespace(taxonomy=TREE, mappings=(), place=Path("known"))
         self.checkpoint = cast("Checkpoint", checkpoint)
         self.layout, self.mappings, self.device = LAYOUT, (), torch.device("cpu")
         self.tensors = LayoutTensors.of_layout(LAYOUT)

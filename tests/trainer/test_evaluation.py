@@ -93,8 +93,10 @@ def load_scrambled(run: Path, folder: Path, seed: int = 0) -> Segmenter:
     return Segmenter.load(saved, device="cpu")
 
 
-def logits_of(checkpoint: Checkpoint, image: npt.NDArray[np.uint8], average: bool = True) -> npt.NDArray[np.float32]:
+def logits_of(segmenter: Segmenter, image: npt.NDArray[np.uint8], average: bool = True) -> npt.NDArray[np.float32]:
     """(H, W, C) logits at an image's own size, from the checkpoint's files."""
+    checkpoint = segmenter.checkpoint
+    assert isinstance(checkpoint, Checkpoint)
     network = build_network(checkpoint.layout.sizes, checkpoint.config.model)
     network.load_state_dict(checkpoint.weights(average=average))
     with torch.no_grad():
@@ -125,7 +127,7 @@ def brute_force(segmenter: Segmenter, reader: ShardReader) -> tuple[dict[int, fl
     rows_of = MEANING[reader.dataset]
     hit, true, said = np.zeros(9, int), np.zeros(9, int), np.zeros(9, int)
     for sample in reader:
-        logits = logits_of(segmenter.checkpoint, sample.image)
+        logits = logits_of(segmenter, sample.image)
         for y, x in np.ndindex(sample.local_rows.shape):
             row = int(sample.local_rows[y, x])
             if not rows_of[row]:
@@ -190,7 +192,7 @@ def test_decisions_are_those_of_the_averaged_weights(run: Path, tmp_path: Path) 
     segmenter = load_scrambled(run, tmp_path)
     image, _ = draw("dense", 3, (30, 41))
     names = [segmenter.layout.class_names[i].split("/")[-1] for i in segmenter.decide(image).flatten().tolist()]
-    averaged, trained = (logits_of(segmenter.checkpoint, image, average).reshape(-1, 7) for average in (True, False))
+    averaged, trained = (logits_of(segmenter, image, average).reshape(-1, 7) for average in (True, False))
     assert names == [decided(pixel) for pixel in averaged]
     assert names != [decided(pixel) for pixel in trained]
     assert len(set(names)) >= 5

@@ -20,10 +20,10 @@ from labelforge.errors import CheckpointError, ConfigError
 from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
 from labelforge.shards import Sample, ShardReader
-from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.config import Precision
 from labelforge.trainer.data.datasets import check_rows, open_shards
 from labelforge.trainer.descent import Descent, descend
+from labelforge.trainer.description import Described
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
 from labelforge.trainer.evaluation.metrics import Counts, Scores
 from labelforge.trainer.evaluation.observation import Observation, Observe
@@ -39,7 +39,7 @@ from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
 from labelforge.trainer.overlap import read_ahead
 from labelforge.trainer.readout import By, Over, Readout, label_readout, reads_rows, written_rows
-from labelforge.trainer.segmenter import NetworkSegmenter, take_network
+from labelforge.trainer.segmenter import NetworkSegmenter, find_network, take_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,8 @@ def evaluate(
         True
 
     Args:
-        run: Folder of a run (its latest checkpoint), its ``best``, one checkpoint's folder, or a loaded network.
+        run: Folder of a run (its latest checkpoint), its ``best``, one checkpoint's folder, an exported file, or a
+            loaded network.
         shards: Shard sets made for the taxonomy that the network was trained for.
         protocol: ``official``: as each dataset's benchmark scores; ``authors``: as the method's authors did, at the
             size that the network sees.
@@ -160,7 +161,7 @@ def evaluate(
         One evaluation per shard set, in the order given.
 
     Raises:
-        CheckpointError: The checkpoint is broken, or was trained for another taxonomy than the shards'.
+        CheckpointError: The checkpoint or the file is broken, or was trained for another taxonomy than the shards'.
         ConfigError: There is no such protocol, or it is not by sum.
         ShardError: A shard set is missing or broken.
     """
@@ -169,7 +170,7 @@ def evaluate(
         raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
     if protocol == "authors":
         by = "winner"
-    opened = run if isinstance(run, NetworkSegmenter) else find_checkpoint(run)
+    opened = run if isinstance(run, NetworkSegmenter) else find_network(run)
     readers = open_shards(shards)
     for reader in readers:
         check_same_taxonomy(opened, reader)
@@ -190,7 +191,7 @@ def evaluate(
     ]
 
 
-def check_same_taxonomy(network: Checkpoint | NetworkSegmenter, reader: ShardReader) -> None:
+def check_same_taxonomy(network: Described | NetworkSegmenter, reader: ShardReader) -> None:
     """Refuse shards of another tree than a network's.
 
     Raises:
@@ -200,7 +201,7 @@ def check_same_taxonomy(network: Checkpoint | NetworkSegmenter, reader: ShardRea
     if ours.digest != theirs.digest:
         raise CheckpointError(
             f"trained for taxonomy {ours.tag}, but the shards {reader.url} have {theirs.tag}",
-            where=network.folder if isinstance(network, Checkpoint) else None,
+            where=network.place if isinstance(network, Described) else None,
             cure=f"Run: labelforge retarget {reader.url} --taxonomy {ours.name}",
         )
 
