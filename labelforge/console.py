@@ -38,8 +38,8 @@ precision_option = click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     help="Arithmetic of the network. bfloat16 takes a third of the time on processors that have it (AVX512-BF16, AMX), "
-    "and one to four pixels in a hundred are decided otherwise; auto: bfloat16 on CUDA, else float32. Default: as the run; "
-    "of an ONNX file float32 (bfloat16 needs OpenVINO).",
+    "and one to four pixels in a hundred are decided otherwise; auto: bfloat16 on CUDA, else float32. Default: as the "
+    "run; of an ONNX file float32 (bfloat16 needs OpenVINO).",
 )
 """The option of commands that ask a trained network."""
 
