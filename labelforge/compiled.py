@@ -7,7 +7,10 @@ either can be written to.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Function = Callable[..., Any]
@@ -40,6 +43,8 @@ def machine_code(fastmath: frozenset[str] = frozenset()) -> Callable[[Function],
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
 
     def decorate(function: Function) -> Function:
+        # What is kept is found by this name, and by nothing of the files that the function's own file imports from.
+        function.__qualname__ += f"_{_sources(Path(function.__code__.co_filename).parent)}"
         try:
             compiled: Function = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # numba finds no folder for its cache
@@ -47,3 +52,12 @@ def machine_code(fastmath: frozenset[str] = frozenset()) -> Callable[[Function],
         return compiled
 
     return decorate
+
+
+@functools.cache
+def _sources(folder: Path) -> str:
+    """A digest of all Python files in a folder: a change in one of them must not meet code compiled before it."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -22,7 +22,7 @@ from torch import Tensor
 from labelforge.logits import LogitLayout
 from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
-from labelforge.trainer.upsampled import read_upsampled
+from labelforge.trainer.upsampled import band_values, read_upsampled
 
 
 class Decision(NamedTuple):
@@ -70,11 +70,12 @@ def decide(
         ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
+    backend = choose_decision(kernel, logits_nchw, size)
     if size is not None and size != tuple(logits_nchw.shape[2:]):
-        backend = choose_decision(kernel, logits_nchw, size)
         if backend is not None:
             return backend.decide(logits_nchw, layout, size)
-        return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=logits_nchw.shape[1])[0]
+        values = band_values(logits_nchw.shape[1], kernel)
+        return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=values)[0]
     column = _winner(logits_nchw, layout, 0)
     for j in range(1, layout.num_classifiers):
         column = torch.where(column == owning_column(layout, j), _winner(logits_nchw, layout, j), column)
@@ -113,13 +114,13 @@ def decide_with_confidence(
         ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
+    backend = choose_decision(kernel, logits_nchw, size)
     if size is not None and size != tuple(logits_nchw.shape[2:]):
-        backend = choose_decision(kernel, logits_nchw, size)
         if backend is not None:
             places, confidence, _ = backend.descend(logits_nchw, layout, size, threshold)
             return Decision(tensors.answer_of[places], confidence)
         found = partial(decide_with_confidence, tensors=tensors, threshold=threshold)
-        return Decision(*read_upsampled(logits_nchw, size, found, values=logits_nchw.shape[1]))
+        return Decision(*read_upsampled(logits_nchw, size, found, values=band_values(logits_nchw.shape[1], kernel)))
     # Where a pixel is: a column, or C + j while it stands before classifier j.
     column = logits_nchw.new_full((logits_nchw.shape[0], *logits_nchw.shape[2:]), layout.num_logits, dtype=torch.long)
     confidence = torch.ones_like(column, dtype=torch.float32)

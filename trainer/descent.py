@@ -16,7 +16,7 @@ from torch import Tensor
 from labelforge.trainer.decision import owning_column, winner_and_probability
 from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
-from labelforge.trainer.upsampled import read_upsampled
+from labelforge.trainer.upsampled import band_values, read_upsampled
 
 
 class Descent(NamedTuple):
@@ -43,13 +43,13 @@ def descend(
         ConfigError: The kernel asked for is not there, or cannot do this.
     """
     layout = tensors.layout
+    backend = choose_decision(kernel, logits_nchw, size)
     if size is not None and size != tuple(logits_nchw.shape[2:]):
-        backend = choose_decision(kernel, logits_nchw, size)
         if backend is not None:
             places, _, steps = backend.descend(logits_nchw, layout, size, steps=True)
             return Descent(tensors.class_of[places], steps)
         found = partial(descend, tensors=tensors)
-        return Descent(*read_upsampled(logits_nchw, size, found, values=logits_nchw.shape[1]))
+        return Descent(*read_upsampled(logits_nchw, size, found, values=band_values(logits_nchw.shape[1], kernel)))
     depth = [len(layout.ancestors(j)) for j in range(layout.num_classifiers)]
     column, probability = winner_and_probability(logits_nchw, layout, 0)
     confidence = [probability] + [torch.zeros_like(probability) for _ in range(max(depth))]

@@ -186,7 +186,8 @@ def hierarchical_loss(
     )
     backend = choose_loss(kernel, logits, sampling, tensors)
     if backend is not None:
-        total, per_classifier, pixels = FusedLoss.apply(logits, problem, backend, weights)  # type: ignore[no-untyped-call]
+        with torch.autocast(logits.device.type, enabled=False):  # what autocast would do in half precision
+            total, per_classifier, pixels = FusedLoss.apply(logits, problem, backend, weights)  # type: ignore[no-untyped-call]
         return LossOutput(total, per_classifier, *pixels)
     size = (rows_nhw.shape[1], rows_nhw.shape[2])
     if size != tuple(logits.shape[2:]):

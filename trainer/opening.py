@@ -12,10 +12,12 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
-from labelforge.trainer.kernels.choice import kernel_name
+from labelforge.trainer.kernels.choice import choose_loss, kernel_name
+from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.lint_notes import lint_notes
 from labelforge.trainer.models.freezing import parameter_counts
 from labelforge.trainer.models.network import SegmentationNet
+from labelforge.trainer.tables import TableTensors
 
 
 def describe_run(
@@ -54,18 +56,30 @@ def describe_run(
     learned = "" if trained == parameters else f", {trained / 1e6:.1f} of which train,"
     what = f"{parts} with {parameters / 1e6:.1f} million parameters{learned} on {device}"
     loaded = [] if network.loaded is None else [network.loaded.sentence]
-    return [*lines, *loaded, f"{what}; a batch is {size} of {height}x{width}.", _computed_by(config, device)]
+    return [
+        *lines,
+        *loaded,
+        f"{what}; a batch is {size} of {height}x{width}.",
+        _computed_by(config, batches, network, device),
+    ]
 
 
-def _computed_by(config: TrainConfig, device: torch.device) -> str:
-    """Which path of the loss this run takes, and of the decisions in its validations."""
-    name = kernel_name(device)
-    slow = name == "plain PyTorch" and device.type == "cpu"
-    cure = "; pip install 'labelforge[fast]' brings kernels that take an eighth of the time" if slow else ""
-    stride = config.loss.stride
-    if stride > 1:
-        return f"The loss, of one pixel in {stride**2}, is computed by plain PyTorch, decisions by {name}{cure}."
-    return f"Losses and decisions are computed by {name}{cure}."
+def _computed_by(config: TrainConfig, batches: TrainingBatches, network: SegmentationNet, device: torch.device) -> str:
+    """Which path the loss of this run takes, and the decisions in its validations."""
+    stride = network.decoder.output.stride
+    low = tuple(-(-side // stride) * (2 if config.model.upsampling == "hybrid" else 1) for side in config.data.crop)
+    sampling = Sampling.of((low[0], low[1]), config.data.crop)
+    if config.loss.stride > 1:
+        sampling = sampling.every(config.loss.stride, 0, 0)
+    logits = torch.empty(1, 1, *low, device=device)
+    backend = choose_loss(None, logits, sampling, TableTensors.of(batches.table, device))
+    loss, decisions = "plain PyTorch" if backend is None else f"{backend.name}", kernel_name(device)
+    cure = ""
+    if decisions == "plain PyTorch" and device.type == "cpu":
+        cure = "; pip install 'labelforge[fast]' brings kernels that take an eighth of the time"
+    if loss == decisions:
+        return f"Losses and decisions are computed by {loss}{cure}."
+    return f"The loss is computed by {loss}, decisions by {decisions}{cure}."
 
 
 def _occurring(item: TrainingSet) -> str:

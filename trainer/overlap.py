@@ -6,7 +6,7 @@ Decoding and encoding leave Python's lock, so one thread for each is enough to k
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
@@ -17,7 +17,7 @@ _DEPTH = 4
 """Results that may wait to be used, or to be written: as many pictures are in memory."""
 
 
-def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Callable[[], Result]]:
+def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Callable[[], Result], None, None]:
     """Read items in another thread, a few before they are used.
 
         >>> from labelforge.trainer.overlap import read_ahead

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,6 +179,22 @@ def _targets(folder: OutputFolder, file: InputFile, name: str) -> list[Path]:
     return [folder.ids(name), folder.overlay(name), folder.confidence(name)]
 
 
+class _Count:
+    """Pictures that are done."""
+
+    def __init__(self, progress: PredictProgress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def add(self, pictures: int) -> None:
+        """So many more are done."""
+        self._done += pictures
+        self._progress(self._done, self._total)
+
+    def within(self, pictures: int) -> Callable[[int], None]:
+        """To be told how many frames are done of a video that counts as so many pictures."""
+        return lambda number: self._progress(self._done + min(number, pictures), self._total)
+
+
 class _Loaded(NamedTuple):
     """An image that waits to be segmented."""
 
@@ -210,33 +226,32 @@ class _Work:
         written: list[Prediction] = []
         failures: list[DatasetError] = []
         planned = [_pictures(file) for file in inputs]
-        done, total = 0, sum(planned)
-        images = read_ahead(lambda file: None if file.is_video else read_image(file.path), inputs)
+        count = _Count(progress, sum(planned))
         alike: list[_Loaded] = []  # images of one size, until they are enough
-        with WriteBehind() as behind:
+        images = read_ahead(lambda file: None if file.is_video else read_image(file.path), inputs)
+        with closing(images), WriteBehind() as behind:
             for file, name, pictures, read in zip(inputs, names, planned, images, strict=True):
                 try:
                     image = read()
+                    if alike and (image is None or image.shape != alike[0].image.shape):
+                        written += self._images(alike, behind, count)
                     if image is None:
-                        step = partial(_step, progress, done, pictures, total)
-                        written.append(self._video(file.path, name, step))
+                        written.append(self._video(file.path, name, count.within(pictures)))
+                        count.add(pictures)
                     else:
-                        if alike and alike[0].image.shape != image.shape:
-                            written += self._images(alike, behind)
                         alike.append(_Loaded(file.path, name, image))
-                        if len(alike) >= self._segmenter.batch:
-                            written += self._images(alike, behind)
+                        if len(alike) >= self._segmenter.at_once(image):
+                            written += self._images(alike, behind, count)
                 except DatasetError as fault:
                     failures.append(fault)
-                done += pictures
-                progress(done, total)
-            written += self._images(alike, behind)
+                    count.add(pictures)
+            written += self._images(alike, behind, count)
         if not written:
             raise _none_readable(failures)
         self._page.write(self._folder.legend)
         return written, failures
 
-    def _images(self, alike: list[_Loaded], behind: WriteBehind) -> list[Prediction]:
+    def _images(self, alike: list[_Loaded], behind: WriteBehind, count: _Count) -> list[Prediction]:
         """Segment images of one size, and empty the list."""
         found = []
         answered = self._predict([image for _, _, image in alike]) if alike else []
@@ -245,6 +260,7 @@ class _Work:
             behind.submit(self._write_maps, name, answers)
             behind.submit(write_jpeg, self._folder.overlay(name), picture)
             found.append(Prediction(file, self._folder.ids(name), self._folder.overlay(name)))
+            count.add(1)
         alike.clear()
         return found
 
@@ -287,10 +303,6 @@ def _pictures(file: InputFile) -> int:
         return count_frames(file.path)
     except DatasetError:
         return 1  # reported when its turn comes
-
-
-def _step(progress: PredictProgress, before: int, pictures: int, total: int, number: int) -> None:
-    progress(before + min(number, pictures), total)
 
 
 def _none_readable(failures: Sequence[DatasetError]) -> DatasetError:

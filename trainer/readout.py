@@ -34,7 +34,7 @@ from labelforge.shares import counts_for
 from labelforge.trainer.decision import class_probabilities, decide_with_confidence
 from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
-from labelforge.trainer.upsampled import read_upsampled
+from labelforge.trainer.upsampled import band_values, read_upsampled
 
 By = Literal["sum", "winner"]
 """How a label is found: by the probabilities of all classes, or from the decision alone."""
@@ -167,12 +167,12 @@ class _SumReadout:
         self, logits_nchw: Tensor, size: tuple[int, int] | None = None, *, kernel: Kernel | None = None
     ) -> Labelling:
         layout = self._tensors.layout
+        backend = choose_decision(kernel, logits_nchw, size)
         if size is None or size == tuple(logits_nchw.shape[2:]):
             return Labelling(*self._label(*self._add_up(logits_nchw)))
-        backend = choose_decision(kernel, logits_nchw, size)
         if backend is not None:
             return Labelling(*self._label(*backend.add_up(logits_nchw, layout, size, self._shares)))
-        values = layout.num_logits + len(layout.classes)
+        values = band_values(layout.num_logits + len(layout.classes), kernel)
         bands = read_upsampled(logits_nchw, size, lambda fine: self._label(*self._add_up(fine)), values=values)
         return Labelling(*bands)
 

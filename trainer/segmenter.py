@@ -33,6 +33,9 @@ from labelforge.trainer.readout import By, Labelling, Over, label_readout
 from labelforge.trainer.tables import LayoutTensors
 
 _BATCH = 8
+"""Images that are looked at together on CUDA, at most."""
+_PIXELS = 1 << 22
+"""Pixels of these, at most, so that large images need no more memory together than one by one."""
 
 Readings = Callable[[Tensor, tuple[int, int]], tuple[Tensor, ...]]
 """A function that reads things from logits at the network's stride, at a height and width."""
@@ -60,11 +63,9 @@ class NetworkSegmenter:
         over: As given.
         tensors: The layout, on the device.
         device: Where it computes.
-        batch: Images of one size that are best looked at together: 1 on a CPU, which gains nothing by more.
     """
 
     over: Over = "nodes"
-    batch: int = 1
 
     def __init__(
         self,
@@ -84,7 +85,6 @@ class NetworkSegmenter:
         self.layout = layout.over_leaves() if over == "leaves" else layout
         self.mappings = tuple(mappings)
         self.device = device
-        self.batch = _BATCH if device.type == "cuda" else 1
         self.tensors = LayoutTensors.of_layout(self.layout, device)
         dtype = resolve_precision(precision or config.precision, device)
         self._network = ready_for_inference(network, dtype)
@@ -157,9 +157,13 @@ class NetworkSegmenter:
 
     @torch.inference_mode()
     def look_all(self, images: Sequence[Pixels], readout: Readings) -> list[tuple[Tensor, ...]]:
-        """The same for images of one size together; ``batch`` says how many at a time are worth it."""
+        """The same for images of one size together; :meth:`at_once` says how many are worth it."""
         size = (images[0].shape[0], images[0].shape[1])
         return list(zip(*readout(self.logits_of(images), size), strict=True))
+
+    def at_once(self, image: Pixels) -> int:
+        """How many images like this one are best looked at together: one on a CPU, which gains nothing by more."""
+        return 1 if self.device.type == "cpu" else max(1, min(_BATCH, _PIXELS // (image.shape[0] * image.shape[1])))
 
     def network_size(self, image: Pixels) -> tuple[int, int]:
         """Height and width at which the network sees an image."""

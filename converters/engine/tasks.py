@@ -174,9 +174,9 @@ def run_tasks(
         return [run_task(task, advance) for task in tasks]
     # Spawned, not forked: a fork would copy the locks of any threads that the calling program has.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, end_with_parent) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker) as pool:
         try:
-            with _interrupts_ignored():  # workers start as tasks come in, and inherit that
+            with _interrupts_held():  # workers start as tasks come in
                 futures = {pool.submit(_run_in_worker, task): task for task in tasks}
             return _collect(futures, advance)
         finally:
@@ -200,30 +200,44 @@ def _collect(futures: Mapping[Future[ShardIndex], ShardTask], advance: Advance) 
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for a while: between tasks, and while a worker starts, only the parent process handles it."""
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start: in them it would end an import in the middle, and here leave some running.
+
+    It is handled at the end of the block. Workers inherit that it is held back, and let it through when they are ready.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set what signals do
         return
-    # Held back, so that a Ctrl-C that comes meanwhile is not lost here: it is handled as soon as it is let through.
-    _hold_interrupts(True)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    held = _hold_interrupts()
     try:
         yield
     finally:
+        if held is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)  # what was held back comes now
         signal.signal(signal.SIGINT, before)
-        _hold_interrupts(False)
+    if came and callable(before):
+        before(signal.SIGINT, None)
 
 
-def _hold_interrupts(hold: bool) -> None:
-    """Hold Ctrl-C back in this thread, and what it starts, or let it through again; where the system can."""
+def _hold_interrupts() -> set[int] | None:
+    """Hold Ctrl-C back in this thread, and what it starts; returns what was held back before, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return None
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}))
+
+
+def _start_worker() -> None:
+    """What a worker does first: between tasks, only the parent process handles Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    end_with_parent()
 
 
 def _run_in_worker(task: ShardTask) -> ShardIndex:
     """Run a task so that Ctrl-C ends it and its worker quietly, without leaving half a file."""
-    _hold_interrupts(False)  # as this process began
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return run_task(task)

@@ -131,5 +131,5 @@ def test_a_run_says_how_much_trains(readers: list[ShardReader], tmp_path: Path) 
     weights = find_checkpoint(tmp_path / "run").weights(average=False)
     counts = [(n, t.numel()) for n, t in weights.items() if t.is_floating_point() and "running" not in n]
     whole, head = sum(c for _, c in counts) / 1e6, sum(c for n, c in counts if n.startswith("head.")) / 1e6
-    assert notes.told[-1].startswith(f"tiny with {whole:.1f} million parameters, {head:.1f} of which train, on cpu")
+    assert notes.told[-2].startswith(f"tiny with {whole:.1f} million parameters, {head:.1f} of which train, on cpu")
     assert f"{head:.1f}" != "0.0"

@@ -31,7 +31,7 @@ def test_reading_does_not_run_away() -> None:
 
     items = read_ahead(note, range(1000))
     assert next(items)() == 0 and gate.is_set()
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert len(read) < 10
 
 

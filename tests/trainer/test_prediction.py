@@ -177,7 +177,7 @@ def test_images_of_one_size_are_looked_at_together(run: Path, tmp_path: Path, mo
         else:
             Image.fromarray(rng.integers(0, 256, (21 if size == "a" else 22, 30, 3), np.uint8)).save(file)
     single, batched = (Segmenter.load(run, device="cpu") for _ in range(2))
-    monkeypatch.setattr(batched, "batch", 3)
+    monkeypatch.setattr(batched, "at_once", lambda image: 3)
     seen: list[int] = []
     whole = batched.look_all
 

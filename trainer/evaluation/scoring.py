@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -354,16 +355,17 @@ def _readings(
 ) -> Iterator[tuple[Sample, Reading]]:
     """Samples with what is read of them; those of one size that follow each other are read together."""
     alike: list[Sample] = []
-    for found in read_ahead(reader.__getitem__, chosen):
-        sample = found()
-        check_rows(sample, reader.mapping)
-        if alike and alike[0].image.shape != sample.image.shape:
-            yield from zip(alike, read(alike), strict=True)
-            alike = []
-        alike.append(sample)
-        if len(alike) >= segmenter.batch:
-            yield from zip(alike, read(alike), strict=True)
-            alike = []
+    with closing(read_ahead(reader.__getitem__, chosen)) as samples:
+        for found in samples:
+            sample = found()
+            check_rows(sample, reader.mapping)
+            if alike and alike[0].image.shape != sample.image.shape:
+                yield from zip(alike, read(alike), strict=True)
+                alike = []
+            alike.append(sample)
+            if len(alike) >= segmenter.at_once(sample.image):
+                yield from zip(alike, read(alike), strict=True)
+                alike = []
     if alike:
         yield from zip(alike, read(alike), strict=True)
 

@@ -22,6 +22,7 @@ Kernel = Literal["reference", "torch", "numba", "triton"]
 KERNELS: Final[tuple[Kernel, ...]] = get_args(Kernel)
 """All backends."""
 
+_LEAVE_OUT: Final = "Leave the choice of the kernel out."
 _DENSE: Final = 8
 """Pixels per cell from which it pays on a CPU to compute by cells; there are so many where logits have stride 3 or
 more."""
@@ -54,27 +55,31 @@ def kernel_name(device: torch.device) -> str:
     return "plain PyTorch"
 
 
-def choose_decision(kernel: Kernel | None, logits: torch.Tensor, size: tuple[int, int]) -> DecisionBackend | None:
+def choose_decision(
+    kernel: Kernel | None, logits: torch.Tensor, size: tuple[int, int] | None
+) -> DecisionBackend | None:
     """The backend for decisions between low-resolution logits.
 
     Args:
         kernel: The one that is asked for; None: the fastest that fits.
         logits: (N, C, h, w), any floating dtype.
-        size: Height H and width W of the decision.
+        size: Height H and width W of the decision; None: theirs.
 
     Returns:
-        None for bands of rows: everything is upsampled, but not at once.
+        None for the plain form, in bands of rows or all at once.
 
     Raises:
         ConfigError: There is no such backend, or it cannot do this.
     """
     _check(kernel, logits, exact=False)
+    if size is None or kernel in ("reference", "torch") or not logits.numel():
+        return None
     if kernel == "triton" or (kernel is None and _fits("triton", logits, exact=False) and logits.is_cuda):
         from labelforge.trainer.kernels import decision_triton
 
         return decision_triton
-    dense = size[0] * size[1] >= max(1, _DENSE * logits.shape[2] * logits.shape[3])
-    if kernel == "numba" or (kernel is None and _fits("numba", logits) and dense):
+    dense = size[0] * size[1] >= _DENSE * logits.shape[2] * logits.shape[3]
+    if kernel == "numba" or (_fits("numba", logits) and dense):
         from labelforge.trainer.kernels import decision_numba
 
         return decision_numba
@@ -100,22 +105,35 @@ def choose_loss(
         ConfigError: There is no such backend, or it cannot do this.
     """
     _check(kernel, logits)
-    size = (logits.shape[2], logits.shape[3])
-    upsampled = logits.is_cuda and sampling.size != size
-    if kernel == "triton" or (kernel is None and upsampled and _fits("triton", logits)):
+    size, pixels = (logits.shape[2], logits.shape[3]), sampling.size[0] * sampling.size[1]
+    if kernel == "reference" or not pixels or not logits.numel():
+        return None
+    if kernel is None:
+        sparse = pixels < _DENSE * size[0] * size[1]
+        if sampling.size == size if logits.is_cuda else sparse:
+            return None
+    wanted: tuple[Kernel, ...] = (kernel,) if kernel is not None else ("triton", "numba", "torch")
+    for name in wanted:
+        if _fits(name, logits) and (name != "triton" or kernel is not None or logits.is_cuda):
+            backend = _backend(name, tensors)
+            if backend is not None:
+                return backend
+    if kernel is not None:
+        what = f"the {kernel} kernel cannot hold the labels of this table, whose boxes train too many classifiers"
+        raise ConfigError(what, cure=_LEAVE_OUT)
+    return None
+
+
+def _backend(kernel: Kernel, tensors: TableTensors) -> LossBackend | None:
+    """A backend of the loss; None where the labels of a table do not fit into its codes."""
+    if kernel == "triton":
         from labelforge.trainer.kernels.loss_triton import TritonLoss
 
-        if TritonLoss.fits(tensors):
-            return TritonLoss()
-    pixels = sampling.size[0] * sampling.size[1]
-    sparse = pixels < max(1, _DENSE * size[0] * size[1])
-    if kernel in ("reference", "triton") or (kernel is None and (logits.device.type != "cpu" or sparse)):
-        return None
-    if kernel != "torch" and _fits("numba", logits):
+        return TritonLoss() if TritonLoss.fits(tensors) else None
+    if kernel == "numba":
         from labelforge.trainer.kernels.loss_numba import NumbaLoss
 
-        if NumbaLoss.fits(entries_of(tensors)):
-            return NumbaLoss()
+        return NumbaLoss() if NumbaLoss.fits(entries_of(tensors)) else None
     from labelforge.trainer.kernels.loss_torch import TorchLoss
 
     return TorchLoss()
@@ -129,7 +147,7 @@ def _fits(kernel: Kernel, logits: torch.Tensor, *, exact: bool = True) -> bool:
     if kernel == "triton":
         half = not exact and logits.dtype in (torch.bfloat16, torch.float16)
         return has_triton() and (single or half) and (logits.is_cuda or interprets())
-    return True
+    return kernel == "reference" or not exact or logits.device.type == "cpu"
 
 
 def _check(kernel: Kernel | None, logits: torch.Tensor, *, exact: bool = True) -> None:
@@ -144,7 +162,9 @@ def _check(kernel: Kernel | None, logits: torch.Tensor, *, exact: bool = True) -
         raise ConfigError(f"no kernel is called {kernel!r}", cure=did_you_mean(kernel, KERNELS))
     if _fits(kernel, logits, exact=exact):
         return
-    cure = "Leave the choice of the kernel out."
+    cure = _LEAVE_OUT
+    if kernel == "torch":
+        raise ConfigError("the torch kernel of the loss is for logits on the CPU", cure=cure)
     if kernel == "numba":
         if not has_numba():
             cure = "Install it with pip install 'labelforge[fast]'."

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from labelforge.compiled import machine_code
-from labelforge.trainer.kernels.decision_cells import TILE, choose, most_children, reaches, read_corners, tile_weights
+from labelforge.trainer.kernels.cells_numba import CORNER_ROWS, TILE, most_children, read_corners, tile_weights
+from labelforge.trainer.kernels.decision_cells import choose, reaches
 from labelforge.trainer.kernels.exponential_numba import FUSED, REORDERED
 
 _WORTH: Final = np.float32(1e-9)
@@ -57,7 +58,7 @@ def descend_row(
         steps: (N, D, H, W) float32, written: the same after each choice, 0 after the last; or of no rows.
     """
     most = most_children(columns)
-    corners, kept = np.empty((7, most), np.float32), np.empty(most, np.int64)
+    corners, kept = np.empty((CORNER_ROWS, most), np.float32), np.empty(most, np.int64)
     x, y, xy = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     best, winner, column = np.empty(TILE, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
     share, product = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
@@ -155,7 +156,7 @@ def sum_row(
         outside: (N, H, W) float32, written: that of the classes that count for none.
     """
     most = most_children(columns)
-    corners, kept = np.empty((7, most), np.float32), np.empty(most, np.int64)
+    corners, kept = np.empty((CORNER_ROWS, most), np.float32), np.empty(most, np.int64)
     x, y, xy = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     best, winner, share = np.empty(TILE, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.float32)
     power = np.empty((most, TILE), np.float32)

@@ -16,13 +16,19 @@ from typing import Any, Final
 import numpy as np
 
 from labelforge.compiled import machine_code
+from labelforge.trainer.kernels.cells_numba import (
+    CORNER_ROWS,
+    HIGHEST,
+    LOWEST,
+    SUM,
+    TILE,
+    most_children,
+    read_corners,
+    tile_weights,
+)
 from labelforge.trainer.kernels.exponential_numba import FUSED, exp32
 
-TILE: Final = 128
-"""Pixels that are computed at a time, at most."""
-
 _NEGLIGIBLE: Final = np.float32(18)  # 100 children of exp(-18) each are 2e-6 of the whole
-_SUM, _HIGHEST, _LOWEST = 4, 5, 6  # rows after the four corners
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
@@ -57,7 +63,7 @@ def decide_row(
         classes: (N, H, W) int64, written.
     """
     most = most_children(columns)
-    corners, kept = np.empty((7, most), np.float32), np.empty(most, np.int64)
+    corners, kept = np.empty((CORNER_ROWS, most), np.float32), np.empty(most, np.int64)
     x, y, xy = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     best, winner, column = np.empty(TILE, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
     waiting = np.empty(len(columns), np.int64)
@@ -108,52 +114,12 @@ def decide_row(
 
 
 @machine_code()
-def most_children(columns: Any) -> int:
-    """Children of the largest classifier."""
-    most = 0
-    for j in range(len(columns) - 1):
-        most = max(most, columns[j + 1] - columns[j])
-    return most
-
-
-@machine_code()
-def tile_weights(
-    weight_y: Any, weight_x: Any, top: int, bottom: int, left: int, right: int, x: Any, y: Any, xy: Any
-) -> int:
-    """Place of each pixel of a tile in its cell, 0 to 1; returns how many there are."""
-    p = 0
-    for row in range(top, bottom):
-        for pixel in range(left, right):
-            x[p] = weight_x[pixel]
-            y[p] = weight_y[row]
-            xy[p] = weight_x[pixel] * weight_y[row]
-            p += 1
-    return p
-
-
-@machine_code()
-def read_corners(logits: Any, n: int, cell_y: int, cell_x: int, first: int, children: int, corners: Any) -> None:
-    """The logits of a classifier at the corners of a cell, then their sum, highest and lowest: (7, children)."""
-    below, right = min(cell_y + 1, logits.shape[1] - 1), min(cell_x + 1, logits.shape[2] - 1)
-    for c in range(children):
-        corners[0, c] = logits[n, cell_y, cell_x, first + c]
-        corners[1, c] = logits[n, cell_y, right, first + c]
-        corners[2, c] = logits[n, below, cell_x, first + c]
-        corners[3, c] = logits[n, below, right, first + c]
-    for c in range(children):
-        a, b, d, e = corners[0, c], corners[1, c], corners[2, c], corners[3, c]
-        corners[_SUM, c] = a + b + d + e
-        corners[_HIGHEST, c] = max(max(a, b), max(d, e))
-        corners[_LOWEST, c] = min(min(a, b), min(d, e))
-
-
-@machine_code()
 def _candidates(corners: Any, children: int, kept: Any) -> int:
     """The children that can win somewhere in a cell, in order: all that the one with the highest sum is not above."""
-    leader, highest = 0, corners[_SUM, 0]
+    leader, highest = 0, corners[SUM, 0]
     for c in range(1, children):
-        if corners[_SUM, c] > highest:
-            leader, highest = c, corners[_SUM, c]
+        if corners[SUM, c] > highest:
+            leader, highest = c, corners[SUM, c]
     a, b, d, e = corners[0, leader], corners[1, leader], corners[2, leader], corners[3, leader]
     many = 0
     for c in range(children):
@@ -221,10 +187,10 @@ def choose(
     """
     floor = np.float32(-np.inf)
     for c in range(children):
-        floor = max(floor, corners[_LOWEST, c])
+        floor = max(floor, corners[LOWEST, c])
     kept[0], many = 0, 0
     for c in range(children):
-        if corners[_HIGHEST, c] >= floor - _NEGLIGIBLE:
+        if corners[HIGHEST, c] >= floor - _NEGLIGIBLE:
             kept[many] = c
             many += 1
     many = max(many, 1)  # none where logits are not numbers

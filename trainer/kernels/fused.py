@@ -1,6 +1,7 @@
 """The loss of all classifiers as one function that PyTorch can differentiate, whatever backend computes it.
 
-The gradient is made in the forward pass, when probabilities are at hand, and only multiplied in the backward pass.
+The gradient is made in the forward pass, when probabilities are at hand, and only multiplied in the backward pass. It
+has no gradient of its own; the reference (``kernel="reference"``) has.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from labelforge.trainer.kernels.problem import LossBackend, LossProblem
 from labelforge.trainer.means import mean_factors, processes, share_counts, share_sums
@@ -46,6 +48,7 @@ class FusedLoss(torch.autograd.Function):
         return total, per_classifier, pixels
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Tensor, None, None, None]:
         """Gradient of the logits, from that of the total."""
         (gradient,) = ctx.saved_tensors

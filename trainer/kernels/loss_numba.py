@@ -23,7 +23,7 @@ _BAND = 64
 class NumbaLoss:
     """The loss in float32 on a CPU; the result does not depend on the number of threads."""
 
-    name = "numba"
+    name = "numba kernels"
 
     @staticmethod
     def fits(entries: Entries) -> bool:

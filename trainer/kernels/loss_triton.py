@@ -44,7 +44,7 @@ _GATES = 63
 class TritonLoss:
     """The loss in float32 on a GPU; the same bits each time."""
 
-    name = "Triton"
+    name = "Triton kernels"
 
     @staticmethod
     def fits(tensors: TableTensors) -> bool:

@@ -186,3 +186,25 @@ def test_kernels_that_do_not_fit() -> None:
         decide(torch.zeros(1, 111, 2, 2, dtype=torch.float64), tensors, (16, 16), kernel="numba")
     with pytest.raises(ConfigError, match=r"no kernel is called 'nunba'.*numba"):
         decide(torch.zeros(1, 111, 2, 2), tensors, (16, 16), kernel="nunba")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("kernel", [None, "torch", "reference"])
+def test_any_floating_dtype(dtype: torch.dtype, kernel: Kernel | None) -> None:
+    layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+    tensors = LayoutTensors.of_layout(layout)
+    logits = (torch.randn(1, 111, 3, 4, generator=torch.Generator().manual_seed(0)) * 4).to(dtype)
+    wanted = decide(upsample(logits.double(), (24, 32)), tensors)
+    for found in (
+        decide(logits, tensors, (24, 32), kernel=kernel),
+        decide_with_confidence(logits, tensors, size=(24, 32), kernel=kernel).answers,
+        descend(logits, tensors, (24, 32), kernel=kernel).classes,
+    ):
+        assert (found == wanted).float().mean() > 0.995
+
+
+def test_an_unknown_kernel_is_refused_at_any_size() -> None:
+    tensors = LayoutTensors.of_layout(lf.LogitLayout.compile(lf.Taxonomy.load("iv2018")))
+    for size in (None, (2, 2), (16, 16)):
+        with pytest.raises(ConfigError, match="no kernel is called"):
+            decide(torch.zeros(1, 111, 2, 2), tensors, size, kernel="nunba")  # type: ignore[arg-type]
