@@ -27,6 +27,16 @@ from labelforge.targets import SET, SILENT
 _SILENT = tl.constexpr(SILENT)
 _SET = tl.constexpr(SET)
 _WORD = tl.constexpr(32)  # classifiers per word of the speakers
+_LOG2_E, _LOG_2 = tl.constexpr(1.4426950408889634), tl.constexpr(0.6931471805599453)
+_LOWEST = tl.constexpr(-1e30)  # of no child; finite, so that 0 times it is 0
+
+
+@triton.jit
+def _either(a, b):
+    return a | b
+
+
+_COMPILED = tl.constexpr(isinstance(_either, triton.JITFunction))  # not by the interpreter
 
 
 # Arguments that differ from launch to launch, or from image to image, and from which no faster code would follow.
@@ -153,11 +163,6 @@ def spread_strips(
 
 
 @triton.jit
-def _either(a, b):
-    return a | b
-
-
-@triton.jit
 def _labels(rows, y, x, stop, rows_y, rows_x, labels):
     """Labels of pixels of one row, and whether they are inside the cell and rows of the table."""
     label = tl.load(rows + y * rows_y + x * rows_x, mask=x < stop, other=0).to(tl.int64)
@@ -187,12 +192,13 @@ def _spread_strip(
             b = tl.load(logits + corner + beyond * logits_x, mask=there, other=0.0)
             d = tl.load(logits + corner + below * logits_y, mask=there, other=0.0)
             e = tl.load(logits + corner + below * logits_y + beyond * logits_x, mask=there, other=0.0)
+            a, b, d, e = a * _LOG2_E, b * _LOG2_E, d * _LOG2_E, e * _LOG2_E  # from here on logits are of base 2
             for left in range(start, stop, SPAN):
                 pixel = left + lanes
                 x = tl.load(weight_x + pixel, mask=pixel < stop, other=0.0)
                 upper = a[:, None] + x * (b - a)[:, None]
                 fall = d[:, None] + x * (e - d)[:, None] - upper
-                upper = tl.where(there[:, None], upper, -float("inf"))
+                upper = tl.where(there[:, None], upper, _LOWEST)
                 spoken = 0
                 up, down = tl.zeros([WIDTH, SPAN], tl.float32), tl.zeros([WIDTH, SPAN], tl.float32)
                 for y in range(begin, end):
@@ -258,16 +264,20 @@ def _of_singles(z, own, active, share):
 
     The target's slope is what the others have, not its own share less one: nothing cancels where it is certain.
     """
+    # A number, not a condition, for each child: 16 conditions per thread are more than it has registers for.
+    is_own = own.to(tl.float32)
     peak = tl.max(z, 0, keep_dims=True)
-    power = tl.exp(z - peak)
-    distance = peak - tl.sum(tl.where(own, z, 0.0), 0, keep_dims=True)
-    mine = tl.exp(-distance)
-    power = tl.where(own, 0.0, power)
+    power = _exp2(z - peak)
+    distance = peak - tl.sum(is_own * z, 0, keep_dims=True)
+    mine = _exp2(-distance)
+    power -= is_own * power
     others = tl.sum(power, 0, keep_dims=True)
     total = others + mine
-    loss = tl.where(mine > others, _log_of_one_and(others / mine), tl.log(total) + distance)
+    sure, ratio = mine > others, others / mine
+    log = tl.log(tl.where(sure, 1.0 + ratio, total))  # one logarithm for both
+    loss = tl.where(sure, _exact(log, ratio), log + distance * _LOG_2)
     scale = tl.where(active, share / total, 0.0)
-    return loss, tl.where(own, -scale * others, power * scale)
+    return loss, power * scale - is_own * (scale * others)
 
 
 @triton.jit
@@ -276,18 +286,26 @@ def _of_sets(z, inside, active, share):
     # A pixel that is not active may have neither: what it gets must be finite, and is multiplied with 0.
     best = tl.where(active, tl.max(tl.where(inside, z, -float("inf")), 0, keep_dims=True), 0.0)
     rival = tl.where(active, tl.max(tl.where(inside, -float("inf"), z), 0, keep_dims=True), 0.0)
-    power = tl.where(active, tl.exp(z - tl.where(inside, best, rival)), 0.0)
+    power = tl.where(active, _exp2(z - tl.where(inside, best, rival)), 0.0)
     allowed = tl.where(active, tl.sum(tl.where(inside, power, 0.0), 0, keep_dims=True), 1.0)
     forbidden = tl.where(active, tl.sum(tl.where(inside, 0.0, power), 0, keep_dims=True), 1.0)
-    distance = (rival + tl.log(forbidden)) - (best + tl.log(allowed))
+    distance = (rival - best) * _LOG_2 + (tl.log(forbidden) - tl.log(allowed))
     tail = tl.exp(-tl.abs(distance))
-    loss = tl.maximum(distance, 0.0) + _log_of_one_and(tail)
+    loss = tl.maximum(distance, 0.0) + _exact(tl.log(1.0 + tail), tail)
     miss = share * tl.where(distance > 0, 1.0, tail) / (1.0 + tail)
     return loss, power * tl.where(inside, -(miss / allowed), miss / forbidden)
 
 
 @triton.jit
-def _log_of_one_and(value):
-    """log(1 + value) for 0 <= value <= 1, exact for small ones: the rounding of the sum is divided out again."""
-    total = 1.0 + value
-    return tl.where(total == 1.0, value, tl.log(total) * (value / tl.where(total == 1.0, 1.0, total - 1.0)))
+def _exp2(value):
+    """2 to the power of a value, or 0 below the smallest normal float32: one instruction, and not four."""
+    if _COMPILED:
+        return tl.inline_asm_elementwise("ex2.approx.ftz.f32 $0, $1;", "=f,f", [value], tl.float32, True, 1)
+    return tl.exp2(value)
+
+
+@triton.jit
+def _exact(log, value):
+    """log(1 + value) for 0 <= value <= 1, from ``log`` of the rounded sum: the rounding is divided out again."""
+    rounded = (1.0 + value) - 1.0
+    return tl.where(rounded == 0.0, value, log * (value / tl.where(rounded == 0.0, 1.0, rounded)))
