@@ -213,7 +213,8 @@ def _spread_strip(
                         share = tl.load(factor + label * classifiers, mask=active, other=0.0)
                         fall_y = tl.load(weight_y + y)
                         z = upper + fall_y * fall
-                        own = c[:, None] == goal
+                        # Numbers, not conditions: a thread has registers for few of the latter.
+                        own = (c[:, None] == goal).to(tl.float32)
                         if SETS:
                             sets = active & (goal == _SET)
                             if _any(sets):
@@ -222,7 +223,7 @@ def _spread_strip(
                                     mask=sets & there[:, None],
                                     other=0,
                                 )
-                                loss, slope = _of_sets(z, own | (listed != 0), active, share)
+                                loss, slope = _of_sets(z, own + listed.to(tl.float32), active, share)
                             else:
                                 loss, slope = _of_singles(z, own, active, share)
                         else:
@@ -264,36 +265,35 @@ def _of_singles(z, own, active, share):
 
     The target's slope is what the others have, not its own share less one: nothing cancels where it is certain.
     """
-    # A number, not a condition, for each child: 16 conditions per thread are more than it has registers for.
-    is_own = own.to(tl.float32)
     peak = tl.max(z, 0, keep_dims=True)
     power = _exp2(z - peak)
-    distance = peak - tl.sum(is_own * z, 0, keep_dims=True)
+    distance = peak - tl.sum(own * z, 0, keep_dims=True)
     mine = _exp2(-distance)
-    power -= is_own * power
+    power -= own * power
     others = tl.sum(power, 0, keep_dims=True)
     total = others + mine
     sure, ratio = mine > others, others / mine
     log = tl.log(tl.where(sure, 1.0 + ratio, total))  # one logarithm for both
     loss = tl.where(sure, _exact(log, ratio), log + distance * _LOG_2)
     scale = tl.where(active, share / total, 0.0)
-    return loss, power * scale - is_own * (scale * others)
+    return loss, power * scale - own * (scale * others)
 
 
 @triton.jit
 def _of_sets(z, inside, active, share):
     """The same where several may be: -log(inside / (inside + outside))."""
+    outside = 1.0 - inside
     # A pixel that is not active may have neither: what it gets must be finite, and is multiplied with 0.
-    best = tl.where(active, tl.max(tl.where(inside, z, -float("inf")), 0, keep_dims=True), 0.0)
-    rival = tl.where(active, tl.max(tl.where(inside, -float("inf"), z), 0, keep_dims=True), 0.0)
-    power = tl.where(active, _exp2(z - tl.where(inside, best, rival)), 0.0)
-    allowed = tl.where(active, tl.sum(tl.where(inside, power, 0.0), 0, keep_dims=True), 1.0)
-    forbidden = tl.where(active, tl.sum(tl.where(inside, 0.0, power), 0, keep_dims=True), 1.0)
+    best = tl.where(active, tl.max(z + outside * _LOWEST, 0, keep_dims=True), 0.0)
+    rival = tl.where(active, tl.max(z + inside * _LOWEST, 0, keep_dims=True), 0.0)
+    power = tl.where(active, _exp2(z - (inside * best + outside * rival)), 0.0)
+    allowed = tl.where(active, tl.sum(inside * power, 0, keep_dims=True), 1.0)
+    forbidden = tl.where(active, tl.sum(outside * power, 0, keep_dims=True), 1.0)
     distance = (rival - best) * _LOG_2 + (tl.log(forbidden) - tl.log(allowed))
     tail = tl.exp(-tl.abs(distance))
     loss = tl.maximum(distance, 0.0) + _exact(tl.log(1.0 + tail), tail)
     miss = share * tl.where(distance > 0, 1.0, tail) / (1.0 + tail)
-    return loss, power * tl.where(inside, -(miss / allowed), miss / forbidden)
+    return loss, power * (outside * (miss / forbidden) - inside * (miss / allowed))
 
 
 @triton.jit
