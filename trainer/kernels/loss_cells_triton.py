@@ -40,7 +40,7 @@ _COMPILED = tl.constexpr(isinstance(_either, triton.JITFunction))  # not by the 
 
 
 # Arguments that differ from launch to launch, or from image to image, and from which no faster code would follow.
-_ANY = ["first_y", "first_x", "step", "height", "width", "cells_x", "labels", "classifiers", "values", "logits_n"]
+_ANY = ["first_y", "first_x", "step", "height", "width", "cells_x", "labels", "classifiers", "logits_n"]
 _ANY += ["rows_n", "rows_y", "passed_n", "passed_y"]
 
 
@@ -71,7 +71,6 @@ def spread_strips(
     cells_x,
     labels,
     classifiers,
-    values,
     logits_n,
     logits_c,
     logits_y,
@@ -82,6 +81,7 @@ def spread_strips(
     passed_n,
     passed_y,
     WORDS: tl.constexpr,
+    MASKS: tl.constexpr,
     GROUPS: tl.constexpr,
     STRIP: tl.constexpr,
     SPAN: tl.constexpr,
@@ -105,12 +105,13 @@ def spread_strips(
         weight: (L, J) float32: what it is multiplied with in the sums; if WEIGHTED.
         group: (L,) int32 group of each label's pixels.
         slot: (J,) int32 bit of each classifier in ``passed``.
-        allowed: (L, C) uint8: the children that a label allows; if SETS.
+        allowed: (L, J, MASKS) int32: the children that a label allows, a bit each; if SETS.
         columns: (J + 1,) int32 first logit of each classifier.
         starts_y: (cells + 1,) int32 first pixel of each cell; ``starts_x`` likewise.
         weight_y: (H,) float32 weight of the logits below; ``weight_x`` likewise.
         sums: (programs, J, GROUPS) float32, written where a classifier is spoken to.
         WORDS: Words of ``speakers``.
+        MASKS: Words for the children of the largest classifier.
         GROUPS: Groups, or more: a power of two.
         STRIP: Cells of a program.
         SPAN: Pixels that are computed at a time.
@@ -155,9 +156,9 @@ def spread_strips(
                     if (children <= WIDEST >> 2 * k) & ((children > WIDEST >> 2 * k + 2) | (k == WIDTHS - 1)):
                         _spread_strip(
                             logits, gradient, rows, passed, target + j, factor + j, weight + j, group,
-                            allowed + first, starts_x, weight_y, weight_x, sums + j * GROUPS, first, children, gate,
-                            cell_x, step, begin, end, below, width, cells_x, labels, classifiers, values,
-                            logits_c, logits_y, logits_x, rows_y, rows_x, passed_y, GROUPS, STRIP, SPAN,
+                            allowed + j * MASKS, starts_x, weight_y, weight_x, sums + j * GROUPS, first, children, gate,
+                            cell_x, step, begin, end, below, width, cells_x, labels, classifiers,
+                            logits_c, logits_y, logits_x, rows_y, rows_x, passed_y, MASKS, GROUPS, STRIP, SPAN,
                             WIDEST >> 2 * k, GATED, SETS, WEIGHTED, WANTED,
                         )  # fmt: skip
 
@@ -173,8 +174,8 @@ def _labels(rows, y, x, stop, rows_y, rows_x, labels):
 @triton.jit
 def _spread_strip(
     logits, gradient, rows, passed, target, factor, weight, group, allowed, starts_x, weight_y, weight_x, sums, first,
-    children, gate, cell_x, step, begin, end, below, width, cells_x, labels, classifiers, values, logits_c,
-    logits_y, logits_x, rows_y, rows_x, passed_y, GROUPS: tl.constexpr, STRIP: tl.constexpr, SPAN: tl.constexpr,
+    children, gate, cell_x, step, begin, end, below, width, cells_x, labels, classifiers, logits_c, logits_y, logits_x,
+    rows_y, rows_x, passed_y, MASKS: tl.constexpr, GROUPS: tl.constexpr, STRIP: tl.constexpr, SPAN: tl.constexpr,
     WIDTH: tl.constexpr, GATED: tl.constexpr, SETS: tl.constexpr, WEIGHTED: tl.constexpr, WANTED: tl.constexpr,
 ):  # fmt: skip
     """One classifier, in all cells of a strip."""
@@ -218,11 +219,13 @@ def _spread_strip(
                         if SETS:
                             sets = active & (goal == _SET)
                             if _any(sets):
-                                listed = tl.load(
-                                    allowed + label * values + c[:, None],
-                                    mask=sets & there[:, None],
-                                    other=0,
-                                )
+                                # Bits, not a table of children to gather from: they unfold in registers.
+                                listed = tl.zeros([WIDTH, SPAN], tl.int32)
+                                for k in tl.static_range((WIDTH + _WORD - 1) // _WORD):
+                                    at = allowed + label * classifiers * MASKS + k
+                                    bits = tl.load(at, mask=sets, other=0)
+                                    unfolded = (bits >> (c % _WORD)[:, None]) & 1
+                                    listed += tl.where((c // _WORD == k)[:, None], unfolded, 0)
                                 loss, slope = _of_sets(z, own + listed.to(tl.float32), active, share)
                             else:
                                 loss, slope = _of_singles(z, own, active, share)
