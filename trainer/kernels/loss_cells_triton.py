@@ -3,11 +3,12 @@
 A program takes a strip of cells of one row, and for each classifier that some label of the strip speaks to goes through
 their pixels, 8 of a row at a time: a (children, 8) tile of logits interpolated in registers. A logit that is bilinear
 is linear along a column of pixels, so per pixel it costs one multiply-add; with maximum, exponential, sum and slope it
-is a dozen instructions, about as many as the multiprocessor issues while its slowest unit makes one exponential. Slopes
-are summed per column of the tile, weighted for the rows above and below, and over the columns once per cell.
+is some twenty instructions as compiled for Hopper. Slopes are summed per column of the tile, weighted for the rows
+above and below, and over the columns once per cell.
 
 A program is one warp for classifiers of up to 256 children, with fewer pixels at a time for the larger ones: the
-children of a pixel are in a few threads of it, nothing goes through shared memory, and no warp waits for another.
+children of a pixel are in a few threads of it, sums over them do not go through shared memory, and no warp waits for
+another.
 
 A cell adds to the gradient of its four corners, which its neighbours share. Cells of which none are neighbours (every
 second one of every second row) are computed by one launch, so four launches do all: no atomics, no buffer, and the
