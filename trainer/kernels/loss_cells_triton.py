@@ -3,11 +3,12 @@
 A program takes a strip of cells of one row, and for each classifier that some label of the strip speaks to goes through
 their pixels, 8 of a row at a time: a (children, 8) tile of logits interpolated in registers. A logit that is bilinear
 is linear along a column of pixels, so per pixel it costs one multiply-add; with maximum, exponential, sum and slope it
-is a dozen instructions, about as many as the multiprocessor issues while its slowest unit makes one exponential. Slopes
-are summed per column of the tile, weighted for the rows above and below, and over the columns once per cell.
+is some twenty instructions as compiled for Hopper. Slopes are summed per column of the tile, weighted for the rows
+above and below, and over the columns once per cell.
 
 A program is one warp for classifiers of up to 256 children, with fewer pixels at a time for the larger ones: the
-children of a pixel are in a few threads of it, nothing goes through shared memory, and no warp waits for another.
+children of a pixel are in a few threads of it, sums over them do not go through shared memory, and no warp waits for
+another.
 
 A cell adds to the gradient of its four corners, which its neighbours share. Cells of which none are neighbours (every
 second one of every second row) are computed by one launch, so four launches do all: no atomics, no buffer, and the
@@ -27,10 +28,20 @@ from labelforge.targets import SET, SILENT
 _SILENT = tl.constexpr(SILENT)
 _SET = tl.constexpr(SET)
 _WORD = tl.constexpr(32)  # classifiers per word of the speakers
+_LOG2_E, _LOG_2 = tl.constexpr(1.4426950408889634), tl.constexpr(0.6931471805599453)
+_LOWEST = tl.constexpr(-1e30)  # of no child; finite, so that 0 times it is 0
+
+
+@triton.jit
+def _either(a, b):
+    return a | b
+
+
+_COMPILED = tl.constexpr(isinstance(_either, triton.JITFunction))  # not by the interpreter
 
 
 # Arguments that differ from launch to launch, or from image to image, and from which no faster code would follow.
-_ANY = ["first_y", "first_x", "step", "height", "width", "cells_x", "labels", "classifiers", "values", "logits_n"]
+_ANY = ["first_y", "first_x", "step", "height", "width", "cells_x", "labels", "classifiers", "logits_n"]
 _ANY += ["rows_n", "rows_y", "passed_n", "passed_y"]
 
 
@@ -61,7 +72,6 @@ def spread_strips(
     cells_x,
     labels,
     classifiers,
-    values,
     logits_n,
     logits_c,
     logits_y,
@@ -72,6 +82,7 @@ def spread_strips(
     passed_n,
     passed_y,
     WORDS: tl.constexpr,
+    MASKS: tl.constexpr,
     GROUPS: tl.constexpr,
     STRIP: tl.constexpr,
     SPAN: tl.constexpr,
@@ -95,12 +106,13 @@ def spread_strips(
         weight: (L, J) float32: what it is multiplied with in the sums; if WEIGHTED.
         group: (L,) int32 group of each label's pixels.
         slot: (J,) int32 bit of each classifier in ``passed``.
-        allowed: (L, C) uint8: the children that a label allows; if SETS.
+        allowed: (L, J, MASKS) int32: the children that a label allows, a bit each; if SETS.
         columns: (J + 1,) int32 first logit of each classifier.
         starts_y: (cells + 1,) int32 first pixel of each cell; ``starts_x`` likewise.
         weight_y: (H,) float32 weight of the logits below; ``weight_x`` likewise.
         sums: (programs, J, GROUPS) float32, written where a classifier is spoken to.
         WORDS: Words of ``speakers``.
+        MASKS: Words for the children of the largest classifier.
         GROUPS: Groups, or more: a power of two.
         STRIP: Cells of a program.
         SPAN: Pixels that are computed at a time.
@@ -145,16 +157,11 @@ def spread_strips(
                     if (children <= WIDEST >> 2 * k) & ((children > WIDEST >> 2 * k + 2) | (k == WIDTHS - 1)):
                         _spread_strip(
                             logits, gradient, rows, passed, target + j, factor + j, weight + j, group,
-                            allowed + first, starts_x, weight_y, weight_x, sums + j * GROUPS, first, children, gate,
-                            cell_x, step, begin, end, below, width, cells_x, labels, classifiers, values,
-                            logits_c, logits_y, logits_x, rows_y, rows_x, passed_y, GROUPS, STRIP, SPAN,
+                            allowed + j * MASKS, starts_x, weight_y, weight_x, sums + j * GROUPS, first, children, gate,
+                            cell_x, step, begin, end, below, width, cells_x, labels, classifiers,
+                            logits_c, logits_y, logits_x, rows_y, rows_x, passed_y, MASKS, GROUPS, STRIP, SPAN,
                             WIDEST >> 2 * k, GATED, SETS, WEIGHTED, WANTED,
                         )  # fmt: skip
-
-
-@triton.jit
-def _either(a, b):
-    return a | b
 
 
 @triton.jit
@@ -168,8 +175,8 @@ def _labels(rows, y, x, stop, rows_y, rows_x, labels):
 @triton.jit
 def _spread_strip(
     logits, gradient, rows, passed, target, factor, weight, group, allowed, starts_x, weight_y, weight_x, sums, first,
-    children, gate, cell_x, step, begin, end, below, width, cells_x, labels, classifiers, values, logits_c,
-    logits_y, logits_x, rows_y, rows_x, passed_y, GROUPS: tl.constexpr, STRIP: tl.constexpr, SPAN: tl.constexpr,
+    children, gate, cell_x, step, begin, end, below, width, cells_x, labels, classifiers, logits_c, logits_y, logits_x,
+    rows_y, rows_x, passed_y, MASKS: tl.constexpr, GROUPS: tl.constexpr, STRIP: tl.constexpr, SPAN: tl.constexpr,
     WIDTH: tl.constexpr, GATED: tl.constexpr, SETS: tl.constexpr, WEIGHTED: tl.constexpr, WANTED: tl.constexpr,
 ):  # fmt: skip
     """One classifier, in all cells of a strip."""
@@ -187,12 +194,13 @@ def _spread_strip(
             b = tl.load(logits + corner + beyond * logits_x, mask=there, other=0.0)
             d = tl.load(logits + corner + below * logits_y, mask=there, other=0.0)
             e = tl.load(logits + corner + below * logits_y + beyond * logits_x, mask=there, other=0.0)
+            a, b, d, e = a * _LOG2_E, b * _LOG2_E, d * _LOG2_E, e * _LOG2_E  # from here on logits are of base 2
             for left in range(start, stop, SPAN):
                 pixel = left + lanes
                 x = tl.load(weight_x + pixel, mask=pixel < stop, other=0.0)
                 upper = a[:, None] + x * (b - a)[:, None]
                 fall = d[:, None] + x * (e - d)[:, None] - upper
-                upper = tl.where(there[:, None], upper, -float("inf"))
+                upper = tl.where(there[:, None], upper, _LOWEST)
                 spoken = 0
                 up, down = tl.zeros([WIDTH, SPAN], tl.float32), tl.zeros([WIDTH, SPAN], tl.float32)
                 for y in range(begin, end):
@@ -207,16 +215,19 @@ def _spread_strip(
                         share = tl.load(factor + label * classifiers, mask=active, other=0.0)
                         fall_y = tl.load(weight_y + y)
                         z = upper + fall_y * fall
-                        own = c[:, None] == goal
+                        # Numbers, not conditions: a thread has registers for few of the latter.
+                        own = (c[:, None] == goal).to(tl.float32)
                         if SETS:
                             sets = active & (goal == _SET)
                             if _any(sets):
-                                listed = tl.load(
-                                    allowed + label * values + c[:, None],
-                                    mask=sets & there[:, None],
-                                    other=0,
-                                )
-                                loss, slope = _of_sets(z, own | (listed != 0), active, share)
+                                # Bits, not a table of children to gather from: they unfold in registers.
+                                listed = tl.zeros([WIDTH, SPAN], tl.int32)
+                                for k in tl.static_range((WIDTH + _WORD - 1) // _WORD):
+                                    at = allowed + label * classifiers * MASKS + k
+                                    bits = tl.load(at, mask=sets, other=0)
+                                    unfolded = (bits >> (c % _WORD)[:, None]) & 1
+                                    listed += tl.where((c // _WORD == k)[:, None], unfolded, 0)
+                                loss, slope = _of_sets(z, own + listed.to(tl.float32), active, share)
                             else:
                                 loss, slope = _of_singles(z, own, active, share)
                         else:
@@ -259,35 +270,46 @@ def _of_singles(z, own, active, share):
     The target's slope is what the others have, not its own share less one: nothing cancels where it is certain.
     """
     peak = tl.max(z, 0, keep_dims=True)
-    power = tl.exp(z - peak)
-    distance = peak - tl.sum(tl.where(own, z, 0.0), 0, keep_dims=True)
-    mine = tl.exp(-distance)
-    power = tl.where(own, 0.0, power)
+    power = _exp2(z - peak)
+    distance = peak - tl.sum(own * z, 0, keep_dims=True)
+    mine = _exp2(-distance)
+    power -= own * power
     others = tl.sum(power, 0, keep_dims=True)
     total = others + mine
-    loss = tl.where(mine > others, _log_of_one_and(others / mine), tl.log(total) + distance)
+    sure, ratio = mine > others, others / mine
+    log = tl.log(tl.where(sure, 1.0 + ratio, total))  # one logarithm for both
+    loss = tl.where(sure, _exact(log, ratio), log + distance * _LOG_2)
     scale = tl.where(active, share / total, 0.0)
-    return loss, tl.where(own, -scale * others, power * scale)
+    return loss, power * scale - own * (scale * others)
 
 
 @triton.jit
 def _of_sets(z, inside, active, share):
     """The same where several may be: -log(inside / (inside + outside))."""
+    outside = 1.0 - inside
     # A pixel that is not active may have neither: what it gets must be finite, and is multiplied with 0.
-    best = tl.where(active, tl.max(tl.where(inside, z, -float("inf")), 0, keep_dims=True), 0.0)
-    rival = tl.where(active, tl.max(tl.where(inside, -float("inf"), z), 0, keep_dims=True), 0.0)
-    power = tl.where(active, tl.exp(z - tl.where(inside, best, rival)), 0.0)
-    allowed = tl.where(active, tl.sum(tl.where(inside, power, 0.0), 0, keep_dims=True), 1.0)
-    forbidden = tl.where(active, tl.sum(tl.where(inside, 0.0, power), 0, keep_dims=True), 1.0)
-    distance = (rival + tl.log(forbidden)) - (best + tl.log(allowed))
+    best = tl.where(active, tl.max(z + outside * _LOWEST, 0, keep_dims=True), 0.0)
+    rival = tl.where(active, tl.max(z + inside * _LOWEST, 0, keep_dims=True), 0.0)
+    power = tl.where(active, _exp2(z - (inside * best + outside * rival)), 0.0)
+    allowed = tl.where(active, tl.sum(inside * power, 0, keep_dims=True), 1.0)
+    forbidden = tl.where(active, tl.sum(outside * power, 0, keep_dims=True), 1.0)
+    distance = (rival - best) * _LOG_2 + (tl.log(forbidden) - tl.log(allowed))
     tail = tl.exp(-tl.abs(distance))
-    loss = tl.maximum(distance, 0.0) + _log_of_one_and(tail)
+    loss = tl.maximum(distance, 0.0) + _exact(tl.log(1.0 + tail), tail)
     miss = share * tl.where(distance > 0, 1.0, tail) / (1.0 + tail)
-    return loss, power * tl.where(inside, -(miss / allowed), miss / forbidden)
+    return loss, power * (outside * (miss / forbidden) - inside * (miss / allowed))
 
 
 @triton.jit
-def _log_of_one_and(value):
-    """log(1 + value) for 0 <= value <= 1, exact for small ones: the rounding of the sum is divided out again."""
-    total = 1.0 + value
-    return tl.where(total == 1.0, value, tl.log(total) * (value / tl.where(total == 1.0, 1.0, total - 1.0)))
+def _exp2(value):
+    """2 to the power of a value, or 0 below the smallest normal float32: one instruction, and not four."""
+    if _COMPILED:
+        return tl.inline_asm_elementwise("ex2.approx.ftz.f32 $0, $1;", "=f,f", [value], tl.float32, True, 1)
+    return tl.exp2(value)
+
+
+@triton.jit
+def _exact(log, value):
+    """log(1 + value) for 0 <= value <= 1, from ``log`` of the rounded sum: the rounding is divided out again."""
+    rounded = (1.0 + value) - 1.0
+    return tl.where(rounded == 0.0, value, log * (value / tl.where(rounded == 0.0, 1.0, rounded)))

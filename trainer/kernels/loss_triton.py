@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from labelforge.errors import counted
@@ -100,10 +101,11 @@ def _launch_cells(
                 logits, logits if gradient is None else gradient, rows, rows if passed is None else passed,
                 table.speakers, table.target, factor, factor if weights is None else weights, group, table.slot,
                 table.allowed, table.columns, down.starts, right.starts, down.weight, right.weight, part, y, x, step,
-                *logits.shape[2:], right.cells, len(table.target), len(table.slot), logits.shape[1], *logits.stride(),
+                *logits.shape[2:], right.cells, len(table.target), len(table.slot), *logits.stride(),
                 *rows.stride(), rows.shape[1] * rows.shape[2], rows.shape[2], WORDS=table.speakers.shape[1],
-                GROUPS=groups, STRIP=_STRIP, SPAN=span, WIDEST=widest, WIDTHS=_widths(widest), GATED=passed is not None,
-                SETS=any(problem.tensors.has_sets), WEIGHTED=weights is not None, WANTED=gradient is not None,
+                MASKS=table.allowed.shape[2], GROUPS=groups, STRIP=_STRIP, SPAN=span, WIDEST=widest,
+                WIDTHS=_widths(widest), GATED=passed is not None, SETS=any(problem.tensors.has_sets),
+                WEIGHTED=weights is not None, WANTED=gradient is not None,
                 num_warps=max(1, widest * span // _HELD), enable_fp_fusion=True,
             )  # fmt: skip
     return sums
@@ -155,21 +157,31 @@ def _table_of(tensors: TableTensors) -> _Table:
     entries, device = entries_of(tensors), tensors.target.device
     target = tensors.target.cpu().numpy()
     trains = target != SILENT
-    padded = np.zeros((len(target), -(-target.shape[1] // _WORD) * _WORD), np.uint32)
-    padded[:, : target.shape[1]] = trains
-    bits = padded.reshape(len(target), -1, _WORD) << np.arange(_WORD, dtype=np.uint32)
+    allowed = np.zeros((*target.shape, max(tensors.sizes)), np.bool_)
+    for j, columns in enumerate(tensors.layout.slices):
+        allowed[:, j, : tensors.sizes[j]] = entries.allowed[:, columns]
     has_boxes = np.array(tensors.has_boxes)
     from_box = entries.from_box[:, None]
     return _Table(
         trains=torch.from_numpy(trains.astype(np.int64)).to(device),
         boxes=torch.from_numpy((trains & from_box).astype(np.int64)).to(device),
         pixels=torch.from_numpy((trains & ~from_box).astype(np.int64)).to(device),
-        speakers=torch.from_numpy(np.bitwise_or.reduce(bits, axis=2).view(np.int32)).to(device),
+        speakers=torch.from_numpy(_bits(trains)).to(device),
         target=tensors.target.to(torch.int32).contiguous(),
-        allowed=tensors.allowed.to(torch.uint8).contiguous(),
+        allowed=torch.from_numpy(_bits(allowed)).to(device),
         columns=torch.from_numpy(entries.columns.astype(np.int32)).to(device),
         slot=torch.from_numpy(np.where(has_boxes, has_boxes.cumsum() - 1, 0).astype(np.int32)).to(device),
     )
+
+
+def _bits(conditions: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(..., n) conditions to (..., words) words of 32 bits, the first in the lowest bit of the first."""
+    *shape, number = conditions.shape
+    padded = np.zeros((*shape, -(-number // _WORD) * _WORD), np.uint32)
+    padded[..., :number] = conditions
+    words = padded.reshape(*shape, -1, _WORD) << np.arange(_WORD, dtype=np.uint32)
+    joined: NDArray[np.uint32] = np.bitwise_or.reduce(words, axis=-1)
+    return joined.view(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
