@@ -21,7 +21,7 @@ _ALL_PASS: Final = ((1 << PASSED_BITS) - 1) << LABEL_BITS
 @machine_code()
 def read_labels(
     logits: Any,
-    rows: Any,
+    codes: Any,
     from_box: Any,
     starts: Any,
     classifier: Any,
@@ -35,7 +35,6 @@ def read_labels(
     n: int,
     begin: int,
     end: int,
-    codes: Any,
     pixels: Any,
     passed: Any,
 ) -> bool:
@@ -43,7 +42,7 @@ def read_labels(
 
     Args:
         logits: (N, h, w, C) float32.
-        rows: (N, H, W) int32 labels.
+        codes: (N, H, W) int32: labels, to which is added, above 16 bits, which of their entries pass.
         from_box: (L,) bool.
         starts: (L + 1,) first entry of each label.
         classifier: (E,) classifier of each entry.
@@ -55,7 +54,6 @@ def read_labels(
         n: The image.
         begin: First pixel row.
         end: Last pixel row, exclusive.
-        codes: (N, H, W) int32, written: label, and above 16 bits which of its entries pass.
         pixels: (L,) int64, added to: pixels of each label.
         passed: (E,) int64, added to: box pixels of each entry that pass.
 
@@ -65,8 +63,8 @@ def read_labels(
     height, width = logits.shape[1], logits.shape[2]
     for y in range(begin, end):
         above, below = low_y[y], min(low_y[y] + 1, height - 1)
-        for x in range(rows.shape[2]):
-            label = rows[n, y, x]
+        for x in range(codes.shape[2]):
+            label = codes[n, y, x]
             if label < 0 or label >= len(pixels):
                 return False
             pixels[label] += 1

@@ -38,23 +38,23 @@ class NumbaLoss:
         """
         entries = entries_of(problem.tensors)
         conditions = gate_conditions(problem.tensors.layout, problem.gate)
-        logits, rows = _nhwc(problem.logits), problem.rows.to(torch.int32).contiguous().numpy()
+        logits = _nhwc(problem.logits)
+        codes = problem.rows.to(torch.int32, copy=True, memory_format=torch.contiguous_format).numpy()
         down, right = problem.sampling.down, problem.sampling.right
         places = (down.low, _float(down.weight), right.low, _float(right.weight))
-        codes = np.empty_like(rows)
         table = (entries.from_box, entries.starts, entries.classifier, entries.columns, *conditions)
 
         def read(band: tuple[int, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
             n, begin = band
             pixels = np.zeros(len(entries.from_box), np.int64)
             passed = np.zeros(len(entries.label), np.int64)
-            end = min(begin + _BAND, rows.shape[1])
-            if not read_labels(logits, rows, *table, *places, n, begin, end, codes, pixels, passed):
-                what = f"the target table has {counted(len(pixels), 'row')}"
+            end = min(begin + _BAND, codes.shape[1])
+            if not read_labels(logits, codes, *table, *places, n, begin, end, pixels, passed):
+                rows, what = problem.rows.long(), f"the target table has {counted(len(pixels), 'row')}"
                 raise IndexError(f"labels are rows {rows.min()} to {rows.max()}, and {what} from 0")
             return pixels, passed
 
-        bands = [(n, begin) for n in range(len(rows)) for begin in range(0, rows.shape[1], _BAND)]
+        bands = [(n, begin) for n in range(len(codes)) for begin in range(0, codes.shape[1], _BAND)]
         found = run_all(read, bands)
         pixels, passed = (sum(part, start=np.zeros(1, np.int64)) for part in zip(*found, strict=True))
         of_entry = pixels[entries.label]
