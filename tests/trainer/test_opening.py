@@ -88,7 +88,7 @@ def test_it_says_what_is_left_out(tmp_path: Path) -> None:
 def test_it_says_what_computes_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "has_numba", lambda: True)
     assert opening(tmp_path / "a")[-1] == "Losses and decisions are computed by numba kernels."
-    sparse = "The loss, of one pixel in 16, is computed by plain PyTorch, decisions by numba kernels."
+    sparse = "The loss is computed by plain PyTorch, decisions by numba kernels."
     assert opening(tmp_path / "b", loss={"stride": 4})[-1] == sparse
     monkeypatch.setattr(choice, "has_numba", lambda: False)
     assert opening(tmp_path / "c")[-1] == (

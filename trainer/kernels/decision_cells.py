@@ -2,8 +2,8 @@
 
 A child that is below another one at all four corners of a cell is below it at every pixel of the cell, since
 interpolation is convex. So the children that can win anywhere are found at the corners: in most cells of a trained
-network it is one, and the cell is decided at once; elsewhere only the candidates are interpolated. The descent goes on
-the same way, with the classifiers that some candidate leads to.
+network it is one, mostly because it wins at all four, and the cell is decided at once; elsewhere only the candidates
+are interpolated. The descent goes on the same way, with the classifiers that some candidate leads to.
 
 Confidences need softmax probabilities (:func:`choose`): exponentials of the children that are not negligible everywhere
 in the tile. What needs them is in :mod:`labelforge.trainer.kernels.confidence_cells`.
@@ -26,7 +26,7 @@ from labelforge.trainer.kernels.cells_numba import (
     read_corners,
     tile_weights,
 )
-from labelforge.trainer.kernels.exponential_numba import FUSED, exp32
+from labelforge.trainer.kernels.exponential_numba import FUSED, UNORDERED, exp32
 
 _NEGLIGIBLE: Final = np.float32(18)  # 100 children of exp(-18) each are 2e-6 of the whole
 _ZERO, _ONE = np.float32(0), np.float32(1)
@@ -67,12 +67,22 @@ def decide_row(
     x, y, xy = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     best, winner, column = np.empty(TILE, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
     waiting = np.empty(len(columns), np.int64)
+    below, width = min(cell_y + 1, logits.shape[1] - 1), logits.shape[2]
+    above_winner, below_winner = np.empty(width, np.int64), np.empty(width, np.int64)
+    for place in range(width):
+        above_winner[place] = _winner(logits, n, cell_y, place, columns[1])
+        below_winner[place] = _winner(logits, n, below, place, columns[1])
     for cell_x in range(len(cells_x) - 1):
         start, stop = cells_x[cell_x], cells_x[cell_x + 1]
         if start == stop:
             continue
-        # While one child wins everywhere in the cell, no pixel is looked at.
+        # While one child wins everywhere in the cell, no pixel is looked at. At the root it mostly wins at all corners.
         only, j, many = 0, 0, 0
+        beside = min(cell_x + 1, width - 1)
+        same = above_winner[cell_x]
+        if same >= 0 and same == above_winner[beside] == below_winner[cell_x] == below_winner[beside]:
+            only = same
+            j = leads_to[only]
         while j >= 0:
             read_corners(logits, n, cell_y, cell_x, columns[j], columns[j + 1] - columns[j], corners)
             many = _candidates(corners, columns[j + 1] - columns[j], kept)
@@ -128,6 +138,19 @@ def _candidates(corners: Any, children: int, kept: Any) -> int:
             kept[many] = c
             many += 1
     return many
+
+
+@machine_code(UNORDERED)
+def _winner(logits: Any, n: int, row: int, place: int, children: int) -> int:
+    """The root's winner at a low-resolution position, of equal ones the first; -1 where none is the highest number."""
+    best = logits[n, row, place, 0]
+    for c in range(1, children):
+        value = logits[n, row, place, c]
+        best = value if value > best else best
+    for c in range(children):
+        if logits[n, row, place, c] == best:
+            return c
+    return -1
 
 
 @machine_code(FUSED)

@@ -22,6 +22,9 @@ FUSED: Final = frozenset({"contract", "nsz"})
 REORDERED: Final = FUSED | {"reassoc"}
 """The same and the order of sums, which otherwise keeps them from being vectorised. One build gives one order."""
 
+UNORDERED: Final = REORDERED | {"nnan"}
+"""The same and what is not a number: where it is, the result is any."""
+
 _LOG2_E: Final = np.float32(1.44269504088896341)
 _HIGH: Final = np.float32(0.693359375)  # log(2) = _HIGH + _REST, and k * _HIGH is exact
 _REST: Final = np.float32(-2.12194440e-4)
