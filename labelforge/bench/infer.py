@@ -33,8 +33,8 @@ LIGHT: Final = ModelConfig(
 
 _PAPER_BACKBONE = "resnet50"
 _PAPER_TURNS = 3  # timed calls at the paper's size, at least: each takes seconds on a CPU
-_TREE, _FLAT, _TRAINED = "hierarchical network", "flat network", "as it is trained"
-_LIGHT, _LIGHT_HALF, _LIGHT_FLAT = "light, float32", "light, bfloat16", "light and flat, float32"
+_TREE, _FLAT, _TRAINED = "hierarchical network", "flat network", "network as trained"
+_LIGHT, _LIGHT_HALF, _LIGHT_FLAT = "light, float32", "light, bfloat16", "light, flat"
 
 Decide = Callable[[Tensor, tuple[int, int]], Tensor]
 

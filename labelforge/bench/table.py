@@ -74,7 +74,8 @@ def _race(race: Race, ceilings: Ceilings | None) -> Iterator[RenderableType]:
     if columns := work_columns(race):  # a table of their own: beside the others they need more than 80 columns
         table = _table(columns)
         for entry in race.entries:
-            table.add_row(entry.name, *work_cells(entry, ceilings))
+            if entry.bytes is not None or entry.flops is not None:
+                table.add_row(entry.name, *work_cells(entry, ceilings))
         yield table
 
 
