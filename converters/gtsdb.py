@@ -201,7 +201,11 @@ class Gtsdb(Converter):
         wanted = [(number, path) for number, path in sorted(found.items()) if number in SPLITS[split]]
         if not wanted:
             what = f"holds no image of the split {split} ({_span(split)}), but {len(found)} others"
-            raise DatasetError(what, where=self.root, cure="Unpack FullIJCNN2013.zip there, or choose another split.")
+            others = [
+                f"--split {name}" for name, numbers in SPLITS.items() if any(number in numbers for number in found)
+            ]
+            cure = f"Unpack FullIJCNN2013.zip there, or choose {' or '.join(others) or 'another split'}."
+            raise DatasetError(what, where=self.root, cure=cure)
         return [
             Source(path.stem, path.name, "gt.txt", {"boxes": [self._box(sign) for sign in self.signs.get(number, ())]})
             for number, path in wanted

@@ -193,7 +193,7 @@ class SourceImage:
                 _check_end(self.data, self.format)
                 rgb = picture.convert("RGB")
         except DamageError as error:
-            cure = f"{_CURE} If it can be decoded all the same, --check decode takes it."
+            cure = f"{_CURE} A decoder may still read it: --check decode tries."
             raise _broken(self.place, len(self.data), error, cure) from error
         except _BROKEN as error:
             raise _broken(self.place, len(self.data), error) from error

@@ -74,12 +74,16 @@ def _computed_by(config: TrainConfig, batches: TrainingBatches, network: Segment
     logits = torch.empty(1, 1, *low, device=device)
     backend = choose_loss(None, logits, sampling, TableTensors.of(batches.table, device))
     loss, decisions = "plain PyTorch" if backend is None else f"{backend.name}", kernel_name(device)
+    why = f", since with loss.stride={config.loss.stride} few pixels count per logit" if backend is None else ""
+    if device.type != "cpu" or config.loss.stride == 1:
+        why = ""
     cure = ""
     if decisions == "plain PyTorch" and device.type == "cpu":
-        cure = "; pip install 'labelforge[fast]' brings kernels that take an eighth of the time"
-    if loss == decisions:
+        what = "decisions" if backend is None else "both"
+        cure = f"; pip install 'labelforge[fast]' brings kernels for {what} that take an eighth of the time"
+    if loss == decisions and not why:
         return f"Losses and decisions are computed by {loss}{cure}."
-    return f"The loss is computed by {loss}, decisions by {decisions}{cure}."
+    return f"The loss is computed by {loss}{why}; decisions by {decisions}{cure}."
 
 
 def _occurring(item: TrainingSet) -> str:

@@ -105,6 +105,11 @@ def _openvino(file: Path, dtype: torch.dtype) -> _Run:
     try:
         import openvino
     except ImportError:
+        if dtype == torch.bfloat16:
+            cure = "Install it with pip install 'labelforge[openvino]', or leave --precision out."
+            raise ConfigError(
+                "an exported network in bfloat16 needs openvino, which is not installed", cure=cure
+            ) from None
         raise missing("openvino", "openvino") from None
     options = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),

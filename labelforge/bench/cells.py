@@ -105,6 +105,8 @@ def finding(comparison: Comparison) -> str:
     """What the comparison found, in a sentence or two."""
     slower, faster = comparison.changed("slower"), comparison.changed("faster")
     judged = sum(change.verdict != "not judged" for race in comparison.races for change in race.changes)
+    if not judged:
+        return "Nothing could be judged: see why above. With few turns, repeat both runs with more (--repeats)."
     text = f"Of {counted(judged, 'contestant')}, {len(slower)} became slower and {len(faster)} faster."
     return f"{text} Slower: {', '.join(slower)}." if slower else text
 

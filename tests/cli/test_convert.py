@@ -76,7 +76,7 @@ def test_a_damaged_image_and_the_way_to_keep_it(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[data.index(b"IEND") - 5] ^= 1  # in the checksum of the pixel data: decoders do not compare it
     path.write_bytes(data)
-    with pytest.raises(DatasetError, match="--check decode takes it") as caught:
+    with pytest.raises(DatasetError, match="--check decode tries") as caught:
         run("cityscapes", tmp_path / "root", tmp_path / "out")
     assert caught.value.where == str(path)
     result = run("cityscapes", tmp_path / "root", tmp_path / "out", "--check", "decode")

@@ -88,10 +88,13 @@ def test_it_says_what_is_left_out(tmp_path: Path) -> None:
 def test_it_says_what_computes_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "has_numba", lambda: True)
     assert opening(tmp_path / "a")[-1] == "Losses and decisions are computed by numba kernels."
-    sparse = "The loss is computed by plain PyTorch, decisions by numba kernels."
+    sparse = (
+        "The loss is computed by plain PyTorch, since with loss.stride=4 few pixels count per logit; decisions by "
+        "numba kernels."
+    )
     assert opening(tmp_path / "b", loss={"stride": 4})[-1] == sparse
     monkeypatch.setattr(choice, "has_numba", lambda: False)
     assert opening(tmp_path / "c")[-1] == (
-        "Losses and decisions are computed by plain PyTorch; pip install 'labelforge[fast]' brings kernels that take "
-        "an eighth of the time."
+        "Losses and decisions are computed by plain PyTorch; pip install 'labelforge[fast]' brings kernels for both "
+        "that take an eighth of the time."
     )
