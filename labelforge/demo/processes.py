@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from multiprocessing.managers import SyncManager
 from queue import Empty
 from typing import Any, TypeVar
 
@@ -45,7 +46,9 @@ def side_by_side(
     """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(len(jobs), processes or cores()), context, end_with_parent)
-    with context.Manager() as manager, follow(console) as bars, pool:
+    manager = SyncManager(ctx=context)
+    manager.start(end_with_parent)  # it is a process too
+    with manager, follow(console) as bars, pool:
         queue: Any = manager.Queue()
         waiting = {name: pool.submit(_run, job, queue) for name, job in jobs.items()}
         tasks: dict[str, TaskID] = {}

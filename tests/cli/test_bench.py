@@ -88,7 +88,7 @@ def test_a_run_is_compared_with_a_stored_one_and_its_results_are_kept(tmp_path: 
     result = bench("loss", *SMALL, "--markdown", "--compare", str(first))
     assert result.exit_code == 0, result.output  # two turns are too few for a verdict
     assert "| hierarchical loss |" in result.stdout
-    assert "Of 0 contestants" in result.stdout
+    assert "Nothing could be judged" in result.stdout
     result = bench("loss", *SMALL[:-2], "--batch", "2", "--compare", str(first), "--json", str(second))
     assert isinstance(result.exception, ConfigError)
     assert "first.json: has no contestant in common with the new results" in str(result.exception)

@@ -42,6 +42,15 @@ def is_alive(process: int) -> bool:
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def any_left(group: int) -> bool:
+    """Whether a process group has members."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("killed_by", [signal.SIGTERM, signal.SIGKILL])
 def test_they_end_with_the_demo(tmp_path: Path, killed_by: signal.Signals) -> None:
@@ -53,6 +62,7 @@ def test_they_end_with_the_demo(tmp_path: Path, killed_by: signal.Signals) -> No
         env={**os.environ, "PYTHONPATH": str(root)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         end = time.monotonic() + 60
@@ -63,6 +73,7 @@ def test_they_end_with_the_demo(tmp_path: Path, killed_by: signal.Signals) -> No
         demo.send_signal(killed_by)
         demo.wait(timeout=60)
     end = time.monotonic() + 20
-    while is_alive(worker) and time.monotonic() < end:
+    while (is_alive(worker) or any_left(demo.pid)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_alive(worker)
+    assert not any_left(demo.pid), "the process that keeps the queue"
