@@ -205,6 +205,11 @@ class LogitLayout:
         return tuple(columns.stop - columns.start for columns in self.slices)
 
     @property
+    def starts(self) -> tuple[int, ...]:
+        """First column of each classifier, then C: where the slices begin, and the last one ends."""
+        return (0, *(columns.stop for columns in self.slices))
+
+    @property
     def num_classifiers(self) -> int:
         """J."""
         return len(self.slices)
@@ -221,6 +226,10 @@ class LogitLayout:
             way.append((self.parent[classifier], self.branch[classifier]))
             classifier = self.parent[classifier]
         return tuple(way)
+
+    def owning_column(self, classifier: int) -> int:
+        """The column that leads to a classifier; -1 for the first, to which none does."""
+        return self.slices[self.parent[classifier]].start + self.branch[classifier] if classifier else -1
 
     @cached_property
     def leaf_columns(self) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ def decide(
         return read_upsampled(logits_nchw, size, lambda fine: (decide(fine, tensors),), values=values)[0]
     column = _winner(logits_nchw, layout, 0)
     for j in range(1, layout.num_classifiers):
-        column = torch.where(column == owning_column(layout, j), _winner(logits_nchw, layout, j), column)
+        column = torch.where(column == layout.owning_column(j), _winner(logits_nchw, layout, j), column)
     return tensors.class_of[column]
 
 
@@ -126,7 +126,7 @@ def decide_with_confidence(
     confidence = torch.ones_like(column, dtype=torch.float32)
     for j in range(layout.num_classifiers):
         if j:
-            column = column.masked_fill(column == owning_column(layout, j), layout.num_logits + j)
+            column = column.masked_fill(column == layout.owning_column(j), layout.num_logits + j)
         winner, probability = winner_and_probability(logits_nchw, layout, j)
         product = confidence * probability
         goes_on = (column == layout.num_logits + j) & (product >= threshold)
@@ -168,12 +168,6 @@ def class_probabilities(logits_nchw: Tensor, tensors: LayoutTensors) -> Tensor:
         ends = torch.from_numpy(np.flatnonzero(classes >= 0)).to(logits_nchw.device)
         found[:, tensors.class_of[columns][ends]] = probabilities[:, ends]
     return found
-
-
-def owning_column(layout: LogitLayout, classifier: int) -> int:
-    """The column that leads to a classifier."""
-    first: int = layout.slices[layout.parent[classifier]].start
-    return first + layout.branch[classifier]
 
 
 def _winner(logits_nchw: Tensor, layout: LogitLayout, classifier: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from labelforge.trainer.decision import owning_column, winner_and_probability
+from labelforge.trainer.decision import winner_and_probability
 from labelforge.trainer.kernels.choice import Kernel, choose_decision
 from labelforge.trainer.tables import LayoutTensors
 from labelforge.trainer.upsampled import band_values, read_upsampled
@@ -54,7 +54,7 @@ def descend(
     column, probability = winner_and_probability(logits_nchw, layout, 0)
     confidence = [probability] + [torch.zeros_like(probability) for _ in range(max(depth))]
     for j in range(1, layout.num_classifiers):
-        here = column == owning_column(layout, j)
+        here = column == layout.owning_column(j)
         winner, probability = winner_and_probability(logits_nchw, layout, j)
         column = torch.where(here, winner, column)
         d = depth[j]

@@ -189,15 +189,21 @@ def hierarchical_loss(
         with torch.autocast(logits.device.type, enabled=False):  # what autocast would do in half precision
             total, per_classifier, pixels = FusedLoss.apply(logits, problem, backend, weights)  # type: ignore[no-untyped-call]
         return LossOutput(total, per_classifier, *pixels)
-    size = (rows_nhw.shape[1], rows_nhw.shape[2])
-    if size != tuple(logits.shape[2:]):
-        logits = upsample(logits, size) if grid is None else grid.logits(logits, size)
-    elif grid is not None:
-        logits = grid.pick(logits)
-    sums, counts = reference_sums(logits, problem)
+    return _reference_loss(logits, problem, (rows_nhw.shape[1], rows_nhw.shape[2]), grid, weights)
+
+
+def _reference_loss(
+    logits_nchw: Tensor, problem: LossProblem, size: tuple[int, int], grid: PixelGrid | None, weights: Tensor
+) -> LossOutput:
+    """The loss from logits upsampled to the labels' size, differentiated by autograd."""
+    if size != tuple(logits_nchw.shape[2:]):
+        fine = upsample(logits_nchw, size) if grid is None else grid.logits(logits_nchw, size)
+    else:
+        fine = logits_nchw if grid is None else grid.pick(logits_nchw)
+    sums, counts = reference_sums(fine, problem)
     sizes, boxes = share_counts(counts.sizes, counts.boxes)
     per_classifier = (mean_factors(sizes).to(sums.dtype) * share_sums(sums)).sum(dim=0)
-    pixels = (*sizes.view(-1, KINDS, layout.num_classifiers).sum(dim=0), boxes)
+    pixels = (*sizes.view(-1, KINDS, sizes.shape[1]).sum(dim=0), boxes)
     return LossOutput((weights * per_classifier).sum(), per_classifier.detach(), *pixels)
 
 

@@ -19,7 +19,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import ModelConfig
-from labelforge.trainer.decision import decide, owning_column
+from labelforge.trainer.decision import decide
 from labelforge.trainer.kernels.choice import Kernel
 from labelforge.trainer.loss import hierarchical_loss, loss_weights
 from labelforge.trainer.models.network import SegmentationNet, build_network
@@ -123,7 +123,7 @@ class PaperProblem:
             inside = (chosen >= columns.start) & (chosen < columns.stop)
             ahead.scatter_add_(1, chosen, 8.0 * inside)
             if j:  # and so on with the column that leads here
-                chosen = torch.where(inside, owning_column(layout, j), chosen)
+                chosen = torch.where(inside, layout.owning_column(j), chosen)
         ahead = F.avg_pool2d(ahead, 3, stride=1, padding=1, count_include_pad=False)
         return (ahead + torch.randn(ahead.shape, generator=generator)).to(self._device)
 

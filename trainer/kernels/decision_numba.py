@@ -15,7 +15,7 @@ from labelforge.logits import LogitLayout
 from labelforge.trainer.kernels.confidence_cells import descend_row, sum_row
 from labelforge.trainer.kernels.decision_cells import decide_row
 from labelforge.trainer.kernels.sampling import Sampling
-from labelforge.trainer.kernels.threads import run_all
+from labelforge.trainer.kernels.threads import channels_last, run_all
 
 Longs = npt.NDArray[np.int64]
 
@@ -37,8 +37,8 @@ class _Walk(NamedTuple):
 def _walk(layout: LogitLayout) -> _Walk:
     leads_to = np.full(layout.num_logits, -1, np.int64)
     for j in range(1, layout.num_classifiers):
-        leads_to[layout.slices[layout.parent[j]].start + layout.branch[j]] = j
-    columns = np.array([0, *(part.stop for part in layout.slices)], np.int64)
+        leads_to[layout.owning_column(j)] = j
+    columns = np.array(layout.starts, np.int64)
     depth = np.array([len(layout.ancestors(j)) for j in range(layout.num_classifiers)], np.int64)
     return _Walk(columns, leads_to, layout.class_of, depth)
 
@@ -89,7 +89,7 @@ def _each_row(logits_nchw: Tensor, size: tuple[int, int], kernel: Callable[[Any,
     """Call a kernel for each row of cells of each image."""
     sampling = Sampling.of((logits_nchw.shape[2], logits_nchw.shape[3]), size)
     down, right = sampling.down, sampling.right
-    logits = logits_nchw.detach().permute(0, 2, 3, 1).contiguous().numpy()
+    logits = channels_last(logits_nchw.detach())
     place = (right.starts, down.weight.astype(np.float32), right.weight.astype(np.float32))
     cells = range(len(down.starts) - 1)
     rows = [(n, cell, down.starts[cell], down.starts[cell + 1]) for n in range(len(logits)) for cell in cells]

@@ -113,16 +113,11 @@ class _Walk:
 
 @functools.lru_cache(maxsize=16)
 def _walk(layout: LogitLayout, device: torch.device) -> _Walk:
-    owners = [_owner(layout, j) for j in range(layout.num_classifiers)]
+    owners = [layout.owning_column(j) for j in range(layout.num_classifiers)]
     depth = [len(layout.ancestors(j)) for j in range(layout.num_classifiers)]
-    columns = [0, *(part.stop for part in layout.slices)]
+    columns = list(layout.starts)
     arrays = (np.array(part, np.int32) for part in (columns, owners, depth, layout.class_of))
     return _Walk(*(torch.from_numpy(array).to(device) for array in arrays))
-
-
-def _owner(layout: LogitLayout, j: int) -> int:
-    """The logit that leads to a classifier; -1 for the root."""
-    return int(layout.slices[layout.parent[j]].start + layout.branch[j]) if j else -1
 
 
 @functools.lru_cache(maxsize=16)

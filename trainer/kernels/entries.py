@@ -50,7 +50,7 @@ def entries_of(tensors: TableTensors) -> Entries:
     """The entries of a target table."""
     targets = tensors.target.cpu().numpy()
     label, classifier = np.nonzero(targets != SILENT)
-    columns = np.array([0, *(part.stop for part in tensors.layout.slices)], np.int64)
+    columns = np.array(tensors.layout.starts, np.int64)
     own = targets[label, classifier]
     return Entries(
         starts=np.searchsorted(label, np.arange(len(targets) + 1)),

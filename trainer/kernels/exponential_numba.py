@@ -62,7 +62,7 @@ def _two_to_the(_typing: Any, _k: Any) -> Any:
     return types.float32(types.float32), generate
 
 
-@njit(inline="always", error_model="numpy", fastmath={"contract", "nsz"})
+@njit(inline="always", error_model="numpy", fastmath=set(FUSED))
 def exp32(x: Any) -> Any:
     """exp(x) of a float32 up to 88, within 3e-7 relative."""
     x = max(x, LOWEST)

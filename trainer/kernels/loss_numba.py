@@ -14,7 +14,7 @@ from labelforge.trainer.kernels.entries import Entries, entries_of, gate_conditi
 from labelforge.trainer.kernels.loss_cells import spread_row
 from labelforge.trainer.kernels.loss_labels import LABEL, PASSED_BITS, read_labels
 from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
-from labelforge.trainer.kernels.threads import run_all
+from labelforge.trainer.kernels.threads import channels_last, run_all
 
 _BAND = 64
 """Pixel rows whose labels one thread reads at a time."""
@@ -38,7 +38,7 @@ class NumbaLoss:
         """
         entries = entries_of(problem.tensors)
         conditions = gate_conditions(problem.tensors.layout, problem.gate)
-        logits = _nhwc(problem.logits)
+        logits = channels_last(problem.logits)
         codes = problem.rows.to(torch.int32, copy=True, memory_format=torch.contiguous_format).numpy()
         down, right = problem.sampling.down, problem.sampling.right
         places = (down.low, _float(down.weight), right.low, _float(right.weight))
@@ -86,11 +86,6 @@ class NumbaLoss:
             run_all(spread, [(n, cell) for n in range(images) for cell in range(parity, cells, 2)])
         sums = _by_group(problem, entries, losses.sum(axis=(0, 1)) * weights).to(problem.logits.dtype)
         return sums, torch.from_numpy(gradient).permute(0, 3, 1, 2) if problem.wants_gradient else None
-
-
-def _nhwc(logits_nchw: Tensor) -> npt.NDArray[np.float32]:
-    """(N, h, w, C), without a copy where the memory format is channels last."""
-    return logits_nchw.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _float(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

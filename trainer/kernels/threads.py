@@ -1,4 +1,4 @@
-"""One pool of threads for kernels that leave Python's lock.
+"""How numba kernels are run: arrays as they read them, and one pool of threads, since they leave Python's lock.
 
 numba's own threads are not used: with OpenMP below, a process that has run a parallel kernel cannot fork workers that
 run one. A thread pool of Python's is made when it is first needed, in the process that needs it.
@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -24,6 +27,11 @@ def run_all(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[R
     if threads == 1:
         return [function(task) for task in tasks]
     return list(_pool(os.getpid(), threads).map(function, tasks))
+
+
+def channels_last(logits_nchw: Tensor) -> npt.NDArray[np.float32]:
+    """(N, h, w, C) of (N, C, h, w) float32 logits, without a copy where that is how they lie in memory."""
+    return logits_nchw.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 @functools.lru_cache(maxsize=2)
