@@ -136,5 +136,5 @@ def _sums(layout: LogitLayout, shares: Tensor) -> Tensor:
     counts[ends, :labels] = of_class
     counts[ends, labels] = ~of_class.any(axis=1)
     for j in range(1, number):
-        counts[_owner(layout, j), labels + 1 + j] = 1
+        counts[layout.owning_column(j), labels + 1 + j] = 1
     return torch.from_numpy(counts).to(shares.device)
