@@ -12,7 +12,7 @@ from typing import Any, Literal
 import hypothesis
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from labelforge.errors import ConfigError
@@ -217,6 +217,8 @@ def test_confidence_is_that_of_the_label_that_is_written(world: World, head: Kin
         written = min(fitting, key=len) if fitting else p.end
         n = next(n for n in range(1, len(p.way)) if p.way[n] <= written or n == len(p.way) - 1)
         trusted.append((p.trust[n - 1], p.end <= p.label))
+    # In single precision, a confidence at the edge of a bin or at a threshold may fall on either side.
+    assume(all(abs(t * n - round(t * n)) > 1e-5 for t, _ in trusted for n in (15, 50) if t < 1 - 1e-6))
     error = 0.0
     for i, entry in enumerate(scores.confidence.bins):
         inside = [(t, right) for t, right in trusted if i / 15 < t <= (i + 1) / 15]
