@@ -9,27 +9,17 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from labelforge.errors import ConfigError, DatasetError, did_you_mean, listed
-
-NO_ANNOTATION: Final = -32768
-"""Means "this pixel is not annotated" in a drawn label map. No dataset uses it as an id."""
-
-Size = tuple[int, int]
-"""(height, width) in pixels."""
-
-Ids = NDArray[np.integer[Any]]
-"""Native ids, or rows of the label table, of any integer dtype."""
-
-RowLookup = Callable[[Ids], Ids]
-"""Native ids and `NO_ANNOTATION` -> rows of the label table (not writable); raises a `DatasetError` for unknown ids."""
+from labelforge.converters.files import check_root, is_root, read_file
+from labelforge.converters.labels.contract import NativeLabels
+from labelforge.errors import ConfigError, DatasetError, did_you_mean
+from labelforge.label_space import LabelSpace
+from labelforge.mapping import LabelMapping
+from labelforge.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,92 +36,22 @@ class Source:
         image: Path of the image relative to the root, with forward slashes.
         labels: Path of the file with its labels, relative to the root, or None if the split has none.
         meta: More JSON-able facts for the sample's json member.
+        annotations: What the converter draws the labels from, where one file has those of many samples: JSON, or other
+            text that it can read. It goes with the sample to whatever process converts it, and is not stored.
     """
 
     key: str
     image: str
     labels: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
-
-
-class NativeLabels(Protocol):
-    """The labels of one sample, able to draw themselves at any size: `PixelLabels`, `Unannotated`, boxes, your own.
-
-    >>> import numpy as np
-    >>> from labelforge.converters import NativeLabels, PixelLabels
-    >>> labels: NativeLabels = PixelLabels(np.array([[7, 7], [23, 23]]))
-    >>> labels.size
-    (2, 2)
-    """
-
-    @property
-    def size(self) -> Size | None:
-        """Image size that the labels were made for; None if they fit any image size."""
-
-    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        """The label map at the output size.
-
-        Args:
-            image_size: (height, width) of the source image; boxes and polygons are in its pixels.
-            output_size: (height, width) wanted.
-            rows_of: Looks ids up in the label table. Ids that are stored per pixel are looked up before the map is
-                scaled down, so that a wrong one is found at any scale.
-
-        Returns:
-            (H, W) = ``output_size`` rows of the label table, as ``rows_of`` gives them.
-
-        Raises:
-            DatasetError: The labels do not fit the image (a box outside of it) or the label table.
-        """
-
-
-@dataclass(frozen=True)
-class PixelLabels:
-    """A label map as stored by a dataset: one native id per pixel.
-
-        >>> import numpy as np
-        >>> from labelforge.converters import PixelLabels
-        >>> labels = PixelLabels(np.array([[7, 7], [23, 23]]))
-        >>> labels.draw((2, 2), (1, 1), rows_of=lambda ids: ids)
-        array([[23]])
-
-    Attributes:
-        ids: (H, W) integer array.
-    """
-
-    ids: Ids
-
-    @property
-    def size(self) -> Size:
-        """(height, width) of the stored map."""
-        return self.ids.shape[0], self.ids.shape[1]
-
-    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        """The map resampled by nearest neighbour (pixel centres aligned), unchanged if the size is the same."""
-        return nearest(rows_of(self.ids), output_size)
-
-
-@dataclass(frozen=True)
-class Unannotated:
-    """The labels of a sample that has none (a benchmark's test split).
-
-    >>> from labelforge.converters import NO_ANNOTATION, Unannotated
-    >>> (Unannotated().draw((2, 2), (1, 1), rows_of=lambda ids: ids) == NO_ANNOTATION).all()
-    np.True_
-    """
-
-    size: Size | None = None
-
-    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        """`NO_ANNOTATION` everywhere."""
-        return rows_of(np.full(output_size, NO_ANNOTATION, dtype=np.int16))
+    annotations: str | None = field(default=None, repr=False)
 
 
 class Converter(ABC):
     """One dataset's layout on disk.
 
-    A converter is pickled to worker processes: keep only plain data in it, and read shared files (a list of boxes)
-    once, in ``__init__``. Keyword-only arguments of ``__init__`` are its options.
+    A converter is pickled to worker processes: keep only plain and little data in it. What a shared file says of a
+    sample belongs into `Source.annotations`. Keyword-only arguments of ``__init__`` are its options.
 
     Args:
         root: Folder of the dataset, as unpacked.
@@ -163,16 +83,24 @@ class Converter(ABC):
     """The name on the command line."""
     title: ClassVar[str]
     """The name in reports."""
-    splits: ClassVar[tuple[str, ...]]
-    """The dataset's own split names."""
+    splits: tuple[str, ...]
+    """The dataset's own split names. A class attribute, or set in ``__init__`` by a dataset that names its own."""
+    layout: ClassVar[str] = ""
+    """Where the files are below the root, a line a kind of file, for people."""
+    home: ClassVar[str] = ""
+    """Address of the dataset's home page, where it is to be had."""
+    markers: ClassVar[tuple[str, ...]] = ()
+    """Folders and files by which a root is known: glob patterns relative to it, all of which must be there. "a or b":
+    one of the two. None: every folder is taken for a root, and none is recognised."""
     option_help: ClassVar[Mapping[str, str]] = {}
     """What each option may be, in a few words, for ``convert --help``."""
     label_space: str
     """Name of the label space (``taxonomies/label_spaces/<name>.yaml``) that the ids belong to. A class attribute, or
     set in ``__init__`` by a dataset that has several releases."""
     shapes: Mapping[int, str]
-    """Native id -> the shape that its boxes are filled with (`labelforge.converters.boxes.SHAPES`), rectangles where
-    there is none. Empty at first; before calling any method, the pipeline sets it to what the tree says."""
+    """Native id -> the shape that its boxes are filled with, one of `labelforge.converters.labels.boxes.SHAPES`;
+    rectangles where there is none. Empty at first; before calling any method, the pipeline sets it to what the tree
+    says."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
@@ -180,11 +108,29 @@ class Converter(ABC):
         if not self.root.is_dir():
             what = "is a file, not a folder" if self.root.exists() else "no such folder"
             raise DatasetError(what, where=self.root, cure=f"Give the folder that {self.title} was unpacked into.")
+        check_root(self.root, self.markers, self.title)
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Whether a folder looks like a root of this dataset, for ``convert auto``."""
+        return bool(cls.markers) and is_root(root, cls.markers)
 
     @property
     def options(self) -> dict[str, Any]:
         """JSON-able options of this converter that change what is written (recorded in the manifest)."""
         return {}
+
+    def space(self, tree: Taxonomy) -> LabelSpace:
+        """The label space that the ids belong to; in a tree's folder, its own come first."""
+        return LabelSpace.load(self.label_space, tree.folder)
+
+    def mapping(self, tree: Taxonomy) -> LabelMapping:
+        """What the labels mean in a tree.
+
+        Raises:
+            TaxonomyError: The tree has no mapping for the label space, or a wrong one.
+        """
+        return LabelMapping.load(tree, self.label_space)
 
     @abstractmethod
     def sources(self, split: str) -> list[Source]:
@@ -226,6 +172,10 @@ class Converter(ABC):
         """Keys of annotated samples of a split whose image is not on disk; they are left out and reported."""
         return []
 
+    def notes(self, split: str) -> list[str]:
+        """What else the user should know of a split as it is on disk, in sentences (boxes left out, and why)."""
+        return []
+
     def sets(self, split: str) -> dict[int, frozenset[int]]:
         """Values drawn where labels overlap and the pixel may show any of them: value -> native ids.
 
@@ -245,99 +195,3 @@ def check_choice(what: str, choice: str, known: Collection[str]) -> None:
     """Raise a `ConfigError` unless an option has one of its known values."""
     if choice not in known:
         raise ConfigError(f"{what} cannot be {choice!r}", cure=did_you_mean(choice, known))
-
-
-def read_file(path: Path, cure: str) -> bytes:
-    """The content of a file of a dataset.
-
-    Raises:
-        DatasetError: The file is missing or cannot be read; ``cure`` says what to do.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "this file is missing" if missing else f"cannot be read ({error.strerror})"
-        raise DatasetError(what, where=path, cure=cure) from error
-
-
-def check_root(root: Path, expected: Sequence[str], title: str) -> None:
-    """Check that a folder is a dataset's root; if not, say where the root seems to be.
-
-        >>> from pathlib import Path
-        >>> from labelforge.converters import check_root
-        >>> check_root(Path("data/cityscapes"), ["leftImg8bit", "gtFine"], "Cityscapes")
-
-    Args:
-        root: What the user gave.
-        expected: Folders or files that a root holds, relative to it; glob patterns. "a or b": one of the two.
-        title: The dataset's name, for the message.
-
-    Raises:
-        DatasetError: One of ``expected`` is missing. The cure names the folder above or below that holds all of them.
-    """
-
-    def complete(folder: Path) -> bool:
-        return all(any(any(folder.glob(name)) for name in names.split(" or ")) for names in expected)
-
-    if complete(root):
-        return
-    inside = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    below = [folder for folder in inside if folder.is_dir() and complete(folder)]
-    above = [folder for folder in list(root.resolve().parents)[:3] if complete(folder)]
-    found = listed(entry.name + ("/" if entry.is_dir() else "") for entry in inside)
-    wanted = " and ".join(expected)
-    nearby = [*below, *above]
-    raise DatasetError(
-        f"not the root of {title}: expected {wanted} in it, found {found or 'nothing'}",
-        where=root,
-        cure=f"Give {nearby[0]} instead." if nearby else f"Give the folder that holds {wanted}.",
-    )
-
-
-def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: bool = False) -> list[Path]:
-    """The files of a folder that end in one of some suffixes, sorted by path, hidden ones left out.
-
-        >>> from pathlib import Path
-        >>> from labelforge.converters import list_files
-        >>> [file.name for file in list_files(Path("data/mine/photos"), [".png"], what="photos")]
-        ['one.png', 'two.png']
-
-    Args:
-        folder: Where to look.
-        suffixes: Accepted ends of the name, in any case (``_leftImg8bit.png``, ``.jpg``).
-        what: What the files are, for the message ("images of the split train").
-        recursive: Look into subfolders too.
-
-    Raises:
-        DatasetError: The folder is missing or holds none.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f"no such folder, but {what} should be in it", where=folder, cure="Unpack that part too.")
-    entries = folder.rglob("*") if recursive else folder.iterdir()
-    ends = tuple(suffix.lower() for suffix in suffixes)
-    files = sorted(p for p in entries if p.name.lower().endswith(ends) and not p.name.startswith(".") and p.is_file())
-    if not files:
-        raise DatasetError(
-            f"holds no {what} (looked for *{', *'.join(suffixes)})", where=folder, cure="Unpack that part again."
-        )
-    return files
-
-
-def nearest(values: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Resample by nearest neighbour, pixel centres aligned: output pixel i takes input pixel floor((i + 0.5) * in/out).
-
-    Args:
-        values: (H, W) or (H, W, C) array of any dtype.
-        size: (height, width) wanted.
-
-    Returns:
-        The array of that size; the input itself if it already has it.
-    """
-    height, width = values.shape[:2]
-    if (height, width) == tuple(size):
-        return values
-    rows = (2 * np.arange(size[0]) + 1) * height // (2 * size[0])
-    columns = (2 * np.arange(size[1]) + 1) * width // (2 * size[1])
-    taken: NDArray[Any] = values[rows[:, None], columns[None, :]]
-    return taken

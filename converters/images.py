@@ -1,10 +1,7 @@
-"""Reads source images and label maps, and turns images into members of shards.
+"""Reads source images and turns them into members of shards.
 
 If an image is neither resized nor turned and shards take its format, its bytes are stored unchanged. It is proven whole
 first, so that a truncated file is found now and not in the middle of a training run (`Check`).
-
-Label maps of ids are never read as colours: the values of a palette picture are its palette indices, whatever the
-palette. Those of datasets whose labels *are* colours are read by `read_color_map`.
 """
 
 from __future__ import annotations
@@ -13,24 +10,20 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal, TypeVar, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from labelforge import deflate
-from labelforge.converters.base import Ids, Size, read_file
 from labelforge.converters.jpeg import check_markers
+from labelforge.converters.labels.contract import Size
 from labelforge.converters.png import Png
 from labelforge.errors import DatasetError
 from labelforge.png import END, DamageError
 from labelforge.shards import encode_image
 from labelforge.shards.codec import ImageSuffix
-
-Read = TypeVar("Read")
 
 ImageCodec = Literal["keep", "jpeg", "png", "npy"]
 CODECS: Final[tuple[ImageCodec, ...]] = get_args(ImageCodec)
@@ -50,7 +43,6 @@ pixel data that decode to something.
 _SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
 _SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
 _COLOR_MODES: Final = frozenset({"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-_GREY_SCALE: Final = {"L;2": 85, "L;4": 17}  # Pillow stretches grey pictures of few bits to 0-255
 _EXIF_ORIENTATION: Final = 0x0112
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,8 +56,7 @@ _TRANSPOSE: Final = {
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 _PNG_END: Final = END[4:]  # whatever length it says
 _CURE: Final = "Unpack or download it again, or use --on-error skip to leave it out."
-# What Pillow raises on broken files, by experience and by its fuzz tests; and our own readers.
-_BROKEN: Final[tuple[type[Exception], ...]] = (
+BROKEN: Final[tuple[type[Exception], ...]] = (
     OSError,
     SyntaxError,
     ValueError,
@@ -76,6 +67,7 @@ _BROKEN: Final[tuple[type[Exception], ...]] = (
     *deflate.ERRORS,
     Image.DecompressionBombError,
 )
+"""What Pillow raises on broken files, by experience and by its fuzz tests; and our own readers."""
 
 
 def fit_short_side(size: Size, short_side: int | None) -> Size:
@@ -118,8 +110,8 @@ class SourceImage:
         try:
             with Image.open(io.BytesIO(data)) as picture:
                 mode, form, (width, height) = picture.mode, picture.format or "", picture.size
-        except _BROKEN as error:
-            raise _broken(place, len(data), error) from error
+        except BROKEN as error:
+            raise broken_image(place, len(data), error) from error
         if mode not in _COLOR_MODES:
             raise DatasetError(
                 f"is not a colour image of 8 bits (mode {mode})", where=place, cure="Give the dataset's RGB images."
@@ -135,7 +127,7 @@ class SourceImage:
             warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
             try:
                 value = picture.getexif().get(_EXIF_ORIENTATION, 1)
-            except _BROKEN:
+            except BROKEN:
                 return 1
         return value if value in _TRANSPOSE else 1
 
@@ -190,13 +182,13 @@ class SourceImage:
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size leaves the filter enough.
                     picture.draft(None, (2 * stored_size[1], 2 * stored_size[0]))
                 picture.load()
-                _check_end(self.data, self.format)
+                check_end(self.data, self.format)
                 rgb = picture.convert("RGB")
         except DamageError as error:
             cure = f"{_CURE} A decoder may still read it: --check decode tries."
-            raise _broken(self.place, len(self.data), error, cure) from error
-        except _BROKEN as error:
-            raise _broken(self.place, len(self.data), error) from error
+            raise broken_image(self.place, len(self.data), error, cure) from error
+        except BROKEN as error:
+            raise broken_image(self.place, len(self.data), error) from error
         if stored_size != self.size:
             rgb = rgb.resize((stored_size[1], stored_size[0]), Image.Resampling.BICUBIC)
         if orientation != 1:
@@ -204,7 +196,7 @@ class SourceImage:
         return suffix, encode_image(np.asarray(rgb), suffix)
 
     def _prove(self, check: Check) -> None:
-        """Raise one of ``_BROKEN`` unless the file is a whole JPEG or PNG."""
+        """Raise one of ``BROKEN`` unless the file is a whole JPEG or PNG."""
         smaller = False
         if check == "fast" and self.format == "PNG":
             png = Png.parse(self.data)
@@ -217,94 +209,17 @@ class SourceImage:
             if smaller:
                 picture.draft(None, (1, 1))  # an eighth: reads all the data, and computes a 64th of the pixels
             picture.load()
-        _check_end(self.data, self.format)
+        check_end(self.data, self.format)
 
 
-def read_label_map(path: Path) -> Ids:
-    """Read the values of a label map: palette indices or grey values of 1 to 16 bits, never colours.
-
-        >>> from pathlib import Path
-        >>> from labelforge.converters import read_label_map
-        >>> read_label_map(Path("data/mine/labels/one.png")).dtype
-        dtype('uint8')
-
-    Returns:
-        (H, W) uint8 or uint16 (int32 for 32 bit grey).
-
-    Raises:
-        DatasetError: The file is missing, cut short, a colour picture, or a JPEG.
-    """
-    mode, (scale, values) = _read_labels(path, _grey, "ids", "JPEG destroys ids.")
-    if mode == "1":
-        return values.astype(np.uint8)
-    if values.ndim != 2 or mode not in ("P", "L", "I", "I;16", "I;16B"):
-        raise DatasetError(
-            f"is a colour picture ({mode}), not a map of label ids",
-            where=path,
-            cure="Give the dataset's id maps; some labels share a colour.",
-        )
-    return values // scale if scale > 1 else values
-
-
-def read_color_map(path: Path) -> Ids:
-    """Read a label map whose labels are colours.
-
-    Returns:
-        (H, W) int32: red * 65536 + green * 256 + blue of every pixel.
-
-    Raises:
-        DatasetError: The file is missing, cut short, no picture of 8 bit colours, or a JPEG.
-    """
-    mode, (red, green, blue) = _read_labels(path, _colors, "colours", "JPEG mixes the colours of labels.")
-    if mode not in ("RGB", "RGBA", "P"):
-        what = f"is not a colour picture (mode {mode})"
-        raise DatasetError(what, where=path, cure="Give the label maps as published, in colours.")
-    packed: Ids = red << 16 | green << 8 | blue
-    return packed
-
-
-def _read_labels(
-    path: Path, read: Callable[[ImageFile.ImageFile, bytes], Read], what: str, why: str
-) -> tuple[str, Read]:
-    """The mode of a picture of labels, and what ``read`` takes from it; never from a JPEG, and why not."""
-    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            mode, form, found = picture.mode, picture.format, read(picture, data)
-            _check_end(data, form)
-    except _BROKEN as error:
-        raise _broken(path, len(data), error) from error
-    if form in ("JPEG", "MPO"):
-        cure = f"Give the label maps as published; {why}"
-        raise DatasetError(f"is a JPEG, which does not keep label {what}", where=path, cure=cure)
-    return mode, found
-
-
-def _grey(picture: ImageFile.ImageFile, data: bytes) -> tuple[int, Ids]:
-    """By how much Pillow has stretched the values of a label map, and these values."""
-    scale = _GREY_SCALE.get(str(picture.tile[0].args), 1) if picture.tile else 1
-    png = Png.parse(data) if picture.format == "PNG" else None
-    rows = png.rows() if png is not None else None
-    if png is None or rows is None:
-        return scale, np.asarray(picture)
-    if (values := png.values(rows)) is not None:
-        return scale, values
-    with Image.open(io.BytesIO(png.with_rows(rows))) as inflated:
-        return scale, np.asarray(inflated)
-
-
-def _colors(picture: ImageFile.ImageFile, _: bytes) -> Ids:
-    """(3, H, W) int32: red, green and blue."""
-    return np.moveaxis(np.asarray(picture.convert("RGB"), dtype=np.int32), 2, 0)
-
-
-def _check_end(data: bytes, form: str | None) -> None:
+def check_end(data: bytes, form: str | None) -> None:
     """Raise if a PNG lacks its last chunk, which Pillow accepts."""
     if form == "PNG" and _PNG_END not in data[-4096:]:
         raise EOFError("the end chunk is missing")
 
 
-def _broken(place: str | os.PathLike[str], length: int, error: BaseException, cure: str = _CURE) -> DatasetError:
+def broken_image(place: str | os.PathLike[str], length: int, error: BaseException, cure: str = _CURE) -> DatasetError:
+    """The error for a picture that cannot be read: ``length`` bytes that raised ``error``, one of `BROKEN`."""
     if length == 0:
         what = "is empty"
     elif isinstance(error, UnidentifiedImageError):

@@ -5,20 +5,22 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final
 
 from labelforge.converters.base import Converter
-from labelforge.errors import ConfigError, did_you_mean
+from labelforge.errors import ConfigError, DatasetError, did_you_mean
 
 ENTRY_POINTS: Final = "labelforge.converters"
 """Entry point group: another package adds a converter by ``mine = "package.module:Mine"`` in it."""
 
 CONVERTERS: Final[Mapping[str, str]] = {
-    "cityscapes": "labelforge.converters.cityscapes:Cityscapes",
-    "mapillary-vistas": "labelforge.converters.mapillary_vistas:MapillaryVistas",
-    "gtsdb": "labelforge.converters.gtsdb:Gtsdb",
-    "camvid": "labelforge.converters.camvid:CamVid",
+    "cityscapes": "labelforge.converters.datasets.cityscapes:Cityscapes",
+    "mapillary-vistas": "labelforge.converters.datasets.mapillary_vistas:MapillaryVistas",
+    "gtsdb": "labelforge.converters.datasets.gtsdb:Gtsdb",
+    "camvid": "labelforge.converters.datasets.camvid:CamVid",
 }
 """Name -> ``module:class`` of the converters that come with labelforge; imported on first use."""
 
@@ -56,6 +58,43 @@ def find_converter(name: str) -> type[Converter]:
         package = f"the package {entry.dist.name}" if entry.dist else f"the module {entry.module}"
         cure = f"Repair or remove {package}, which adds it."
         raise ConfigError(f"the converter {name!r} cannot be loaded ({error})", cure=cure) from error
+    return found
+
+
+def recognise(root: str | os.PathLike[str]) -> str:
+    """The name of the dataset that a folder is a root of.
+
+        >>> from labelforge.converters import recognise
+        >>> recognise("data/cityscapes")
+        'cityscapes'
+
+    Raises:
+        DatasetError: The folder is missing, or looks like no dataset or like several.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise DatasetError(what, where=folder, cure="Give the folder that a dataset was unpacked into.")
+    found = [name for name, kind in _loadable().items() if kind.recognises(folder)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DatasetError(f"looks like several datasets: {', '.join(found)}", where=folder, cure="Name one of them.")
+    below = [entry for entry in sorted(folder.iterdir()) if entry.is_dir()]
+    here = ((entry, name) for entry in below for name, kind in _loadable().items() if kind.recognises(entry))
+    entry, name = next(here, (None, None))
+    cure = "'labelforge datasets' lists those that it knows, each with its layout."
+    if entry is not None:
+        cure = f"{entry} looks like {name}: give that."
+    raise DatasetError("has the layout of no dataset that labelforge knows", where=folder, cure=cure)
+
+
+def _loadable() -> dict[str, type[Converter]]:
+    """All converters that can be imported, by name."""
+    found = {}
+    for name in available():
+        with suppress(ConfigError):
+            found[name] = find_converter(name)
     return found
 
 

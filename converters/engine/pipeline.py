@@ -25,7 +25,6 @@ from labelforge.converters.engine.tasks import ShardTask, make_tasks, run_tasks,
 from labelforge.converters.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, listed
-from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Folder, Manifest, ShardIndex, ShardReader, open_folder
 from labelforge.taxonomy import Taxonomy
@@ -94,7 +93,7 @@ def convert(
     check_choice("check", check, get_args(Check))
     tree = Taxonomy.load(taxonomy)
     converter = open_converter(dataset, root, options or {})
-    native = LabelMapping.load(tree, converter.label_space)
+    native = converter.mapping(tree)
     converter.shapes = _shapes(native, tree)
     converter.check_split(split)
     sources = sorted_sources(converter, split)
@@ -105,7 +104,7 @@ def convert(
     tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")
     prepare(folder, overwrite=overwrite)
     indexes, kept = _run(tasks, folder, workers, executor, progress)
-    protocol = LabelSpace.load(converter.label_space, tree.folder).protocol
+    protocol = converter.space(tree).protocol
     manifest = Manifest.build(tree, mapping, split, indexes, protocol=protocol, options=tasks[0].options)
     conversion = Conversion(manifest, mapping, converter.title, kept, _notes(converter, split))
     if not manifest.totals.samples:
@@ -194,4 +193,5 @@ def _run(
 
 def _notes(converter: Converter, split: str) -> tuple[str, ...]:
     missing = converter.missing(split)
-    return (f"Left out because their images are not on disk: {listed(missing, 3)}.",) if missing else ()
+    left_out = [f"Left out because their images are not on disk: {listed(missing, 3)}."] if missing else []
+    return (*left_out, *converter.notes(split))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelforge.converters.base import Ids, nearest
 from labelforge.converters.engine.result import Conversion, label_lines
+from labelforge.converters.labels.contract import Ids
+from labelforge.converters.labels.pixels import nearest
 from labelforge.report import Bar, Column, Facts, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
 from labelforge.shards import IMAGE_SUFFIXES, LABEL_SUFFIX, ShardReader
 from labelforge.shards.codec import decode_image, decode_label

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.converters.base import NO_ANNOTATION, Converter, Ids
+from labelforge.converters.base import Converter
+from labelforge.converters.labels.contract import NO_ANNOTATION, Ids
 from labelforge.errors import DatasetError, listed
 
 Counts = NDArray[np.int64]

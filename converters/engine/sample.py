@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labelforge.converters.base import Converter, Size, Source
+from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.row_table import CountingLookup, RowTable
 from labelforge.converters.images import Check, ImageCodec, SourceImage, fit_short_side
+from labelforge.converters.labels.contract import Size
 from labelforge.errors import ConfigError
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
 

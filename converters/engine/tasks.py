@@ -103,8 +103,8 @@ def make_tasks(
 
 
 def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> list[Any]:
-    """What shows that a source has changed: its key, its meta data (boxes), its files with their lengths."""
-    sizes: list[Any] = [source.key, dict(source.meta)]
+    """What shows that a source has changed: its key, meta data and annotations, its files with their lengths."""
+    sizes: list[Any] = [source.key, dict(source.meta), source.annotations]
     for path in converter.files(source):
         try:
             sizes.append([path.name, path.stat().st_size])

@@ -23,7 +23,7 @@ from labelforge.bench.meter import Meter
 from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import draw_image, draw_rows
 from labelforge.converters import convert
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.converters.images import Check
 
 _FAST, _DECODED, _DATUMARO = "fast check", "full decode", "Datumaro"

@@ -20,7 +20,7 @@ from labelforge.bench.machine import describe_machine
 from labelforge.bench.meter import Meter, Plan
 from labelforge.bench.results import BenchReport, SuiteReport
 from labelforge.bench.train import bench_train
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.errors import ConfigError
 from labelforge.shards import ShardReader
 from labelforge.trainer.devices import resolve_device, resolve_precision

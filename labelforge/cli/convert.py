@@ -24,11 +24,11 @@ class _Command(click.Command):
 
         super().format_help_text(ctx, formatter)
         with formatter.section("Datasets"):
-            formatter.write_dl([(name, _facts(name)) for name in available()])
+            formatter.write_dl([*((name, _facts(name)) for name in available()), ("auto", "whichever ROOT looks like")])
 
 
 def _facts(name: str) -> str:
-    """Splits and options of a converter, or why there are none."""
+    """Splits and options of a converter in a few words, or why there are none."""
     from labelforge.converters import find_converter
     from labelforge.converters.registry import option_names
 
@@ -36,8 +36,8 @@ def _facts(name: str) -> str:
         kind = find_converter(name)
     except ConfigError as error:
         return str(error)
-    options = [f"option {option}={kind.option_help.get(option, '...')}" for option in option_names(kind)]
-    return "; ".join([f"splits {', '.join(kind.splits)}", *options])
+    options = option_names(kind)
+    return "; ".join([f"splits {', '.join(kind.splits)}", *([f"options {', '.join(options)}"] if options else [])])
 
 
 @click.command("convert", cls=_Command)
@@ -86,7 +86,7 @@ def _facts(name: str) -> str:
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the dataset, as listed above (repeatable).",
+    help="An option of the dataset, from 'labelforge datasets NAME' (repeatable).",
 )
 def command(
     dataset: str,
@@ -105,15 +105,18 @@ def command(
 ) -> None:
     """Convert one split of the dataset in folder ROOT to shards in OUT, a folder or an fsspec URL.
 
+    DATASET is a name from the list below ('labelforge datasets NAME' says more), or auto, which looks at ROOT.
+
     To resume an interrupted conversion, run the same command again. OUT/report.html shows what came in, what it became,
     and what is not used and why.
     """
     from rich.console import Console
 
     from labelforge.console import progress_bar
-    from labelforge.converters import convert, find_converter
+    from labelforge.converters import convert, find_converter, recognise
     from labelforge.converters.engine.result import terminal_summary
 
+    dataset = recognise(root) if dataset == "auto" else dataset
     split = split or find_converter(dataset).splits[0]
     progress = progress_bar()
     bar = progress.add_task(f"{dataset} {split}", total=None)

@@ -146,15 +146,13 @@ def test_the_help_lists_converters_of_other_packages(monkeypatch: pytest.MonkeyP
     ]
     monkeypatch.setattr("labelforge.converters.registry.entry_points", lambda group: others)
     text = " ".join(run("--help").stdout.split())
-    assert text[text.index("Datasets:") : text.index("Options:")].strip() == (
-        "Datasets: cityscapes splits train, val, test "
-        "mapillary-vistas splits training, validation, testing; option release=1.2 or 2.0 (default: the newest found) "
-        "gtsdb splits train, test, all; option overlaps=smallest (the default), ignore or set; "
-        "option fill=shape (the default) or rectangle "
-        "camvid splits train, val, test, all; option classes=11 or 32 (default: as stored) "
-        "fading splits dusk, dawn; option hours=1 to 12; option lamps=... "
+    listed = text[text.index("Datasets:") : text.index("Options:")]
+    assert "gtsdb splits train, test, all; options overlaps, fill " in listed
+    assert listed.strip().endswith(
+        "fading splits dusk, dawn; options hours, lamps "
         "gone the converter 'gone' cannot be loaded (No module named 'nowhere'). "
-        "Repair or remove the module nowhere.at_all, which adds it."
+        "Repair or remove the module nowhere.at_all, which adds it. "
+        "auto whichever ROOT looks like"
     )
     with pytest.raises(ConfigError, match="the converter 'gone' cannot be loaded"):
         run("gone", "root", "out")

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelforge.converters.base import NativeLabels, Source
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.base import Source
+from labelforge.converters.datasets.cityscapes import Cityscapes
+from labelforge.converters.labels.contract import NativeLabels
 from labelforge.label_space import LabelSpace
 
 Array = NDArray[Any]
@@ -174,7 +175,7 @@ class Layout:
 
 
 LAYOUTS = {
-    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit and gtFine"),
+    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit and gtFine or gtCoarse"),
     "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
     "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
     "camvid": Layout("train", write_camvid, r"\*annot or LabeledApproved_full", tree="streets"),
@@ -216,7 +217,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 class StuckCityscapes(Cityscapes):
     """Never gets over the first frame of Ulm."""
 
-    def labels(self, source: Source) -> NativeLabels:  # type: ignore[override]
+    def labels(self, source: Source) -> NativeLabels:
         if source.key.startswith("ulm"):
             time.sleep(600)
         return super().labels(source)
@@ -225,5 +226,5 @@ class StuckCityscapes(Cityscapes):
 class DyingCityscapes(Cityscapes):
     """Ends its process at the first sample."""
 
-    def labels(self, source: Source) -> NativeLabels:  # type: ignore[override]
+    def labels(self, source: Source) -> NativeLabels:
         os._exit(3)

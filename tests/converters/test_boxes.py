@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelforge.converters.base import NO_ANNOTATION
-from labelforge.converters.boxes import SHAPES, Overlaps, draw_boxes, draw_segmentation, overlapping
+from labelforge.converters.labels.boxes import SHAPES, Overlaps, draw_boxes, overlapping
+from labelforge.converters.labels.coco_masks import draw_segmentation
+from labelforge.converters.labels.contract import NO_ANNOTATION
 from labelforge.treefile import SHAPES as NAMES_IN_TREES
 
 Box = tuple[float, float, float, float]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from labelforge.converters import convert
-from labelforge.converters.camvid import GROUPS, CamVid
+from labelforge.converters.datasets.camvid import GROUPS, CamVid
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.label_space import LabelSpace
 from tests.converters.layouts import Written, picture, read_shards, save, write_camvid, write_original_camvid
@@ -69,7 +69,8 @@ def test_a_colour_outside_the_table(original: dict[str, Written], tmp_path: Path
     colors[12, 17] = (1, 2, 3)
     save(path, colors)
     message = (
-        rf"{path.name}: colour \(1, 2, 3\) not in CamVid's table: 1 pixel, the first at column 17, row 12\. Unpack the"
+        rf"{path.name}: the colour \(1, 2, 3\) is no label's: 1 pixel, the first at column 17, row 12; the label "
+        r"nearest to \(1, 2, 3\) is 'Void', \(0, 0, 0\)\. Give the"
     )
     with pytest.raises(DatasetError, match=message):
         convert("camvid", tmp_path / "root", tmp_path / "out", split="all", taxonomy="streets", short_side=short_side)
@@ -80,7 +81,7 @@ def test_a_colour_outside_the_table(original: dict[str, Written], tmp_path: Path
     [("one_L.png", "L", r"is not a colour picture \(mode L\)"), ("one_L.jpg", "RGB", "is a JPEG, which does not keep")],
 )
 def test_labels_that_are_no_colours(tmp_path: Path, name: str, mode: str, what: str) -> None:
-    from labelforge.converters.images import read_color_map
+    from labelforge.converters.label_maps import read_color_map
 
     Image.new(mode, (4, 3)).save(tmp_path / name)
     with pytest.raises(DatasetError, match=what):

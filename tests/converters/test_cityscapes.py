@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelforge.converters import convert
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.errors import DatasetError
 from labelforge.shards import ShardReader
 from tests.converters.layouts import picture, read_shards, save

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelforge.converters import NO_ANNOTATION, Source, available, convert, find_converter
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters import NO_ANNOTATION, Source, available, convert, find_converter, recognise
+from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.mapping import LabelMapping
@@ -42,6 +42,16 @@ def test_it_says_what_it_is(name: str, layout: Layout, tmp_path: Path) -> None:
     layout.write(tmp_path)
     mapping = LabelMapping.load(Taxonomy.load(layout.tree), kind(tmp_path).label_space)
     assert len(mapping.rows) > 1
+
+
+def test_its_root_is_recognised_and_no_other(name: str, layout: Layout, tmp_path: Path) -> None:
+    layout.write(tmp_path / "around" / "root")
+    assert recognise(tmp_path / "around" / "root") == name
+    with pytest.raises(DatasetError, match=f"root looks like {name}: give that"):
+        recognise(tmp_path / "around")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="has the layout of no dataset that labelforge knows"):
+        recognise(tmp_path / "empty")
 
 
 def test_sources_are_sorted_and_need_no_image_to_be_opened(name: str, layout: Layout, tmp_path: Path) -> None:

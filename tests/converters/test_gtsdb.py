@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from labelforge.converters import NO_ANNOTATION, convert
-from labelforge.converters.gtsdb import Gtsdb, Sign, read_signs
+from labelforge.converters.datasets.gtsdb import Gtsdb, Sign, read_signs
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.shards import ShardReader
 from tests.converters.layouts import Array

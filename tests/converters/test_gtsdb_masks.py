@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from labelforge import LabelMapping, Taxonomy
-from labelforge.converters.base import NO_ANNOTATION
-from labelforge.converters.gtsdb import Sign, SignBoxes, read_signs
+from labelforge.converters.datasets.gtsdb import Sign, SignBoxes, read_signs
+from labelforge.converters.labels.contract import NO_ANNOTATION
 
 MASK_ZERO = 2000  # the masks hold 2000 + class id
 MARGIN = 2  # pixels around a box that its comparison looks at

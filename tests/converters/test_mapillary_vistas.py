@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from labelforge.converters import convert
-from labelforge.converters.mapillary_vistas import MapillaryVistas
+from labelforge.converters.datasets.mapillary_vistas import MapillaryVistas
 from labelforge.errors import ConfigError, DatasetError
 from tests.converters.layouts import (
     NOTHING,

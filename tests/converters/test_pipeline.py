@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from labelforge.converters import Converter, convert
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.errors import ConfigError, DatasetError, LabelforgeError, ShardError, TaxonomyError
 from labelforge.shards import Folder, ShardReader, open_folder
 from tests.converters.layouts import (

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelforge.converters.base import NO_ANNOTATION, PixelLabels
-from labelforge.converters.cityscapes import Cityscapes
+from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.converters.engine.row_table import CountingLookup, RowTable, count
+from labelforge.converters.labels.contract import NO_ANNOTATION
+from labelforge.converters.labels.pixels import PixelLabels
 from labelforge.errors import DatasetError
 
 DTYPES = [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.int64]

@@ -12,7 +12,7 @@ from camvid_experiment.labels import BOXED, COARSE_OF, FINE_VOID, Box, boxes_of,
 from camvid_experiment.native import DATASETS, SignBoxes, write_list, write_native
 from camvid_experiment.shards import HERE
 from labelforge.converters import convert
-from labelforge.converters.camvid import CamVid
+from labelforge.converters.datasets.camvid import CamVid
 from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
 from labelforge.lint import lint_taxonomy

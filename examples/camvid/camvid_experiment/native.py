@@ -23,9 +23,10 @@ from PIL import Image
 
 from camvid_experiment.labels import BOXED, Box, boxes_of, coarse_ids
 from labelforge.converters import Converter, NativeLabels, PixelLabels, Source, list_files, read_label_map
-from labelforge.converters.base import NO_ANNOTATION, Ids, RowLookup, Size, nearest
-from labelforge.converters.boxes import draw_boxes
-from labelforge.converters.camvid import CamVid
+from labelforge.converters.datasets.camvid import CamVid
+from labelforge.converters.labels.boxes import draw_boxes
+from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.converters.labels.pixels import nearest
 from labelforge.errors import DatasetError
 from labelforge.files import write_atomically
 
@@ -89,7 +90,7 @@ class Listed(Converter):
     def __init__(self, root: str | os.PathLike[str]) -> None:
         super().__init__(root)
         # An instance has splits of its own here: a class cannot know them.
-        self.splits = tuple(path.stem for path in list_files(self.root / "lists", [".txt"], what="lists"))  # type: ignore[misc]
+        self.splits = tuple(path.stem for path in list_files(self.root / "lists", [".txt"], what="lists"))
         self._images = {path.stem: path.name for path in list_files(self.root / "images", IMAGES, what="images")}
 
     def sources(self, split: str) -> list[Source]:

@@ -18,7 +18,7 @@ from camvid_experiment.division import Piece, hold_out, labels_of, pieces
 from camvid_experiment.native import DATASETS, Fine, Pairs, frames_of, write_list, write_native
 from camvid_experiment.table import Run, Table, Tree
 from labelforge.converters import Converter, convert
-from labelforge.converters.camvid import CamVid
+from labelforge.converters.datasets.camvid import CamVid
 from labelforge.errors import ConfigError
 from labelforge.files import json_digest
 

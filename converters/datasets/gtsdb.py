@@ -8,15 +8,15 @@ images ``00000.ppm`` ... ``00899.ppm``; png and jpg copies of them are read as w
 with right and bottom inclusive. An image may have several lines, in any order; an image without a line has no box and
 is a sample like any other. The benchmark splits by number: 00000-00599 for training, 00600-00899 for testing.
 
-Each box is filled with the shape that the tree gives its class (`labelforge.converters.boxes`), or if asked as a whole;
-`SIDES` places the shape relative to the numbers of ``gt.txt``. Nothing outside the boxes is annotated.
+Each box is filled with the shape that the tree gives its class (`labelforge.converters.labels.boxes`), or if asked as a
+whole; `SIDES` places the shape relative to the numbers of ``gt.txt``. Nothing outside the boxes is annotated.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,18 +25,10 @@ from typing import Any, ClassVar, Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.converters.base import (
-    Converter,
-    Ids,
-    RowLookup,
-    Size,
-    Source,
-    check_choice,
-    check_root,
-    list_files,
-    read_file,
-)
-from labelforge.converters.boxes import Overlaps, draw_boxes, overlapping
+from labelforge.converters.base import Converter, Source, check_choice
+from labelforge.converters.files import is_root, list_files, read_file
+from labelforge.converters.labels.boxes import Overlaps, draw_boxes, overlapping
+from labelforge.converters.labels.contract import Ids, RowLookup, Size
 from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
 
@@ -155,17 +147,23 @@ class Gtsdb(Converter):
         "overlaps": "smallest (the default), ignore or set",
         "fill": "shape (the default) or rectangle",
     }
-    splits: ClassVar[tuple[str, ...]] = tuple(SPLITS)
+    splits = tuple(SPLITS)
     label_space = "gtsdb"
+    markers = ("gt.txt",)
+    home = "https://benchmark.ini.rub.de/gtsdb_dataset.html"
+    layout = """\
+gt.txt
+00000.ppm ... 00899.ppm"""
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """A folder with ``gt.txt``, or the folder around it."""
+        return is_root(root, cls.markers) or any(_inside(root))
 
     def __init__(self, root: str | os.PathLike[str], *, overlaps: Overlaps = "smallest", fill: Fill = "shape") -> None:
-        super().__init__(root)
         check_choice("overlaps", overlaps, get_args(Overlaps))
         check_choice("fill", fill, get_args(Fill))
-        inside = [self.root / name for name in FOLDERS if (self.root / name / "gt.txt").is_file()]
-        if inside and not (self.root / "gt.txt").is_file():
-            self.root = inside[0]
-        check_root(self.root, ["gt.txt"], self.title)
+        super().__init__(next(_inside(Path(root)), root))
         self.overlaps = overlaps
         self.fill = fill
         self.names = [label.name for label in LabelSpace.load(self.label_space).labels]
@@ -244,6 +242,12 @@ class Gtsdb(Converter):
     def _box(self, sign: Sign) -> dict[str, Any]:
         """A box as the sample's json member holds it: the numbers of ``gt.txt``, right and bottom inclusive."""
         return {"name": self.names[sign.class_id], **{k: v for k, v in asdict(sign).items() if k != "line"}}
+
+
+def _inside(root: Path) -> Iterator[Path]:
+    """The folders of the dataset in a folder that is not one itself."""
+    if not (root / "gt.txt").is_file():
+        yield from (root / name for name in FOLDERS if (root / name / "gt.txt").is_file())
 
 
 def _edges(signs: Sequence[Sign], shapes: Mapping[int, str]) -> NDArray[np.float64]:

@@ -19,19 +19,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
-from labelforge.converters.base import (
-    Converter,
-    Ids,
-    PixelLabels,
-    Source,
-    check_choice,
-    check_root,
-    list_files,
-    read_file,
-)
-from labelforge.converters.images import read_color_map, read_label_map
+from labelforge.converters.base import Converter, Source, check_choice
+from labelforge.converters.color_table import ColorTable
+from labelforge.converters.files import list_files, read_file
+from labelforge.converters.label_maps import read_color_map, read_label_map
+from labelforge.converters.labels.pixels import PixelLabels
 from labelforge.errors import DatasetError, listed
 from labelforge.label_space import LabelSpace
 
@@ -73,18 +65,24 @@ class CamVid(Converter):
     title = "CamVid"
     option_help: ClassVar[Mapping[str, str]] = {"classes": "11 or 32 (default: as stored)"}
     splits = (*SPLITS, "all")
+    markers = (f"*annot or {APPROVED}",)
+    home = "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/"
+    layout = """\
+as distributed with SegNet (11 classes, as ids):
+    <split>/<frame>.png, <split>annot/<frame>.png
+as first published (32 classes, as colours):
+    701_StillsRaw_full/<frame>.png, LabeledApproved_full/<frame>_L.png, <split>.txt"""
 
     def __init__(self, root: str | os.PathLike[str], *, classes: int | str | None = None) -> None:
         super().__init__(root)
         if classes is not None:
             check_choice("classes", str(classes), ("11", "32"))
-        check_root(self.root, [f"*annot or {APPROVED}"], self.title)
         self.original = (self.root / APPROVED).is_dir()
         if not self.original and str(classes) == "32":
             cure = f"Leave classes out, or give the original, which has a folder {APPROVED}."
             raise DatasetError("this copy of CamVid has 11 classes, not 32", where=self.root, cure=cure)
         self.label_space = "camvid-32" if self.original and str(classes) != "11" else "camvid-11"
-        self._colors, self._ids = _color_table(self.label_space)
+        self._table = _color_table(self.label_space)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -113,7 +111,7 @@ class CamVid(Converter):
         path = self.label_path(source)
         if not self.original:
             return PixelLabels(read_label_map(path))
-        return PixelLabels(self._look_up(read_color_map(path), path))
+        return PixelLabels(self._table.ids(read_color_map(path), path))
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
         """Recognises train ids of other copies by their values."""
@@ -144,50 +142,16 @@ class CamVid(Converter):
             image = f"{STILLS}/{images[key].name}"
             yield Source(key, image, f"{APPROVED}/{key}_L.png", {"video": _video(key)})
 
-    def _look_up(self, colors: Ids, path: Path) -> Ids:
-        """The ids of packed colours.
 
-        Args:
-            colors: (H, W) int32, as `labelforge.converters.images.read_color_map` packs them.
-            path: The label file, for the message.
-
-        Returns:
-            (H, W) uint8.
-
-        Raises:
-            DatasetError: A colour is not in the table.
-        """
-        at = np.searchsorted(self._colors, colors).clip(max=len(self._colors) - 1)
-        bad = self._colors[at] != colors
-        if bad.any():
-            row, column = np.argwhere(bad)[0].tolist()
-            names = [_shown(value) for value in np.unique(colors[bad]).tolist()]
-            raise DatasetError(
-                f"colour{'s' * (len(names) > 1)} {listed(names, 3)} not in CamVid's table: {int(bad.sum())} "
-                f"pixel{'s' * (int(bad.sum()) > 1)}, the first at column {column}, row {row}",
-                where=path,
-                cure="Unpack the file again (colours between those of the table come from resizing or JPEG), or use "
-                "--on-error skip to leave the frame out.",
-            )
-        ids: Ids = self._ids[at]
-        return ids
-
-
-def _color_table(space: str) -> tuple[Ids, Ids]:
-    """The packed colours of the original labels, sorted, (32,) int32, and the id of each in a label space, uint8."""
+def _color_table(space: str) -> ColorTable:
+    """The colours of the original labels, with their ids in a label space."""
     group = {member: name for name, members in GROUPS.items() for member in members}
     by_name = LabelSpace.load(space).by_name
-    pairs = []
-    for label in LabelSpace.load("camvid-32").labels:
-        red, green, blue = label.color or (0, 0, 0)
-        name = label.name if space == "camvid-32" else group[label.name]
-        pairs.append((red << 16 | green << 8 | blue, by_name[name].id))
-    colors, ids = zip(*sorted(pairs), strict=True)
-    return np.array(colors, np.int32), np.array(ids, np.uint8)
-
-
-def _shown(color: int) -> str:
-    return f"({color >> 16}, {color >> 8 & 255}, {color & 255})"
+    labels = [
+        (label, label.name if space == "camvid-32" else group[label.name])
+        for label in LabelSpace.load("camvid-32").labels
+    ]
+    return ColorTable((label.name, by_name[name].id, label.color) for label, name in labels if label.color)
 
 
 def _video(key: str) -> str:

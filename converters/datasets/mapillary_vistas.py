@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from labelforge.converters.base import Converter, NativeLabels, PixelLabels, Source, Unannotated, check_root, list_files
-from labelforge.converters.images import read_label_map
+from labelforge.converters.base import Converter, Source
+from labelforge.converters.files import list_files
+from labelforge.converters.label_maps import read_label_map
+from labelforge.converters.labels.contract import NativeLabels
+from labelforge.converters.labels.pixels import PixelLabels, Unannotated
 from labelforge.errors import ConfigError, DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 
@@ -55,11 +58,17 @@ class MapillaryVistas(Converter):
     name = "mapillary-vistas"
     title = "Mapillary Vistas"
     splits = ("training", "validation", _TESTING)
+    markers = ("config*.json",)
+    home = "https://www.mapillary.com/dataset/vistas"
+    layout = """\
+releases 1.1 and 1.2:
+    config.json, <split>/images/<key>.jpg, <split>/labels/<key>.png
+release 2.0:
+    config_v2.0.json, <split>/images/<key>.jpg, <split>/v2.0/labels/<key>.png (also v1.2)"""
     option_help: ClassVar[Mapping[str, str]] = {"release": "1.2 or 2.0 (default: the newest found)"}
 
     def __init__(self, root: str | os.PathLike[str], *, release: str | None = None) -> None:
         super().__init__(root)
-        check_root(self.root, ["config*.json"], self.title)
         if release is not None and release not in _RELEASES:
             raise ConfigError(f"{self.title} has no release {release!r}", cure=did_you_mean(release, _RELEASES))
         configs = _configurations(self.root)

@@ -1,9 +1,10 @@
-"""Turns annotated regions into pixels: boxes filled with a shape, and COCO polygons and run lengths.
+"""Turns annotated boxes into pixels: each is filled with a shape.
 
 Coordinates are pixel edges: x grows to the right and y downwards, the image covers [0, W) x [0, H), and pixel (row i,
 column j) covers [j, j + 1) x [i, i + 1) with its centre at (j + 0.5, i + 0.5). A box is (left, top, right, bottom) with
 right and bottom exclusive, in floats. A pixel belongs to a region if its centre does; so integer boxes are exact, a box
-scaled by any factor stays the same shape, and rectangles that share an edge tile without gap or overlap.
+scaled by any factor stays the same shape, and rectangles that share an edge tile without gap or overlap. A box may be
+turned about its middle.
 
 Half of the box around a triangular sign is not part of the sign. So each box is filled with the shape of its class,
 inscribed in the box; each of the six shapes is one inequality (`SHAPES`), tested at all pixel centres of the box at
@@ -12,17 +13,18 @@ once.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco
 
-from labelforge.converters.base import NO_ANNOTATION, Size, nearest
+from labelforge.converters.labels.contract import NO_ANNOTATION, Size
 
 Floats = NDArray[np.float64]
+
+Cover = tuple[tuple[slice, slice], NDArray[np.bool_]]
+"""(rows, columns) of the part of an image that a box touches, and which of its pixels the box's shape covers."""
 
 Overlaps = Literal["smallest", "ignore", "set"]
 """What a pixel in several boxes of different classes becomes: the class of the smallest box, nothing, or the set."""
@@ -52,6 +54,7 @@ def draw_boxes(
     background: int = NO_ANNOTATION,
     overlaps: Overlaps = "smallest",
     sets: Mapping[frozenset[int], int] | None = None,
+    angles: Sequence[float] | None = None,
 ) -> NDArray[np.int32]:
     """Draw boxes into a label map.
 
@@ -72,6 +75,7 @@ def draw_boxes(
         background: Value outside all boxes.
         overlaps: What a pixel in several boxes of different values becomes.
         sets: For ``set``: the value of each set of values that `overlapping` finds.
+        angles: By how many degrees each box is turned about its middle, clockwise as seen; default: none is.
 
     Returns:
         (H, W) int32 label map.
@@ -81,25 +85,26 @@ def draw_boxes(
         KeyError: A shape is unknown.
     """
     edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    if not len(edges) == len(shapes) == len(values):
+    turned = [0.0] * len(edges) if angles is None else angles
+    if not len(edges) == len(shapes) == len(values) == len(turned):
         raise ValueError(f"{len(edges)} boxes, {len(shapes)} shapes and {len(values)} values")
     extent = edges[:, 2:] - edges[:, :2]
-    if not (np.isfinite(edges).all() and (extent > 0).all()):
+    if not (np.isfinite(edges).all() and (extent > 0).all() and np.isfinite(turned).all()):
         raise ValueError("every box must be finite, with left < right and top < bottom")
     if overlaps == "set" and sets is None:
         raise ValueError("overlaps='set' needs the value of every set")
     if overlaps != "smallest":
-        return _draw_sets(edges, shapes, values, size, background, (sets or {}) if overlaps == "set" else {})
+        covers = (_cover(edge, shape, size, angle) for edge, shape, angle in zip(edges, shapes, turned, strict=True))
+        return _draw_sets(covers, values, size, background, (sets or {}) if overlaps == "set" else {})
     out = np.full(size, background, dtype=np.int32)
     for i in np.argsort(-extent.prod(axis=1), kind="stable"):
-        window, inside = _cover(edges[i], shapes[i], size)
+        window, inside = _cover(edges[i], shapes[i], size, turned[i])
         out[window][inside] = values[i]
     return out
 
 
 def _draw_sets(
-    edges: Floats,
-    shapes: Sequence[str],
+    covers: Iterable[Cover],
     values: Sequence[int],
     size: Size,
     background: int,
@@ -108,8 +113,7 @@ def _draw_sets(
     """Draw boxes so that none is on top: where their values differ, the value of the set, or background."""
     members = [frozenset[int]()]  # the set of values that each state of a pixel stands for
     state = np.zeros(size, dtype=np.int32)
-    for edge, shape, value in zip(edges, shapes, values, strict=True):
-        window, inside = _cover(edge, shape, size)
+    for (window, inside), value in zip(covers, values, strict=True):
         before = state[window][inside]
         after = before.copy()
         for number in np.unique(before):
@@ -146,69 +150,50 @@ def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]
     return {members for members in common if len(members) > 1}
 
 
-def _cover(edges: Floats, shape: str, size: Size) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+def _cover(edges: Floats, shape: str, size: Size, angle: float) -> Cover:
     """The part of the image that a box touches, as (rows, columns), and which of its pixels the shape covers."""
     left, top, right, bottom = edges.tolist()
+    low, high = _bounds(edges, angle)
     limits = np.array([size[1], size[0]])
-    x0, y0 = np.clip(np.floor(edges[:2]).astype(np.int64), 0, limits).tolist()
-    x1, y1 = np.clip(np.ceil(edges[2:]).astype(np.int64), 0, limits).tolist()
-    inside = _holds(edges, shape, np.arange(y0, y1), np.arange(x0, x1))
+    x0, y0 = np.clip(np.floor(low), 0, limits).astype(np.int64).tolist()
+    x1, y1 = np.clip(np.ceil(high), 0, limits).astype(np.int64).tolist()
+    inside = _holds(edges, shape, np.arange(y0, y1), np.arange(x0, x1), angle)
     row, column = int(np.floor((top + bottom) / 2)), int(np.floor((left + right) / 2))
     if y0 <= row < y1 and x0 <= column < x1 and not inside.any():
         # Of every row the shape holds, if any, the pixels nearest the middle column: all shapes are symmetric about it.
-        rows = np.arange(int(np.floor(top)), int(np.ceil(bottom)))
-        inside[row - y0, column - x0] = not _holds(edges, shape, rows, np.arange(column - 1, column + 2)).any()
+        # A turned one is looked at near its middle only.
+        rows = np.arange(row - 1, row + 2) if angle else np.arange(int(np.floor(top)), int(np.ceil(bottom)))
+        columns = np.arange(column - 1, column + 2)
+        inside[row - y0, column - x0] = not _holds(edges, shape, rows, columns, angle).any()
     return (slice(y0, y1), slice(x0, x1)), inside
 
 
-def _holds(edges: Floats, shape: str, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _bounds(edges: Floats, angle: float) -> tuple[Floats, Floats]:
+    """The smallest and the largest (x, y) of a box."""
+    if not angle:
+        return edges[:2], edges[2:]
+    middle, half = (edges[:2] + edges[2:]) / 2, (edges[2:] - edges[:2]) / 2
+    cos, sin = abs(np.cos(np.radians(angle))), abs(np.sin(np.radians(angle)))
+    reach = np.array([half[0] * cos + half[1] * sin, half[0] * sin + half[1] * cos])
+    return middle - reach, middle + reach
+
+
+def _holds(
+    edges: Floats, shape: str, rows: NDArray[np.int64], columns: NDArray[np.int64], angle: float
+) -> NDArray[np.bool_]:
     """Of which pixels a box's shape holds the centre: (H, W) for pixels of H rows and W columns of an endless image."""
     left, top, right, bottom = edges.tolist()
     x = columns[None, :] + 0.5
     y = rows[:, None] + 0.5
+    if angle:
+        # Turn the pixels back instead of the box.
+        across, down = x - (left + right) / 2, y - (top + bottom) / 2
+        cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        x = (left + right) / 2 + across * cos + down * sin
+        y = (top + bottom) / 2 - across * sin + down * cos
     # Twice the distance from the middle: exact for integer boxes, so that shapes are exactly symmetric.
     p = (2 * x - (left + right)) / (right - left)
     q = (2 * y - (top + bottom)) / (bottom - top)
     # Half open, on the coordinates themselves: rectangles that share an edge tile whatever the rounding of p and q.
     inside: NDArray[np.bool_] = SHAPES[shape](p, q) & (x >= left) & (x < right) & (y >= top) & (y < bottom)
     return inside
-
-
-def draw_segmentation(
-    segmentation: Sequence[Sequence[float]] | Mapping[str, Any], image_size: Size, output_size: Size
-) -> NDArray[np.bool_]:
-    """Draw one object of a COCO annotation with COCO's own code, at any size.
-
-    Args:
-        segmentation: A list of polygons, each x0, y0, x1, y1, ... in pixel edges of the image, whose union is the
-            object; or run lengths, ``{"size": [H, W], "counts": list or compressed string}``.
-        image_size: (height, width) of the image annotated.
-        output_size: (height, width) wanted. Polygons are scaled before they are drawn, run lengths are drawn at the
-            image's size and resampled by nearest neighbour.
-
-    Returns:
-        (H, W) bool, where the object is.
-
-    Raises:
-        ValueError: Run lengths of another size than the image.
-    """
-    if isinstance(segmentation, Mapping):
-        if tuple(segmentation["size"]) != tuple(image_size):
-            raise ValueError(
-                f"the run lengths have size {tuple(segmentation['size'])}, but the image has {tuple(image_size)}"
-            )
-        runs = segmentation
-        if not isinstance(runs["counts"], str | bytes):
-            runs = coco.frPyObjects(dict(runs), *image_size)
-        return nearest(_decode([runs])[:, :, 0], output_size)
-    scale = np.array([output_size[1] / image_size[1], output_size[0] / image_size[0]])
-    polygons = [(np.reshape(polygon, (-1, 2)) * scale).ravel().tolist() for polygon in segmentation]
-    return np.asarray(_decode(coco.frPyObjects(polygons, *output_size)).any(axis=2), dtype=np.bool_)
-
-
-def _decode(runs: list[Any]) -> NDArray[np.bool_]:
-    """Compressed run lengths of N masks as (H, W, N) bool."""
-    with warnings.catch_warnings():
-        # pycocotools up to 2.0.11 hands NumPy 2 an array type without the new `copy` keyword; the result is right.
-        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
-        return np.asarray(coco.decode(runs), dtype=np.bool_)

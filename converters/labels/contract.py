@@ -1,0 +1,52 @@
+"""What the labels of one sample are asked: to draw themselves at any size. The other modules of this folder answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_ANNOTATION: Final = -32768
+"""Means "this pixel is not annotated" in a drawn label map. No dataset uses it as an id."""
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+Ids = NDArray[np.integer[Any]]
+"""Native ids, or rows of the label table, of any integer dtype."""
+
+RowLookup = Callable[[Ids], Ids]
+"""Native ids and `NO_ANNOTATION` -> rows of the label table (not writable); raises a `DatasetError` for unknown ids."""
+
+
+class NativeLabels(Protocol):
+    """The labels of one sample, able to draw themselves at any size: `PixelLabels`, `Unannotated`, boxes, your own.
+
+    >>> import numpy as np
+    >>> from labelforge.converters import NativeLabels, PixelLabels
+    >>> labels: NativeLabels = PixelLabels(np.array([[7, 7], [23, 23]]))
+    >>> labels.size
+    (2, 2)
+    """
+
+    @property
+    def size(self) -> Size | None:
+        """Image size that the labels were made for; None if they fit any image size."""
+
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
+        """The label map at the output size.
+
+        Args:
+            image_size: (height, width) of the source image; boxes and polygons are in its pixels.
+            output_size: (height, width) wanted.
+            rows_of: Looks ids up in the label table. Ids that are stored per pixel are looked up before the map is
+                scaled down, so that a wrong one is found at any scale.
+
+        Returns:
+            (H, W) = ``output_size`` rows of the label table, as ``rows_of`` gives them.
+
+        Raises:
+            DatasetError: The labels do not fit the image (a box outside of it) or the label table.
+        """

@@ -1,0 +1,124 @@
+"""The labels of a sample that has boxes: each is filled with the shape of its class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from labelforge.converters.labels.boxes import Overlaps, draw_boxes, overlapping
+from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
+
+FARTHEST: Final = 1e7
+"""Coordinates beyond this, either way, are no place in an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box around an object, in pixel edges of the image.
+
+        >>> from labelforge.converters.labels.labeled_boxes import Box
+        >>> Box(11, 774, 411, 816, 447).area
+        1512
+
+    Attributes:
+        value: The native id of its label; `NO_ANNOTATION` where it marks what nobody labelled (a crowd, a region to
+            be ignored): there no smaller or later box is needed for the pixels to stay without annotation.
+        left: First edge of x.
+        top: First edge of y.
+        right: Last edge of x (exclusive: an integer box from pixel 3 to pixel 5 has 3 and 6).
+        bottom: Last edge of y.
+        angle: By how many degrees it is turned about its middle, clockwise as seen.
+    """
+
+    value: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    angle: float = 0.0
+
+    @property
+    def area(self) -> float:
+        """Area in pixels; 0 for a box that has none, or is turned inside out."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with its numbers, if they are no place in an image."""
+        numbers = (self.left, self.top, self.right, self.bottom, self.angle)
+        if all(math.isfinite(number) and abs(number) <= FARTHEST for number in numbers):
+            return None
+        return f"the box ({', '.join(f'{number:g}' for number in numbers[:4])}) is no place in an image"
+
+
+@dataclass(frozen=True)
+class LabeledBoxes:
+    """Boxes of an image.
+
+        >>> from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes
+        >>> labels = LabeledBoxes([Box(7, 0, 0, 2, 2), Box(8, 1, 1, 3, 3), Box(9, 2, 2, 2, 5)])  # the last has no area
+        >>> labels.draw((3, 3), (3, 3), rows_of=lambda ids: ids)[1:]
+        array([[     7,      8,      8],
+               [-32768,      8,      8]], dtype=int32)
+
+    Attributes:
+        boxes: The boxes. Those without area draw nothing, and what lies outside the image is cut off.
+        shapes: Native id -> the shape that its boxes are filled with; rectangles where there is none.
+        overlaps: What a pixel in boxes of several classes becomes.
+        sets: Value of each set of classes, where ``overlaps`` is ``set``.
+        size: (height, width) of the image that the boxes were made for, where it is known.
+    """
+
+    boxes: Sequence[Box]
+    shapes: Mapping[int, str] = field(default_factory=dict)
+    overlaps: Overlaps = "smallest"
+    sets: Mapping[frozenset[int], int] = field(default_factory=dict)
+    size: Size | None = None
+
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
+        """The rows of the boxes' labels; outside all boxes, the row of "no annotation".
+
+        The boxes are scaled, then drawn: a small label map is as exact as a large one. A turned box needs an image
+        that is scaled by one factor, as conversion does.
+        """
+        boxes = [box for box in self.boxes if box.area]
+        scale = np.tile([output_size[1] / image_size[1], output_size[0] / image_size[0]], 2)
+        edges = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes]).reshape(-1, 4) * scale
+        values = [box.value for box in boxes]
+        shapes = [self.shapes.get(value, "rectangle") for value in values]
+        angles = [box.angle for box in boxes]
+        return rows_of(
+            draw_boxes(edges, shapes, values, output_size, overlaps=self.overlaps, sets=self.sets, angles=angles)
+        )
+
+
+def set_values(images: Iterable[Sequence[Box]]) -> dict[frozenset[int], int]:
+    """The value that is drawn for each set of classes whose boxes overlap in some image.
+
+    Args:
+        images: The boxes of every image.
+
+    Returns:
+        Set of native ids -> a negative value of its own, in an order that depends on the sets alone.
+    """
+    found: set[frozenset[int]] = set()
+    for boxes in images:
+        seen = [box for box in boxes if box.area and box.value != NO_ANNOTATION]
+        found |= overlapping([_upright(box) for box in seen], [box.value for box in seen])
+    ordered = sorted(found, key=lambda members: (len(members), sorted(members)))
+    return {members: -1 - i for i, members in enumerate(ordered)}
+
+
+def _upright(box: Box) -> tuple[float, float, float, float]:
+    """The upright box around a turned one."""
+    if not box.angle:
+        return box.left, box.top, box.right, box.bottom
+    middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
+    wide, high = (box.right - box.left) / 2, (box.bottom - box.top) / 2
+    cos, sin = abs(math.cos(math.radians(box.angle))), abs(math.sin(math.radians(box.angle)))
+    x, y = wide * cos + high * sin, wide * sin + high * cos
+    return middle[0] - x, middle[1] - y, middle[0] + x, middle[1] + y
