@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 import click
@@ -30,7 +31,7 @@ def command(name: str | None) -> None:
         console.print("\n'labelforge datasets NAME' says more of one.", style="dim")
         return
     for part in _facts(find_converter(name)):
-        console.print(part, markup=False)
+        console.print(part, markup=False, soft_wrap=True)
 
 
 def _table(names: list[str]) -> RenderableType:
@@ -53,7 +54,6 @@ def _table(names: list[str]) -> RenderableType:
 
 
 def _facts(kind: type[Converter]) -> Iterator[RenderableType]:
-    from rich.padding import Padding
     from rich.text import Text
 
     from labelforge.converters.registry import option_names
@@ -61,7 +61,7 @@ def _facts(kind: type[Converter]) -> Iterator[RenderableType]:
     yield Text(kind.title, "bold")
     if kind.layout:
         yield Text("layout, below ROOT:")
-        yield Padding(Text(kind.layout, no_wrap=True, overflow="ignore"), (0, 0, 0, 2))
+        yield Text(indent(kind.layout, "  "))
     yield Text(f"splits: {', '.join(kind.splits)}")
     for option in option_names(kind):
         yield Text(f"--option {option}={kind.option_help.get(option, '...')}")
