@@ -17,9 +17,14 @@ def read_file(path: Path, cure: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "this file is missing" if missing else f"cannot be read ({error.strerror})"
-        raise DatasetError(what, where=path, cure=cure) from error
+        raise unreadable(path, error, cure) from error
+
+
+def unreadable(path: Path, error: OSError, cure: str) -> DatasetError:
+    """The error for a file of a dataset that is missing or cannot be read."""
+    missing = isinstance(error, FileNotFoundError)
+    what = "this file is missing" if missing else f"cannot be read ({error.strerror})"
+    return DatasetError(what, where=path, cure=cure)
 
 
 def is_root(folder: Path, expected: Sequence[str]) -> bool:
@@ -48,7 +53,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
     below = [folder for folder in inside if folder.is_dir() and is_root(folder, expected)]
     above = [folder for folder in list(root.resolve().parents)[:3] if is_root(folder, expected)]
     found = listed(entry.name + ("/" if entry.is_dir() else "") for entry in inside)
-    wanted = " and ".join(expected)
+    wanted = (", and " if any(" or " in names for names in expected) else " and ").join(expected)
     nearby = [*below, *above]
     raise DatasetError(
         f"not the root of {title}: expected {wanted} in it, found {found or 'nothing'}",

@@ -1,8 +1,7 @@
 """Reads JSON files of annotations: whole, or of a long list one entry at a time.
 
-The files that describe a whole dataset (COCO's hold a gigabyte) are read entry by entry, so that memory holds their
-text and not their objects, which take several times as much. Converters take entries apart inside `reading`, which says
-where one has another form than they expect.
+The files that describe a whole dataset (COCO's hold a gigabyte) are read entry by entry, in little memory. Converters
+take entries apart inside `reading`, which says where one has another form than they expect.
 """
 
 from __future__ import annotations
@@ -12,13 +11,16 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TextIO
 
-from labelforge.converters.files import read_file
+from labelforge.converters.files import read_file, unreadable
 from labelforge.converters.labels.labeled_boxes import FARTHEST
 from labelforge.errors import DatasetError
 
 CURE: Final = "Unpack the annotations again."
+_PIECE: Final = 1 << 20  # characters that are read at once
+_LONGEST: Final = 1 << 28  # characters of one entry
+_ENDS: Final = frozenset(" \t\n\r,:]}")  # what follows a value
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -86,13 +88,8 @@ def corners(value: Any) -> list[tuple[float, float]]:
 def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, str]]:
     """The entries of lists at the top of a JSON file, one after the other.
 
-        >>> from pathlib import Path
-        >>> from labelforge.converters.json_files import records
-        >>> [(name, entry["file_name"]) for name, entry, _ in records(Path("data/coco.json"), {"images": True})]
-        [('images', '000000000001.jpg')]
-
     Args:
-        path: A file that holds an object; or a list, whose name is "".
+        path: A file that holds an object; or a list, which is taken whole and has the name "".
         lists: Names of the lists wanted -> whether there must be one.
 
     Yields:
@@ -101,65 +98,103 @@ def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, s
     Raises:
         DatasetError: The file is missing, is not JSON or of another form, or lacks a list that must be there.
     """
-    text = _text(path)
     try:
-        found = yield from _lists(text, lists)
-    except (ValueError, RecursionError, IndexError) as error:
+        with path.open(encoding="utf-8-sig") as file:
+            found = yield from _lists(_Reader(file), lists)
+    except UnicodeDecodeError as error:
+        raise _not_text(path) from error
+    except (ValueError, RecursionError) as error:
         raise _not_json(path, error) from error
+    except OSError as error:
+        raise unreadable(path, error, CURE) from error
     absent = [name for name, needed in lists.items() if needed and name not in found]
     if absent:
         raise DatasetError(f"holds no list {absent[0]!r}", where=path, cure=CURE)
 
 
-def _lists(text: str, lists: Mapping[str, bool]) -> Generator[tuple[str, Any, str], None, set[str]]:
-    """What `records` yields, from the file's text; returns the names of the lists that there were."""
-    at = _skip(text, 0)
-    if text[at] == "[":
-        yield from _entries(text, at, "")
+def _lists(reader: _Reader, lists: Mapping[str, bool]) -> Generator[tuple[str, Any, str], None, set[str]]:
+    """What `records` yields; returns the names of the lists that there were."""
+    if reader.peek() == "[":
+        for entry, own in reader.entries():
+            yield "", entry, own
         return {""}
-    if text[at] != "{":
-        raise ValueError("it holds neither an object nor a list")
     found: set[str] = set()
-    at = _skip(text, at + 1)
-    while text[at] != "}":
-        name, at = _DECODER.raw_decode(text, at)
-        at = _skip(text, at)
-        if text[at] != ":":
-            raise ValueError(f"a colon is missing at character {at}")
-        at = _skip(text, at + 1)
-        if name in lists and text[at] == "[":
-            found.add(name)
-            at = yield from _entries(text, at, name)
+    reader.take("{")
+    while reader.peek() != "}":
+        name, _ = reader.value()
+        reader.take(":")
+        if reader.peek() == "[":
+            wanted = name in lists
+            found |= {name} if wanted else set()
+            for entry, own in reader.entries():
+                if wanted:
+                    yield name, entry, own
         else:
-            _, at = _DECODER.raw_decode(text, at)
-        at = _next(text, at, "}")
+            reader.value()
+        if reader.peek() != "}":
+            reader.take(",")
     return found
 
 
-def _entries(text: str, at: int, name: str) -> Generator[tuple[str, Any, str], None, int]:
-    """The entries of the list that begins at ``at``; returns where it ends."""
-    at = _skip(text, at + 1)
-    while text[at] != "]":
-        entry, end = _DECODER.raw_decode(text, at)
-        yield name, entry, text[at:end]
-        at = _next(text, end, "]")
-    return at + 1
+class _Reader:
+    """Reads JSON from a file piece by piece; raises ValueError and RecursionError."""
 
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._text = ""
+        self._at = 0
 
-def _next(text: str, at: int, close: str) -> int:
-    """Where the next entry begins, after a comma, or the closing bracket is."""
-    at = _skip(text, at)
-    if text[at] == ",":
-        return _skip(text, at + 1)
-    if text[at] != close:
-        raise ValueError(f"a comma is missing at character {at}")
-    return at
+    def peek(self) -> str:
+        """The next character that is no space."""
+        while True:
+            match = _SPACE.match(self._text, self._at)
+            assert match is not None  # also nothing at all matches
+            self._at = match.end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                raise ValueError("it ends too early")
 
+    def take(self, wanted: str) -> None:
+        """Go on behind the next character."""
+        if (found := self.peek()) != wanted:
+            raise ValueError(f"{wanted!r} is wanted where {found!r} is")
+        self._at += 1
 
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    assert match is not None  # also nothing at all matches
-    return match.end()
+    def entries(self) -> Iterator[tuple[Any, str]]:
+        """The entries of a list, each with its text."""
+        self.take("[")
+        while self.peek() != "]":
+            yield self.value()
+            if self.peek() != "]":
+                self.take(",")
+        self.take("]")
+
+    def value(self) -> tuple[Any, str]:
+        """A value of any kind, and its text."""
+        self.peek()
+        while True:
+            try:
+                found, end = _DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError:
+                if not self._more():
+                    raise
+                continue
+            if self._text[end : end + 1] in _ENDS or not self._more():  # else a number may go on
+                own = self._text[self._at : end]
+                self._at = end
+                return found, own
+
+    def _more(self) -> bool:
+        """Read on; whether there was more."""
+        self._text = self._text[self._at :]
+        self._at = 0
+        if len(self._text) > _LONGEST:
+            raise ValueError(f"an entry is longer than {_LONGEST >> 20} million characters, or is broken")
+        # Twice as much each time, so that a long entry is not decoded from its beginning too often.
+        piece = self._file.read(max(_PIECE, len(self._text)))
+        self._text += piece
+        return bool(piece)
 
 
 def _text(path: Path) -> str:
@@ -167,11 +202,14 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or unpack it again.") from error
+        raise _not_text(path) from error
 
 
 def _not_json(path: Path, error: Exception) -> DatasetError:
     if isinstance(error, RecursionError):
         return DatasetError("is nested too deeply to be annotations", where=path, cure=CURE)
-    what = "it ends too early" if isinstance(error, IndexError) else str(error)
-    return DatasetError(f"is not JSON of the form expected ({what})", where=path, cure=CURE)
+    return DatasetError(f"is not JSON of the form expected ({error})", where=path, cure=CURE)
+
+
+def _not_text(path: Path) -> DatasetError:
+    return DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or unpack it again.")

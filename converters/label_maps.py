@@ -68,6 +68,23 @@ def read_color_map(path: Path) -> Ids:
     return packed
 
 
+def read_channel(path: Path, channel: int) -> Ids:
+    """Read one channel of a picture whose channels hold different numbers, such as label and instance.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        DatasetError: The file is missing, cut short, no picture of several channels of 8 bits, or a JPEG.
+    """
+    mode, values = _read_labels(path, lambda picture, _: np.asarray(picture), "numbers", "JPEG changes numbers.")
+    if mode not in ("RGB", "RGBA"):
+        what = f"is not a picture of several channels (mode {mode})"
+        raise DatasetError(what, where=path, cure="Give the label maps as published.")
+    found: Ids = values[:, :, channel]
+    return found
+
+
 def _read_labels(
     path: Path, read: Callable[[ImageFile.ImageFile, bytes], Read], what: str, why: str
 ) -> tuple[str, Read]:

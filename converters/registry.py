@@ -21,6 +21,12 @@ CONVERTERS: Final[Mapping[str, str]] = {
     "mapillary-vistas": "labelforge.converters.datasets.mapillary_vistas:MapillaryVistas",
     "gtsdb": "labelforge.converters.datasets.gtsdb:Gtsdb",
     "camvid": "labelforge.converters.datasets.camvid:CamVid",
+    "bdd100k": "labelforge.converters.datasets.bdd100k:Bdd100k",
+    "idd": "labelforge.converters.datasets.idd:Idd",
+    "kitti": "labelforge.converters.datasets.kitti:Kitti",
+    "railsem19": "labelforge.converters.datasets.railsem19:RailSem19",
+    "ade20k": "labelforge.converters.datasets.ade20k:Ade20k",
+    "a2d2": "labelforge.converters.datasets.a2d2:A2d2",
 }
 """Name -> ``module:class`` of the converters that come with labelforge; imported on first use."""
 

@@ -157,6 +157,98 @@ def write_original_camvid(root: Path, count: int = 4) -> dict[str, Written]:
     return found
 
 
+def write_pairs(
+    root: Path, image: str, label: str, ids: Sequence[int], keys: Sequence[str], dtype: Any = np.uint8
+) -> dict[str, Written]:
+    """Images and maps of ids, at the places that the patterns say, which hold the key, or drive and frame of it."""
+    found = {}
+    for i, key in enumerate(keys):
+        drive, _, frame = key.rpartition("/")
+        place = {"key": frame, "drive": drive}
+        options = {"quality": 95} if image.endswith(".jpg") else {}
+        path = save(root / image.format(**place), picture(i), **options)
+        blocks = label_blocks(i, ids)
+        save(root / label.format(**place), blocks.astype(dtype))
+        found[key] = Written(np.asarray(Image.open(path)), blocks.astype(int))
+    return found
+
+
+def space_ids(name: str) -> list[int]:
+    """The native ids of a label space that a picture can hold."""
+    return [label.id for label in LabelSpace.load(name).labels if label.id >= 0]
+
+
+def write_kitti(root: Path) -> dict[str, Written]:
+    """KITTI with all label ids."""
+    image, label = "training/image_2/{key}.png", "training/semantic/{key}.png"
+    return write_pairs(root, image, label, space_ids("kitti"), ["000000_10", "000001_10", "000002_10"])
+
+
+def write_railsem19(root: Path) -> dict[str, Written]:
+    """RailSem19 with all label ids."""
+    image, label = "jpgs/rs19_val/{key}.jpg", "uint8/rs19_val/{key}.png"
+    return write_pairs(root, image, label, space_ids("railsem19"), ["rs00000", "rs00001"])
+
+
+def write_ade20k(root: Path) -> dict[str, Written]:
+    """ADE20K with all label ids."""
+    image, label = "images/training/{key}.jpg", "annotations/training/{key}.png"
+    return write_pairs(root, image, label, space_ids("ade20k-150"), ["ADE_train_00000001", "ADE_train_00000002"])
+
+
+def write_idd_maps(root: Path) -> dict[str, Written]:
+    """IDD with all label ids, as label maps."""
+    image, label = "leftImg8bit/train/{drive}/{key}_leftImg8bit.png", "gtFine/train/{drive}/{key}_gtFine_labelids.png"
+    return write_pairs(root, image, label, space_ids("idd"), ["0/005506", "1/000003", "1/005506"])
+
+
+def write_idd(root: Path) -> dict[str, Written]:
+    """IDD as published: polygons, here one for every block of pixels, and pixels that no polygon covers."""
+    found = write_idd_maps(root)
+    names = {label.id: label.name for label in LabelSpace.load("idd").labels}
+    for key, sample in found.items():
+        drive, _, frame = key.partition("/")
+        folder = root / "gtFine/train" / drive
+        (folder / f"{frame}_gtFine_labelids.png").unlink()
+        objects = [{"label": "road", "polygon": [[0, 0], [9, 0], [9, 9]], "deleted": 1}]
+        for row in range(0, 20, 2):
+            for column in range(0, 30, 2):
+                name = names[int(sample.ids[row, column])]
+                # Pillow's polygons hold the pixels that their corners are in.
+                outline = [[column, row], [column + 1, row], [column + 1, row + 1], [column, row + 1]]
+                if name != "unlabeled":
+                    objects.append({"label": name + "group" * (name == "car"), "polygon": outline})
+        content = {"imgHeight": 20, "imgWidth": 30, "objects": objects}
+        (folder / f"{frame}_gtFine_polygons.json").write_text(json.dumps(content))
+    return found
+
+
+def write_a2d2(root: Path) -> dict[str, Written]:
+    """A2D2 with all of its colours, those of numbered instances too."""
+    space = LabelSpace.load("a2d2-38")
+    colors = {f"#{r:02x}{g:02x}{b:02x}": label.name for label in space.labels for r, g, b in [label.color or (0, 0, 0)]}
+    colors = {color: f"{name} 1" if name == "Car" else name for color, name in colors.items()} | {"#c80000": "Car 2"}
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "class_list.json").write_text(json.dumps(colors))
+    table = [(space.by_name[name.rstrip(" 12")].id, bytes.fromhex(color[1:])) for color, name in colors.items()]
+    found = {}
+    for i, camera in enumerate(["frontcenter", "sideleft"]):
+        at = label_blocks(i, range(len(table)))
+        native = np.array([native_id for native_id, _ in table])[at]
+        folder, name = f"cam_{camera[:-6]}_{camera[-6:]}", f"20180807145028_{{}}_{camera}_00000009{i}"
+        image = save(root / "20180807_145028/camera" / folder / f"{name.format('camera')}.png", picture(i))
+        shown = np.array([list(color) for _, color in table], np.uint8)[at]
+        save(root / "20180807_145028/label" / folder / f"{name.format('label')}.png", shown)
+        found[image.stem] = Written(picture(i), native)
+    return found
+
+
+def write_bdd100k(root: Path) -> dict[str, Written]:
+    """BDD100K's 19 labels."""
+    image, label = "images/10k/train/{key}.jpg", "labels/sem_seg/masks/train/{key}.png"
+    return write_pairs(root, image, label, space_ids("bdd100k"), ["0004a4c0-d4dff0ad", "00054602-3bf57337"])
+
+
 @dataclass(frozen=True)
 class Layout:
     """How to make a tiny dataset for a converter.
@@ -175,10 +267,26 @@ class Layout:
 
 
 LAYOUTS = {
-    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit and gtFine or gtCoarse"),
+    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit, and gtFine or gtCoarse"),
     "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
     "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
     "camvid": Layout("train", write_camvid, r"\*annot or LabeledApproved_full", tree="streets"),
+    "bdd100k": Layout(
+        "train",
+        write_bdd100k,
+        "images/10k or images/100k, and labels/sem_seg or labels/pan_seg or labels/det_20",
+        tree="streets",
+    ),
+    "idd": Layout("train", write_idd, "leftImg8bit and gtFine", tree="streets"),
+    "kitti": Layout("training", write_kitti, "training/image_2 and training/semantic", tree="streets"),
+    "railsem19": Layout("rs19_val", write_railsem19, "jpgs/rs19_val and uint8/rs19_val", tree="streets"),
+    "ade20k": Layout(
+        "training",
+        write_ade20k,
+        "images/training or images/validation, and annotations/training or annotations/validation",
+        tree="streets",
+    ),
+    "a2d2": Layout("all", write_a2d2, r"class_list.json and \*/camera/cam_\*", tree="streets"),
 }
 """One for every converter that labelforge has."""
 
