@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,15 @@ def read_file(path: Path, cure: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error, cure) from error
+
+
+def check_name(path: Path) -> None:
+    """Raise a `DatasetError` where a file's name is no text: shards and manifests could not name it."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        what = f"holds a file whose name is no UTF-8 text: {os.fsencode(path.name)!r}"
+        raise DatasetError(what, where=path.parent, cure="Rename it.") from None
 
 
 def unreadable(path: Path, error: OSError, cure: str) -> DatasetError:
@@ -84,6 +94,8 @@ def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: b
     entries = folder.rglob("*") if recursive else folder.iterdir()
     ends = tuple(suffix.lower() for suffix in suffixes)
     files = sorted(p for p in entries if p.name.lower().endswith(ends) and not p.name.startswith(".") and p.is_file())
+    for file in files:
+        check_name(file)
     if not files:
         raise DatasetError(
             f"holds no {what} (looked for *{', *'.join(suffixes)})", where=folder, cure="Unpack that part again."

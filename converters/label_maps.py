@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from labelforge.converters.files import read_file
-from labelforge.converters.images import BROKEN, broken_image, check_end
+from labelforge.converters.images import BROKEN, broken_image, check_end, check_pixels, open_picture
 from labelforge.converters.labels.contract import Ids
 from labelforge.converters.png import Png
 from labelforge.errors import DatasetError
@@ -91,7 +91,8 @@ def _read_labels(
     """The mode of a picture of labels, and what ``read`` takes from it; never from a JPEG, and why not."""
     data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_picture(data) as picture:
+            check_pixels((picture.height, picture.width), path)
             mode, form, found = picture.mode, picture.format, read(picture, data)
             check_end(data, form)
     except BROKEN as error:

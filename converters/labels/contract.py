@@ -21,6 +21,10 @@ RowLookup = Callable[[Ids], Ids]
 """Native ids and `NO_ANNOTATION` -> rows of the label table (not writable); raises a `DatasetError` for unknown ids."""
 
 
+MOST_OBJECTS: Final = 20_000
+"""Objects of one image. More of them is a mistake or an attack: no annotation has as many, and each takes time."""
+
+
 class NativeLabels(Protocol):
     """The labels of one sample, able to draw themselves at any size: `PixelLabels`, `Unannotated`, boxes, your own.
 

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from labelforge.converters.labels.boxes import Overlaps, draw_boxes, overlapping
-from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.errors import DatasetError
 
 FARTHEST: Final = 1e7
 """Coordinates beyond this, either way, are no place in an image."""
@@ -85,6 +86,9 @@ class LabeledBoxes:
         The boxes are scaled, then drawn: a small label map is as exact as a large one. A turned box needs an image
         that is scaled by one factor, as conversion does.
         """
+        if len(self.boxes) > MOST_OBJECTS:
+            cure = "Divide the image, or use --on-error skip to leave it out."
+            raise DatasetError(f"has {len(self.boxes):,} boxes on one image, more than {MOST_OBJECTS:,}", cure=cure)
         boxes = [box for box in self.boxes if box.area]
         scale = np.tile([output_size[1] / image_size[1], output_size[0] / image_size[0]], 2)
         edges = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes]).reshape(-1, 4) * scale

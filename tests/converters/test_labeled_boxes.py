@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from labelforge.converters.labels.boxes import SHAPES, draw_boxes
 from labelforge.converters.labels.contract import NO_ANNOTATION
 from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes, set_values
+from labelforge.errors import DatasetError
 
 SIZE = (24, 30)
 
@@ -98,3 +99,11 @@ def test_sets_are_of_boxes_that_overlap_turned_ones_too() -> None:
 def test_numbers_that_are_no_place_are_a_fault(number: float) -> None:
     assert Box(1, 0, 0, number, 4).fault and "no place in an image" in str(Box(1, number, 0, 3, 4).fault)
     assert Box(1, 0, 0, 3, 4).fault is None
+
+
+def test_a_million_boxes_on_an_image_are_refused_at_once() -> None:
+    many = [Box(i % 50, 0, 0, 20, 20) for i in range(1_000_000)]
+    with pytest.raises(DatasetError, match="has 1,000,000 boxes on one image, more than 20,000"):
+        LabeledBoxes(many).draw(SIZE, SIZE, np.asarray)
+    with pytest.raises(DatasetError, match="its boxes overlap in more than 20,000 places"):
+        set_values([many[:1000]])
