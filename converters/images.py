@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge import deflate
@@ -177,6 +178,25 @@ class SourceImage:
             where=self.place,
             cure="Unpack both again; they must be from the same release and not resized.",
         )
+
+    def pixels(self, orientation: int = 1) -> NDArray[np.uint8]:
+        """The image, decoded.
+
+        Args:
+            orientation: EXIF orientation to apply.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            DatasetError: The file is cut short or broken.
+        """
+        try:
+            with open_picture(self.data) as picture:
+                rgb = picture.convert("RGB")
+        except BROKEN as error:
+            raise broken_image(self.place, len(self.data), error) from error
+        return np.asarray(rgb if orientation == 1 else rgb.transpose(_TRANSPOSE[orientation]))
 
     def store(
         self, size: Size, codec: ImageCodec, orientation: int = 1, check: Check = "fast"

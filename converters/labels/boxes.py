@@ -58,6 +58,7 @@ def draw_boxes(
     overlaps: Overlaps = "smallest",
     sets: Mapping[frozenset[int], int] | None = None,
     angles: Sequence[float] | None = None,
+    change: Callable[[int, Cover], Cover] | None = None,
 ) -> NDArray[np.int32]:
     """Draw boxes into a label map.
 
@@ -79,6 +80,7 @@ def draw_boxes(
         overlaps: What a pixel in several boxes of different values becomes.
         sets: For ``set``: the value of each set of values that `overlapping` finds.
         angles: By how many degrees each box is turned about its middle, clockwise as seen; default: none is.
+        change: Given the number of a box and what it covers, returns what it is to cover instead.
 
     Returns:
         (H, W) int32 label map.
@@ -96,12 +98,17 @@ def draw_boxes(
         raise ValueError("every box must be finite, with left < right and top < bottom")
     if overlaps == "set" and sets is None:
         raise ValueError("overlaps='set' needs the value of every set")
+
+    def cover(i: int) -> Cover:
+        found = _cover(edges[i], shapes[i], size, turned[i])
+        return found if change is None else change(i, found)
+
     if overlaps != "smallest":
-        covers = (_cover(edge, shape, size, angle) for edge, shape, angle in zip(edges, shapes, turned, strict=True))
+        covers = map(cover, range(len(edges)))
         return _draw_sets(covers, values, size, background, (sets or {}) if overlaps == "set" else {})
     out = np.full(size, background, dtype=np.int32)
     for i in np.argsort(-extent.prod(axis=1), kind="stable"):
-        window, inside = _cover(edges[i], shapes[i], size, turned[i])
+        window, inside = cover(int(i))
         out[window][inside] = values[i]
     return out
 
