@@ -18,6 +18,9 @@ from labelforge.errors import LabelforgeError, did_you_mean
 COMMANDS = {
     "demo": "Render, convert, train and compare on synthetic data.",
     "convert": "Turn a dataset on disk into labelforge shards.",
+    "inspect": "See what shards hold, in the terminal or as a page of pictures.",
+    "verify": "Check that shards are whole and unchanged.",
+    "stats": "Write the pixel counts of shards as CSV.",
     "lint": "Check what a taxonomy and its mappings would teach.",
     "taxonomy": "Print JSON Schemas of the YAML files, or compare two trees.",
     "retarget": "Switch shards to another taxonomy without converting again.",
