@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.errors import ShardError
 from labelforge.shards import ShardReader
 
 IntArray = NDArray[np.int64]
@@ -33,14 +34,25 @@ class LabelCounts:
 
     @classmethod
     def of(cls, reader: ShardReader) -> LabelCounts:
-        """The counts that the indexes of a folder hold."""
+        """The counts that the indexes of a folder hold.
+
+        Raises:
+            ShardError: An index speaks of rows that the label table does not have.
+        """
         found = [
             (number, row, pixels)
             for number in range(len(reader))
             for row, pixels in sorted(reader.pixels(number).items())
         ]
         table = np.array(found, dtype=np.int64).reshape(-1, 3)
-        return cls(table[:, 0], table[:, 1], table[:, 2], len(reader), len(reader.mapping.rows))
+        last = len(reader.mapping.rows) - 1
+        for number, row, _ in table[table[:, 1] > last][:1]:
+            raise ShardError(
+                f"sample {reader.keys[number]} has pixels of row {row}, and the label table ends at row {last}",
+                where=reader.url,
+                cure="Run: labelforge verify.",
+            )
+        return cls(table[:, 0], table[:, 1], table[:, 2], len(reader), last + 1)
 
     def images(self) -> IntArray:
         """(rows,) int64: in how many samples each label has a pixel."""

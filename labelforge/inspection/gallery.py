@@ -193,11 +193,11 @@ def _folder(reader: ShardReader) -> str:
 
 
 def _note(number: int, frames: int, complete: int) -> str:
+    """What the reader should know about the choice of frames."""
+    held = f"The page holds {counted(number, 'frame')}"
+    each = "for every label and node the"
     if complete == frames:
-        return f"The page holds {counted(number, 'frame')}: for every label and node the {frames} with most of it."
+        return f"{held}: {each} {counted(frames, 'frame')} with most of it."
     if not complete:
-        return f"The page holds {counted(number, 'frame')}, as many as it may: there are labels whose best are missing."
-    return (
-        f"The page holds {counted(number, 'frame')}, as many as it may: for every label and node the {complete} with "
-        f"most of it for sure, for some up to {frames}."
-    )
+        return f"{held}, as many as it may: there are labels and nodes whose best frames are missing."
+    return f"{held}, as many as it may: {each} {counted(complete, 'frame')} with most of it, for some up to {frames}."
