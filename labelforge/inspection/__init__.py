@@ -1,7 +1,7 @@
 """What finished shards hold: in numbers, in pictures, and whether they are still what was written.
 
-`LabelCounts` and `label_statistics` read only the indexes; `choose_different` and `Gallery` pick the samples that are
-worth looking at; `verify_shards` reads every byte.
+`LabelCounts` and `label_statistics` read only the indexes, and `choose_different` picks by these the samples that are
+worth looking at; `gallery` makes a page of them and `terminal` shows them in words; `verify_shards` reads every byte.
 """
 
 from labelforge.inspection.choice import choose_different

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Final
+from urllib.parse import unquote
 
 from labelforge.errors import LabelforgeError
 from labelforge.inspection.problems import Findings
@@ -14,6 +15,7 @@ from labelforge.shards import (
     ShardIndex,
     ShardRecord,
     SkippedSample,
+    escape_key,
     stored_mapping,
     stored_taxonomy,
 )
@@ -100,6 +102,9 @@ def _check_index(folder: Folder, shard: ShardRecord, sums: _Sums, findings: Find
             what = f"{sums.shard_of[sample.key]} has a sample of the same key"
             findings.add(what, _BOTH, sample=sample.key, where=folder.place(name))
         sums.shard_of[sample.key] = shard.name
+        if escape_key(unquote(sample.key)) != sample.key:
+            what = "its key has signs that tar files or webdataset would misread"
+            findings.add(what, "Convert the dataset again.", sample=sample.key, where=folder.place(name))
         pixels = sum(sample.pixels.values())
         if pixels != sample.height * sample.width:
             what = f"its labels have {pixels} pixels, and it has {sample.width}x{sample.height}"

@@ -25,7 +25,7 @@ from labelforge.report import Picture, environment, page_script, script_json
 from labelforge.shards import ShardReader
 
 _SIDE: Final = 320  # pixels of a picture's longer side
-_MOST_FRAMES: Final = 240  # in a page, however many labels there are
+_MOST_FRAMES: Final = 200  # in a page, however many labels there are
 _FIRST: Final = 12  # frames shown before anything is picked, of each folder fewer
 _SMALL: Final = 0.1  # of a frame's area: a label whose outline is smaller gets one drawn around it
 

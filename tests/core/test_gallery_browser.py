@@ -109,7 +109,7 @@ def test_a_label_shows_the_frames_that_hold_most_of_it(visit: Callable[..., Visi
     assert page.frames() == ["f12", "f11", "f10", "f09"]
     assert page.facts() == "board first, id 1 → stop: 78 pixels in 12 of 13 images."
     captions = page.texts("#list figcaption")
-    assert captions[0] == "f12 first, val, 40×40, 12 pixels (0.75 %)"
+    assert captions[0] == "f12 first, val, 40×40, 12 pixels (0.75\u00a0%)"
     assert page.colors(0) == {"16,0,0": 12}, "only what was picked is in colour"
     assert page.js("document.querySelectorAll('#list li:first-child .outline').length") == 2
     box = page.js("document.querySelector('.outline').getBoundingClientRect().width")

@@ -314,6 +314,7 @@ INDEX = "shard-00000.index.json"
         (edit(INDEX, lambda m: m["samples"][0].update(key="x")), "sample x: the tar file has no member x.png"),
         (edit(INDEX, lambda m: m["samples"][0].update(height=8)), f"{INDEX}: sample s%2E0: its labels have 108 pixels"),
         (edit(INDEX, lambda m: m["samples"][0]["members"][0].update(offset=1024)), "no member s%2E0.png of"),
+        (edit(INDEX, lambda m: m["samples"][0].update(key="../x")), "sample ../x: its key has signs that tar files"),
         (edit(INDEX, lambda m: m["samples"].pop()), f"{INDEX}: it lists 1 samples, and the manifest 2"),
         (edit(INDEX, lambda m: m["samples"].append(m["samples"][0])), "shard-00000.tar has a sample of the same key"),
         (edit(INDEX, lambda m: m.update(sha256="0" * 64)), f"{INDEX}: its sha256 is 000"),

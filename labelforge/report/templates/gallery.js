@@ -30,7 +30,7 @@ function short(count) {
 
 function percent(part, whole) {
   const share = 100 * part / whole;
-  return `${share >= 10 ? share.toFixed(0) : share >= 0.01 ? share.toPrecision(2) : "< 0.01"} %`;
+  return `${share >= 10 ? share.toFixed(0) : share >= 0.01 ? share.toPrecision(2) : "<\u00a00.01"}\u00a0%`;
 }
 
 // ---- pictures: the labels of a frame are numbers, which are coloured in here
