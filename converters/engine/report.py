@@ -11,8 +11,9 @@ from labelforge.errors import counted
 from labelforge.inspection import LabelCounts, choose_different, label_lines
 from labelforge.inspection.labels import LabelLine
 from labelforge.inspection.thumbnails import overlay, thumbnail
+from labelforge.inspection.wording import printable
 from labelforge.report import Bar, Column, Facts, Fold, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
-from labelforge.report.blocks import Block
+from labelforge.report.blocks import Block, Cell
 from labelforge.shards import ShardReader
 
 _PICTURES: Final = 4
@@ -41,11 +42,11 @@ def conversion_page(conversion: Conversion, reader: ShardReader) -> Page:
         ("Not annotated", f"{totals.unannotated / totals.pixels:.1%}"),
         ("Left out", len(totals.skipped)),
     )
-    page = page.add("Summary", Facts(facts), *(Text(note) for note in conversion.notes))
+    page = page.add("Summary", Facts(facts), *(Text(printable(note)) for note in conversion.notes))
     page = page.add("Pictures", _gallery(conversion, reader))
     page = page.add("What became of each label", *_label_tables(conversion, reader))
     if totals.skipped:
-        rows = tuple((skipped.key, skipped.reason) for skipped in totals.skipped)
+        rows = tuple((printable(skipped.key), printable(skipped.reason)) for skipped in totals.skipped)
         page = page.add("Left out", Table((Column("sample"), Column("why")), rows, "Broken samples"))
     options = tuple((key, "" if value is None else str(value)) for key, value in manifest.options.items())
     return page.add("Options", Table((Column("option"), Column("value")), options, "Options of the conversion"))
@@ -57,29 +58,31 @@ def _label_tables(conversion: Conversion, reader: ShardReader) -> list[Block]:
     there = [line for line in lines if line.pixels or line.row == 0]
     absent = [line for line in lines if not line.pixels and line.row > 0]
     caption = "Native labels, most pixels first, in the colours of the taxonomy"
-    blocks: list[Block] = [_label_table(conversion, reader, there, caption)]
+    blocks: list[Block] = [_label_table(conversion, reader, there, caption, pixels=True)]
     if absent:
         title = f"{counted(len(absent), 'label')} {'has' if len(absent) == 1 else 'have'} no pixel here"
-        table = _label_table(conversion, reader, absent, "What they would have become")
-        blocks.append(Fold(title, (table,)))
+        blocks.append(Fold(title, (_label_table(conversion, reader, absent, "What their pixels would become"),)))
     return blocks
 
 
-def _label_table(conversion: Conversion, reader: ShardReader, lines: list[LabelLine], caption: str) -> Table:
-    total = conversion.manifest.totals.pixels
-    rows = conversion.mapping.rows
+def _label_table(
+    conversion: Conversion, reader: ShardReader, lines: list[LabelLine], caption: str, *, pixels: bool = False
+) -> Table:
+    total, rows = conversion.manifest.totals.pixels, conversion.mapping.rows
     body = []
     for line in lines:
-        node = rows[line.row].node(reader.taxonomy)
+        row = rows[line.row]
+        node = row.node(reader.taxonomy)
+        amount: tuple[Cell, ...] = (line.pixels, Bar(line.pixels / total, 1.0)) if pixels else ()
         became = Swatch(line.became, node.color) if node else None
-        share = Bar(line.pixels / total, 1.0)
-        body.append((line.name, line.native_id, line.pixels, share, became, rows[line.row].supervision, line.why_not))
+        name, why_not = printable(line.name), printable(line.why_not)
+        body.append((name, line.native_id, *amount, became, row.supervision, why_not))
+    amounts = (Column("pixels in", numeric=True), Column("share", numeric=True, spec=".2%")) if pixels else ()
     columns = (
         Column("label"),
         Column("native id", numeric=True),
-        Column("pixels in", numeric=True),
-        Column("share", numeric=True, spec=".2%"),
-        Column("became"),
+        *amounts,
+        Column("became" if pixels else "means"),
         Column("annotated by"),
         Column("not used, because"),
     )

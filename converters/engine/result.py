@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labelforge.inspection.labels import absence, label_lines
+from labelforge.inspection.wording import printable
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Manifest
 
@@ -68,18 +69,20 @@ def terminal_summary(conversion: Conversion) -> RenderableType:
             share = f"{line.pixels / totals.pixels:.2%}"
             style = "dim" if line.why_not else None
             table.add_row(
-                Text(line.name),
+                Text(printable(line.name)),
                 f"{line.pixels:,}",
                 share,
-                Text(line.became or f"not used: {line.why_not}"),
+                Text(printable(line.became or f"not used: {line.why_not}")),
                 style=style,
             )
     absent = [line.name for line in lines if not line.pixels and line.row > 0]
     parts: list[RenderableType] = [table, Text(f"\n{_totals(conversion)}")]
     if absent:
         parts.append(Text(absence(absent, len(lines) - 1), style="dim"))
-    parts += [Text(f"note: {note}", style="yellow") for note in conversion.notes]
-    parts += [Text(f"left out: {skipped.key}: {skipped.reason}", style="yellow") for skipped in totals.skipped]
+    parts += [Text(printable(f"note: {note}"), style="yellow") for note in conversion.notes]
+    parts += [
+        Text(printable(f"left out: {skipped.key}: {skipped.reason}"), style="yellow") for skipped in totals.skipped
+    ]
     return Group(*parts)
 
 

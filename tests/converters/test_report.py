@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from labelforge.converters import convert
+from labelforge.converters import Conversion, convert, terminal_summary
 from labelforge.converters.base import nearest
+from labelforge.converters.engine.report import conversion_page
 from labelforge.errors import ShardError
 from labelforge.inspection.thumbnails import overlay, thumbnail
 from labelforge.shards import IMAGE_SUFFIXES, ShardReader
 from labelforge.shards.codec import ImageSuffix
 from tests.converters.layouts import picture, save, write_cityscapes
 from tests.core import shard_folders
+from tests.core.gallery_samples import NASTY, nasty
 from tests.core.html_reader import Reader
 
 
@@ -96,3 +100,18 @@ def test_labels_over_an_image() -> None:
     assert np.array_equal(drawn[12:], np.broadcast_to(np.rint([165, 35, 100]), (12, 24, 3)))  # 0.65 of the colour
     lines = np.add.outer(np.arange(12), np.arange(24)) % 12 < 2
     assert np.array_equal(drawn[:12, :, 0], np.where(lines, 144, 100))
+
+
+def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
+    (reader,) = nasty(tmp_path)
+    conversion = Conversion(reader.manifest, reader.mapping, "Hostile", 0, ("a note\x1b[2J",))
+    page = conversion_page(conversion, reader).html()
+    assert not Reader(page).all("script")
+    names = {e["text"] for e in Reader(page).all("th", scope="row")}
+    assert {name for name in NASTY if name.isprintable()} | {"two\\nlines\\ttab"} <= names
+    console = Console(width=100, file=io.StringIO(), force_terminal=False)
+    with console.capture() as capture:
+        console.print(terminal_summary(conversion))
+    for text in (page, capture.get()):
+        assert not set("\x00\x1b\u202e") & set(text)
+    assert "a note\\x1b[2J" in capture.get()
