@@ -21,7 +21,7 @@ from labelforge.errors import DatasetError, LabelforgeError
 from labelforge.files import json_digest
 from labelforge.orphans import end_with_parent
 from labelforge.shards import VERSION, EncodedSample, ShardIndex, SkippedSample, escape_key, open_folder, write_shard
-from labelforge.shards.manifest import shard_name
+from labelforge.shards.index import shard_name
 
 Advance = Callable[[int], None]
 """Told how many more samples are done."""
