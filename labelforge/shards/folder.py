@@ -63,15 +63,9 @@ class Folder(ABC):
             ShardError: The file is missing or cannot be read.
         """
 
+    @abstractmethod
     def read_several(self, names: Sequence[str]) -> list[memoryview | ShardError]:
-        """Several whole files, at the same time where that is quicker; for a file that cannot be read, the error."""
-        found: list[memoryview | ShardError] = []
-        for name in names:
-            try:
-                found.append(self.read(name))
-            except ShardError as error:
-                found.append(error)
-        return found
+        """Several whole small files as they are now; for a file that cannot be read, the error."""
 
     @abstractmethod
     def remove(self, name: str) -> None:

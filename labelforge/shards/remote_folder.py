@@ -97,7 +97,7 @@ class RemoteFolder(Folder):
             raise unreadable(self.place(name), error) from error
 
     def read_several(self, names: Sequence[str]) -> list[memoryview | ShardError]:
-        """Several whole files; a service that can answers all of them at the same time."""
+        """Several whole files; a service that can answers all at the same time."""
         with _any_fault(self.url):
             found = self._files.cat_ranges([self._full(name) for name in names], None, None, on_error="return")
         return [

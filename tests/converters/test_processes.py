@@ -84,10 +84,10 @@ def test_an_interrupt_while_workers_start_is_not_lost() -> None:
     """In a process of its own, with another thread that the signal may be delivered to."""
     code = (
         "import os, signal, threading, time\n"
-        "from labelforge.converters.engine import tasks\n"
+        "from labelforge.converters.engine.interrupts import interrupts_held\n"
         "threading.Thread(target=time.sleep, args=(2,), daemon=True).start()\n"
         "try:\n"
-        "    with tasks._interrupts_held():\n"
+        "    with interrupts_held():\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "        time.sleep(0.2)\n"
         "        print('went on')\n"
