@@ -97,7 +97,7 @@ def connected(address: str) -> Iterator[Client]:
         client = Client(address, timeout=ANSWERED_WITHIN, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"no Dask scheduler answers here within {ANSWERED_WITHIN:.0f} seconds ({error})",
+            f"no Dask scheduler answers here ({error})",
             where=address,
             cure="Start 'dask scheduler' and give the address that it prints, such as tcp://10.0.0.1:8786.",
         ) from error

@@ -142,8 +142,7 @@ def run_task(plan: Plan, task: ShardTask, advance: Callable[[], None] | None = N
         ShardError: The output cannot be written, or another conversion is writing there now.
     """
     folder = open_folder(plan.url)
-    patience = _SEEN_WITHIN if plan.far else 0.0
-    check_token(folder, plan.token, patience)
+    check_token(folder, plan.token, _SEEN_WITHIN if plan.far else 0.0)
 
     def samples() -> Iterator[EncodedSample | SkippedSample]:
         for source in task.sources:
@@ -157,6 +156,6 @@ def run_task(plan: Plan, task: ShardTask, advance: Callable[[], None] | None = N
             yield sample
             if advance is not None:
                 advance()
-        check_token(folder, plan.token, patience)  # before the shard gets its name
+        check_token(folder, plan.token, 0.0)  # it was seen: if it is gone now, then for good
 
     return write_shard(folder, task.number, samples(), options=plan.options, inputs=task.inputs).summary()

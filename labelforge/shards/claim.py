@@ -212,8 +212,7 @@ def _locked(folder: LocalFolder) -> FileLock:
 def _behind_url(folder: Folder, owner: Owner, claim: Claim) -> Iterator[None]:
     assert isinstance(folder, RemoteFolder)
     check_unclaimed(folder)
-    if Owner.of(folder) is not None:
-        folder.remove(OWNER_NAME)  # of one that is gone
+    folder.remove(OWNER_NAME)  # of one that is gone, if any
     created = folder.create_new(OWNER_NAME, owner.to_bytes())
     there = Owner.of(folder)
     if not created or there is None or there.token != owner.token:

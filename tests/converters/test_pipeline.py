@@ -23,11 +23,13 @@ from labelforge.errors import ConfigError, DatasetError, LabelforgeError, ShardE
 from labelforge.shards import Folder, ShardReader, open_folder
 from tests.converters.layouts import (
     DyingCityscapes,
+    SlowCityscapes,
     contents,
     label_blocks,
     picture,
     read_shards,
     save,
+    write_cityscapes,
 )
 
 SECOND = "leftImg8bit/train/aachen/aachen_000003_000019_leftImg8bit.png"  # the second of five in the order of keys
@@ -55,6 +57,14 @@ def test_any_number_of_workers_writes_the_same_bytes(root: Path, tmp_path: Path)
     assert contents(tmp_path / "threads") == expected
 
 
+def test_seven_workers_write_the_same_bytes(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root", count=9)
+    for workers in (1, 7):
+        run(tmp_path / "root", tmp_path / f"workers-{workers}", samples_per_shard=1, workers=workers)
+    assert contents(tmp_path / "workers-7") == contents(tmp_path / "workers-1")
+    assert len(contents(tmp_path / "workers-7")) == 2 * 9 + 2
+
+
 def test_the_way_of_checking_changes_nothing(root: Path, tmp_path: Path) -> None:
     run(root, tmp_path / "fast")
     run(root, tmp_path / "decode", check="decode")
@@ -72,6 +82,15 @@ def test_progress_counts_samples(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "shard-00002.index.json").unlink()
     run(root, tmp_path / "out", progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_progress_moves_by_sample_with_workers_too(root: Path, tmp_path: Path, workers: int) -> None:
+    seen: list[int] = []
+    options: dict[str, Any] = {"split": "train", "samples_per_shard": 3, "workers": workers}
+    convert(SlowCityscapes, root, tmp_path / "out", **options, progress=lambda done, _: seen.append(done))
+    assert seen[0] == 0 and seen[-1] == 5 and seen == sorted(seen)
+    assert len(seen) > 3  # two shards alone would be 0, 2 or 3, and 5
 
 
 def test_finished_shards_stay_and_the_rest_is_made_again(root: Path, tmp_path: Path) -> None:
