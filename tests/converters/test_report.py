@@ -12,8 +12,8 @@ from PIL import Image
 from rich.console import Console
 
 from labelforge.converters import Conversion, convert, terminal_summary
-from labelforge.converters.labels.pixels import nearest
 from labelforge.converters.engine.report import conversion_page
+from labelforge.converters.labels.pixels import nearest
 from labelforge.errors import ShardError
 from labelforge.inspection.thumbnails import overlay, thumbnail
 from labelforge.shards import IMAGE_SUFFIXES, ShardReader
