@@ -25,11 +25,11 @@ A label map is a PNG of {mode}. Its values are class ids, {ignore} = ignore.
 classes.json says what each id is (id, name, color, nodes of the tree, pixels) and what became of every label.
 
     from PIL import Image; import numpy as np
-    labels = np.asarray(Image.open(path))     # (H, W) ids; with OpenCV give cv2.IMREAD_UNCHANGED and see its note
+    labels = np.asarray(Image.open(path))     # (H, W) ids
     loss = torch.nn.CrossEntropyLoss(ignore_index={ignore})
 {notes}"""
 _OPENCV: Final = """
-OpenCV turns palette pictures into colours: read label maps with PIL, or with mmcv's backend 'pillow'.
+OpenCV would turn these palette pictures into colours: read them with PIL (mmcv: backend 'pillow', its default).
 """
 _SPARSE: Final = """
 The ids are those of {dataset}, so they have gaps. Networks want positions: the order of classes.json.

@@ -28,7 +28,7 @@ _README: Final = """\
 
 Train with data.yaml and {task}. A line of a label file is: class, {line}.
 Classes are the positions in classes.json, which also says what became of every label.
-YOLO knows no "ignore": what is in no class counts as background. {notes}
+{notes}
 """
 
 
@@ -75,7 +75,7 @@ class YoloWriter(Writer):
             if self.detection
             else "a segmentation model (yolo segment train)",
             line="centre x, centre y, width, height" if self.detection else "corners x y x y ...",
-            notes=" ".join(notes),
+            notes="\n".join(notes),
         )
         self.describe("README.txt", readme)
         return notes
