@@ -61,9 +61,7 @@ class CocoWriter(Writer):
         """Put the parts of every split together."""
         categories = [_category(self.plan.cut, c, number) for c, number in self._numbered()]
         for split in self.plan.splits:
-            path = self.folder / "annotations" / f"{split}.json"
-            path.parent.mkdir(exist_ok=True)
-            with path.open("w", encoding="utf-8", newline="\n") as out:
+            with self.text(f"annotations/{split}.json") as out:
                 info = {"description": f"{self.plan.name}, {split}: made by labelforge", "version": "1.0"}
                 out.write(f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": {json.dumps(categories)},\n')
                 for number, part in enumerate(("images", "annotations")):
@@ -98,16 +96,15 @@ class CocoWriter(Writer):
     def _write(self, split: str, part: str, entry: dict[str, Any]) -> None:
         file = self._parts.get((split, part))
         if file is None:
-            path = self._part(split, part)
-            path.parent.mkdir(exist_ok=True)
-            file = self._parts[split, part] = path.open("w", encoding="utf-8")
+            file = self._parts[split, part] = self.text(self._part(split, part))
             file.write("\n")
         else:
             file.write(",\n")
         file.write(json.dumps(entry, separators=(",", ":")))
 
-    def _part(self, split: str, part: str) -> Path:
-        return self.folder / "annotations" / f".{split}.{part}"
+    @staticmethod
+    def _part(split: str, part: str) -> str:
+        return f"annotations/.{split}.{part}"
 
     def _append(self, split: str, part: str, out: IO[str]) -> None:
         """Copy the entries of a part to the JSON file."""
@@ -115,7 +112,7 @@ class CocoWriter(Writer):
         if file is None:
             return
         file.close()
-        path = self._part(split, part)
+        path = self.folder / self._part(split, part)
         with path.open(encoding="utf-8") as entries:
             shutil.copyfileobj(entries, out)
         path.unlink()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -90,9 +91,9 @@ def export_shards(
     spaces = {s.reader.dataset: Space(s.reader.mapping, s.reader.manifest.protocol) for s in sets}
     cut = read_cut(classes, tree, spaces)
     with whole_export(out, overwrite=overwrite) as folder:
-        writer = FORMATS[to](folder, Plan(cut, sets, Path(out).resolve().name))
-        gallery = _write_samples(writer, sets, cut, progress)
-        notes = (*cut.notes, *_turned(sets), *writer.finish())
+        with closing(FORMATS[to](folder, Plan(cut, sets, Path(out).resolve().name))) as writer:
+            gallery = _write_samples(writer, sets, cut, progress)
+            notes = (*cut.notes, *_turned(sets), *writer.finish())
         export = Export(Path(out), to, cut, tuple(ExportedSet.of(s, cut) for s in sets), notes)
         export_page(export, gallery).write(folder / REPORT_NAME)
         contents = [*(path.name for path in folder.iterdir()), MARKER]

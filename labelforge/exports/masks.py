@@ -102,14 +102,11 @@ class MasksWriter(Writer):
         self.put(image, sample.image)
         self.put(label, encode_label(sample.values, self.plan.cut.palette))
         if sample.split not in self._lists:
-            path = self.folder / f"{sample.split}.txt"
-            self._lists[sample.split] = path.open("w", encoding="utf-8", newline="\n")
+            self._lists[sample.split] = self.text(f"{sample.split}.txt")
         self._lists[sample.split].write(f"{image}\t{label}\n")
 
     def finish(self) -> tuple[str, ...]:
         """Write the file for mmsegmentation and the README."""
-        for file in self._lists.values():
-            file.close()
         cut = self.plan.cut
         sparse = [c.id for c in cut.classes] != list(range(len(cut.classes)))
         notes = _OPENCV if cut.bits == 8 else _NO_MMSEG

@@ -100,6 +100,12 @@ class ParquetWriter(Writer):
         self.describe("README.md", f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{card}")
         return ()
 
+    def close(self) -> None:
+        """Close all files, also after a fault."""
+        for split in self._splits.values():
+            split.close()
+        super().close()
+
 
 class _Split:
     """The files of one split: rows are collected to a group, groups to a file."""
@@ -133,16 +139,16 @@ class _Split:
         self._written += self._waiting
         self._rows, self._waiting = [], 0
         if self._written >= _FILE:
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._open is not None:
             self._open.close()
         self._open, self._written = None, 0
 
     def finish(self) -> None:
         self._flush()
-        self._close()
+        self.close()
         for number, file in enumerate(self._files):
             file.rename(file.with_name(f"{self.name}-{number:05d}-of-{len(self._files):05d}.parquet"))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from labelforge.errors import ConfigError
 from labelforge.exports.cut import Cut
@@ -43,6 +45,7 @@ class Writer(ABC):
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder = folder
         self.plan = plan
+        self._open = ExitStack()
 
     @abstractmethod
     def add(self, sample: ExportSample) -> None:
@@ -76,9 +79,18 @@ class Writer(ABC):
             cure = "This disk tells no capital from small letters, or knows no folders: rename one of the two images."
             raise ConfigError(what, where=self.folder.parent, cure=cure) from None
 
+    def text(self, name: str) -> IO[str]:
+        """A text file to write to (UTF-8), open until `close`."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return self._open.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+
+    def close(self) -> None:
+        """Close all files, also after a fault."""
+        self._open.close()
+
     def describe(self, name: str, text: str) -> None:
         """Write a file that describes the whole, as UTF-8."""
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
 
     def ignored_pixels(self) -> int:

@@ -57,7 +57,7 @@ def write_set(
             ("json", json.dumps({"key": key}).encode()),
         )
         pixels = {row: int(count) for row, count in enumerate(counts) if count}
-        encoded.append(EncodedSample(escape_key(key), members, *rows.shape, pixels))
+        encoded.append(EncodedSample(escape_key(key), members, rows.shape[0], rows.shape[1], pixels))
     place = open_folder(folder)
     index = write_shard(place, 0, encoded, options={}, inputs="")
     Manifest.build(tree, mapping, split, [index]).write(place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def check_against_masks(coco: Path, masks: Path, split: str) -> COCO:
         with Image.open(coco / "images" / split / image["file_name"]) as shown:
             assert shown.size == (image["width"], image["height"])
         ids = read_ids((masks / "labels" / split / image["file_name"]).with_suffix(".png"))
-        drawn: dict[int, Any] = defaultdict(lambda shape=ids.shape: np.zeros(shape, bool))
+        drawn: dict[int, Any] = {number: np.zeros(ids.shape, bool) for number in numbers.values()}
         for annotation in opened.loadAnns(opened.getAnnIds(imgIds=[image["id"]])):
             mask = opened.annToMask(annotation).astype(bool)
             assert annotation["area"] == mask.sum() and annotation["iscrowd"] == 0

@@ -28,6 +28,11 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return street_shards(tmp_path_factory.mktemp("streets"))
 
 
+def in_polygon(points: Array, ring: Array) -> Array:
+    """Which of (N, 2) points are inside a ring."""
+    return points_in_poly(points, ring)  # type: ignore[no-untyped-call]
+
+
 def read_yolo(label: Path, size: tuple[int, int]) -> list[tuple[int, Array]]:
     """Class and (H, W) mask of every line: pixels whose centres are in its polygon, or in its box.
 
@@ -45,7 +50,7 @@ def read_yolo(label: Path, size: tuple[int, int]) -> list[tuple[int, Array]]:
                 [(x - w / 2, y - h / 2), (x + w / 2, y - h / 2), (x + w / 2, y + h / 2), (x - w / 2, y + h / 2)]
             )
         assert points.min() >= -1e-6 and points.max() <= 1 + 1e-6
-        inside = points_in_poly(centres, points * (width, height)).reshape(height, width)
+        inside = in_polygon(centres, points * (width, height)).reshape(height, width)
         found.append((int(index), inside))
     return found
 
@@ -56,7 +61,7 @@ def test_exact_outlines_enclose_exactly_the_pixels(values: Array) -> None:
     centres = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1).reshape(-1, 2)
     seen = np.zeros((4, height, width), int)
     for value, ring in outlines(values, tolerance=0):
-        inside = points_in_poly(centres, ring).reshape(height, width)
+        inside = in_polygon(centres, ring).reshape(height, width)
         assert np.array_equal(inside, filled([ring], (height, width)))
         assert inside.any() and (values[inside] == value).all()
         seen[value] += inside
@@ -103,8 +108,8 @@ def test_polygons_give_the_pixels_back_as_well_as_the_report_says(streets: list[
         for index, inside in read_yolo(tmp_path / "yolo" / place, ids.shape):
             drawn[index] ^= inside
         for index in range(19):
-            both += np.count_nonzero(drawn[index] & (ids == index))
-            either += np.count_nonzero(drawn[index] | (ids == index))
+            both += int(np.count_nonzero(drawn[index] & (ids == index)))
+            either += int(np.count_nonzero(drawn[index] | (ids == index)))
     told = re.search(r"IoU ([\d.]+), by class ([\d.]+)", " ".join(done.notes))
     assert told is not None and len(labels) == 10
     assert float(told[1]) == pytest.approx(both / either, abs=2e-4)
