@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from labelforge.errors import ConfigError, counted, did_you_mean
+from labelforge.errors import ConfigError, ShardError, counted, did_you_mean
 from labelforge.exports.coco import CocoWriter
 from labelforge.exports.cut import Cut
 from labelforge.exports.cut_reader import Space, read_cut
@@ -121,9 +121,13 @@ def _write_samples(
 
 def _pictures(sample: ExportSample, cut: Cut) -> GalleryRow:
     """A sample's image beside its label map in the classes' colours, both small."""
-    with Image.open(io.BytesIO(sample.image)) as picture:
-        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=1.0)
-        image = np.asarray(picture.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(sample.image)) as picture:
+            picture.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=1.0)
+            image = np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        cure = "Copy the shards again, or run convert again with --overwrite."
+        raise ShardError(f"the image of sample {sample.place} is broken ({error})", cure=cure) from error
     step = -(-max(sample.values.shape) // _SIDE)
     colors = np.array(cut.palette, dtype=np.uint8)[sample.values[::step, ::step]]
     title = f"{sample.place} ({sample.split})"

@@ -94,7 +94,7 @@ class YoloWriter(Writer):
                 )
         total = sum(int(shard_set.pixels.sum()) for shard_set in self.plan.sets)
         ignored = self.ignored_pixels()
-        if ignored:
+        if ignored and not self.detection:  # outside of boxes is background
             notes.append(
                 f"YOLO has no ignore: {ignored:,} pixels ({ignored / total:.1%}) that are in no class, or nobody knows "
                 "which, count as background."

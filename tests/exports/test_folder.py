@@ -255,6 +255,14 @@ def test_a_value_outside_the_label_table_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_broken_image_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.exports.sets.encode_image", lambda image, suffix: b"no picture")
+    folder = write_set(tmp_path / "in", {"a": (toy_rows(), "png")}, table())
+    with pytest.raises(ShardError, match="the image of sample toy-labels/a is broken"):
+        export(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_that_one_disk_takes_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on disks that tell no capital from small letters: the second file is refused, not written over the first."""
     samples: Any = {"A": (toy_rows(), "png"), "a": (toy_rows(1), "png")}

@@ -20,8 +20,9 @@ import pytest
 from cityscapesscripts.helpers.labels import id2label
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
+from labelforge.converters import convert
 from labelforge.exports import export_shards
 from labelforge.exports.upright import set_upright
 from labelforge.label_space import LabelSpace
@@ -35,7 +36,7 @@ from labelforge.shards import (
     write_shard,
 )
 from labelforge.taxonomy import Taxonomy
-from tests.converters.layouts import picture, read_shards
+from tests.converters.layouts import picture, read_shards, write_cityscapes
 from tests.core.random_trees import meaning, worlds
 from tests.exports.sets import TREE, antichains, expected_class, read_ids, street_shards, table, toy_rows, write_set
 
@@ -164,6 +165,22 @@ def test_a_photograph_lies_as_its_labels_do_for_programs_that_turn_it(orientatio
     with Image.open(io.BytesIO(data)) as again:
         again.verify()  # the checksums
     assert len(data) == len(buffer.getvalue())
+
+
+def test_turned_photographs_are_said(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root", count=2)
+    (first, *_) = sorted((tmp_path / "root").rglob("*_leftImg8bit.png"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(first) as shown:
+        pixels = np.asarray(shown)
+    Image.fromarray(pixels).save(first, exif=exif)
+    convert("cityscapes", tmp_path / "root", tmp_path / "in", split="train", taxonomy="streets")
+    done = export_shards([tmp_path / "in"], tmp_path / "out", to="masks", classes="leaves")
+    assert [note for note in done.notes if note.startswith("1 image asked in EXIF to be turned")]
+    name = first.name.replace("_leftImg8bit", "")
+    with Image.open(tmp_path / "out/images/train/cityscapes" / name) as shown:
+        assert np.array_equal(np.asarray(ImageOps.exif_transpose(shown)), pixels)
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", picture(0).tobytes()])
