@@ -24,8 +24,8 @@ _SHARD_FORMATS = ("masks", "coco", "parquet", "yolo")
 @click.option(
     "--classes",
     metavar="CUT",
-    help="Of shards: the classes, as nodes ('road, sidewalk, vehicle/car'), leaves, depth=2, a .txt or .yaml file, or "
-    "a label space (cityscapes: all of its labels; cityscapes:evaluated: those of its benchmark).",
+    help="Of shards: the classes, as nodes ('road, sidewalk, traffic sign/front'), leaves, depth=2, a .txt or .yaml "
+    "file, or a label space (cityscapes: all of its labels; cityscapes:evaluated: those of its benchmark).",
 )
 @click.option(
     "--split-names",
