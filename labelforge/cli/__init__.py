@@ -29,7 +29,7 @@ COMMANDS = {
     "train": "Train one network on shards of several datasets.",
     "evaluate": "Score a trained network in each dataset's own labels.",
     "predict": "Segment images and videos with a trained network.",
-    "export": "Write a trained network as an ONNX file, for other runtimes.",
+    "export": "Write a trained network as ONNX, or shards as masks, COCO, Parquet or YOLO.",
     "bench": "Measure loss, inference, training and loading speed.",
 }
 """Every command and its one-line help; ``tree-viz`` is in ``labelforge/cli/tree_viz.py``."""
