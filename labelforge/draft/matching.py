@@ -1,0 +1,295 @@
+"""What one native name can mean, by itself: the phrases that are known of it, and how they were found.
+
+The evidence, best first: the same name; a synonym or an abbreviation; a word for something more general; a name of
+which words that add nothing are left out; the last word of a longer name; a spelling mistake. Of a path, the special
+phrase comes before the general one, which says in which part of the tree to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from labelforge.draft.names import NativeName, Words, joined_parts, key_of, suffixes
+from labelforge.draft.spelling import Speller
+from labelforge.draft.vocabulary import Reading, Vocabulary
+from labelforge.draft.voting import most_common
+from labelforge.taxonomy import Node
+
+
+class Sureness(IntEnum):
+    """How sure a proposal is."""
+
+    TODO = 0
+    CHECK = 1
+    LIKELY = 2
+    SURE = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """A phrase that is known.
+
+    Attributes:
+        words: The phrase.
+        readings: Its meanings in tree and mappings.
+    """
+
+    words: Words
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """What is known of a native name; what it means is everything that its parts mean.
+
+    Attributes:
+        parts: The known phrases.
+        sureness: How sure it is that they are meant.
+        how: How they were found, for people; empty for the same name.
+        ignored: The reason to ignore the name; None if it means something.
+        rest_of: Phrases of which it means what has no label of its own ("other vehicle").
+        siblings: The general phrases of its path, if it can mean what any other label below them means.
+        own: Whether the parts are names of the label itself, not of something that holds it; only then does it take
+            leaves from other labels, and only then do these take leaves from it.
+    """
+
+    parts: tuple[Part, ...]
+    sureness: Sureness
+    how: str = ""
+    ignored: str | None = None
+    rest_of: tuple[Part, ...] = ()
+    siblings: tuple[Words, ...] = ()
+    own: bool = True
+
+    def less(self, sureness: Sureness, how: str) -> Match:
+        """The same, at most so sure, and found in one more step."""
+        return replace(self, sureness=min(self.sureness, sureness), how="; ".join(filter(None, (how, self.how))))
+
+    def within(self, how: str) -> Match:
+        """The same as something that holds the label."""
+        return replace(self.less(Sureness.CHECK, how), own=False)
+
+
+class Matcher:
+    """Looks native names up in a vocabulary.
+
+    Args:
+        vocabulary: What is known.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.thesaurus = vocabulary.thesaurus
+        self._speller = Speller(vocabulary)
+        self._of_phrase: dict[Words, Match | None] = {}
+        self._top = {leaf: top for top in vocabulary.tree.root.children for leaf in vocabulary.tree.nodes[top].leaves}
+
+    def match(self, name: NativeName) -> Match | None:
+        """What a native name can mean; None if nothing of it is known."""
+        if not name.path:
+            return None
+        same = self._same(name.whole)
+        if same is not None and not self._is_rest(name.whole):
+            return same
+        joined = joined_parts(name.text)
+        if len(joined) > 1:
+            return self._ignored(name.whole) or self._joined(joined)
+        if len(name.path) > 1:
+            return self._path(name)
+        return self.phrase(name.last)
+
+    def phrase(self, words: Words) -> Match | None:
+        """What a phrase can mean, by all evidence."""
+        if words not in self._of_phrase:
+            steps: tuple[Callable[[Words], Match | None], ...] = (self._known, self._head, self._misspelt)
+            self._of_phrase[words] = next((found for step in steps if (found := step(words)) is not None), None)
+        return self._of_phrase[words]
+
+    def inside(self, words: Words, leaves: Collection[int]) -> Match | None:
+        """The node within some leaves whose name fits a phrase best, word by word; None if none or several do."""
+        around = self.vocabulary.tree.covering(leaves)
+        context = {word for node in (around, *self._above(around)) for word in self._node_words[node.index]}
+        asked = frozenset(words)
+        found: dict[int, list[Node]] = {}
+        for node, own in self.vocabulary.node_words:
+            rest = own - context
+            fits = rest and (rest <= asked or asked <= own)
+            if fits and node is not around and set(node.leaves) <= set(leaves):
+                surplus = len(own - asked - context)
+                found.setdefault(len(rest & asked) * 10 - surplus, []).append(node)
+        if not found:
+            return None
+        best = found[max(found)]
+        lowest = max(best, key=lambda node: node.depth)
+        if not all(set(lowest.leaves) <= set(node.leaves) for node in best):
+            return None
+        reference = self.vocabulary.tree.references.shortest(lowest.index)
+        part = Part(words, (Reading(frozenset(lowest.leaves), None, reference),))
+        return Match((part,), Sureness.LIKELY, f"{_shown(words)} of {around.name}")
+
+    def _above(self, node: Node) -> list[Node]:
+        return list(self.vocabulary.tree.ancestors(node))[:-1]
+
+    @property
+    def _node_words(self) -> dict[int, frozenset[str]]:
+        return {node.index: words for node, words in self.vocabulary.node_words}
+
+    def _same(self, words: Words) -> Match | None:
+        readings = self.vocabulary.readings(words)
+        return Match((Part(words, readings),), Sureness.SURE) if readings else None
+
+    def _ignored(self, words: Words) -> Match | None:
+        reason = self.thesaurus.ignored.get(key_of(words))
+        return None if reason is None else Match((), Sureness.SURE, ignored=reason)
+
+    def _is_rest(self, words: Words) -> bool:
+        return len(words) > 1 and bool({words[0], words[-1]} & self.thesaurus.others)
+
+    def _known(self, words: Words) -> Match | None:
+        """The same name, a synonym, an abbreviation, something more general, or all of these with fewer words."""
+        steps = (self._ignored, self._rest, self._same, self._synonym, self._abbreviated, self._broader, self._stripped)
+        return next((found for step in steps if (found := step(words)) is not None), None)
+
+    def _synonym(self, words: Words) -> Match | None:
+        parts = [Part(other, self.vocabulary.readings(other)) for other in self.thesaurus.same.get(key_of(words), ())]
+        known = tuple(part for part in parts if part.readings)
+        if not known:
+            return None
+        every = tuple(dict.fromkeys(reading for part in known for reading in part.readings))
+        return Match((Part(known[0].words, every),), Sureness.LIKELY, f"means the same as {_shown(known[0].words)}")
+
+    def _abbreviated(self, words: Words) -> Match | None:
+        long = tuple(word for short in words for word in self.thesaurus.abbreviations.get(short, (short,)))
+        found = None if long == words else self._known(long)
+        return None if found is None else found.less(Sureness.LIKELY, f"short for {_shown(long)}")
+
+    def _broader(self, words: Words) -> Match | None:
+        found = [self._same(other) or self._synonym(other) for other in self.thesaurus.broader.get(key_of(words), ())]
+        known = [match for match in found if match is not None]
+        if not known or len(known) < len(found):
+            return None
+        parts = tuple(part for match in known for part in match.parts)
+        names = " or ".join(_shown(match.parts[0].words) for match in known)
+        how = f"a kind of {names}" if len(known) == 1 else f"can be {names}"
+        return Match(parts, Sureness.LIKELY, how, own=False)
+
+    def _rest(self, words: Words) -> Match | None:
+        """ "other vehicle", "vehicle other"."""
+        if not self._is_rest(words):
+            return None
+        bare = words[1:] if words[0] in self.thesaurus.others else words[:-1]
+        general = self._known(bare)
+        same = self._same(words)
+        if general is None or general.ignored is not None or general.rest_of:
+            return same
+        how = f"{_shown(bare)} without what has a label of its own"
+        return Match(() if same is None else same.parts, Sureness.LIKELY, how, rest_of=general.parts, own=False)
+
+    def _stripped(self, words: Words) -> Match | None:
+        """Without words at either end that add nothing."""
+        first, last = 0, len(words)
+        while first < last and words[first] in self.thesaurus.states | self.thesaurus.ambiguous:
+            first += 1
+        while last > first and (words[last - 1] in self.thesaurus.ambiguous or words[last - 1].isdecimal()):
+            last -= 1
+        bare = words[first:last]
+        found = self._known(bare) if bare and bare != words else None
+        return None if found is None else found.less(Sureness.LIKELY, f"read as {_shown(bare)}")
+
+    def _head(self, words: Words) -> Match | None:
+        """The longest end of a phrase that is known; with what is said before it, where both can be meant."""
+        for start in range(1, len(words)):
+            before, head = words[:start], words[start:]
+            if set(before) & self.thesaurus.turning or (len(head) == 1 and head[0] in self.thesaurus.not_last):
+                continue
+            found = self._same(head) or self._synonym(head) or self._broader(head)
+            if found is None or not any(reading.leaves for part in found.parts for reading in part.readings):
+                continue
+            other = self._same(before) or self._synonym(before) or self._broader(before)
+            if other is not None and self._beside(other, found):
+                how = f"{_shown(before)} and {_shown(head)}, or a kind of the latter"
+                return Match((*other.parts, *found.parts), Sureness.CHECK, how, own=False)
+            if self._ignored(before) is not None:
+                return None
+            return found.within(f"ends with {_shown(head)}")
+        return None
+
+    def _beside(self, one: Match, other: Match) -> bool:
+        """Whether two phrases mean different things of one main branch."""
+        first, second = (
+            frozenset().union(*(most_common(part.readings) for part in match.parts)) for match in (one, other)
+        )
+        tops = {self._top[leaf] for leaf in first | second}
+        return bool(first and second) and len(tops) == 1 and not first & second
+
+    def _misspelt(self, words: Words) -> Match | None:
+        right = self._speller.correct(words)
+        found = None if right is None else self._known(right)
+        if right is None or found is None:
+            return None
+        return found.less(Sureness.CHECK, f"spelt like {_shown(right)}")
+
+    def _joined(self, phrases: tuple[Words, ...]) -> Match | None:
+        """ "car / van": all of it, if all of it is known."""
+        found = [self._known(words) for words in phrases]
+        known = [match for match in found if match is not None]
+        if len(known) < len(found):
+            return None
+        reasons = [match.ignored for match in known if match.ignored is not None]
+        if len(reasons) == len(known):
+            return Match((), Sureness.LIKELY, ignored=reasons[0])
+        if reasons or any(match.rest_of for match in known):
+            return None
+        parts = tuple(part for match in known for part in match.parts)
+        return Match(parts, Sureness.CHECK, " and ".join(map(_shown, phrases)))
+
+    def _path(self, name: NativeName) -> Match | None:
+        ends = suffixes(name.path)[1:-1]
+        for words in (*ends, *((*name.last, *general) for general in reversed(name.path[:-1]))):
+            found = self._same(words) or self._synonym(words)
+            if found is not None:
+                return found.less(Sureness.LIKELY, f"read as {_shown(words)}")
+        general = self._general(name.path)
+        words = name.last
+        if set(words) <= self.thesaurus.others:
+            return self._rest_of_path(general)
+        if set(words) <= self.thesaurus.ambiguous:
+            parts = () if general is None else general.parts
+            how = f"any {_shown(name.path[-2])}, of whatever kind"
+            return Match(parts, Sureness.CHECK, how, siblings=name.path[:-1], own=False)
+        own = self._known(words)
+        around = frozenset() if general is None else _leaves(general)
+        if own is not None and (own.ignored is not None or not around or _leaves(own) & around):
+            return own
+        inside = self.inside(words, around) if around else None
+        if inside is not None or own is not None:
+            return inside or (None if own is None else own.less(Sureness.CHECK, ""))
+        found = self.phrase(words)
+        if general is None or (found is not None and _leaves(found) & around):
+            return found
+        return general.within(f"a kind of {_shown(general.parts[0].words)}")
+
+    def _general(self, path: tuple[Words, ...]) -> Match | None:
+        """The nearest of the general phrases of a path that means something."""
+        for words in reversed(path[:-1]):
+            found = self._known(words)
+            if found is not None and found.ignored is None and found.parts:
+                return found
+        return None
+
+    def _rest_of_path(self, general: Match | None) -> Match:
+        if general is None:
+            return Match((), Sureness.LIKELY, ignored="anything that has no label of its own")
+        how = f"{_shown((general.rest_of or general.parts)[0].words)} without what has a label of its own"
+        return Match((), Sureness.LIKELY, how, rest_of=general.rest_of or general.parts, own=False)
+
+
+def _leaves(match: Match) -> frozenset[int]:
+    readings = (reading for part in (*match.parts, *match.rest_of) for reading in part.readings)
+    return frozenset().union(*(reading.leaves for reading in readings))
+
+
+def _shown(words: Words) -> str:
+    return f"'{' '.join(words)}'"
