@@ -17,6 +17,8 @@ from labelforge.draft.vocabulary import Reading, Vocabulary
 from labelforge.draft.voting import most_common
 from labelforge.taxonomy import Node
 
+_MANY = 3  # mappings that together tell what a vague word means
+
 
 class Sureness(IntEnum):
     """How sure a proposal is."""
@@ -137,15 +139,34 @@ class Matcher:
         return {node.index: words for node, words in self.vocabulary.node_words}
 
     def _same(self, words: Words) -> Match | None:
+        """The same name; no more than likely where only one mapping has it, to be checked if it is a vague word."""
         readings = self.vocabulary.readings(words)
-        return Match((Part(words, readings),), Sureness.SURE) if readings else None
+        if not readings:
+            return None
+        sources = {reading.source for reading in readings}
+        vague = key_of(words) in self.thesaurus.not_last and len(sources - {None}) < _MANY
+        alone = len(sources) == 1 and None not in sources
+        sureness = Sureness.CHECK if vague else Sureness.LIKELY if alone else Sureness.SURE
+        found = Match((Part(words, readings),), sureness)
+        wider = self._broader(words) if alone else None
+        return found if wider is None else replace(wider, parts=(*found.parts, *wider.parts))
 
     def _ignored(self, words: Words) -> Match | None:
         reason = self.thesaurus.ignored.get(key_of(words))
         return None if reason is None else Match((), Sureness.SURE, ignored=reason)
 
     def _is_rest(self, words: Words) -> bool:
-        return len(words) > 1 and bool({words[0], words[-1]} & self.thesaurus.others)
+        return self._without_rest(words) is not None
+
+    def _without_rest(self, words: Words) -> Words | None:
+        """What is left of "other vehicle", "vehicle other" or "othervehicle"; None for names of other kinds."""
+        if len(words) > 1 and words[0] in self.thesaurus.others:
+            return words[1:]
+        if len(words) > 1 and words[-1] in self.thesaurus.others:
+            return words[:-1]
+        word = words[0] if len(words) == 1 else ""
+        parts = (word.removeprefix(other) for other in self.thesaurus.others if word.startswith(other))
+        return next(((part,) for part in parts if self.vocabulary.readings((part,))), None)
 
     def _known(self, words: Words) -> Match | None:
         """The same name, a synonym, an abbreviation, something more general, or all of these with fewer words."""
@@ -176,10 +197,10 @@ class Matcher:
         return Match(parts, Sureness.LIKELY, how, own=False)
 
     def _rest(self, words: Words) -> Match | None:
-        """ "other vehicle", "vehicle other"."""
-        if not self._is_rest(words):
+        """What "other vehicle" means: a vehicle, but none that has a label of its own."""
+        bare = self._without_rest(words)
+        if bare is None:
             return None
-        bare = words[1:] if words[0] in self.thesaurus.others else words[:-1]
         general = self._known(bare)
         same = self._same(words)
         if general is None or general.ignored is not None or general.rest_of:
@@ -188,33 +209,44 @@ class Matcher:
         return Match(() if same is None else same.parts, Sureness.LIKELY, how, rest_of=general.parts, own=False)
 
     def _stripped(self, words: Words) -> Match | None:
-        """Without words at either end that add nothing."""
+        """The phrase without words that add nothing."""
         first, last = 0, len(words)
-        while first < last and words[first] in self.thesaurus.states | self.thesaurus.ambiguous:
+        empty = self.thesaurus.states | self.thesaurus.ambiguous
+        while first < last and words[first] in empty:
             first += 1
-        while last > first and (words[last - 1] in self.thesaurus.ambiguous or words[last - 1].isdecimal()):
+        while last > first and (words[last - 1] in empty or words[last - 1].isdecimal()):
             last -= 1
         bare = words[first:last]
+        if bare == words:
+            bare = tuple(word for word in words if word not in self.thesaurus.states)
         found = self._known(bare) if bare and bare != words else None
         return None if found is None else found.less(Sureness.LIKELY, f"read as {_shown(bare)}")
 
     def _head(self, words: Words) -> Match | None:
-        """The longest end of a phrase that is known; with what is said before it, where both can be meant."""
+        """The end of a phrase that is known; with what is said before it, where both can be meant.
+
+        A split at which both halves are known ("traffic light" "pole") comes before one with a longer end.
+        """
+        found: list[tuple[Words, Words, Match, Match | None]] = []
         for start in range(1, len(words)):
             before, head = words[:start], words[start:]
-            if set(before) & self.thesaurus.turning or (len(head) == 1 and head[0] in self.thesaurus.not_last):
+            if set(before) & self.thesaurus.turning or key_of(head) in self.thesaurus.not_last:
                 continue
-            found = self._same(head) or self._synonym(head) or self._broader(head)
-            if found is None or not any(reading.leaves for part in found.parts for reading in part.readings):
-                continue
-            other = self._same(before) or self._synonym(before) or self._broader(before)
-            if other is not None and self._beside(other, found):
-                how = f"{_shown(before)} and {_shown(head)}, or a kind of the latter"
-                return Match((*other.parts, *found.parts), Sureness.CHECK, how, own=False)
-            if self._ignored(before) is not None:
-                return None
-            return found.within(f"ends with {_shown(head)}")
-        return None
+            match = self._named(head)
+            if match is not None and any(reading.leaves for part in match.parts for reading in part.readings):
+                found.append((before, head, match, self._named(before)))
+        if not found:
+            return None
+        before, head, match, other = max(found, key=lambda split: split[3] is not None)
+        if self._ignored(before) is not None:
+            return None
+        if other is not None and self._beside(other, match):
+            how = f"{_shown(before)} and {_shown(head)}, or a kind of the latter"
+            return Match((*other.parts, *match.parts), Sureness.CHECK, how, own=False)
+        return match.within(f"ends with {_shown(head)}")
+
+    def _named(self, words: Words) -> Match | None:
+        return self._same(words) or self._synonym(words) or self._broader(words)
 
     def _beside(self, one: Match, other: Match) -> bool:
         """Whether two phrases mean different things of one main branch."""
@@ -232,7 +264,7 @@ class Matcher:
         return found.less(Sureness.CHECK, f"spelt like {_shown(right)}")
 
     def _joined(self, phrases: tuple[Words, ...]) -> Match | None:
-        """ "car / van": all of it, if all of it is known."""
+        """All that a name like "car / van" joins, if all of it is known."""
         found = [self._known(words) for words in phrases]
         known = [match for match in found if match is not None]
         if len(known) < len(found):
@@ -246,19 +278,24 @@ class Matcher:
         return Match(parts, Sureness.CHECK, " and ".join(map(_shown, phrases)))
 
     def _path(self, name: NativeName) -> Match | None:
-        ends = suffixes(name.path)[1:-1]
-        for words in (*ends, *((*name.last, *general) for general in reversed(name.path[:-1]))):
+        """A path: its end run together ("bus bendy"), turned round ("construction vehicle"), or by its last phrase."""
+        turned = [(*name.last, *general) for general in reversed(name.path[:-1])]
+        empty = set(name.last) <= self.thesaurus.others | self.thesaurus.ambiguous
+        for words in suffixes(name.path)[1:-1] + ([] if empty else turned):
             found = self._same(words) or self._synonym(words)
             if found is not None:
                 return found.less(Sureness.LIKELY, f"read as {_shown(words)}")
         general = self._general(name.path)
-        words = name.last
-        if set(words) <= self.thesaurus.others:
+        if set(name.last) <= self.thesaurus.others:
             return self._rest_of_path(general)
-        if set(words) <= self.thesaurus.ambiguous:
+        if set(name.last) <= self.thesaurus.ambiguous:
             parts = () if general is None else general.parts
             how = f"any {_shown(name.path[-2])}, of whatever kind"
             return Match(parts, Sureness.CHECK, how, siblings=name.path[:-1], own=False)
+        return self._special(name.last, general)
+
+    def _special(self, words: Words, general: Match | None) -> Match | None:
+        """The last phrase of a path, read in the part of the tree that the phrases before it mean."""
         own = self._known(words)
         around = frozenset() if general is None else _leaves(general)
         if own is not None and (own.ignored is not None or not around or _leaves(own) & around):

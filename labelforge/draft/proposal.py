@@ -57,6 +57,7 @@ class _Entry:
     match: Match | None
     leaves: frozenset[int] = frozenset()
     verdicts: tuple[Verdict, ...] = ()
+    joined: str = ""
 
 
 def draft(tree: Taxonomy, mappings: Sequence[LabelMapping], names: Sequence[str]) -> tuple[Proposal, ...]:
@@ -86,6 +87,17 @@ def _decide(vocabulary: Vocabulary, entries: Sequence[_Entry]) -> None:
         found = [_held(vocabulary, entry, entries, taken) for entry in entries]
         for entry, (leaves, verdicts) in zip(entries, found, strict=True):
             entry.leaves, entry.verdicts = leaves, verdicts
+    _join(vocabulary, entries)
+
+
+def _join(vocabulary: Vocabulary, entries: Sequence[_Entry]) -> None:
+    """Give the label of who rides also what is ridden, where no label of the list can mean that."""
+    for rider, ridden in vocabulary.thesaurus.together:
+        one, other = (frozenset().union(*(r.leaves for r in vocabulary.readings(w)[:1])) for w in (rider, ridden))
+        named = [entry for entry in entries if one and entry.leaves == one]
+        if named and other and not any(entry.leaves & other for entry in entries):
+            for entry in named:
+                entry.leaves, entry.joined = one | other, f"no label means {' '.join(ridden)}"
 
 
 class _Taken:
@@ -120,10 +132,17 @@ def _held(
     for part in entry.match.rest_of:
         whole = vote(vocabulary, part.readings, None)
         verdicts.append(whole)
-        others = [e.leaves for e in entries if e is not entry and e.leaves and not e.leaves >= whole.leaves]
-        rest = whole.leaves.difference(*(s for s in others if s != entry.leaves))
-        leaves |= rest or whole.leaves
+        others = [held for e in entries if e is not entry and not (held := _surely(e)) >= whole.leaves]
+        leaves |= whole.leaves.difference(*others) or whole.leaves
     return leaves, tuple(verdicts)
+
+
+def _surely(entry: _Entry) -> frozenset[int]:
+    """What a label holds whatever is asked: the leaves about which all readings of its own name agree."""
+    if entry.match is None or not entry.match.own or entry.match.sureness <= Sureness.CHECK:
+        return frozenset()
+    sets = [reading.leaves for verdict in entry.verdicts for reading in verdict.used]
+    return sets[0].intersection(*sets) if sets else frozenset()
 
 
 def _verdict(vocabulary: Vocabulary, part: Part, entry: _Entry, taken: _Taken) -> Verdict:
@@ -176,7 +195,7 @@ def _proposal(vocabulary: Vocabulary, entry: _Entry) -> Proposal:
 
 
 def _sureness(entry: _Entry, match: Match) -> Sureness:
-    if match.sureness == Sureness.SURE and any(v.rivals or v.agreed <= 0.5 for v in entry.verdicts):
+    if match.sureness == Sureness.SURE and (entry.joined or any(v.rivals or v.agreed <= 0.5 for v in entry.verdicts)):
         return Sureness.LIKELY
     return match.sureness
 
@@ -196,7 +215,7 @@ def _why(vocabulary: Vocabulary, entry: _Entry) -> str:
     rivals = [rival for verdict in entry.verdicts for rival in verdict.rivals]
     if rivals:
         said.append(f"elsewhere {listed(dict.fromkeys(map(_meaning, rivals)), 2)}")
-    return "; ".join(said)
+    return "; ".join([*said, *filter(None, [entry.joined])])
 
 
 def _meaning(reading: Reading) -> str:
@@ -246,4 +265,3 @@ def shortest_expression(tree: Taxonomy, leaves: frozenset[int]) -> Expression:
 
 def _names(tree: Taxonomy, leaves: frozenset[int]) -> list[str]:
     return [tree.references.shortest(node.index) for node in cover(tree, leaves)]
-

@@ -24,6 +24,7 @@ class SynonymFile(BaseModel):
     same: list[list[str]] = Field(description="Phrases that mean the same.")
     kinds: dict[str, list[str] | list[list[str]]] = Field(description="A phrase, and phrases for kinds of it.")
     joint: dict[str, list[str]] = Field(description="A phrase, and the phrases that it covers together.")
+    together: dict[str, str] = Field(description="A phrase, and what it holds where that has no label of its own.")
     abbreviations: dict[str, str] = Field(description="A word, and what it stands for.")
     ignored: dict[str, list[str]] = Field(description="A reason, and names for what is ignored for it.")
     others: list[str] = Field(description="Words for what has no label of its own.")
@@ -40,17 +41,19 @@ class Thesaurus:
     Attributes:
         same: The phrases that mean the same as a key, the key's own among them.
         broader: The phrases that together cover what a key means.
+        together: Pairs of phrases: one, and what it holds where that has no label of its own.
         abbreviations: The words that a word stands for.
         ignored: The reason to ignore a name.
         others: Words for "what has no label of its own".
         ambiguous: Words that leave open what is meant.
         states: Words in front that change nothing.
         turning: Words in front that change everything.
-        not_last: Words that say nothing as the last word of a longer name.
+        not_last: Phrases that say nothing as the last word of a longer name, and little by themselves.
     """
 
     same: Mapping[str, tuple[Words, ...]]
     broader: Mapping[str, tuple[Words, ...]]
+    together: tuple[tuple[Words, Words], ...]
     abbreviations: Mapping[str, Words]
     ignored: Mapping[str, str]
     others: frozenset[str]
@@ -84,14 +87,16 @@ class Thesaurus:
             for text in _flat(listed):
                 broader.setdefault(key_of(words_of(text)), (words_of(general),))
         return cls(
-            same,
-            broader,
-            {key_of(words_of(short)): words_of(long) for short, long in content.abbreviations.items()},
-            {key_of(words_of(name)): reason for reason, names in content.ignored.items() for name in names},
-            *(
-                frozenset(word for text in texts for word in words_of(text))
-                for texts in (content.others, content.ambiguous, content.states, content.turning, content.not_last)
-            ),
+            same=same,
+            broader=broader,
+            together=tuple((words_of(one), words_of(other)) for one, other in content.together.items()),
+            abbreviations={key_of(words_of(short)): words_of(long) for short, long in content.abbreviations.items()},
+            ignored={key_of(words_of(name)): reason for reason, names in content.ignored.items() for name in names},
+            others=_words(content.others),
+            ambiguous=_words(content.ambiguous),
+            states=_words(content.states),
+            turning=_words(content.turning),
+            not_last=frozenset(key_of(words_of(text)) for text in content.not_last),
         )
 
     @property
@@ -104,3 +109,7 @@ class Thesaurus:
 
 def _flat(listed: list[str] | list[list[str]]) -> list[str]:
     return [text for item in listed for text in ([item] if isinstance(item, str) else item)]
+
+
+def _words(texts: list[str]) -> frozenset[str]:
+    return frozenset(word for text in texts for word in words_of(text))
