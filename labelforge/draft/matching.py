@@ -17,6 +17,7 @@ from labelforge.draft.vocabulary import Reading, Vocabulary
 from labelforge.draft.voting import most_common
 from labelforge.taxonomy import Node
 
+_SHORTEST = 4  # letters of a name that is run together with another one
 _MANY = 3  # mappings that together tell what a vague word means
 
 
@@ -93,19 +94,24 @@ class Matcher:
         if not name.path:
             return None
         same = self._same(name.whole)
-        if same is not None and not self._is_rest(name.whole):
+        if same is not None and not self._rest(name.whole) and not self._group(name.whole):
             return same
+        if len(name.path) > 1:
+            return self._path(name)
         joined = joined_parts(name.text)
         if len(joined) > 1:
             return self._ignored(name.whole) or self._joined(joined)
-        if len(name.path) > 1:
-            return self._path(name)
         return self.phrase(name.last)
 
     def phrase(self, words: Words) -> Match | None:
         """What a phrase can mean, by all evidence."""
         if words not in self._of_phrase:
-            steps: tuple[Callable[[Words], Match | None], ...] = (self._known, self._head, self._misspelt)
+            steps: tuple[Callable[[Words], Match | None], ...] = (
+                self._known,
+                self._head,
+                self._run_together,
+                self._misspelt,
+            )
             self._of_phrase[words] = next((found for step in steps if (found := step(words)) is not None), None)
         return self._of_phrase[words]
 
@@ -155,9 +161,6 @@ class Matcher:
         reason = self.thesaurus.ignored.get(key_of(words))
         return None if reason is None else Match((), Sureness.SURE, ignored=reason)
 
-    def _is_rest(self, words: Words) -> bool:
-        return self._without_rest(words) is not None
-
     def _without_rest(self, words: Words) -> Words | None:
         """What is left of "other vehicle", "vehicle other" or "othervehicle"; None for names of other kinds."""
         if len(words) > 1 and words[0] in self.thesaurus.others:
@@ -166,11 +169,14 @@ class Matcher:
             return words[:-1]
         word = words[0] if len(words) == 1 else ""
         parts = (word.removeprefix(other) for other in self.thesaurus.others if word.startswith(other))
-        return next(((part,) for part in parts if self.vocabulary.readings((part,))), None)
+        return next(((part,) for part in parts if self._named((part,)) is not None), None)
 
     def _known(self, words: Words) -> Match | None:
         """The same name, a synonym, an abbreviation, something more general, or all of these with fewer words."""
-        steps = (self._ignored, self._rest, self._same, self._synonym, self._abbreviated, self._broader, self._stripped)
+        steps = (
+            *(self._ignored, self._rest, self._group, self._same, self._synonym, self._abbreviated, self._broader),
+            *(self._stripped, self._turned),
+        )
         return next((found for step in steps if (found := step(words)) is not None), None)
 
     def _synonym(self, words: Words) -> Match | None:
@@ -203,10 +209,40 @@ class Matcher:
             return None
         general = self._known(bare)
         same = self._same(words)
-        if general is None or general.ignored is not None or general.rest_of:
+        if general is not None and general.ignored is not None:
+            return same or general.less(Sureness.LIKELY, f"read as {_shown(bare)}")
+        if general is None or general.rest_of or general.sureness <= Sureness.CHECK:
             return same
         how = f"{_shown(bare)} without what has a label of its own"
         return Match(() if same is None else same.parts, Sureness.LIKELY, how, rest_of=general.parts, own=False)
+
+    def _group(self, words: Words) -> Match | None:
+        """What "pole group" or "polegroup" means: what the label for one of them means, and what the name means."""
+        bare = words[:-1] if words[-1] in self.thesaurus.groups else ()
+        if len(words) == 1:
+            cut = (words[0].removesuffix(group) for group in self.thesaurus.groups if words[0].endswith(group))
+            bare = next(((part,) for part in cut if part), ())
+        found = self._known(bare) if bare else None
+        if found is None or not found.parts:
+            return None
+        same = self._same(words)
+        how = f"several of {_shown(bare)}"
+        return replace(found.less(Sureness.LIKELY, how), parts=(*found.parts, *(() if same is None else same.parts)))
+
+    def _turned(self, words: Words) -> Match | None:
+        right = self.vocabulary.turned(words)
+        found = None if right is None else self._same(right)
+        return None if right is None or found is None else found.less(Sureness.LIKELY, f"read as {_shown(right)}")
+
+    def _run_together(self, words: Words) -> Match | None:
+        """Two known names written as one ("bikelanesidewalk"), of one main branch: both can be meant."""
+        word = words[0] if len(words) == 1 else ""
+        for start in range(_SHORTEST, len(word) - _SHORTEST + 1):
+            one, other = self._named((word[:start],)), self._named((word[start:],))
+            if one is not None and other is not None and self._beside(one, other):
+                how = f"'{word[:start]}' and '{word[start:]}'"
+                return Match((*one.parts, *other.parts), Sureness.CHECK, how, own=False)
+        return None
 
     def _stripped(self, words: Words) -> Match | None:
         """The phrase without words that add nothing."""
@@ -282,7 +318,7 @@ class Matcher:
         turned = [(*name.last, *general) for general in reversed(name.path[:-1])]
         empty = set(name.last) <= self.thesaurus.others | self.thesaurus.ambiguous
         for words in suffixes(name.path)[1:-1] + ([] if empty else turned):
-            found = self._same(words) or self._synonym(words)
+            found = self._named(words)
             if found is not None:
                 return found.less(Sureness.LIKELY, f"read as {_shown(words)}")
         general = self._general(name.path)

@@ -91,13 +91,25 @@ def _decide(vocabulary: Vocabulary, entries: Sequence[_Entry]) -> None:
 
 
 def _join(vocabulary: Vocabulary, entries: Sequence[_Entry]) -> None:
-    """Give the label of who rides also what is ridden, where no label of the list can mean that."""
-    for rider, ridden in vocabulary.thesaurus.together:
-        one, other = (frozenset().union(*(r.leaves for r in vocabulary.readings(w)[:1])) for w in (rider, ridden))
-        named = [entry for entry in entries if one and entry.leaves == one]
-        if named and other and not any(entry.leaves & other for entry in entries):
-            for entry in named:
-                entry.leaves, entry.joined = one | other, f"no label means {' '.join(ridden)}"
+    """Give the label of who rides also what is ridden, where no label of the list can mean that; and the reverse.
+
+    Riders may also be counted as persons; but not as pedestrians.
+    """
+    words = {word for entry in entries for word in entry.name.whole}
+    on_foot = bool(words & vocabulary.thesaurus.on_foot)
+    for pair in vocabulary.thesaurus.together:
+        sets = [frozenset().union(*(r.leaves for r in vocabulary.readings(w) if r.source is None)) for w in pair]
+        for (one, other), missing in zip((sets, sets[::-1]), pair[::-1], strict=True):
+            if not one or not other or any(entry.leaves & other for entry in entries):
+                continue
+            for entry in entries:
+                if entry.leaves & one and (one == sets[0] or on_foot) and _is_about(entry):
+                    entry.leaves, entry.joined = entry.leaves | other, f"no label means {' '.join(missing)}"
+
+
+def _is_about(entry: _Entry) -> bool:
+    """Whether a label is what its name says, not something that holds it or what is left of it."""
+    return entry.match is not None and not entry.match.rest_of and not entry.match.siblings and len(entry.leaves) < 5
 
 
 class _Taken:
@@ -258,7 +270,7 @@ def shortest_expression(tree: Taxonomy, leaves: frozenset[int]) -> Expression:
     members = _names(tree, leaves)
     around = tree.covering(leaves)
     missing = _names(tree, frozenset(around.leaves) - leaves)
-    if len(missing) < len(members) - 1:
+    if around.parent is not None and len(missing) < len(members) - 1:
         return {"any": [tree.references.shortest(around.index)], "except": missing}
     return {"any": members}
 

@@ -25,10 +25,12 @@ class SynonymFile(BaseModel):
     kinds: dict[str, list[str] | list[list[str]]] = Field(description="A phrase, and phrases for kinds of it.")
     joint: dict[str, list[str]] = Field(description="A phrase, and the phrases that it covers together.")
     together: dict[str, str] = Field(description="A phrase, and what it holds where that has no label of its own.")
+    on_foot: list[str] = Field(description="Words for persons that leave out those who ride.")
     abbreviations: dict[str, str] = Field(description="A word, and what it stands for.")
     ignored: dict[str, list[str]] = Field(description="A reason, and names for what is ignored for it.")
     others: list[str] = Field(description="Words for what has no label of its own.")
     ambiguous: list[str] = Field(description="Words that add nothing, or leave open what is meant.")
+    groups: list[str] = Field(description="Last words for several of something.")
     states: list[str] = Field(description="Words in front that do not change what something is.")
     turning: list[str] = Field(description="Words in front that change what something is.")
     not_last: list[str] = Field(description="Last words that say nothing by themselves.")
@@ -42,10 +44,12 @@ class Thesaurus:
         same: The phrases that mean the same as a key, the key's own among them.
         broader: The phrases that together cover what a key means.
         together: Pairs of phrases: one, and what it holds where that has no label of its own.
+        on_foot: Words for persons that leave out those who ride.
         abbreviations: The words that a word stands for.
         ignored: The reason to ignore a name.
         others: Words for "what has no label of its own".
         ambiguous: Words that leave open what is meant.
+        groups: Last words for several of something.
         states: Words in front that change nothing.
         turning: Words in front that change everything.
         not_last: Phrases that say nothing as the last word of a longer name, and little by themselves.
@@ -54,10 +58,12 @@ class Thesaurus:
     same: Mapping[str, tuple[Words, ...]]
     broader: Mapping[str, tuple[Words, ...]]
     together: tuple[tuple[Words, Words], ...]
+    on_foot: frozenset[str]
     abbreviations: Mapping[str, Words]
     ignored: Mapping[str, str]
     others: frozenset[str]
     ambiguous: frozenset[str]
+    groups: frozenset[str]
     states: frozenset[str]
     turning: frozenset[str]
     not_last: frozenset[str]
@@ -90,10 +96,12 @@ class Thesaurus:
             same=same,
             broader=broader,
             together=tuple((words_of(one), words_of(other)) for one, other in content.together.items()),
+            on_foot=_words(content.on_foot),
             abbreviations={key_of(words_of(short)): words_of(long) for short, long in content.abbreviations.items()},
             ignored={key_of(words_of(name)): reason for reason, names in content.ignored.items() for name in names},
             others=_words(content.others),
             ambiguous=_words(content.ambiguous),
+            groups=_words(content.groups),
             states=_words(content.states),
             turning=_words(content.turning),
             not_last=frozenset(key_of(words_of(text)) for text in content.not_last),

@@ -50,6 +50,7 @@ class Vocabulary:
         self.mappings = {mapping.dataset: mapping for mapping in mappings}
         self._readings: dict[str, list[Reading]] = {}
         self._words: dict[str, Words] = {}
+        self._sorted: dict[Words, Words] = {}
         for node in tree.nodes[1:]:
             self._add(words_of(node.name), _of_node(tree, node))
             if node.depth > 1:  # "traffic sign/front" is also known as "traffic sign front"
@@ -66,6 +67,10 @@ class Vocabulary:
     def readings(self, words: Iterable[str]) -> tuple[Reading, ...]:
         """The meanings of a phrase."""
         return tuple(self._readings.get(key_of(words), ()))
+
+    def turned(self, words: Words) -> Words | None:
+        """The known phrase of the same words in another order ("rail-raised"); None if there is none."""
+        return self._sorted.get(tuple(sorted(words))) if len(words) > 1 else None
 
     @property
     def phrases(self) -> Mapping[str, Words]:
@@ -99,6 +104,7 @@ class Vocabulary:
     def _add(self, words: Words, reading: Reading) -> None:
         key = key_of(words)
         self._words.setdefault(key, words)
+        self._sorted.setdefault(tuple(sorted(words)), words)
         known = self._readings.setdefault(key, [])
         if all((other.source, other.name) != (reading.source, reading.name) for other in known):
             known.append(reading)
