@@ -106,13 +106,7 @@ class Matcher:
     def phrase(self, words: Words) -> Match | None:
         """What a phrase can mean, by all evidence."""
         if words not in self._of_phrase:
-            steps: tuple[Callable[[Words], Match | None], ...] = (
-                self._known,
-                self._head,
-                self._run_together,
-                self._misspelt,
-            )
-            self._of_phrase[words] = next((found for step in steps if (found := step(words)) is not None), None)
+            self._of_phrase[words] = _first(words, self._known, self._head, self._run_together, self._misspelt)
         return self._of_phrase[words]
 
     def inside(self, words: Words, leaves: Collection[int]) -> Match | None:
@@ -173,11 +167,8 @@ class Matcher:
 
     def _known(self, words: Words) -> Match | None:
         """The same name, a synonym, an abbreviation, something more general, or all of these with fewer words."""
-        steps = (
-            *(self._ignored, self._rest, self._group, self._same, self._synonym, self._abbreviated, self._broader),
-            *(self._stripped, self._turned),
-        )
-        return next((found for step in steps if (found := step(words)) is not None), None)
+        names = (self._ignored, self._rest, self._group, self._same, self._synonym, self._abbreviated)
+        return _first(words, *names, self._broader, self._stripped, self._turned)
 
     def _synonym(self, words: Words) -> Match | None:
         parts = [Part(other, self.vocabulary.readings(other)) for other in self.thesaurus.same.get(key_of(words), ())]
@@ -357,6 +348,10 @@ class Matcher:
             return Match((), Sureness.LIKELY, ignored="anything that has no label of its own")
         how = f"{_shown((general.rest_of or general.parts)[0].words)} without what has a label of its own"
         return Match((), Sureness.LIKELY, how, rest_of=general.rest_of or general.parts, own=False)
+
+
+def _first(words: Words, *steps: Callable[[Words], Match | None]) -> Match | None:
+    return next((found for step in steps if (found := step(words)) is not None), None)
 
 
 def _leaves(match: Match) -> frozenset[int]:
