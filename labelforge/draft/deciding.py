@@ -71,13 +71,15 @@ def _join(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
     """
     words = {word for entry in entries for word in entry.name.whole}
     on_foot = bool(words & vocabulary.thesaurus.on_foot)
-    for pair in vocabulary.thesaurus.together:
-        sets = [frozenset().union(*(r.leaves for r in vocabulary.readings(w) if r.source is None)) for w in pair]
+    pairs = [[vocabulary.node_leaves(words) for words in pair] for pair in vocabulary.thesaurus.together]
+    riders = vocabulary.around(frozenset().union(*(rider for rider, _ in pairs)))
+    for pair, sets in zip(vocabulary.thesaurus.together, pairs, strict=True):
         for (one, other), missing in zip((sets, sets[::-1]), pair[::-1], strict=True):
             if not one or not other or any(entry.leaves & other for entry in entries):
                 continue
+            rides = one == sets[0]
             for entry in entries:
-                if entry.leaves & one and (one == sets[0] or on_foot) and _is_about(entry):
+                if entry.leaves & one and (entry.leaves <= riders if rides else on_foot) and _is_about(entry):
                     entry.leaves, entry.joined = entry.leaves | other, f"no label means {' '.join(missing)}"
 
 

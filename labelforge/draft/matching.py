@@ -7,6 +7,7 @@ phrase comes before the general one, which says in which part of the tree to loo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -97,7 +98,7 @@ class Matcher:
         if same is not None and not self._rest(name.whole) and not self._group(name.whole):
             return same
         if len(name.path) > 1:
-            return self._path(name)
+            return self._dashed(name) or self._path(name)
         joined = joined_parts(name.text)
         if len(joined) > 1:
             return self._ignored(name.whole) or self._joined(joined)
@@ -144,9 +145,12 @@ class Matcher:
         if not readings:
             return None
         sources = {reading.source for reading in readings}
+        special = all(reading.source is None and reading.leaves <= self.vocabulary.special for reading in readings)
+        if special and self._synonym(words) is not None:
+            return None
         vague = key_of(words) in self.thesaurus.not_last and len(sources - {None}) < _MANY
         alone = len(sources) == 1 and None not in sources
-        sureness = Sureness.CHECK if vague else Sureness.LIKELY if alone else Sureness.SURE
+        sureness = Sureness.CHECK if vague else Sureness.LIKELY if alone or special else Sureness.SURE
         found = Match((Part(words, readings),), sureness)
         wider = self._broader(words) if alone else None
         return found if wider is None else replace(wider, parts=(*found.parts, *wider.parts))
@@ -172,7 +176,7 @@ class Matcher:
 
     def _synonym(self, words: Words) -> Match | None:
         parts = [Part(other, self.vocabulary.readings(other)) for other in self.thesaurus.same.get(key_of(words), ())]
-        known = tuple(part for part in parts if part.readings)
+        known = tuple(part for part in parts if part.readings and key_of(part.words) != key_of(words))
         if not known:
             return None
         every = tuple(dict.fromkeys(reading for part in known for reading in part.readings))
@@ -198,6 +202,9 @@ class Matcher:
         bare = self._without_rest(words)
         if bare is None:
             return None
+        reason = self.thesaurus.ignored.get("other" + key_of(bare))
+        if reason is not None:
+            return Match((), Sureness.SURE, ignored=reason)
         general = self._known(bare)
         same = self._same(words)
         if general is not None and general.ignored is not None:
@@ -222,7 +229,7 @@ class Matcher:
 
     def _turned(self, words: Words) -> Match | None:
         right = self.vocabulary.turned(words)
-        found = None if right is None else self._same(right)
+        found = None if right is None or right == words else self._named(right)
         return None if right is None or found is None else found.less(Sureness.LIKELY, f"read as {_shown(right)}")
 
     def _run_together(self, words: Words) -> Match | None:
@@ -254,6 +261,8 @@ class Matcher:
 
         A split at which both halves are known ("traffic light" "pole") comes before one with a longer end.
         """
+        while words and words[-1].isdecimal():
+            words = words[:-1]
         found: list[tuple[Words, Words, Match, Match | None]] = []
         for start in range(1, len(words)):
             before, head = words[:start], words[start:]
@@ -267,6 +276,8 @@ class Matcher:
         before, head, match, other = max(found, key=lambda split: split[3] is not None)
         if self._ignored(before) is not None:
             return None
+        if other is not None and _common(other) >= _common(match):
+            return match.less(Sureness.LIKELY, f"{_shown(head)} of {_shown(before)}")
         if other is not None and self._beside(other, match):
             how = f"{_shown(before)} and {_shown(head)}, or a kind of the latter"
             return Match((*other.parts, *match.parts), Sureness.CHECK, how, own=False)
@@ -277,9 +288,7 @@ class Matcher:
 
     def _beside(self, one: Match, other: Match) -> bool:
         """Whether two phrases mean different things of one main branch."""
-        first, second = (
-            frozenset().union(*(most_common(part.readings) for part in match.parts)) for match in (one, other)
-        )
+        first, second = _common(one), _common(other)
         tops = {self._top[leaf] for leaf in first | second}
         return bool(first and second) and len(tops) == 1 and not first & second
 
@@ -303,6 +312,13 @@ class Matcher:
             return None
         parts = tuple(part for match in known for part in match.parts)
         return Match(parts, Sureness.CHECK, " and ".join(map(_shown, phrases)))
+
+    def _dashed(self, name: NativeName) -> Match | None:
+        """All that "pole - road sign" names, if that is no path: if no phrase holds what another one means."""
+        found = [self._known(words) for words in name.path] if " - " in name.text else []
+        sets = [frozenset() if match is None else _common(match) for match in found]
+        apart = all(sets) and not any(one & other for one, other in itertools.combinations(sets, 2))
+        return self._joined(name.path) if sets and apart else None
 
     def _path(self, name: NativeName) -> Match | None:
         """A path: its end run together ("bus bendy"), turned round ("construction vehicle"), or by its last phrase."""
@@ -352,6 +368,11 @@ class Matcher:
 
 def _first(words: Words, *steps: Callable[[Words], Match | None]) -> Match | None:
     return next((found for step in steps if (found := step(words)) is not None), None)
+
+
+def _common(match: Match) -> frozenset[int]:
+    """What the parts of a match mean to most."""
+    return frozenset().union(*(most_common(part.readings) for part in match.parts))
 
 
 def _leaves(match: Match) -> frozenset[int]:

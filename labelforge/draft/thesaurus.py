@@ -43,6 +43,7 @@ class Thesaurus:
     Attributes:
         same: The phrases that mean the same as a key, the key's own among them.
         broader: The phrases that together cover what a key means.
+        by_words: The phrases of ``same`` and ``broader``, by their sorted words.
         together: Pairs of phrases: one, and what it holds where that has no label of its own.
         on_foot: Words for persons that leave out those who ride.
         abbreviations: The words that a word stands for.
@@ -57,6 +58,7 @@ class Thesaurus:
 
     same: Mapping[str, tuple[Words, ...]]
     broader: Mapping[str, tuple[Words, ...]]
+    by_words: Mapping[Words, Words]
     together: tuple[tuple[Words, Words], ...]
     on_foot: frozenset[str]
     abbreviations: Mapping[str, Words]
@@ -88,13 +90,17 @@ class Thesaurus:
             for phrase in phrases:
                 key = key_of(phrase)
                 same[key] = tuple(dict.fromkeys((*same.get(key, ()), *phrases)))
+        spoken = [words_of(text) for group in content.same for text in group]
         broader = {key_of(words_of(text)): tuple(map(words_of, parts)) for text, parts in content.joint.items()}
+        spoken += map(words_of, content.joint)
         for general, listed in content.kinds.items():
-            for text in _flat(listed):
-                broader.setdefault(key_of(words_of(text)), (words_of(general),))
+            for words in map(words_of, _flat(listed)):
+                broader.setdefault(key_of(words), (words_of(general),))
+                spoken.append(words)
         return cls(
             same=same,
             broader=broader,
+            by_words={tuple(sorted(words)): words for words in spoken},
             together=tuple((words_of(one), words_of(other)) for one, other in content.together.items()),
             on_foot=_words(content.on_foot),
             abbreviations={key_of(words_of(short)): words_of(long) for short, long in content.abbreviations.items()},

@@ -42,6 +42,10 @@ class Vocabulary:
         tree: The tree.
         mappings: Mappings of other label lists in it.
         thesaurus: Synonyms; of these only the words that add nothing to a name are used here.
+
+    Attributes:
+        special: Leaves of parts of the tree about which there are mappings of their own (traffic signs); what nodes are
+            called there may mean something else in other lists.
     """
 
     def __init__(self, tree: Taxonomy, mappings: Sequence[LabelMapping], thesaurus: Thesaurus) -> None:
@@ -55,10 +59,13 @@ class Vocabulary:
             self._add(words_of(node.name), _of_node(tree, node))
             if node.depth > 1:  # "traffic sign/front" is also known as "traffic sign front"
                 parent = tree.nodes[node.parent or 0]
-                self._add(words_of(f"{parent.name} {node.name}"), _of_node(tree, node))
+                self._add(words_of(f"{parent.name} {node.name}"), _of_node(tree, node), in_order=True)
         late: list[tuple[Words, Reading]] = []
+        self.special: frozenset[int] = frozenset()
         for mapping in mappings:
-            for row in () if _is_special(tree, mapping) else mapping.rows[1:]:
+            around = _special_part(tree, mapping)
+            self.special |= around
+            for row in () if around else mapping.rows[1:]:
                 late += self._add_label(mapping.dataset, row)
         confirmed = [(words, reading) for words, reading in late if self._confirms(words, reading)]
         for words, reading in confirmed:
@@ -68,9 +75,18 @@ class Vocabulary:
         """The meanings of a phrase."""
         return tuple(self._readings.get(key_of(words), ()))
 
+    def node_leaves(self, words: Words) -> frozenset[int]:
+        """The leaves of the nodes of a name; none if there is none."""
+        return frozenset().union(*(reading.leaves for reading in self.readings(words) if reading.source is None))
+
+    def around(self, leaves: frozenset[int]) -> frozenset[int]:
+        """The leaves of the lowest node that holds some leaves; none for none."""
+        return frozenset(self.tree.covering(leaves).leaves) if leaves else frozenset()
+
     def turned(self, words: Words) -> Words | None:
-        """The known phrase of the same words in another order ("rail-raised"); None if there is none."""
-        return self._sorted.get(tuple(sorted(words))) if len(words) > 1 else None
+        """The known phrase, or synonym, of the same words in another order ("rail-raised"); None if there is none."""
+        key = tuple(sorted(words))
+        return (self._sorted.get(key) or self.thesaurus.by_words.get(key)) if len(words) > 1 else None
 
     @property
     def phrases(self) -> Mapping[str, Words]:
@@ -101,10 +117,11 @@ class Vocabulary:
     def _taken(self) -> dict[tuple[str, frozenset[int]], frozenset[int]]:
         return {}
 
-    def _add(self, words: Words, reading: Reading) -> None:
+    def _add(self, words: Words, reading: Reading, *, in_order: bool = False) -> None:
         key = key_of(words)
         self._words.setdefault(key, words)
-        self._sorted.setdefault(tuple(sorted(words)), words)
+        if not in_order:
+            self._sorted.setdefault(tuple(sorted(words)), words)
         known = self._readings.setdefault(key, [])
         if all((other.source, other.name) != (reading.source, reading.name) for other in known):
             known.append(reading)
@@ -125,13 +142,14 @@ class Vocabulary:
         return any(other.leaves & reading.leaves for other in known)
 
 
-def _is_special(tree: Taxonomy, mapping: LabelMapping) -> bool:
-    """Whether a mapping is about one part of the tree alone, deep down; its names say nothing elsewhere.
+def _special_part(tree: Taxonomy, mapping: LabelMapping) -> frozenset[int]:
+    """The leaves of the part of the tree that a mapping is about, if that lies deep down.
 
-    In a list of traffic signs "construction" is a sign that warns of it.
+    Its names say little elsewhere: in a list of traffic signs "construction" is a sign that warns of it.
     """
     used = [row.target.leaves for row in mapping.rows if row.target.leaves]
-    return bool(used) and tree.covering(frozenset().union(*used)).depth > 1
+    around = tree.covering(frozenset().union(*used)) if used else tree.root
+    return frozenset(around.leaves) if around.depth > 1 else frozenset()
 
 
 def _of_node(tree: Taxonomy, node: Node) -> Reading:
