@@ -180,7 +180,8 @@ class Matcher:
         if not known:
             return None
         every = tuple(dict.fromkeys(reading for part in known for reading in part.readings))
-        return Match((Part(known[0].words, every),), Sureness.LIKELY, f"means the same as {_shown(known[0].words)}")
+        sureness = Sureness.CHECK if key_of(words) in self.thesaurus.not_last else Sureness.LIKELY
+        return Match((Part(known[0].words, every),), sureness, f"means the same as {_shown(known[0].words)}")
 
     def _abbreviated(self, words: Words) -> Match | None:
         long = tuple(word for short in words for word in self.thesaurus.abbreviations.get(short, (short,)))
@@ -344,8 +345,10 @@ class Matcher:
         if own is not None and (own.ignored is not None or not around or _leaves(own) & around):
             return own
         inside = self.inside(words, around) if around else None
-        if inside is not None or own is not None:
-            return inside or (None if own is None else own.less(Sureness.CHECK, ""))
+        if inside is not None:
+            return inside
+        if own is not None and own.sureness > Sureness.CHECK:  # a vague word that does not belong there says nothing
+            return own.less(Sureness.CHECK, "")
         found = self.phrase(words)
         if general is None or (found is not None and _leaves(found) & around):
             return found

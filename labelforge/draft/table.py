@@ -19,9 +19,9 @@ def markdown_table(measured: Sequence[Measured], with_twins: Sequence[Measured])
     head = (*_HEAD, *(f"{title} (twins)" for title in _HEAD[2:]))
     lines = [_line(head), _line(("---", *("---:" for _ in head[1:])))]
     for without, beside in zip(measured, with_twins, strict=True):
-        lines.append(_line((without.dataset, str(len(without.labels)), *_shares([without]), *_shares([beside]))))
+        lines.append(_line((without.dataset, str(len(without.labels)), *shares([without]), *shares([beside]))))
     labels = sum(len(found.labels) for found in measured)
-    lines.append(_line(("all", str(labels), *_shares(measured), *_shares(with_twins))))
+    lines.append(_line(("all", str(labels), *shares(measured), *shares(with_twins))))
     return "\n".join(lines) + "\n"
 
 
@@ -34,7 +34,8 @@ def total(measured: Sequence[Measured]) -> dict[Outcome, int]:
     return found
 
 
-def _shares(measured: Sequence[Measured]) -> tuple[str, ...]:
+def shares(measured: Sequence[Measured]) -> tuple[str, ...]:
+    """The shares of several lists together: exact, exact or coarser, unknown, wrong; in per cent, as text."""
     counts = total(measured)
     right = {"exact": counts["exact"], "right": counts["exact"] + counts["coarser"]}
     numbers: Mapping[str, int] = {**right, "unknown": counts["unknown"], "wrong": counts["wrong"]}

@@ -7,7 +7,8 @@ of the new list takes is out, unless all mappings agree about it.
 
 Readings that have nothing in common are different words: the ones with the most mappings behind them win. A third of
 the votes puts a leaf in: a meaning that is too wide teaches less, one that is too narrow teaches what is wrong. What
-most mappings say has votes of its own, so that a single coarse list (CamVid's eleven classes) does not decide.
+most mappings say has votes of its own about leaves that no label takes, so that a single coarse list (CamVid's eleven
+classes) does not decide.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _holds(
     vocabulary: Vocabulary, used: Sequence[Reading], common: frozenset[int], leaf: int, *, is_taken: bool
 ) -> bool:
     votes = {True: 0.0, False: 0.0}
-    votes[leaf in common] += _COMMON
+    votes[leaf in common] += 0.0 if is_taken else _COMMON
     alike = False
     voices = Counter(reading.source for reading in used)  # a mapping has one vote, however many of its labels fit
     for reading in used:
