@@ -10,6 +10,6 @@ from labelforge.draft.drafting import Draft, check_new, draft_mapping
 from labelforge.draft.lists import LabelList, read_labels
 from labelforge.draft.matching import Sureness
 from labelforge.draft.measure import Measured, leave_one_out
-from labelforge.draft.proposal import TODO, Proposal
+from labelforge.draft.proposal import Proposal
 from labelforge.draft.table import markdown_table
 from labelforge.draft.writer import WORDS, counts

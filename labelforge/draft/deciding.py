@@ -92,13 +92,13 @@ def _is_about(entry: Entry) -> bool:
 class _Others:
     """What the labels of a list hold, as the others see it.
 
-    A label takes leaves from those that it does not hold all of. Only labels of which enough is known do: what is
-    guessed takes nothing away.
+    A label takes leaves from those that it does not hold all of. Only labels of which enough is known do, and only what
+    most mappings count as theirs: what is guessed, or held to be on the safe side, takes nothing away.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         sure = [e for e in entries if e.match is not None and e.match.own and e.match.sureness > Sureness.CHECK]
-        self._sets = {entry.leaves for entry in sure}
+        self._sets = {(entry.leaves, _usual(entry)) for entry in sure}
         self._agreed = {(entry.leaves, _agreed(entry)) for entry in sure}
         self._taken: dict[frozenset[int], frozenset[int]] = {}
         self._below: dict[tuple[Words, ...], set[frozenset[int]]] = {}
@@ -109,7 +109,8 @@ class _Others:
     def taken(self, leaves: frozenset[int]) -> frozenset[int]:
         """What other labels take from one that would hold these."""
         if leaves not in self._taken:
-            self._taken[leaves] = frozenset().union(*(other for other in self._sets if not other >= leaves))
+            sets = (usual for other, usual in self._sets if not other >= leaves)
+            self._taken[leaves] = frozenset().union(*sets)
         return self._taken[leaves]
 
     def surely_taken(self, leaves: frozenset[int]) -> frozenset[int]:
@@ -135,6 +136,11 @@ def _held(vocabulary: Vocabulary, entry: Entry, others: _Others) -> tuple[frozen
         verdicts.append(whole)
         leaves |= (whole.leaves - others.surely_taken(whole.leaves)) or whole.leaves
     return leaves, tuple(verdicts)
+
+
+def _usual(entry: Entry) -> frozenset[int]:
+    """What a label holds and most mappings count as its own."""
+    return entry.leaves & frozenset().union(*(verdict.common for verdict in entry.verdicts))
 
 
 def _agreed(entry: Entry) -> frozenset[int]:

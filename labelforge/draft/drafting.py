@@ -46,7 +46,7 @@ class Draft:
 
 
 def draft_mapping(labels: str | os.PathLike[str], taxonomy: str | os.PathLike[str], name: str | None = None) -> Draft:
-    """Draft a mapping for a new label list, from a tree and its mappings.
+    """Draft a mapping for a new label list, from a tree and its mappings of other lists.
 
     Args:
         labels: The label list (:mod:`labelforge.draft.lists`).
@@ -60,8 +60,11 @@ def draft_mapping(labels: str | os.PathLike[str], taxonomy: str | os.PathLike[st
     found = read_labels(Path(labels))
     if name is not None:
         found = replace(found, space=replace(found.space, name=name))
-    mappings = [LabelMapping.load(tree, dataset) for dataset in LabelMapping.available(tree)]
-    return Draft(found, tree, draft(tree, mappings, found.space.names))
+    # An earlier draft of the same list says nothing about it, and may not fit it any more.
+    others = [dataset for dataset in LabelMapping.available(tree) if dataset != found.space.name]
+    mappings = [LabelMapping.load(tree, dataset) for dataset in others]
+    known = [mapping for mapping in mappings if mapping.dataset != found.space.name]
+    return Draft(found, tree, draft(tree, known, found.space.names))
 
 
 def check_new(files: Sequence[str | os.PathLike[str]], *, overwrite: bool) -> None:

@@ -88,6 +88,7 @@ class Matcher:
         self.thesaurus = vocabulary.thesaurus
         self._speller = Speller(vocabulary)
         self._of_phrase: dict[Words, Match | None] = {}
+        self._of_known: dict[Words, Match | None] = {}
         self._top = {leaf: top for top in vocabulary.tree.root.children for leaf in vocabulary.tree.nodes[top].leaves}
 
     def match(self, name: NativeName) -> Match | None:
@@ -171,8 +172,10 @@ class Matcher:
 
     def _known(self, words: Words) -> Match | None:
         """The same name, a synonym, an abbreviation, something more general, or all of these with fewer words."""
-        names = (self._ignored, self._rest, self._group, self._same, self._synonym, self._abbreviated)
-        return _first(words, *names, self._broader, self._stripped, self._turned)
+        if words not in self._of_known:  # found once: steps that leave out a word each would try all orders of doing so
+            names = (self._ignored, self._rest, self._group, self._same, self._synonym, self._abbreviated)
+            self._of_known[words] = _first(words, *names, self._broader, self._stripped, self._turned)
+        return self._of_known[words]
 
     def _synonym(self, words: Words) -> Match | None:
         parts = [Part(other, self.vocabulary.readings(other)) for other in self.thesaurus.same.get(key_of(words), ())]

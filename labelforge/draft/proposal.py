@@ -16,14 +16,11 @@ from labelforge.draft.deciding import Entry, decide
 from labelforge.draft.matching import Match, Matcher, Sureness
 from labelforge.draft.names import parse_name
 from labelforge.draft.thesaurus import Thesaurus
-from labelforge.draft.vocabulary import Reading, Vocabulary
+from labelforge.draft.vocabulary import TODO, Reading, Vocabulary
 from labelforge.errors import listed
 from labelforge.expression import Expression
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
-
-TODO = "TODO: "
-"""How the reason of a label begins that is left to decide; ``labelforge lint`` counts these."""
 
 
 @dataclass(frozen=True)

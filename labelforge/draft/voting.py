@@ -34,12 +34,14 @@ class Verdict:
         used: The readings that were counted.
         rivals: Readings that mean something else altogether.
         without: Leaves that some of the counted readings hold, and that are left out.
+        common: What most of the counted readings mean.
     """
 
     leaves: frozenset[int]
     used: tuple[Reading, ...]
     rivals: tuple[Reading, ...]
     without: frozenset[int]
+    common: frozenset[int]
 
     @property
     def agreed(self) -> float:
@@ -68,9 +70,9 @@ def vote(vocabulary: Vocabulary, readings: Sequence[Reading], taken: Collection[
     common = most_common(used)
     agreed = every.intersection(*(reading.leaves for reading in used))
     if taken is None:
-        return Verdict(common, tuple(used), rivals, every - common)
+        return Verdict(common, tuple(used), rivals, every - common, common)
     inside = agreed.union(leaf for leaf in every if _holds(vocabulary, used, common, leaf, is_taken=leaf in taken))
-    return Verdict(inside, tuple(used), rivals, every - inside)
+    return Verdict(inside, tuple(used), rivals, every - inside, common)
 
 
 def most_common(readings: Sequence[Reading]) -> frozenset[int]:

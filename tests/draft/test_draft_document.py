@@ -54,10 +54,8 @@ def test_the_sentence_about_street_datasets(alone: tuple[Measured, ...], twins: 
     labels = sum(total(streets(alone)).values())
     exact, right, unknown, wrong = shares(streets(alone))
     with_twins = shares(streets(twins))
-    said = (
-        f"have {labels} labels: {exact} exact, {right} exact or coarser, {unknown} unknown, {wrong} wrong; with twins "
-    )
-    assert said + f"{with_twins[0]}, {with_twins[1]}, {with_twins[2]} and {with_twins[3]}." in text
+    said = f"have {labels} labels: {exact} exact, {right} exact or coarser, {unknown} unknown, {wrong} wrong; "
+    assert said + f"with twins {with_twins[0]}, {with_twins[1]}, {with_twins[2]} and {with_twins[3]}." in text
 
 
 def test_the_table_of_sureness(alone: tuple[Measured, ...]) -> None:

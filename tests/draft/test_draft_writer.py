@@ -124,6 +124,24 @@ def test_a_drafted_folder_lints_without_errors_and_counts_what_is_left(tmp_path:
     assert "2 labels of mine are left to decide: 'frobnicator', 'wobble'" in left.what
 
 
+def test_a_list_is_drafted_again_as_if_for_the_first_time(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    shutil.copytree(shipped_folder() / "streets", folder)
+    file = tmp_path / "mine.txt"
+    file.write_text("road\nfrobnicator\n")
+    first = draft_mapping(file, folder)
+    for name in ("mine", "theirs"):
+        (folder / "label_spaces").mkdir(exist_ok=True)
+        space = first.label_space_text().replace("mine", name)
+        (folder / "label_spaces" / f"{name}.yaml").write_text(space)
+        (folder / f"{name}.yaml").write_text(first.mapping_text().replace("mine", name))
+    again = draft_mapping(file, folder).proposals
+    assert [proposal.leaves for proposal in again] == [proposal.leaves for proposal in first.proposals]
+    assert again[1] == first.proposals[1]
+    (folder / "mine.yaml").write_text("broken: [")
+    assert draft_mapping(file, folder).proposals == again
+
+
 def _line(file: Path, label: str) -> int:
     return next(i for i, line in enumerate(file.read_text().splitlines(), 1) if line.strip().startswith(label))
 
