@@ -60,7 +60,7 @@ def draft_command(
             raise ConfigError(
                 "--measure takes no label list", cure="It drafts the mappings of the tree: leave LABELS out."
             )
-        _measure(taxonomy, output)
+        _measure(taxonomy, output, overwrite=overwrite)
         return
     if labels is None:
         raise click.UsageError("Missing argument 'LABELS'.")
@@ -78,10 +78,11 @@ def draft_command(
     _next_steps(console, draft, output, space_file)
 
 
-def _measure(taxonomy: str, output: str) -> None:
-    from labelforge.draft import leave_one_out, markdown_table
+def _measure(taxonomy: str, output: str, *, overwrite: bool) -> None:
+    from labelforge.draft import check_new, leave_one_out, markdown_table
     from labelforge.taxonomy import Taxonomy
 
+    check_new([output], overwrite=overwrite)
     tree = Taxonomy.load(taxonomy)
     print_or_write(output, markdown_table(leave_one_out(tree), leave_one_out(tree, twins=True)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from labelforge.draft.lists import LabelList, read_labels
@@ -57,9 +57,7 @@ def draft_mapping(labels: str | os.PathLike[str], taxonomy: str | os.PathLike[st
         TaxonomyError: The list, the tree or one of its mappings is missing or wrong (with its line).
     """
     tree = Taxonomy.load(taxonomy)
-    found = read_labels(Path(labels))
-    if name is not None:
-        found = replace(found, space=replace(found.space, name=name))
+    found = read_labels(Path(labels), name)
     # An earlier draft of the same list says nothing about it, and may not fit it any more.
     others = [dataset for dataset in LabelMapping.available(tree) if dataset != found.space.name]
     mappings = [LabelMapping.load(tree, dataset) for dataset in others]
@@ -71,8 +69,11 @@ def check_new(files: Sequence[str | os.PathLike[str]], *, overwrite: bool) -> No
     """Refuse files that cannot be written, or that exist and may not be replaced.
 
     Raises:
-        ConfigError: A folder does not exist, or a file exists already.
+        ConfigError: A folder does not exist, a file exists already, or one is named twice.
     """
+    places = [Path(file).absolute() for file in files if os.fspath(file) != "-"]
+    if len(set(places)) < len(places):
+        raise ConfigError("is named twice", where=files[0], cure="Name two files.")
     for file in files:
         check_output(file)
         if os.fspath(file) != "-" and Path(file).exists() and not overwrite:

@@ -9,13 +9,14 @@
     names: [...]             a YOLO data file (.yaml)
 
 All lines of a text must have one form; blank lines and comments (``#``) are skipped, and so is a first line of column
-names. What was read is said in words, so that a person sees if it is not what they meant.
+names. Bullets, quotes around a line and a comma at its end are no part of a name. What was read is said in words, so
+that a person sees if it is not what they meant.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ _YAML = (".yaml", ".yml")
 _HEADER = frozenset(
     {"name", "id", "label", "class", "classes", "r", "g", "b", "red", "green", "blue", "color", "index"}
 )
+_BULLET = re.compile(r"^[-*\u2022]\s+")
+_QUOTED = re.compile(r"^([\"'])(.*)\1$")
 _NAME = r"(?P<name>\S(?:.*\S)?)"
 _ID = r"(?P<id>-?\d{1,9})"
 _RGB = r"(?P<r>\d{1,3})[\s,]+(?P<g>\d{1,3})[\s,]+(?P<b>\d{1,3})"
@@ -65,19 +68,31 @@ class LabelList:
     is_file: bool
 
 
-def read_labels(path: Path) -> LabelList:
+def read_labels(path: Path, name: str | None = None) -> LabelList:
     """Read a label list: a text, a label space or a YOLO data file.
+
+    Args:
+        path: The file.
+        name: Name of the dataset; default: that of the label space, or of the file.
 
     Raises:
         TaxonomyError: The file cannot be read, holds no labels or too many, repeats a name or an id, or has a name
             with control characters (with its line).
     """
+    found = _read(path)
+    if name is not None:
+        found = replace(found, space=replace(found.space, name=name))
+    return _checked(found, path)
+
+
+def _read(path: Path) -> LabelList:
     if path.suffix.lower() not in _YAML:
-        return _checked(_of_text(path), path)
+        return _of_text(path)
     file = YamlFile.load(path)
     if isinstance(file.data, dict) and "names" in file.data and "labels" not in file.data:
-        return _checked(_of_yolo(file, path), path)
-    return _checked(LabelList(LabelSpace.load(path), "a label space", is_file=True), path)
+        return _of_yolo(file, path)
+    space = LabelSpace.load(path)
+    return LabelList(space, f"a label space, {counted(len(space.labels), 'label')}", is_file=True)
 
 
 def _of_text(path: Path) -> LabelList:
@@ -108,6 +123,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         content = re.sub(r"(?:^|\s)#.*", "", line).strip(" \t\r")
+        content = _QUOTED.sub(r"\2", _BULLET.sub("", content).rstrip(",;"))
         if len(content) > MAX_LINE:
             what = f"a line of {len(content):,} characters holds no label"
             raise TaxonomyError(what, where=path, line=number, cure=_CURE)
@@ -159,6 +175,7 @@ def _of_yolo(file: YamlFile, path: Path) -> LabelList:
 
 
 def _checked(labels: LabelList, path: Path) -> LabelList:
+    """A label list, if the YAML files can hold it."""
     if len(labels.space.labels) > MAX_LABELS:
         what = f"{len(labels.space.labels):,} labels are more than the {MAX_LABELS:,} that label maps can tell apart"
         raise TaxonomyError(what, where=path, cure="Leave out those that do not occur.")

@@ -71,6 +71,7 @@ WRONG = {
     "no list": (["gone.txt"], "gone.txt: no such file"),
     "a label space twice": (["town.yaml", "--label-space", "other.yaml"], "is a label space already"),
     "a list to measure": (["mine.txt", "--measure"], "--measure takes no label list"),
+    "one file for both": (["mine.txt", "-o", "a.yaml", "--label-space", "./a.yaml"], "is named twice"),
     "no folder": (["mine.txt", "-o", "gone/out.yaml"], "its folder does not exist"),
 }
 

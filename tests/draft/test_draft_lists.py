@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from labelforge.label_space import LabelSpace, NativeLabel
 
 FORMS = {
     "a name a line": "# mine\nroad\n\nparking lot  # with a comment\n",
+    "a name a line, quoted": "- 'road',\n- \"parking lot\",\n",
     "id and name": "7 road\n3 parking lot\n",
     "id and name, commas": "id,name\n7,road\n3,parking lot\n",
     "id and name, colons": "7: road\n3: parking lot\n",
@@ -27,7 +29,7 @@ def test_a_text_is_read(tmp_path: Path, form: str) -> None:
     file = tmp_path / "mine.txt"
     file.write_bytes(FORMS[form].replace("\n", "\r\n").encode("utf-8-sig"))
     found = read_labels(file)
-    assert found.form.startswith(form.split(", c", maxsplit=1)[0])
+    assert found.form.startswith(re.split(", [cq]", form)[0])
     assert (found.space.name, found.is_file) == ("mine", False)
     assert found.space.names == ("road", "parking lot")
     assert found.space.ids == ((7, 3) if "id" in form else (0, 1))
