@@ -126,8 +126,8 @@ def _held(vocabulary: Vocabulary, entry: Entry, others: _Others) -> tuple[frozen
     match = entry.match
     if match is None or match.ignored is not None:
         return frozenset(), ()
-    taken = others.taken(entry.leaves) if match.own and entry.verdicts else None
-    verdicts = [vote(vocabulary, part.readings, taken) for part in match.parts]
+    taken = others.taken(entry.leaves) if entry.verdicts else None
+    verdicts = [vote(vocabulary, part.readings, taken, wider=match.own) for part in match.parts]
     leaves = frozenset().union(*(verdict.leaves for verdict in verdicts))
     if match.siblings:
         leaves |= others.below(match.siblings)

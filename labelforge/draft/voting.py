@@ -55,13 +55,16 @@ class Verdict:
         return reasons.most_common(1)[0][0] if reasons and not self.leaves else None
 
 
-def vote(vocabulary: Vocabulary, readings: Sequence[Reading], taken: Collection[int] | None) -> Verdict:
+def vote(
+    vocabulary: Vocabulary, readings: Sequence[Reading], taken: Collection[int] | None, *, wider: bool = True
+) -> Verdict:
     """Decide what a phrase means.
 
     Args:
         vocabulary: Where the readings come from.
         readings: What it means elsewhere, at least one.
         taken: Leaves that other labels of the new list take; None to go by what is most common.
+        wider: Whether it may mean more than what is most common.
     """
     groups = _groups(readings)
     used = max(groups, key=lambda group: sum(1.0 if r.source else 1.5 for r in group))
@@ -71,7 +74,9 @@ def vote(vocabulary: Vocabulary, readings: Sequence[Reading], taken: Collection[
     agreed = every.intersection(*(reading.leaves for reading in used))
     if taken is None:
         return Verdict(common, tuple(used), rivals, every - common, common)
-    inside = agreed.union(leaf for leaf in every if _holds(vocabulary, used, common, leaf, is_taken=leaf in taken))
+    asked = every if wider else common
+    inside = agreed.union(leaf for leaf in asked if _holds(vocabulary, used, common, leaf, is_taken=leaf in taken))
+    inside = inside or common
     return Verdict(inside, tuple(used), rivals, every - inside, common)
 
 
