@@ -23,7 +23,7 @@ COMMANDS = {
     "verify": "Check that shards are whole and unchanged.",
     "stats": "Write the pixel counts of shards as CSV.",
     "lint": "Check what a taxonomy and its mappings would teach.",
-    "taxonomy": "Print JSON Schemas of the YAML files, or compare two trees.",
+    "taxonomy": "Draft a mapping for new labels, compare two trees, print JSON Schemas.",
     "retarget": "Switch shards to another taxonomy without converting again.",
     "tree-viz": "Show a taxonomy and which dataset supervises what.",
     "train": "Train one network on shards of several datasets.",
