@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge import deflate
-from labelforge.converters.jpeg import check_markers, upright
+from labelforge.converters.exif import set_upright
+from labelforge.converters.jpeg import check_markers
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.png import Png
 from labelforge.errors import DatasetError
@@ -147,8 +148,8 @@ class SourceImage:
 
     @property
     def orientation(self) -> int:
-        """EXIF orientation of a JPEG, 1 (upright) to 8; 1 if it cannot be read."""
-        if self.format not in ("JPEG", "MPO"):
+        """EXIF orientation of a JPEG or PNG, 1 (upright) to 8; 1 if it cannot be read."""
+        if self.format not in _SUFFIX_OF_FORMAT:
             return 1
         with warnings.catch_warnings(), Image.open(io.BytesIO(self.data)) as picture:
             warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
@@ -210,8 +211,8 @@ class SourceImage:
             check: How an image that stays as it is, is proven whole; others are decoded.
 
         Returns:
-            Suffix and bytes of the member: the source's own bytes if nothing changes. A JPEG whose EXIF orientation is
-            not applied is marked as upright there, or other readers would turn it.
+            Suffix and bytes of the member: the source's own bytes if nothing changes. An image whose EXIF orientation
+            is not applied is marked as upright there, or other readers would turn it.
 
         Raises:
             DatasetError: The file is cut short or broken.
@@ -223,7 +224,7 @@ class SourceImage:
         try:
             if suffix == own and stored_size == self.size and orientation == 1:
                 self._prove(check)
-                return suffix, self.data if self.orientation == 1 else upright(self.data)
+                return suffix, self.data if self.orientation == 1 else set_upright(self.data)[0]
             with Image.open(io.BytesIO(self.data)) as picture:
                 if stored_size != self.size:
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size leaves the filter enough.

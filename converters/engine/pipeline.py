@@ -27,7 +27,7 @@ from labelforge.converters.engine.sample import SampleEncoder
 from labelforge.converters.engine.tasks import Plan, ShardTask, make_tasks, sorted_sources
 from labelforge.converters.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
-from labelforge.errors import ConfigError, DatasetError, ShardError, listed
+from labelforge.errors import ConfigError, DatasetError, ShardError, counted, listed
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Folder, Manifest, ShardReader, ShardSummary, open_folder
 from labelforge.shards.claim import Claim, check_unclaimed, only_writer
@@ -49,6 +49,7 @@ def convert(
     image_codec: ImageCodec = "keep",
     check: Check = "fast",
     refine: bool = False,
+    follow_links: bool = False,
     samples_per_shard: int = 64,
     workers: int = 0,
     on_error: OnError = "stop",
@@ -81,6 +82,7 @@ def convert(
             says what it finds), or ``decode`` all of them. The shards are the same.
         refine: Boxes whose class has no shape in the tree cover what the image shows to be the object, not all that
             they hold (`labelforge.converters.labels.refine`).
+        follow_links: Also read files that symbolic links in the dataset have outside of its folder.
         samples_per_shard: Samples per shard.
         workers: Worker processes; 0 or 1: convert in this process.
         on_error: What to do with a broken sample: ``stop`` with an error, or ``skip`` it and list it in the manifest.
@@ -119,7 +121,7 @@ def convert(
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check, refine)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     asked = json.loads(json.dumps(asked))  # as an index gives them back
-    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip")
+    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip", follow_links=follow_links)
     with only_writer(folder) as claim:
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
@@ -130,7 +132,7 @@ def convert(
         if not manifest.totals.samples:
             reason = manifest.totals.skipped[0].reason
             raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-        conversion = Conversion(manifest, mapping, converter.title, run.kept, _notes(converter, split))
+        conversion = Conversion(manifest, mapping, converter.title, run.kept, _notes(manifest, converter, split))
         page = conversion_page(conversion, ShardReader(out, manifest))
         claim.check()
         folder.write(REPORT_NAME, page.html().encode())
@@ -235,7 +237,8 @@ def _absolute(out: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return out if "://" in os.fspath(out) or not os.fspath(out) else Path(out).absolute()
 
 
-def _notes(converter: Converter, split: str) -> tuple[str, ...]:
+def _notes(manifest: Manifest, converter: Converter, split: str) -> tuple[str, ...]:
     missing = converter.missing(split)
     left_out = [f"Left out because their images are not on disk: {listed(missing, 3)}."] if missing else []
-    return (*left_out, *converter.notes(split))
+    remarks = [f"{counted(number, 'image')} {remark}." for remark, number in manifest.totals.remarks.items()]
+    return (*left_out, *remarks, *converter.notes(split))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.row_table import CountingLookup, RowTable
@@ -12,6 +13,9 @@ from labelforge.converters.images import Check, ImageCodec, SourceImage, fit_sho
 from labelforge.converters.labels.contract import Refinable, Size
 from labelforge.errors import ConfigError
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
+
+TURNED: Final = "turned upright as EXIF says, as the labels are"
+NOT_TURNED: Final = "not turned as EXIF says, as the labels fit the picture as it lies; marked as upright"
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class SampleEncoder:
             (LABEL_SUFFIX, encode_label(rows, self.palette)),
             ("json", self._meta(source, image.size, size, orientation)),
         )
-        return EncodedSample(key, members, *size, census.by_row(), census.places(key))
+        remarks = (TURNED,) if orientation != 1 else (NOT_TURNED,) if image.orientation != 1 else ()
+        return EncodedSample(key, members, *size, census.by_row(), census.places(key), remarks)
 
     def _meta(self, source: Source, source_size: Size, size: Size, orientation: int) -> bytes:
         meta = {

@@ -85,11 +85,30 @@ def sorted_sources(converter: Converter, split: str) -> list[Source]:
             where=converter.root,
             cure="Keep one image per name.",
         )
+    _check_case(converter, sources)
     return sorted(sources, key=lambda source: escape_key(source.key))
 
 
+def _check_case(converter: Converter, sources: Sequence[Source]) -> None:
+    """Raise a `DatasetError` where two keys differ only in upper and lower case."""
+    seen: dict[str, Source] = {}
+    for source in sources:
+        other = seen.setdefault(source.key.casefold(), source)
+        if other is not source:
+            raise DatasetError(
+                f"the keys {other.key!r} and {source.key!r} are alike but for case ({other.image}, {source.image})",
+                where=converter.root,
+                cure="Rename one of them: where file names have no case, one would replace the other.",
+            )
+
+
 def make_tasks(
-    sources: Sequence[Source], encoder: SampleEncoder, options: Mapping[str, Any], *, skip_broken: bool
+    sources: Sequence[Source],
+    encoder: SampleEncoder,
+    options: Mapping[str, Any],
+    *,
+    skip_broken: bool,
+    follow_links: bool = False,
 ) -> list[ShardTask]:
     """One task per shard; a missing file is an error at once, unless broken samples are skipped.
 
@@ -98,10 +117,13 @@ def make_tasks(
         encoder: What a sample becomes.
         options: What the conversion was asked for, as JSON gives it back, ``samples_per_shard`` among it.
         skip_broken: Leave broken samples out instead of raising.
+        follow_links: Take files outside of the dataset's folder, to which links lead.
 
     Raises:
-        DatasetError: A file is missing.
+        DatasetError: A file is missing, or outside of the dataset's folder.
     """
+    if not follow_links:
+        _check_inside(encoder.converter, sources)
     size = options["samples_per_shard"]
     tasks: list[ShardTask] = []
     for start in range(0, len(sources), size):
@@ -110,6 +132,19 @@ def make_tasks(
         inputs = json_digest({"options": options, "palette": encoder.palette, "files": files, "version": VERSION})
         tasks.append(ShardTask(len(tasks), chunk, inputs))
     return tasks
+
+
+def _check_inside(converter: Converter, sources: Sequence[Source]) -> None:
+    """Raise a `DatasetError` where a file is outside of the dataset's folder, by a link in it or by '..' in a name."""
+    top = converter.root.resolve()
+    for source in sources:
+        for path in converter.files(source):
+            if not (place := path.resolve()).is_relative_to(top):
+                raise DatasetError(
+                    f"sample {source.key} has a file outside of the dataset's folder: it leads to {place}",
+                    where=path,
+                    cure="Use --follow-links if that is intended.",
+                )
 
 
 def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> list[Any]:

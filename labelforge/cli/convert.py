@@ -66,6 +66,7 @@ def _facts(name: str) -> str:
     is_flag=True,
     help="Boxes whose class has no shape in the tree cover what the image shows to be the object, not all they hold.",
 )
+@click.option("--follow-links", is_flag=True, help="Also read files outside of ROOT, to which links in it lead.")
 @click.option(
     "--samples-per-shard", type=click.IntRange(min=1), default=64, show_default=True, help="Samples per tar file."
 )
@@ -104,6 +105,7 @@ def command(
     image_codec: str,
     check: str,
     refine: bool,
+    follow_links: bool,
     samples_per_shard: int,
     workers: int | None,
     dask: str | None,
@@ -139,6 +141,7 @@ def command(
             image_codec=image_codec,  # type: ignore[arg-type]  # click has checked the choices
             check=check,  # type: ignore[arg-type]
             refine=refine,
+            follow_links=follow_links,
             samples_per_shard=samples_per_shard,
             workers=os.cpu_count() or 1 if workers is None else workers,
             on_error=on_error,  # type: ignore[arg-type]

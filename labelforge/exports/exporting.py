@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from labelforge.errors import ConfigError, ShardError, counted, did_you_mean
+from labelforge.errors import ConfigError, ShardError, did_you_mean
 from labelforge.exports.coco import CocoWriter
 from labelforge.exports.cut import Cut
 from labelforge.exports.cut_reader import Space, read_cut
@@ -93,7 +93,7 @@ def export_shards(
     with whole_export(out, overwrite=overwrite) as folder:
         with closing(FORMATS[to](folder, Plan(cut, sets, Path(out).resolve().name))) as writer:
             gallery = _write_samples(writer, sets, cut, progress)
-            notes = (*cut.notes, *_turned(sets), *writer.finish())
+            notes = (*cut.notes, *writer.finish())
         export = Export(Path(out), to, cut, tuple(ExportedSet.of(s, cut) for s in sets), notes)
         export_page(export, gallery).write(folder / REPORT_NAME)
         contents = [*(path.name for path in folder.iterdir()), MARKER]
@@ -137,14 +137,4 @@ def _pictures(sample: ExportSample, cut: Cut) -> GalleryRow:
             Picture.encode(image, f"Image {sample.name}", max_side=_SIDE),
             Picture.encode(colors, f"Classes of {sample.name}", max_side=_SIDE),
         ),
-    )
-
-
-def _turned(sets: Sequence[ShardSet]) -> tuple[str, ...]:
-    number = sum(s.turned for s in sets)
-    if not number:
-        return ()
-    return (
-        f"{counted(number, 'image')} asked in EXIF to be turned for viewing, but labels fit them as they lie: the mark "
-        "is set to upright.",
     )

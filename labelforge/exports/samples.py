@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from labelforge.errors import ConfigError, ShardError, did_you_mean
 from labelforge.exports.cut import Cut, Decision
-from labelforge.exports.upright import set_upright
 from labelforge.shards import IMAGE_SUFFIXES, LABEL_SUFFIX, ShardReader, encode_image
 from labelforge.shards.codec import decode_image, decode_label
 
@@ -87,14 +86,12 @@ class ShardSet:
         split: The split that its samples go to.
         names: Its keys as file names, in order.
         pixels: (rows,) pixels per row of its label table, over all samples that were read so far.
-        turned: Samples so far whose image asked to be turned for viewing (`labelforge.exports.upright`).
     """
 
     reader: ShardReader
     split: str
     names: list[str]
     pixels: NDArray[np.int64] = field(init=False)
-    turned: int = 0
 
     def __post_init__(self) -> None:
         self.pixels = np.zeros(len(self.reader.mapping.rows), dtype=np.int64)
@@ -228,8 +225,6 @@ def _sample(shard_set: ShardSet, number: int, lookup: NDArray[Any], decisions: S
             cure="Copy the shards again, or run convert again with --overwrite.",
         ) from error
     shard_set.pixels += np.bincount(rows.ravel(), minlength=len(lookup))
-    image, turned = set_upright(image)
-    shard_set.turned += turned
     mapped = lookup[rows]
     mapped.flags.writeable = False
     boxes = _boxes(shard_set, meta, size, decisions) if shard_set.has_boxes else None

@@ -63,6 +63,7 @@ class ShardSummary:
         samples: Number of samples in it.
         pixels: Pixels per row of the label table, over its samples.
         skipped: Source samples that were left out.
+        remarks: What was done to samples that the user should know -> to how many.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ShardSummary:
     samples: int
     pixels: Mapping[int, int]
     skipped: tuple[SkippedSample, ...]
+    remarks: Mapping[str, int]
 
 
 class ShardIndex(Record):
@@ -86,6 +88,9 @@ class ShardIndex(Record):
     )
     samples: tuple[SampleRecord, ...] = Field(description="In the order of the tar file.")
     skipped: tuple[SkippedSample, ...] = Field((), description="Source samples that were left out.")
+    remarks: dict[str, PositiveInt] = Field(
+        default_factory=dict, description="What was done to samples that the user should know -> to how many."
+    )
 
     @classmethod
     def load(cls, folder: Folder, name: str) -> ShardIndex:
@@ -121,7 +126,9 @@ class ShardIndex(Record):
         pixels: Counter[int] = Counter()
         for sample in self.samples:
             pixels.update(sample.pixels)
-        return ShardSummary(self.name, self.sha256, self.size, len(self.samples), dict(pixels), self.skipped)
+        return ShardSummary(
+            self.name, self.sha256, self.size, len(self.samples), dict(pixels), self.skipped, self.remarks
+        )
 
 
 def shard_name(number: int) -> str:

@@ -66,6 +66,9 @@ class Totals(Record):
     ignored: NonNegativeInt = Field(description="Pixels that are annotated, with a label that the tree ignores.")
     unannotated: NonNegativeInt = Field(description="Pixels without annotation.")
     skipped: tuple[SkippedSample, ...] = Field((), description="Source samples that were left out, with the reason.")
+    remarks: dict[str, PositiveInt] = Field(
+        default_factory=dict, description="What was done to samples that the user should know -> to how many."
+    )
 
 
 class Manifest(Record):
@@ -105,8 +108,10 @@ class Manifest(Record):
         """
         shards = [index if isinstance(index, ShardSummary) else index.summary() for index in indexes]
         counts: Counter[int] = Counter()
+        remarks: Counter[str] = Counter()
         for shard in shards:
             counts.update(shard.pixels)
+            remarks.update(shard.remarks)
         pixels = [counts[row.row] for row in mapping.rows]
         return cls(
             version=VERSION,
@@ -125,6 +130,7 @@ class Manifest(Record):
                 samples=sum(shard.samples for shard in shards),
                 pixels=sum(pixels),
                 skipped=tuple(skipped for shard in shards for skipped in shard.skipped),
+                remarks=dict(sorted(remarks.items())),
                 **_uses(mapping, pixels),
             ),
         )

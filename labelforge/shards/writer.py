@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -34,6 +35,7 @@ class EncodedSample:
         width: Columns of both.
         pixels: Row of the label table -> number of pixels, rows without pixels left out.
         positions: Row of the label table -> numbers ``y * width + x`` of a few of its pixels.
+        remarks: What was done to it that the user should know; the same words for the same thing.
     """
 
     key: str
@@ -42,6 +44,7 @@ class EncodedSample:
     width: int
     pixels: Mapping[int, int]
     positions: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def escape_key(key: str) -> str:
@@ -103,6 +106,7 @@ def write_shard(
     folder.remove(index_name(name))  # before its shard changes: an index always describes the shard that is there
     records: list[SampleRecord] = []
     skipped: list[SkippedSample] = []
+    remarks: Counter[str] = Counter()
     with folder.create(name) as file:
         out = _HashingFile(file)
         with tarfile.TarFile(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_COPY) as tar:  # type: ignore[arg-type]
@@ -111,6 +115,7 @@ def write_shard(
                     skipped.append(sample)
                 else:
                     records.append(_add(tar, sample))
+                    remarks.update(sample.remarks)
     index = ShardIndex(
         version=VERSION,
         name=name,
@@ -120,6 +125,7 @@ def write_shard(
         inputs=inputs,
         samples=tuple(records),
         skipped=tuple(skipped),
+        remarks=dict(sorted(remarks.items())),
     )
     folder.write(index_name(name), (index.model_dump_json() + "\n").encode())
     return index

@@ -6,14 +6,16 @@ import io
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from labelforge.converters import convert
-from labelforge.converters.jpeg import upright
+from labelforge.converters import Source, convert
+from labelforge.converters.datasets.kitti import Kitti
+from labelforge.converters.exif import set_upright
 from labelforge.errors import DatasetError, TaxonomyError
 from labelforge.label_space import LabelSpace
 from labelforge.png import chunk
@@ -90,25 +92,27 @@ def with_orientation(image: Array, orientation: int, big_endian: bool = False) -
     return file.getvalue()
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("big_endian", [False, True])
-def test_an_upright_jpeg_is_the_same_but_for_its_orientation(orientation: int, big_endian: bool) -> None:
-    data = with_orientation(picture(3), orientation, big_endian)
-    found = upright(data)
-    assert sum(a != b for a, b in zip(data, found, strict=True)) == (orientation != 1)
-    with Image.open(io.BytesIO(found)) as picture_, Image.open(io.BytesIO(data)) as before:
-        assert picture_.getexif()[0x0112] == 1 and picture_.getexif()[0x010F] == "A camera"
-        assert np.array_equal(np.asarray(ImageOps.exif_transpose(picture_)), np.asarray(before))
+def test_a_photograph_lies_as_its_labels_do_for_programs_that_turn_it(orientation: int, form: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "a camera"
+    buffer = io.BytesIO()
+    Image.fromarray(picture(0)).save(buffer, form, exif=exif)
+    data, changed = set_upright(buffer.getvalue())
+    assert changed == (orientation != 1)
+    with Image.open(io.BytesIO(data)) as new, Image.open(io.BytesIO(buffer.getvalue())) as old:
+        assert new.getexif().get(0x0112) == 1 and new.getexif()[0x010F] == "a camera"
+        assert np.array_equal(np.asarray(new), np.asarray(old))
+    with Image.open(io.BytesIO(data)) as again:
+        again.verify()  # the checksums
+    assert len(data) == len(buffer.getvalue())
 
 
-def test_jpegs_without_an_orientation_stay_as_they_are() -> None:
-    plain = with_orientation(picture(3), 1)
-    file = io.BytesIO()
-    Image.fromarray(picture(3)).save(file, "jpeg")
-    cut = with_orientation(picture(3), 6)
-    for data in (file.getvalue(), plain, b"", b"\xff\xd8", *(cut[:n] for n in range(2, 60))):
-        found = upright(data)
-        assert len(found) == len(data)
+@pytest.mark.parametrize("data", [b"", b"no picture", picture(0).tobytes()])
+def test_what_has_no_orientation_stays(data: bytes) -> None:
+    assert set_upright(data) == (data, False)
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -132,3 +136,68 @@ def test_photographs_that_exif_turns_stay_aligned_with_their_labels(turned: bool
         assert ImageOps.exif_transpose(stored).size == stored.size  # no reader turns it once more
     want = picture(5).transpose(1, 0, 2)[:, ::-1] if turned else picture(5)
     assert np.abs(image.astype(int) - want).mean() < 8
+
+
+def test_what_exif_did_is_said(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_cityscapes(root, count=3)
+    first, second, _ = sorted(root.rglob("*_leftImg8bit.png"))
+    for path in (first, second):
+        path.unlink()
+        path.with_suffix(".jpg").write_bytes(with_orientation(picture(5), 6))
+    (label,) = root.rglob(first.name.replace("_leftImg8bit.png", "_gtFine_labelIds.png"))
+    save(label, label_blocks(0, range(34), 30, 20))
+    conversion = convert("cityscapes", root, tmp_path / "out", split="train", samples_per_shard=1)
+    assert conversion.notes == (
+        "1 image not turned as EXIF says, as the labels fit the picture as it lies; marked as upright.",
+        "1 image turned upright as EXIF says, as the labels are.",
+    )
+    assert convert("cityscapes", root, tmp_path / "out", split="train", samples_per_shard=1).notes == conversion.notes
+
+
+def test_links_that_lead_out_of_the_dataset(kitti: Path, tmp_path: Path) -> None:
+    secret = save(tmp_path / "secret.png", picture(9))
+    (kitti / IMAGE).unlink()
+    (kitti / IMAGE).symlink_to(secret)
+    refused(kitti, rf"000000_10 has a file outside of the dataset's folder: it leads to {secret}")
+    convert("kitti", kitti, tmp_path / "out", split="training", taxonomy="streets", follow_links=True)
+    image, _, _ = read_shards(tmp_path / "out")["000000_10"]
+    assert np.array_equal(image, picture(9))
+    (kitti / IMAGE).unlink()
+    (kitti / IMAGE).symlink_to(kitti / "training/image_2/000001_10.png")  # a link within is no harm
+    convert("kitti", kitti, tmp_path / "inside", split="training", taxonomy="streets")
+
+
+def test_a_link_to_itself_and_one_to_nothing(kitti: Path) -> None:
+    (kitti / IMAGE).unlink()
+    (kitti / IMAGE).symlink_to(kitti / IMAGE)
+    (kitti / "training/image_2/000001_10.png").unlink()
+    (kitti / "training/image_2/000001_10.png").symlink_to(kitti / "nowhere.png")
+    with pytest.raises(DatasetError) as caught:  # neither is a file, so both images are missing, or one is an error
+        convert("kitti", kitti, kitti.parent / "out", split="training", taxonomy="streets")
+        raise DatasetError("left out", where=kitti, cure="nothing")
+    assert caught.value.where and caught.value.cure
+
+
+class Climbing(Kitti):
+    """Has a sample whose files are named from above the folder."""
+
+    def sources(self, split: str) -> list[Source]:
+        return [Source("a", "../kitti-other/a.png", "../kitti-other/b.png")]
+
+
+class Shouting(Kitti):
+    """Has two samples whose names differ only in case."""
+
+    def sources(self, split: str) -> list[Source]:
+        first, second, *_ = super().sources(split)
+        return [replace(first, key="Frame_A"), replace(second, key="frame_a")]
+
+
+def test_names_that_climb_out_of_the_folder_and_names_alike_but_for_case(kitti: Path, tmp_path: Path) -> None:
+    save(tmp_path / "kitti-other/a.png", picture(0))
+    save(tmp_path / "kitti-other/b.png", label_blocks(0, range(34)))
+    for kind, what in ((Climbing, "outside of the dataset's folder"), (Shouting, "'Frame_A' and 'frame_a' are alike")):
+        with pytest.raises(DatasetError, match=what):
+            convert(kind, kitti, tmp_path / "out", split="training", taxonomy="streets")
+    assert not (tmp_path / "out").exists()

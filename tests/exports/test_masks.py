@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import os
 import subprocess
@@ -20,11 +19,9 @@ import pytest
 from cityscapesscripts.helpers.labels import id2label
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
-from labelforge.converters import convert
 from labelforge.exports import export_shards
-from labelforge.exports.upright import set_upright
 from labelforge.label_space import LabelSpace
 from labelforge.shards import (
     EncodedSample,
@@ -36,7 +33,7 @@ from labelforge.shards import (
     write_shard,
 )
 from labelforge.taxonomy import Taxonomy
-from tests.converters.layouts import picture, read_shards, write_cityscapes
+from tests.converters.layouts import read_shards
 from tests.core.random_trees import meaning, worlds
 from tests.exports.sets import TREE, antichains, expected_class, read_ids, street_shards, table, toy_rows, write_set
 
@@ -147,45 +144,6 @@ def test_many_classes_take_16_bits(tmp_path: Path) -> None:
     shown = read_ids(tmp_path / "out/labels/train/wide/a.png")
     assert np.array_equal(shown, np.where(rows == 0, 65535, rows.astype(int) - 1))
     assert not list((tmp_path / "out").glob("*_dataset.py"))  # mmsegmentation reads 8 bits
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photograph_lies_as_its_labels_do_for_programs_that_turn_it(orientation: int, form: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    exif[0x010F] = "a camera"
-    buffer = io.BytesIO()
-    Image.fromarray(picture(0)).save(buffer, form, exif=exif)
-    data, changed = set_upright(buffer.getvalue())
-    assert changed == (orientation != 1)
-    with Image.open(io.BytesIO(data)) as new, Image.open(io.BytesIO(buffer.getvalue())) as old:
-        assert new.getexif().get(0x0112) == 1 and new.getexif()[0x010F] == "a camera"
-        assert np.array_equal(np.asarray(new), np.asarray(old))
-    with Image.open(io.BytesIO(data)) as again:
-        again.verify()  # the checksums
-    assert len(data) == len(buffer.getvalue())
-
-
-def test_turned_photographs_are_said(tmp_path: Path) -> None:
-    write_cityscapes(tmp_path / "root", count=2)
-    (first, *_) = sorted((tmp_path / "root").rglob("*_leftImg8bit.png"))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    with Image.open(first) as shown:
-        pixels = np.asarray(shown)
-    Image.fromarray(pixels).save(first, exif=exif)
-    convert("cityscapes", tmp_path / "root", tmp_path / "in", split="train", taxonomy="streets")
-    done = export_shards([tmp_path / "in"], tmp_path / "out", to="masks", classes="leaves")
-    assert [note for note in done.notes if note.startswith("1 image asked in EXIF to be turned")]
-    name = first.name.replace("_leftImg8bit", "")
-    with Image.open(tmp_path / "out/images/train/cityscapes" / name) as shown:
-        assert np.array_equal(np.asarray(ImageOps.exif_transpose(shown)), pixels)
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture", picture(0).tobytes()])
-def test_what_has_no_orientation_stays(data: bytes) -> None:
-    assert set_upright(data) == (data, False)
 
 
 def mmseg_dataset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:

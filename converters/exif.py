@@ -1,8 +1,8 @@
-"""Takes the EXIF orientation out of image files, without touching a pixel.
+"""The EXIF orientation of image files: what it is, and how to take it out without touching a pixel.
 
-Shards hold image and labels as they lie in the files. Where a photograph says that it should be turned for viewing, and
-its labels were made for it as it lies, labelforge does not turn it. Other programs would (OpenCV, Hugging Face
-`datasets`), and would then put the labels on other pixels. So the mark is set to "upright" in the exported file.
+Where a photograph says that it should be turned for viewing, and its labels were made for it as it lies, it is not
+turned. Other programs would (OpenCV, Hugging Face `datasets`), and would then put the labels on other pixels. So the
+mark is set to "upright" in the file that goes into a shard. (EXIF 2.3, tag 0x0112.)
 """
 
 from __future__ import annotations
