@@ -1,32 +1,23 @@
 """Reads JSON files of annotations: whole, or of a long list one entry at a time.
 
-The files that describe a whole dataset (COCO's hold a gigabyte) are read entry by entry, so that memory holds their
-text and not their objects, which take several times as much. Converters take entries apart inside `reading`, which says
-where one has another form than they expect.
+The files that describe a whole dataset (COCO's hold a gigabyte) are read entry by entry, so that memory holds neither
+their text nor their objects (`labelforge.converters.json_stream`). Converters take entries apart inside `reading`,
+which says where one has another form than they expect.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from labelforge.converters.files import read_file
+from labelforge.converters.files import open_file, read_file
+from labelforge.converters.json_stream import DECODER, EntryPlace, Record, read_entry, read_lists
 from labelforge.converters.labels.labeled_boxes import FARTHEST
 from labelforge.errors import DatasetError
 
 CURE: Final = "Unpack the annotations again."
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"holds the number {name}")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def read_json(path: Path) -> Any:
@@ -41,7 +32,7 @@ def read_json(path: Path) -> Any:
 def parse(text: str, place: Path) -> Any:
     """The content of JSON text; raises what `read_json` raises, naming ``place``."""
     try:
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise _not_json(place, error) from error
 
@@ -84,7 +75,7 @@ def corners(value: Any) -> list[tuple[float, float]]:
 
 
 def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, str]]:
-    """The entries of lists at the top of a JSON file, one after the other.
+    """The entries of lists at the top of a JSON file, one after the other; no more than one is held.
 
         >>> from pathlib import Path
         >>> from labelforge.converters.json_files import records
@@ -101,65 +92,36 @@ def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, s
     Raises:
         DatasetError: The file is missing, is not JSON or of another form, or lacks a list that must be there.
     """
-    text = _text(path)
-    try:
-        found = yield from _lists(text, lists)
-    except (ValueError, RecursionError, IndexError) as error:
-        raise _not_json(path, error) from error
-    absent = [name for name, needed in lists.items() if needed and name not in found]
-    if absent:
-        raise DatasetError(f"holds no list {absent[0]!r}", where=path, cure=CURE)
+    for record in located(path, lists):
+        yield record.name, record.entry, record.text
 
 
-def _lists(text: str, lists: Mapping[str, bool]) -> Generator[tuple[str, Any, str], None, set[str]]:
-    """What `records` yields, from the file's text; returns the names of the lists that there were."""
-    at = _skip(text, 0)
-    if text[at] == "[":
-        yield from _entries(text, at, "")
-        return {""}
-    if text[at] != "{":
-        raise ValueError("it holds neither an object nor a list")
-    found: set[str] = set()
-    at = _skip(text, at + 1)
-    while text[at] != "}":
-        name, at = _DECODER.raw_decode(text, at)
-        at = _skip(text, at)
-        if text[at] != ":":
-            raise ValueError(f"a colon is missing at character {at}")
-        at = _skip(text, at + 1)
-        if name in lists and text[at] == "[":
-            found.add(name)
-            at = yield from _entries(text, at, name)
-        else:
-            _, at = _DECODER.raw_decode(text, at)
-        at = _next(text, at, "}")
-    return found
+def located(path: Path, lists: Mapping[str, bool]) -> Iterator[Record]:
+    """What `records` gives, with the place of each entry in the file; raises what it raises."""
+    with open_file(path, CURE) as stream:
+        try:
+            yield from read_lists(stream, lists)
+        except KeyError as error:
+            raise DatasetError(f"holds no list {error}", where=path, cure=CURE) from error
+        except UnicodeDecodeError as error:
+            raise _not_text(path) from error
+        except (ValueError, RecursionError, EOFError) as error:
+            raise _not_json(path, error) from error
 
 
-def _entries(text: str, at: int, name: str) -> Generator[tuple[str, Any, str], None, int]:
-    """The entries of the list that begins at ``at``; returns where it ends."""
-    at = _skip(text, at + 1)
-    while text[at] != "]":
-        entry, end = _DECODER.raw_decode(text, at)
-        yield name, entry, text[at:end]
-        at = _next(text, end, "]")
-    return at + 1
+def entries_at(path: Path, places: Sequence[EntryPlace]) -> Iterator[Any]:
+    """Entries of a file that `located` has found before.
 
-
-def _next(text: str, at: int, close: str) -> int:
-    """Where the next entry begins, after a comma, or the closing bracket is."""
-    at = _skip(text, at)
-    if text[at] == ",":
-        return _skip(text, at + 1)
-    if text[at] != close:
-        raise ValueError(f"a comma is missing at character {at}")
-    return at
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    assert match is not None  # also nothing at all matches
-    return match.end()
+    Raises:
+        DatasetError: The file is missing or has changed since.
+    """
+    with open_file(path, CURE) as stream:
+        for place in places:
+            try:
+                yield read_entry(stream, place)
+            except ValueError as error:
+                cure = "Convert again, and leave the file as it is meanwhile."
+                raise DatasetError(str(error), where=path, cure=cure) from error
 
 
 def _text(path: Path) -> str:
@@ -167,11 +129,15 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or unpack it again.") from error
+        raise _not_text(path) from error
+
+
+def _not_text(path: Path) -> DatasetError:
+    return DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or unpack it again.")
 
 
 def _not_json(path: Path, error: Exception) -> DatasetError:
     if isinstance(error, RecursionError):
         return DatasetError("is nested too deeply to be annotations", where=path, cure=CURE)
-    what = "it ends too early" if isinstance(error, IndexError) else str(error)
+    what = "it ends too early" if isinstance(error, EOFError) else str(error)
     return DatasetError(f"is not JSON of the form expected ({what})", where=path, cure=CURE)
