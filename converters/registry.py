@@ -21,6 +21,9 @@ CONVERTERS: Final[Mapping[str, str]] = {
     "mapillary-vistas": "labelforge.converters.datasets.mapillary_vistas:MapillaryVistas",
     "gtsdb": "labelforge.converters.datasets.gtsdb:Gtsdb",
     "camvid": "labelforge.converters.datasets.camvid:CamVid",
+    "coco": "labelforge.converters.datasets.coco:Coco",
+    "coco-panoptic": "labelforge.converters.datasets.coco_panoptic:CocoPanoptic",
+    "wilddash2": "labelforge.converters.datasets.wilddash2:WildDash2",
 }
 """Name -> ``module:class`` of the converters that come with labelforge; imported on first use."""
 
