@@ -11,7 +11,7 @@ Entries are taken apart inside `labelforge.converters.json_files.reading`, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from labelforge.converters.json_files import corners, reading, records
+from labelforge.converters.json_files import CURE, corners, reading, records
 from labelforge.converters.labels.coco_masks import check_runs
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.objects import Segmentation
@@ -101,6 +101,19 @@ class Images:
             cure = "Every image needs an id of its own: unpack the annotations again."
             raise DatasetError(f"two images have the id {image.id!r}", where=self.place, cure=cure)
 
+    def check_annotations(self, ids: Collection[int | str]) -> None:
+        """Check that some annotation is of an image of the list, if there is any.
+
+        Args:
+            ids: What annotations call their images.
+
+        Raises:
+            DatasetError: None is, say because they are numbers in one list and text in the other.
+        """
+        if ids and not any(image_id in self.by_id for image_id in ids):
+            what = f"no annotation is of an image that it lists; the first is of image {next(iter(ids))!r}"
+            raise DatasetError(what, where=self.place, cure=CURE)
+
 
 def missing_images(place: Path, folder: Path) -> list[str]:
     """Keys of the images that a file lists and a folder lacks."""
@@ -163,8 +176,7 @@ def category_names(categories: Iterable[Any], place: Path) -> Iterator[tuple[int
 
 def unknown_category(category: int, what: str, place: Path) -> DatasetError:
     """The error about something whose category the file itself does not list."""
-    cure = "Unpack the annotations again."
-    return DatasetError(f"{what} has the category {category}, which the file does not list", where=place, cure=cure)
+    return DatasetError(f"{what} has the category {category}, which the file does not list", where=place, cure=CURE)
 
 
 def checked_segmentation(value: Any, size: Size) -> Segmentation | None:

@@ -73,6 +73,7 @@ def read_panoptic(path: Path, native_ids: NativeIds) -> list[PanopticEntry]:
             if again:
                 raise DatasetError(f"image {image_id!r} has two annotations", where=path, cure=CURE)
     ids = native_ids(categories, path)
+    images.check_annotations(pictures)
     found = []
     for image in images.by_id.values():
         text = segments.get(image.id)

@@ -93,9 +93,8 @@ annotations/stuff_<split>_pixelmaps/<image>.png (or annotations/stuff_<split>.js
         """The images of a split that are on disk, also those without annotation."""
         self.check_split(split)
         folder, maps = images_folder(self.root, split), self._pixelmaps(split)
-        images, places = Images(self._json("instances", split)), {}
-        places["instances"] = self._read(self._json("instances", split), images)
-        stuff = self._json("stuff", split)
+        images, stuff = Images(self._json("instances", split)), self._json("stuff", split)
+        places = {"instances": self._read(images.place, images)}
         if self.stuff == "auto" and maps is None and stuff.is_file():
             places["stuff"] = self._read(stuff, Images(stuff))
         found = []
@@ -174,6 +173,7 @@ annotations/stuff_<split>_pixelmaps/<image>.png (or annotations/stuff_<split>.js
         for category, what in used.items():
             if category not in known:
                 raise unknown_category(category, what, path)
+        images.check_annotations(found)
         return found
 
     def _json(self, kind: str, split: str) -> Path:

@@ -145,6 +145,10 @@ def first(content: dict[str, Any], **values: Any) -> None:
         (lambda c: c.pop("annotations"), r"holds no list 'annotations'"),
         (lambda c: c.pop("categories"), r"holds no list 'categories'"),
         (lambda c: c["images"][1].pop("id"), r"image 1 has no 'id'"),
+        (
+            lambda c: [i.update(id=str(i["id"])) for i in c["images"]],
+            r"no annotation is of .*; the first is of image 3",
+        ),
         (lambda c: c["images"][1].update(id=3), r"two images have the id 3"),
         (lambda c: c["images"][1].update(file_name="../secret.jpg"), r"image 1 .*'\.\./secret\.jpg' leads out of"),
         (lambda c: c["images"][1].update(file_name="/etc/secret.jpg"), r"image 1 .* leads out of the folder"),

@@ -109,6 +109,10 @@ def segment(content: dict[str, Any], **values: Any) -> None:
         (lambda c: c["annotations"][1].pop("segments_info"), r"annotation 1 has no 'segments_info'"),
         (lambda c: c["annotations"][1].update(file_name="../a.png"), r"annotation 1 .* leads out of the folder"),
         (lambda c: c["annotations"].append(c["annotations"][0]), r"image 7 has two annotations"),
+        (
+            lambda c: [i.update(id=str(i["id"])) for i in c["images"]],
+            r"no annotation is of .*; the first is of image 7",
+        ),
         (lambda c: c["images"].append({"id": 7, "file_name": "b.jpg"}), r"two images have the id 7"),
         (lambda c: c["images"][0].update(file_name=5), r"image 0 .*\(5 is no file name\)"),
         (lambda c: c["categories"][0].update(name="rider"), r"category 1 is 'rider'; in coco-panoptic-133 it is 'pers"),
