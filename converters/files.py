@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,7 @@ def read_file(path: Path, cure: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error, cure) from error
+        raise unreadable(path, error, cure) from error
 
 
 def open_file(path: Path, cure: str) -> BinaryIO:
@@ -26,10 +27,20 @@ def open_file(path: Path, cure: str) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise _unreadable(path, error, cure) from error
+        raise unreadable(path, error, cure) from error
 
 
-def _unreadable(path: Path, error: OSError, cure: str) -> DatasetError:
+def check_name(path: Path) -> None:
+    """Raise a `DatasetError` where a file's name is no text: shards and manifests could not name it."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        what = f"holds a file whose name is no UTF-8 text: {os.fsencode(path.name)!r}"
+        raise DatasetError(what, where=path.parent, cure="Rename it.") from None
+
+
+def unreadable(path: Path, error: OSError, cure: str) -> DatasetError:
+    """The error for a file of a dataset that is missing or cannot be read."""
     missing = isinstance(error, FileNotFoundError)
     what = "this file is missing" if missing else f"cannot be read ({error.strerror})"
     return DatasetError(what, where=path, cure=cure)
@@ -81,7 +92,7 @@ def check_root(root: Path, expected: Sequence[str], title: str) -> None:
     below = [folder for folder in inside if folder.is_dir() and is_root(folder, expected)]
     above = [folder for folder in list(root.resolve().parents)[:3] if is_root(folder, expected)]
     found = listed(entry.name + ("/" if entry.is_dir() else "") for entry in inside)
-    wanted = " and ".join(expected)
+    wanted = (", and " if any(" or " in names for names in expected) else " and ").join(expected)
     nearby = [*below, *above]
     raise DatasetError(
         f"not the root of {title}: expected {wanted} in it, found {found or 'nothing'}",
@@ -112,6 +123,8 @@ def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: b
     entries = folder.rglob("*") if recursive else folder.iterdir()
     ends = tuple(suffix.lower() for suffix in suffixes)
     files = sorted(p for p in entries if p.name.lower().endswith(ends) and not p.name.startswith(".") and p.is_file())
+    for file in files:
+        check_name(file)
     if not files:
         raise DatasetError(
             f"holds no {what} (looked for *{', *'.join(suffixes)})", where=folder, cure="Unpack that part again."

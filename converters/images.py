@@ -10,14 +10,17 @@ import io
 import os
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge import deflate
-from labelforge.converters.jpeg import check_markers
+from labelforge.converters.jpeg import check_markers, upright
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.png import Png
 from labelforge.errors import DatasetError
@@ -70,6 +73,10 @@ BROKEN: Final[tuple[type[Exception], ...]] = (
 """What Pillow raises on broken files, by experience and by its fuzz tests; and our own readers."""
 
 
+MOST_PIXELS: Final = 89_478_485
+"""Pixels of a picture, at most: Pillow's own limit, beyond which it warns."""
+
+
 def fit_short_side(size: Size, short_side: int | None) -> Size:
     """The size with its shorter side scaled down to a number of pixels; never up.
 
@@ -82,6 +89,25 @@ def fit_short_side(size: Size, short_side: int | None) -> Size:
         return size
     height, width = (max(1, (2 * side * short_side + shortest) // (2 * shortest)) for side in size)  # rounded
     return height, width
+
+
+@contextmanager
+def open_picture(data: bytes) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture without Pillow's warning of one that is too large, as `check_pixels` says more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(data)) as picture:
+            yield picture
+
+
+def check_pixels(size: Size, place: str | os.PathLike[str]) -> None:
+    """Raise a `DatasetError` where a picture states more pixels than can be right, before any of them is decoded."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise DatasetError(
+            f"is {size[1]}x{size[0]} pixels large, more than {MOST_PIXELS:,} in all: decoding it would fill the memory",
+            where=place,
+            cure="Cut it into parts, or use --on-error skip to leave it out.",
+        )
 
 
 @dataclass(frozen=True)
@@ -108,10 +134,11 @@ class SourceImage:
             DatasetError: Not an image, or of a kind that does not show colours (a 16 bit depth map).
         """
         try:
-            with Image.open(io.BytesIO(data)) as picture:
+            with open_picture(data) as picture:
                 mode, form, (width, height) = picture.mode, picture.format or "", picture.size
         except BROKEN as error:
             raise broken_image(place, len(data), error) from error
+        check_pixels((height, width), place)
         if mode not in _COLOR_MODES:
             raise DatasetError(
                 f"is not a colour image of 8 bits (mode {mode})", where=place, cure="Give the dataset's RGB images."
@@ -152,6 +179,25 @@ class SourceImage:
             cure="Unpack both again; they must be from the same release and not resized.",
         )
 
+    def pixels(self, orientation: int = 1) -> NDArray[np.uint8]:
+        """The image, decoded.
+
+        Args:
+            orientation: EXIF orientation to apply.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            DatasetError: The file is cut short or broken.
+        """
+        try:
+            with open_picture(self.data) as picture:
+                rgb = picture.convert("RGB")
+        except BROKEN as error:
+            raise broken_image(self.place, len(self.data), error) from error
+        return np.asarray(rgb if orientation == 1 else rgb.transpose(_TRANSPOSE[orientation]))
+
     def store(
         self, size: Size, codec: ImageCodec, orientation: int = 1, check: Check = "fast"
     ) -> tuple[ImageSuffix, bytes]:
@@ -164,7 +210,8 @@ class SourceImage:
             check: How an image that stays as it is, is proven whole; others are decoded.
 
         Returns:
-            Suffix and bytes of the member: the source's own bytes if nothing changes.
+            Suffix and bytes of the member: the source's own bytes if nothing changes. A JPEG whose EXIF orientation is
+            not applied is marked as upright there, or other readers would turn it.
 
         Raises:
             DatasetError: The file is cut short or broken.
@@ -176,7 +223,7 @@ class SourceImage:
         try:
             if suffix == own and stored_size == self.size and orientation == 1:
                 self._prove(check)
-                return suffix, self.data
+                return suffix, self.data if self.orientation == 1 else upright(self.data)
             with Image.open(io.BytesIO(self.data)) as picture:
                 if stored_size != self.size:
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice the wanted size leaves the filter enough.

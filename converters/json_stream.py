@@ -18,6 +18,7 @@ _STEP: Final = 1 << 20  # bytes read at a time, at least
 _LONGEST: Final = 1 << 28
 """Characters of one entry; more than that is no annotation but an attack, or a quote that is missing."""
 _SPACE: Final = " \t\n\r"
+_ENDS: Final = frozenset(" \t\n\r,:]}")  # what follows a value
 _EDGE: Final = 16  # characters before the end of the window in which a fault may only mean that there is more
 
 
@@ -96,15 +97,13 @@ def read_lists(stream: BinaryIO, lists: Mapping[str, bool]) -> Iterator[Record]:
     if window.peek() == "[":
         yield from _entries(window, "", wanted=True)
         return
-    if window.peek() != "{":
-        raise ValueError("it holds neither an object nor a list")
     found = set()
-    window.skip()
+    window.take("{")
     while window.peek() != "}":
         name, _ = window.value()
         if not isinstance(name, str):
             raise ValueError(f"a name is missing before byte {window.position}")
-        window.take(":", "a colon")
+        window.take(":")
         if window.peek() == "[":
             # Also an unwanted list is read entry by entry, to need no memory.
             found.add(name)
@@ -112,7 +111,7 @@ def read_lists(stream: BinaryIO, lists: Mapping[str, bool]) -> Iterator[Record]:
         else:
             window.value()
         if window.peek() != "}":
-            window.take(",", "a comma")
+            window.take(",")
     absent = [name for name, needed in lists.items() if needed and name not in found]
     if absent:
         raise KeyError(absent[0])
@@ -127,7 +126,7 @@ def _entries(window: _Window, name: str, *, wanted: bool) -> Iterator[Record]:
         if wanted:
             yield Record(name, entry, text, start)
         if window.peek() != "]":
-            window.take(",", "a comma")
+            window.take(",")
     window.skip()
 
 
@@ -164,10 +163,10 @@ class _Window:
         self._at += 1
         self.position += 1
 
-    def take(self, character: str, what: str) -> None:
+    def take(self, wanted: str) -> None:
         """Pass a character that must be there."""
-        if self.peek() != character:
-            raise ValueError(f"{what} is missing at byte {self.position}")
+        if (found := self.peek()) != wanted:
+            raise ValueError(f"{wanted!r} is wanted where {found!r} is, at byte {self.position}")
         self.skip()
 
     def value(self) -> tuple[Any, str]:
@@ -179,8 +178,9 @@ class _Window:
             except json.JSONDecodeError as error:
                 self._read_on(error)
                 continue
-            if end == len(self._text) and self._more():
-                continue  # a number may go on
+            cut = end > len(self._text) - _EDGE and self._text[end : end + 1] not in _ENDS
+            if cut and self._more():
+                continue  # a number may go on: 0, and behind the window .5
             text = self._text[self._at : end]
             self._at = end
             self.position += _size(text)

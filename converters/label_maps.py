@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from labelforge.converters.files import read_file
-from labelforge.converters.images import BROKEN, broken_image, check_end
+from labelforge.converters.images import BROKEN, broken_image, check_end, check_pixels, open_picture
 from labelforge.converters.labels.contract import Ids
 from labelforge.converters.png import Png
 from labelforge.errors import DatasetError
@@ -68,13 +68,31 @@ def read_color_map(path: Path) -> Ids:
     return packed
 
 
+def read_channel(path: Path, channel: int) -> Ids:
+    """Read one channel of a picture whose channels hold different numbers, such as label and instance.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        DatasetError: The file is missing, cut short, no picture of several channels of 8 bits, or a JPEG.
+    """
+    mode, values = _read_labels(path, lambda picture, _: np.asarray(picture), "numbers", "JPEG changes numbers.")
+    if mode not in ("RGB", "RGBA"):
+        what = f"is not a picture of several channels (mode {mode})"
+        raise DatasetError(what, where=path, cure="Give the label maps as published.")
+    found: Ids = values[:, :, channel]
+    return found
+
+
 def _read_labels(
     path: Path, read: Callable[[ImageFile.ImageFile, bytes], Read], what: str, why: str
 ) -> tuple[str, Read]:
     """The mode of a picture of labels, and what ``read`` takes from it; never from a JPEG, and why not."""
     data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_picture(data) as picture:
+            check_pixels((picture.height, picture.width), path)
             mode, form, found = picture.mode, picture.format, read(picture, data)
             check_end(data, form)
     except BROKEN as error:

@@ -5,6 +5,8 @@ from .errors import LabelforgeError as LabelforgeError
 from .errors import ShardError as ShardError
 from .errors import TaxonomyError as TaxonomyError
 from .expression import LabelTarget as LabelTarget
+from .inspection.statistics import label_statistics as label_statistics
+from .inspection.verification import verify_shards as verify_shards
 from .label_space import LabelSpace as LabelSpace
 from .label_space import NativeLabel as NativeLabel
 from .logits import LogitLayout as LogitLayout

@@ -139,6 +139,9 @@ class LabelSpace:
         ids: dict[int, str] = {}
         names: set[str] = set()
         for i, entry in enumerate(content.labels):
+            if not entry.name.isprintable():
+                what = f"the name {entry.name!r} holds characters that cannot be printed"
+                file.fail(("labels", i), what, "Write it without control characters, line breaks and the like.")
             if entry.id in ids:
                 what = f"the id {entry.id} is used twice, by {ids[entry.id]!r} and {entry.name!r}"
                 file.fail(("labels", i), what, "Correct one of the two.")

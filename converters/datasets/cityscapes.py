@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, get_args
 
 from labelforge.converters.base import Converter, Source, check_choice
@@ -70,6 +71,12 @@ gtFine/<split>/<city>/<frame>_gtFine_labelIds.png (or _gtFine_polygons.json; als
         self.annotations = annotations
         self.kind = labels
         self._outlines = OutlineReader(LabelSpace.load(self.label_space))
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """A folder with frames that are named by city, sequence and number (IDD's are only numbered)."""
+        frames = root.glob("leftImg8bit/*/*/*_leftImg8bit.*")
+        return super().recognises(root) and any(frame.name.count("_") == 3 for frame in frames)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, get_args
@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from labelforge.converters.base import Converter, Source, check_choice
 from labelforge.converters.files import is_root, list_files, read_file
-from labelforge.converters.labels.boxes import Overlaps, draw_boxes, overlapping
+from labelforge.converters.labels.boxes import Overlaps, overlapping
 from labelforge.converters.labels.contract import Ids, RowLookup, Size
+from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes
 from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
 
@@ -88,6 +89,7 @@ class SignBoxes:
         sets: Value of each set of classes, where ``overlaps`` is ``set``.
         image: File name of the image, for messages.
         file: ``gt.txt``, for messages.
+        picture: (H, W, 3) uint8, where boxes without a shape are to be refined by what it shows.
     """
 
     signs: tuple[Sign, ...]
@@ -96,11 +98,16 @@ class SignBoxes:
     sets: Mapping[frozenset[int], int]
     image: str
     file: Path
+    picture: NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> None:
         """None: boxes fit any image size."""
         return None
+
+    def refined(self, image: NDArray[np.uint8]) -> SignBoxes:
+        """The same boxes, those without a shape refined by what the image shows."""
+        return replace(self, picture=image)
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The rows of the signs' classes; outside the signs, the row of "no annotation".
@@ -121,10 +128,10 @@ class SignBoxes:
                     line=sign.line,
                     cure="Correct the line, or use the images that this gt.txt was made for, unresized.",
                 )
-        classes = [sign.class_id for sign in self.signs]
-        shapes = [self.shapes.get(class_id, "rectangle") for class_id in classes]
-        edges = _edges(self.signs, self.shapes) * np.tile([output_size[1] / width, output_size[0] / height], 2)
-        return rows_of(draw_boxes(edges, shapes, classes, output_size, overlaps=self.overlaps, sets=self.sets))
+        edges = _edges(self.signs, self.shapes).tolist()
+        boxes = [Box(sign.class_id, *sides) for sign, sides in zip(self.signs, edges, strict=True)]
+        labels = LabeledBoxes(boxes, self.shapes, self.overlaps, self.sets, image=self.picture)
+        return labels.draw(image_size, output_size, rows_of)
 
 
 class Gtsdb(Converter):

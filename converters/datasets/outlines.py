@@ -26,11 +26,10 @@ class OutlineReader:
 
     Args:
         space: Its label space, with a label ``unlabeled``.
-        negative: Names of labels that have no id in the space because theirs is negative; they are not drawn.
     """
 
-    def __init__(self, space: LabelSpace, negative: frozenset[str] = frozenset({"license plate"})) -> None:
-        self._ids = {**dict.fromkeys(negative, -1), **{label.name: label.id for label in space.labels}}
+    def __init__(self, space: LabelSpace) -> None:
+        self._ids = {label.name: label.id for label in space.labels}
         self._background = self._ids["unlabeled"]
         self._space = space.name
 

@@ -42,6 +42,7 @@ def convert(
     short_side: int | None = None,
     image_codec: ImageCodec = "keep",
     check: Check = "fast",
+    refine: bool = False,
     samples_per_shard: int = 64,
     workers: int = 0,
     on_error: OnError = "stop",
@@ -71,6 +72,8 @@ def convert(
             or ``jpeg``, ``png``, ``npy``.
         check: How images that are stored unchanged are proven whole: ``fast`` (`labelforge.converters.images.Check`
             says what it finds), or ``decode`` all of them. The shards are the same.
+        refine: Boxes whose class has no shape in the tree cover what the image shows to be the object, not all that
+            they hold (`labelforge.converters.labels.refine`).
         samples_per_shard: Samples per shard.
         workers: Worker processes; 0 or 1: convert in this process.
         on_error: What to do with a broken sample: ``stop`` with an error, or ``skip`` it and list it in the manifest.
@@ -94,11 +97,13 @@ def convert(
     tree = Taxonomy.load(taxonomy)
     converter = open_converter(dataset, root, options or {})
     native = converter.mapping(tree)
+    if refine and native.supervision != "box":
+        raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")
     converter.shapes = _shapes(native, tree)
     converter.check_split(split)
     sources = sorted_sources(converter, split)
     mapping, table = _label_table(native, tree, converter.sets(split))
-    encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check)
+    encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check, refine)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     folder = open_folder(out)
     tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")
@@ -152,6 +157,7 @@ def _asked(encoder: SampleEncoder, mapping: LabelMapping, tree: Taxonomy) -> dic
         "mapping_digest": mapping.digest,
         "short_side": encoder.short_side,
         "image_codec": encoder.codec,
+        "refine": encoder.refine,
     }
 
 

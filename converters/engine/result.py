@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labelforge.inspection.labels import absence, label_lines
+from labelforge.inspection.wording import printable
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Manifest
 
@@ -38,39 +40,6 @@ class Conversion:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class LabelLine:
-    """One native label in the summary.
-
-    Attributes:
-        row: Its row of the label table.
-        name: Native name.
-        native_id: Native id; None for "no annotation".
-        pixels: Number of pixels with it in the source.
-        became: The node or nodes that it means; empty if it is ignored.
-        why_not: Why its pixels are not used; empty if they are.
-    """
-
-    row: int
-    name: str
-    native_id: int | None
-    pixels: int
-    became: str
-    why_not: str
-
-
-def label_lines(conversion: Conversion) -> list[LabelLine]:
-    """One line per row of the label table, the most pixels first, "no annotation" last."""
-    lines = []
-    for row, record in zip(conversion.mapping.rows, conversion.manifest.labels, strict=True):
-        became = "" if row.target.ignored else row.target.text
-        why_not = (row.target.reason or "the mapping ignores it") if row.target.ignored else ""
-        if row.row == 0:
-            why_not = "outside all boxes" if row.supervision == "box" else "not annotated"
-        lines.append(LabelLine(row.row, row.native_name, row.native_id, record.pixels, became, why_not))
-    return sorted(lines, key=lambda line: (line.row == 0, -line.pixels, line.row))
-
-
 def terminal_summary(conversion: Conversion) -> RenderableType:
     """The summary for a terminal: a table of the labels that have pixels, totals, and what was left out.
 
@@ -88,7 +57,7 @@ def terminal_summary(conversion: Conversion) -> RenderableType:
     table = Table(
         title=f"{conversion.title}, {conversion.manifest.split}", title_justify="left", box=None, pad_edge=False
     )
-    lines = label_lines(conversion)
+    lines = label_lines(conversion.mapping, [record.pixels for record in conversion.manifest.labels])
     longest = max((len(line.name) for line in lines if line.pixels), default=0)
     # Only names break in the middle of a word, so they get their space first.
     table.add_column("label", overflow="fold", no_wrap=longest <= _NAME_WIDTH)
@@ -100,18 +69,20 @@ def terminal_summary(conversion: Conversion) -> RenderableType:
             share = f"{line.pixels / totals.pixels:.2%}"
             style = "dim" if line.why_not else None
             table.add_row(
-                Text(line.name),
+                Text(printable(line.name)),
                 f"{line.pixels:,}",
                 share,
-                Text(line.became or f"not used: {line.why_not}"),
+                Text(printable(line.became or f"not used: {line.why_not}")),
                 style=style,
             )
-    absent = sum(not line.pixels and line.row > 0 for line in lines)
+    absent = [line.name for line in lines if not line.pixels and line.row > 0]
     parts: list[RenderableType] = [table, Text(f"\n{_totals(conversion)}")]
     if absent:
-        parts.append(Text(f"{absent} of {len(lines) - 1} labels have no pixel here.", style="dim"))
-    parts += [Text(f"note: {note}", style="yellow") for note in conversion.notes]
-    parts += [Text(f"left out: {skipped.key}: {skipped.reason}", style="yellow") for skipped in totals.skipped]
+        parts.append(Text(absence(absent, len(lines) - 1), style="dim"))
+    parts += [Text(printable(f"note: {note}"), style="yellow") for note in conversion.notes]
+    parts += [
+        Text(printable(f"left out: {skipped.key}: {skipped.reason}"), style="yellow") for skipped in totals.skipped
+    ]
     return Group(*parts)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.row_table import CountingLookup, RowTable
 from labelforge.converters.images import Check, ImageCodec, SourceImage, fit_short_side
-from labelforge.converters.labels.contract import Size
+from labelforge.converters.labels.contract import Refinable, Size
 from labelforge.errors import ConfigError
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
 
@@ -26,6 +26,7 @@ class SampleEncoder:
         short_side: Pixels that the shorter side is scaled down to; None: never scale.
         codec: How images are stored.
         check: How images that are stored unchanged are proven whole.
+        refine: Refine boxes without a shape by what the image shows.
     """
 
     converter: Converter
@@ -35,6 +36,7 @@ class SampleEncoder:
     short_side: int | None
     codec: ImageCodec
     check: Check
+    refine: bool = False
 
     def encode(self, source: Source) -> EncodedSample:
         """Read, check, scale and encode one sample.
@@ -55,6 +57,8 @@ class SampleEncoder:
         orientation = image.orientation_for(labels.size, label_path.name)
         shown_size = labels.size or image.size
         size = fit_short_side(shown_size, self.short_side)
+        if self.refine and isinstance(labels, Refinable):
+            labels = labels.refined(image.pixels(orientation))
         rows_of = CountingLookup(self.table, label_path, self.converter)
         rows = labels.draw(shown_size, size, rows_of)
         suffix, content = image.store(size, self.codec, orientation, self.check)

@@ -20,11 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.converters.labels.contract import NO_ANNOTATION, Size
+from labelforge.errors import DatasetError
 
 Floats = NDArray[np.float64]
 
 Cover = tuple[tuple[slice, slice], NDArray[np.bool_]]
 """(rows, columns) of the part of an image that a box touches, and which of its pixels the box's shape covers."""
+
+_MOST_OVERLAPS: Final = 20_000  # of the boxes of one image, counted by the classes that meet there
 
 Overlaps = Literal["smallest", "ignore", "set"]
 """What a pixel in several boxes of different classes becomes: the class of the smallest box, nothing, or the set."""
@@ -55,6 +58,7 @@ def draw_boxes(
     overlaps: Overlaps = "smallest",
     sets: Mapping[frozenset[int], int] | None = None,
     angles: Sequence[float] | None = None,
+    change: Callable[[int, Cover], Cover] | None = None,
 ) -> NDArray[np.int32]:
     """Draw boxes into a label map.
 
@@ -76,6 +80,7 @@ def draw_boxes(
         overlaps: What a pixel in several boxes of different values becomes.
         sets: For ``set``: the value of each set of values that `overlapping` finds.
         angles: By how many degrees each box is turned about its middle, clockwise as seen; default: none is.
+        change: Given the number of a box and what it covers, returns what it is to cover instead.
 
     Returns:
         (H, W) int32 label map.
@@ -93,12 +98,17 @@ def draw_boxes(
         raise ValueError("every box must be finite, with left < right and top < bottom")
     if overlaps == "set" and sets is None:
         raise ValueError("overlaps='set' needs the value of every set")
+
+    def cover(i: int) -> Cover:
+        found = _cover(edges[i], shapes[i], size, turned[i])
+        return found if change is None else change(i, found)
+
     if overlaps != "smallest":
-        covers = (_cover(edge, shape, size, angle) for edge, shape, angle in zip(edges, shapes, turned, strict=True))
+        covers = map(cover, range(len(edges)))
         return _draw_sets(covers, values, size, background, (sets or {}) if overlaps == "set" else {})
     out = np.full(size, background, dtype=np.int32)
     for i in np.argsort(-extent.prod(axis=1), kind="stable"):
-        window, inside = _cover(edges[i], shapes[i], size, turned[i])
+        window, inside = cover(int(i))
         out[window][inside] = values[i]
     return out
 
@@ -135,8 +145,12 @@ def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]
 
     Returns:
         All sets of two or more values for which some point is inside boxes of all of these values.
+
+    Raises:
+        DatasetError: There are too many of them.
     """
     edges = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    areas = 0
     common: dict[frozenset[int], list[Floats]] = {frozenset(): [np.array([-np.inf, -np.inf, np.inf, np.inf])]}
     for edge, value in zip(edges, values, strict=True):
         # Join the box to every set found so far, wherever it overlaps the rectangle that the set's boxes share.
@@ -146,6 +160,10 @@ def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]
             for area in list(shared):
                 part = np.array([*np.maximum(area[:2], edge[:2]), *np.minimum(area[2:], edge[2:])])
                 if (part[:2] < part[2:]).all():
+                    areas += 1
+                    if areas > _MOST_OVERLAPS:
+                        cure = "Use overlaps=smallest or overlaps=ignore, or use --on-error skip to leave it out."
+                        raise DatasetError(f"its boxes overlap in more than {_MOST_OVERLAPS:,} places", cure=cure)
                     common.setdefault(members | {value}, []).append(part)
     return {members for members in common if len(members) > 1}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,22 @@ Ids = NDArray[np.integer[Any]]
 
 RowLookup = Callable[[Ids], Ids]
 """Native ids and `NO_ANNOTATION` -> rows of the label table (not writable); raises a `DatasetError` for unknown ids."""
+
+
+MOST_OBJECTS: Final = 20_000
+"""Objects of one image. More of them is a mistake or an attack: no annotation has as many, and each takes time."""
+
+
+@runtime_checkable
+class Refinable(Protocol):
+    """Labels that can be made finer by what the image shows: boxes whose shape nobody knows."""
+
+    def refined(self, image: NDArray[np.uint8]) -> NativeLabels:
+        """The same labels, made finer.
+
+        Args:
+            image: (H, W, 3) RGB, as the labels see it.
+        """
 
 
 class NativeLabels(Protocol):

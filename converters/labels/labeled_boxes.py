@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labelforge.converters.labels.boxes import Overlaps, draw_boxes, overlapping
-from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.converters.labels.boxes import Cover, Overlaps, draw_boxes, overlapping
+from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.errors import DatasetError
 
 FARTHEST: Final = 1e7
 """Coordinates beyond this, either way, are no place in an image."""
@@ -71,6 +73,8 @@ class LabeledBoxes:
         overlaps: What a pixel in boxes of several classes becomes.
         sets: Value of each set of classes, where ``overlaps`` is ``set``.
         size: (height, width) of the image that the boxes were made for, where it is known.
+        image: (H, W, 3) uint8 RGB, for boxes whose shape nobody knows: they cover what it shows to be the object
+            (`labelforge.converters.labels.refine`). Default: they cover all that they hold.
     """
 
     boxes: Sequence[Box]
@@ -78,6 +82,11 @@ class LabeledBoxes:
     overlaps: Overlaps = "smallest"
     sets: Mapping[frozenset[int], int] = field(default_factory=dict)
     size: Size | None = None
+    image: NDArray[np.uint8] | None = None
+
+    def refined(self, image: NDArray[np.uint8]) -> LabeledBoxes:
+        """The same boxes, those without a shape refined by what an image shows."""
+        return replace(self, image=image)
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The rows of the boxes' labels; outside all boxes, the row of "no annotation".
@@ -85,15 +94,38 @@ class LabeledBoxes:
         The boxes are scaled, then drawn: a small label map is as exact as a large one. A turned box needs an image
         that is scaled by one factor, as conversion does.
         """
+        if len(self.boxes) > MOST_OBJECTS:
+            cure = "Divide the image, or use --on-error skip to leave it out."
+            raise DatasetError(f"has {len(self.boxes):,} boxes on one image, more than {MOST_OBJECTS:,}", cure=cure)
         boxes = [box for box in self.boxes if box.area]
         scale = np.tile([output_size[1] / image_size[1], output_size[0] / image_size[0]], 2)
         edges = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes]).reshape(-1, 4) * scale
         values = [box.value for box in boxes]
         shapes = [self.shapes.get(value, "rectangle") for value in values]
         angles = [box.angle for box in boxes]
-        return rows_of(
-            draw_boxes(edges, shapes, values, output_size, overlaps=self.overlaps, sets=self.sets, angles=angles)
+        ids = draw_boxes(
+            edges,
+            shapes,
+            values,
+            output_size,
+            overlaps=self.overlaps,
+            sets=self.sets,
+            angles=angles,
+            change=self._refiner([value not in self.shapes for value in values], output_size),
         )
+        return rows_of(ids)
+
+    def _refiner(self, shapeless: Sequence[bool], size: Size) -> Callable[[int, Cover], Cover] | None:
+        """What changes the boxes without a shape to what the image shows, if there is one."""
+        if self.image is None or not any(shapeless):
+            return None
+        from PIL import Image
+
+        from labelforge.converters.labels.refine import refined
+
+        small = Image.fromarray(self.image).resize((size[1], size[0]), Image.Resampling.BOX)
+        picture = self.image if self.image.shape[:2] == tuple(size) else np.asarray(small)
+        return lambda i, cover: refined(picture, cover) if shapeless[i] else cover
 
 
 def set_values(images: Iterable[Sequence[Box]]) -> dict[frozenset[int], int]:

@@ -66,6 +66,11 @@ def _facts(name: str) -> str:
     help="How images stored as they are, are proven whole: by checksums, sizes and markers, or decoded in full.",
 )
 @click.option(
+    "--refine",
+    is_flag=True,
+    help="Boxes whose class has no shape in the tree cover what the image shows to be the object, not all they hold.",
+)
+@click.option(
     "--samples-per-shard", type=click.IntRange(min=1), default=64, show_default=True, help="Samples per tar file."
 )
 @click.option(
@@ -97,6 +102,7 @@ def command(
     short_side: int | None,
     image_codec: str,
     check: str,
+    refine: bool,
     samples_per_shard: int,
     workers: int | None,
     on_error: str,
@@ -135,6 +141,7 @@ def command(
             short_side=short_side,
             image_codec=image_codec,  # type: ignore[arg-type]  # click has checked the choices
             check=check,  # type: ignore[arg-type]
+            refine=refine,
             samples_per_shard=samples_per_shard,
             workers=os.cpu_count() or 1 if workers is None else workers,
             on_error=on_error,  # type: ignore[arg-type]

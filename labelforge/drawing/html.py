@@ -7,18 +7,13 @@ HTML could read as markup, and the page's content security policy runs no script
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
-
-from markupsafe import Markup
 
 from labelforge.drawing.style import LEGEND, WORDS, headline, ink_on, short_count, signals_in_words
 from labelforge.drawing.survey import Survey
 from labelforge.palette import hex_color
-from labelforge.report import environment
+from labelforge.report import environment, page_script, script_json
 from labelforge.taxonomy import Node
 
 _OPEN_ROWS = 64
@@ -27,8 +22,7 @@ _OPEN_ROWS = 64
 
 def draw_html(survey: Survey) -> str:
     """The whole document."""
-    script = environment().get_template("tree.js").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script, digest = page_script("tree.js")
     return (
         environment()
         .get_template("tree.html")
@@ -38,8 +32,8 @@ def draw_html(survey: Survey) -> str:
             rows=_rows(survey),
             legend=[(int(signal), meaning) for signal, meaning in LEGEND.items()],
             ignored=list(_ignored(survey)),
-            data=Markup(_script_json(page_data(survey))),
-            script=Markup(script),
+            data=script_json(page_data(survey)),
+            script=script,
             script_digest=digest,
         )
     )
@@ -93,12 +87,6 @@ def _node(survey: Survey, node: Node) -> dict[str, Any]:
         "wider": list(summary.wider),
         "pixels": list(summary.pixels),
     }
-
-
-def _script_json(data: Any) -> str:
-    r"""JSON for a ``<script>`` element: ``<`` becomes ``\u003c`` and so on, so that nothing in it ends the element."""
-    text = json.dumps(data, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _rows(survey: Survey) -> list[dict[str, Any]]:

@@ -26,4 +26,4 @@ from labelforge.report.blocks import (
     Text,
 )
 from labelforge.report.chart import Series
-from labelforge.report.page import Page, environment
+from labelforge.report.page import Page, environment, page_script, script_json

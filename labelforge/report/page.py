@@ -7,12 +7,15 @@ random id: the same blocks give the same bytes. The page's content security poli
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
+import json
 import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labelforge.files import write_atomically
 from labelforge.palette import hex_color
@@ -20,6 +23,7 @@ from labelforge.report.blocks import Block
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,19 @@ def format_number(value: float | None, spec: str | None = None) -> str:
     if spec is not None:
         return format(value, spec)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def page_script(name: str) -> tuple[Markup, str]:
+    """A script of ``templates/`` for a page, and its SHA-256 as a content security policy names it."""
+    from markupsafe import Markup
+
+    script = environment().get_template(name).render()
+    return Markup(script), base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def script_json(data: Any) -> Markup:
+    r"""JSON for a ``<script>`` element: ``<`` becomes ``\u003c`` and so on, so that nothing in it ends the element."""
+    from markupsafe import Markup
+
+    text = json.dumps(data, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -38,7 +38,7 @@ def test_a_conversion_and_its_summary(tmp_path: Path) -> None:
     assert re.search(r"\nroad [\d,]+ \d\.\d\d% driveable except parking\s", text)
     assert re.search(r"\nstatic [\d,]+ \d\.\d\d% not used: any object without a class of its own\s", text)
     assert "5 samples in 3 shards; 3,000 pixels: " in text
-    assert "1 of 35 labels have no pixel here." in text
+    assert "1 of 35 labels has no pixel here: license plate." in text
     assert text.rstrip().endswith(f"{tmp_path}/out/report.html")
     again = run("cityscapes", tmp_path / "root", tmp_path / "out", "--samples-per-shard", "2")
     assert "5 samples in 3 shards (3 kept from before)" in again.stdout

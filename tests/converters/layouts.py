@@ -7,60 +7,22 @@ import json
 import os
 import tarfile
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from labelforge.converters.base import Source
 from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.label_space import LabelSpace
+from tests.converters.coco_layouts import write_coco, write_coco_panoptic, write_wilddash2
+from tests.converters.pictures import ANYTHING, NOTHING, Array, Written, label_blocks, palette_png, picture, save
 
-Array = NDArray[Any]
-NOTHING = -9999
-"""In expected label maps: nobody annotated the pixel."""
-ANYTHING = -8888
-"""In expected label maps: the border of a drawn shape, which other tests look at."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """One sample of a tiny dataset.
-
-    Attributes:
-        image: (H, W, 3) uint8 as a decoder shows it.
-        ids: (H, W) native ids, `NOTHING` and `ANYTHING`.
-    """
-
-    image: Array
-    ids: Array
-
-
-def picture(seed: int, height: int = 20, width: int = 30) -> Array:
-    """A smooth (H, W, 3) image, so that JPEG keeps it nearly as it is."""
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
-    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def save(path: Path, array: Array, **options: Any) -> Path:
-    """Save an array as the kind of picture that the name says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **options)
-    return path
-
-
-def label_blocks(seed: int, ids: Sequence[int], height: int = 20, width: int = 30) -> Array:
-    """(H, W) uint8 label map of blocks that holds all of the ids, if it can."""
-    rng = np.random.default_rng(seed)
-    blocks = rng.permutation(np.resize(np.array(ids), (height // 2) * (width // 2)))
-    return blocks.reshape(height // 2, width // 2).repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
+__all__ = ["ANYTHING", "NOTHING", "Array", "Written", "label_blocks", "palette_png", "picture", "save"]
 
 
 def write_cityscapes(root: Path, split: str = "train", count: int = 5) -> dict[str, Written]:
@@ -83,15 +45,6 @@ def vistas_config(release: str) -> dict[str, Any]:
         {"name": x.name, "readable": x.name.title(), "evaluate": True, "color": list(x.color or ())} for x in labels
     ]
     return {"labels": entries, "version": "2.0" if release == "2.0" else 1.1, "mapping": "public"}
-
-
-def palette_png(path: Path, ids: Array, palette: Sequence[int]) -> Path:
-    """Save a palette picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(ids)
-    image.putpalette(palette)
-    image.save(path)
-    return path
 
 
 def write_vistas(root: Path, split: str = "validation", releases: Sequence[str] = ("2.0",)) -> dict[str, Written]:
@@ -158,144 +111,96 @@ def write_original_camvid(root: Path, count: int = 4) -> dict[str, Written]:
     return found
 
 
-def segment_png(path: Path, numbers: Array) -> Path:
-    """Save numbers of segments as COCO's panoptic pictures hold them: red + 256 green + 65536 blue."""
-    return save(path, np.stack([numbers % 256, numbers // 256 % 256, numbers // 65536], axis=2).astype(np.uint8))
-
-
-def write_panoptic(
-    root: Path, images: str, pictures: str, jsons: str, categories: Sequence[tuple[int, str]], void: int = NOTHING
+def write_pairs(
+    root: Path, image: str, label: str, ids: Sequence[int], keys: Sequence[str], dtype: Any = np.uint8
 ) -> dict[str, Written]:
-    """Two images in COCO's panoptic format, with all categories; segment 0 is no segment, and some are crowds.
-
-    Args:
-        root: The dataset's root.
-        images: Folder of the images.
-        pictures: Folder of the pictures of segments.
-        jsons: The JSON file.
-        categories: Id and name of each.
-        void: The native id that a pixel without a segment has.
-    """
-    entries: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
+    """Images and maps of ids, at the places that the patterns say, which hold the key, or drive and frame of it."""
     found = {}
-    for i, key in enumerate(["000000000139", "000000000025"]):
-        path = save(root / images / f"{key}.jpg", picture(i), quality=95)
-        # A category id has two segments, one of them a crowd; their numbers need all three channels.
-        ids = label_blocks(i, [0, *(category for category, _ in categories)]).astype(int)
-        halves = np.arange(30) >= 15
-        numbers = np.where(ids == 0, 0, ids * 70_001 + halves * 5)
-        segment_png(root / pictures / f"{key}.png", numbers)
-        segments = [
-            {"id": n, "category_id": n // 70_001, "iscrowd": int(n % 70_001 > 0), "area": int((numbers == n).sum())}
-            for n in np.unique(numbers).tolist()
-            if n
-        ]
-        entries["images"].append({"id": i + 7, "file_name": f"{key}.jpg", "height": 20, "width": 30})
-        entries["annotations"].append({"image_id": i + 7, "file_name": f"{key}.png", "segments_info": segments})
-        found[key] = Written(np.asarray(Image.open(path)), np.where(ids == 0, void, ids))
-    listed = [{"id": category, "name": name, "isthing": 1} for category, name in categories]
-    (root / jsons).parent.mkdir(parents=True, exist_ok=True)
-    (root / jsons).write_text(json.dumps({"info": {"year": 2018}, **entries, "categories": listed}))
+    for i, key in enumerate(keys):
+        drive, _, frame = key.rpartition("/")
+        place = {"key": frame, "drive": drive}
+        options = {"quality": 95} if image.endswith(".jpg") else {}
+        path = save(root / image.format(**place), picture(i), **options)
+        blocks = label_blocks(i, ids)
+        save(root / label.format(**place), blocks.astype(dtype))
+        found[key] = Written(np.asarray(Image.open(path)), blocks.astype(int))
     return found
 
 
-def categories_of(space: str) -> list[tuple[int, str]]:
-    """Id and name of every label of a label space, without 0."""
-    return [(label.id, label.name) for label in LabelSpace.load(space).labels if label.id]
+def space_ids(name: str) -> list[int]:
+    """The native ids of a label space that a picture can hold."""
+    return [label.id for label in LabelSpace.load(name).labels if label.id >= 0]
 
 
-def write_coco_panoptic(root: Path, split: str = "val2017") -> dict[str, Written]:
-    """COCO panoptic as published."""
-    jsons = f"annotations/panoptic_{split}.json"
-    return write_panoptic(root, split, f"annotations/panoptic_{split}", jsons, categories_of("coco-panoptic-133"))
+def write_kitti(root: Path) -> dict[str, Written]:
+    """KITTI with all label ids."""
+    image, label = "training/image_2/{key}.png", "training/semantic/{key}.png"
+    return write_pairs(root, image, label, space_ids("kitti"), ["000000_10", "000001_10", "000002_10"])
 
 
-def write_wilddash2(root: Path, space: str = "wilddash-2-80") -> dict[str, Written]:
-    """WildDash 2's public part."""
-    return write_panoptic(root, "images", "panoptic", "panoptic.json", categories_of(space), void=0)
+def write_railsem19(root: Path) -> dict[str, Written]:
+    """RailSem19 with all label ids."""
+    image, label = "jpgs/rs19_val/{key}.jpg", "uint8/rs19_val/{key}.png"
+    return write_pairs(root, image, label, space_ids("railsem19"), ["rs00000", "rs00001"])
 
 
-def runs(mask: Array) -> list[int]:
-    """COCO's run lengths of a mask: down the columns, nothing first."""
-    flat = np.concatenate([[False], mask.T.ravel(), [not mask[-1, -1]]])
-    ends = np.flatnonzero(flat[1:] != flat[:-1])
-    return [int(length) for length in np.diff(ends, prepend=0)]
+def write_ade20k(root: Path) -> dict[str, Written]:
+    """ADE20K with all label ids."""
+    image, label = "images/training/{key}.jpg", "annotations/training/{key}.png"
+    return write_pairs(root, image, label, space_ids("ade20k-150"), ["ADE_train_00000001", "ADE_train_00000002"])
 
 
-def compressed(mask: Array) -> dict[str, Any]:
-    """COCO's compressed run lengths of a mask, by its own code."""
-    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": list(encoded["size"]), "counts": encoded["counts"].decode()}
+def write_idd_maps(root: Path) -> dict[str, Written]:
+    """IDD with all label ids, as label maps."""
+    image, label = "leftImg8bit/train/{drive}/{key}_leftImg8bit.png", "gtFine/train/{drive}/{key}_gtFine_labelids.png"
+    return write_pairs(root, image, label, space_ids("idd"), ["0/005506", "1/000003", "1/005506"])
 
 
-def block(top: int, bottom: int, left: int, right: int) -> Array:
-    """(20, 30) mask of a rectangle, whose last row and column are not in it."""
-    mask = np.zeros((20, 30), dtype=bool)
-    mask[top:bottom, left:right] = True
-    return mask
-
-
-def outline(top: float, bottom: float, left: float, right: float) -> list[float]:
-    """The polygon of a rectangle, in COCO's form."""
-    return [left, top, right, top, right, bottom, left, bottom]
-
-
-def write_coco(root: Path, split: str = "val2017", stuff: str = "json") -> dict[str, Written]:
-    """COCO with polygons of several parts, both kinds of run lengths, a crowd, and an image without annotation.
-
-    The stuff is in a JSON file, in pictures, or nowhere: ``json``, ``png`` or ``no``.
-    """
-    ids = {name: np.full((20, 30), NOTHING) for name in ("000000000139", "000000000025", "000000000030")}
-    first, second, _ = ids
-    sky, road, other = 157, 149, 183
-    stuffs = [
-        (first, sky, block(0, 9, 0, 30)), (first, road, block(9, 18, 0, 30)), (second, other, block(0, 20, 0, 11)),
-    ]  # fmt: skip
-    car, person, dog, truck = 3, 1, 18, 8
-    things = [  # the last in this list is not the one on top: that is the smallest
-        (first, car, 0, [outline(10, 16, 2, 9), outline(4, 6, 20, 24)]),
-        (first, truck, 0, [outline(8, 17, 1, 14)]),
-        (first, person, 1, {"size": [20, 30], "counts": runs(block(7, 13, 5, 28))}),
-        (second, dog, 0, compressed(block(3, 12, 2, 7))),
-        (second, person, 0, compressed(block(1, 15, 1, 9))),
-    ]
-    if stuff != "no":
-        for key, value, mask in stuffs:
-            ids[key][mask] = value
-    ids[first][block(7, 13, 5, 28)] = person  # the crowd, below all other things
-    ids[first][block(8, 17, 1, 14)] = truck
-    ids[first][block(10, 16, 2, 9) | block(4, 6, 20, 24)] = car
-    ids[second][block(1, 15, 1, 9)] = person
-    ids[second][block(3, 12, 2, 7)] = dog
-    numbers = {key: i + 3 for i, key in enumerate(ids)}
-    listed = [{"id": n, "file_name": f"{key}.jpg", "height": 20, "width": 30} for key, n in numbers.items()]
-    of_things = [
-        {"id": i, "image_id": numbers[key], "category_id": value, "iscrowd": crowd, "area": area, "segmentation": drawn}
-        for i, ((key, value, crowd, drawn), area) in enumerate(zip(things, (42 + 8, 117, 138, 45, 112), strict=True))
-    ]
-    of_stuff = [
-        {"id": i, "image_id": numbers[k], "category_id": v, "iscrowd": 0, "area": 9, "segmentation": compressed(mask)}
-        for i, (k, v, mask) in enumerate(stuffs)
-    ]
-    write_coco_json(root / f"annotations/instances_{split}.json", listed, of_things, range(1, 91))
-    if stuff == "json":
-        write_coco_json(root / f"annotations/stuff_{split}.json", listed, of_stuff, range(92, 184))
-    found = {}
-    for i, key in enumerate(ids):
-        path = save(root / split / f"{key}.jpg", picture(i), quality=95)
-        if stuff == "png":
-            values = sum((mask * value for k, value, mask in stuffs if k == key), np.zeros((20, 30), int))
-            palette_png(root / f"annotations/stuff_{split}_pixelmaps/{key}.png", values.astype(np.uint8), [0, 9] * 384)
-        found[key] = Written(np.asarray(Image.open(path)), ids[key])
+def write_idd(root: Path) -> dict[str, Written]:
+    """IDD as published: polygons, here one for every block of pixels, and pixels that no polygon covers."""
+    found = write_idd_maps(root)
+    names = {label.id: label.name for label in LabelSpace.load("idd").labels}
+    for key, sample in found.items():
+        drive, _, frame = key.partition("/")
+        folder = root / "gtFine/train" / drive
+        (folder / f"{frame}_gtFine_labelids.png").unlink()
+        objects = [{"label": "road", "polygon": [[0, 0], [9, 0], [9, 9]], "deleted": 1}]
+        for row in range(0, 20, 2):
+            for column in range(0, 30, 2):
+                name = names[int(sample.ids[row, column])]
+                # Pillow's polygons hold the pixels that their corners are in.
+                outline = [[column, row], [column + 1, row], [column + 1, row + 1], [column, row + 1]]
+                if name != "unlabeled":
+                    objects.append({"label": name + "group" * (name == "car"), "polygon": outline})
+        content = {"imgHeight": 20, "imgWidth": 30, "objects": objects}
+        (folder / f"{frame}_gtFine_polygons.json").write_text(json.dumps(content))
     return found
 
 
-def write_coco_json(path: Path, images: list[Any], annotations: list[Any], ids: Container[int]) -> None:
-    """A file of COCO's annotations; the categories come last, as in its own files."""
-    categories = [{"id": i, "name": name} for i, name in categories_of("coco-stuff-171") if i in ids]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"info": {"year": 2017}, "images": images, "annotations": annotations, "categories": categories}
-    path.write_text(json.dumps(content))
+def write_a2d2(root: Path) -> dict[str, Written]:
+    """A2D2 with all of its colours, those of numbered instances too."""
+    space = LabelSpace.load("a2d2-38")
+    colors = {f"#{r:02x}{g:02x}{b:02x}": label.name for label in space.labels for r, g, b in [label.color or (0, 0, 0)]}
+    colors = {color: f"{name} 1" if name == "Car" else name for color, name in colors.items()} | {"#c80000": "Car 2"}
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "class_list.json").write_text(json.dumps(colors))
+    table = [(space.by_name[name.rstrip(" 12")].id, bytes.fromhex(color[1:])) for color, name in colors.items()]
+    found = {}
+    for i, camera in enumerate(["frontcenter", "sideleft"]):
+        at = label_blocks(i, range(len(table)))
+        native = np.array([native_id for native_id, _ in table])[at]
+        folder, name = f"cam_{camera[:-6]}_{camera[-6:]}", f"20180807145028_{{}}_{camera}_00000009{i}"
+        image = save(root / "20180807_145028/camera" / folder / f"{name.format('camera')}.png", picture(i))
+        shown = np.array([list(color) for _, color in table], np.uint8)[at]
+        save(root / "20180807_145028/label" / folder / f"{name.format('label')}.png", shown)
+        found[image.stem] = Written(picture(i), native)
+    return found
+
+
+def write_bdd100k(root: Path) -> dict[str, Written]:
+    """BDD100K's 19 labels."""
+    image, label = "images/10k/train/{key}.jpg", "labels/sem_seg/masks/train/{key}.png"
+    return write_pairs(root, image, label, space_ids("bdd100k"), ["0004a4c0-d4dff0ad", "00054602-3bf57337"])
 
 
 @dataclass(frozen=True)
@@ -316,13 +221,29 @@ class Layout:
 
 
 LAYOUTS = {
-    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit and gtFine or gtCoarse"),
+    "cityscapes": Layout("train", write_cityscapes, "leftImg8bit, and gtFine or gtCoarse"),
     "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
     "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
     "coco": Layout("val2017", write_coco, r"annotations/instances_\*2017\.json", tree="streets"),
     "coco-panoptic": Layout("val2017", write_coco_panoptic, r"annotations/panoptic_\*2017\.json", tree="streets"),
     "wilddash2": Layout("public", write_wilddash2, r"panoptic\.json and panoptic and images", tree="streets"),
     "camvid": Layout("train", write_camvid, r"\*annot or LabeledApproved_full", tree="streets"),
+    "bdd100k": Layout(
+        "train",
+        write_bdd100k,
+        "images/10k or images/100k, and labels/sem_seg or labels/pan_seg or labels/det_20",
+        tree="streets",
+    ),
+    "idd": Layout("train", write_idd, "leftImg8bit and gtFine", tree="streets"),
+    "kitti": Layout("training", write_kitti, "training/image_2 and training/semantic", tree="streets"),
+    "railsem19": Layout("rs19_val", write_railsem19, "jpgs/rs19_val and uint8/rs19_val", tree="streets"),
+    "ade20k": Layout(
+        "training",
+        write_ade20k,
+        "images/training or images/validation, and annotations/training or annotations/validation",
+        tree="streets",
+    ),
+    "a2d2": Layout("all", write_a2d2, r"class_list.json and \*/camera/cam_\*", tree="streets"),
 }
 """One for every converter that labelforge has."""
 

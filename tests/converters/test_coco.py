@@ -19,17 +19,9 @@ from labelforge.converters import convert, recognise
 from labelforge.converters.datasets.coco import Coco
 from labelforge.converters.labels.objects import MOST
 from labelforge.errors import ConfigError, DatasetError
-from tests.converters.layouts import (
-    NOTHING,
-    Array,
-    compressed,
-    picture,
-    read_shards,
-    save,
-    write_coco,
-    write_coco_json,
-    write_coco_panoptic,
-)
+from tests.converters.coco_layouts import compressed, write_coco, write_coco_json, write_coco_panoptic
+from tests.converters.layouts import read_shards
+from tests.converters.pictures import NOTHING, Array, picture, save
 
 JSON = "annotations/instances_val2017.json"
 

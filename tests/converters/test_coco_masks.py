@@ -13,7 +13,8 @@ from pycocotools import mask as coco_mask
 
 from labelforge.converters.coco_json import checked_segmentation
 from labelforge.converters.labels.coco_masks import check_runs, draw_segmentation
-from tests.converters.layouts import Array, compressed, runs
+from tests.converters.coco_layouts import compressed, runs
+from tests.converters.pictures import Array
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +68,14 @@ def test_a_file_that_is_cut_short_anywhere(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"images": [{"id": 1} {"id": 2}]}', r"a comma is missing at byte 22"),
+        ('{"images": [{"id": 1} {"id": 2}]}', r"',' is wanted where '{' is, at byte 22"),
         ('{"images": [{"ü": 1}, {"id" 2}]}', r"Expecting ':' delimiter at byte 29"),
         ('{"images": [{"id": NaN}]}', r"holds the number NaN"),
         ('{"images": [{"id": 1e999, "x": Infinity}]}', r"holds the number Infinity"),
-        ('{"images" [1]}', r"a colon is missing at byte 10"),
+        ('{"images" [1]}', r"':' is wanted where '\[' is, at byte 10"),
         ("{5: 6}", r"a name is missing before byte 2"),
         ('{"images": {}}', r"holds no list 'images'"),
-        ('"images"', r"it holds neither an object nor a list"),
+        ('"images"', r"'{' is wanted where '\"' is, at byte 0"),
         ('{"images": [' + "[" * 100_000, r"is nested too deeply"),
         ('{"images": ["', r"it ends too early"),
         ("", r"it ends too early"),
@@ -110,14 +109,3 @@ def test_an_entry_that_has_changed_is_not_taken_for_the_one_that_was_there(tmp_p
     path.write_text(path.read_text().replace('{"id": 2}', '{"id": 3}'))
     with pytest.raises(DatasetError, match=r"a\.json: it has changed since its annotations were listed"):
         list(entries_at(path, places))
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_memory_holds_neither_the_file_nor_a_list(tmp_path: Path, wanted: bool) -> None:
-    path = write(tmp_path / "a.json", {"images": [{"id": i, "text": "x" * 900} for i in range(20_000)]})
-    assert path.stat().st_size > 17 << 20
-    tracemalloc.start()
-    number = sum(1 for _ in records(path, {"images" if wanted else "others": False}))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert number == (20_000 if wanted else 0) and peak < 8 << 20

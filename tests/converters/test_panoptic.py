@@ -18,18 +18,9 @@ from labelforge.converters.datasets.mapillary_vistas import MapillaryVistas
 from labelforge.converters.datasets.wilddash2 import WildDash2
 from labelforge.errors import ConfigError, DatasetError
 from labelforge.label_space import LabelSpace
-from tests.converters.layouts import (
-    NOTHING,
-    Array,
-    picture,
-    read_shards,
-    save,
-    segment_png,
-    write_coco_panoptic,
-    write_panoptic,
-    write_vistas,
-    write_wilddash2,
-)
+from tests.converters.coco_layouts import segment_png, write_coco_panoptic, write_panoptic, write_wilddash2
+from tests.converters.layouts import read_shards, write_vistas
+from tests.converters.pictures import NOTHING, Array, picture, save
 
 JSON = "annotations/panoptic_val2017.json"
 

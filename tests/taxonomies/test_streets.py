@@ -54,7 +54,7 @@ def test_every_label_space_is_mapped_and_every_native_label_has_a_row(mappings: 
         assert [(row.native_id, row.native_name) for row in mapping.rows[1:]] == list(
             zip(space.ids, space.names, strict=True)
         )
-        assert mapping.supervision == ("box" if name == "gtsdb" else "pixel")
+        assert mapping.supervision == ("box" if name in ("gtsdb", "bdd100k-boxes") else "pixel")
 
 
 def test_ignored_labels_are_few_and_say_why(mappings: dict[str, LabelMapping]) -> None:
@@ -64,6 +64,7 @@ def test_ignored_labels_are_few_and_say_why(mappings: dict[str, LabelMapping]) -
         "a2d2-38": 3,
         "ade20k-150": 6,
         "bdd100k": 1,
+        "bdd100k-boxes": 2,
         "bdd100k-panoptic": 3,
         "camvid-11": 1,
         "camvid-32": 2,
