@@ -4,6 +4,8 @@ from .errors import DatasetError as DatasetError
 from .errors import LabelforgeError as LabelforgeError
 from .errors import ShardError as ShardError
 from .errors import TaxonomyError as TaxonomyError
+from .exports.exporting import export_shards as export_shards
+from .exports.report import Export as Export
 from .expression import LabelTarget as LabelTarget
 from .inspection.statistics import label_statistics as label_statistics
 from .inspection.verification import verify_shards as verify_shards

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from labelforge.errors import ConfigError, ShardError, listed
-from labelforge.shards import MANIFEST_NAME, Folder, Manifest, ShardIndex
+from labelforge.shards import MANIFEST_NAME, Folder, Manifest, ShardIndex, ShardSummary
 
 REPORT_NAME: Final = "report.html"
 _SHARD = re.compile(r"(shard-\d{5,})\.(tar|index\.json)")
@@ -15,12 +15,24 @@ _OTHER = "Give another folder, or add --overwrite to replace what is there."
 
 
 def prepare(folder: Folder, *, overwrite: bool) -> None:
-    """Check that an output folder is empty or holds an earlier conversion, and clear what must not stay.
+    """Clear an output folder of what must not stay.
 
     Files that an interrupted run left under temporary names are removed; with ``overwrite``, the whole conversion is.
 
     Raises:
-        ShardError: It holds something else; nothing is touched then.
+        ShardError: It holds something else than a conversion; nothing is touched then.
+    """
+    ours = check_ours(folder)
+    if overwrite:
+        _discard(folder, ours)
+    _discard(folder, [name for name in folder.names() if name.startswith(".") and name.endswith(".partial")])
+
+
+def check_ours(folder: Folder) -> list[str]:
+    """Check that an output folder is empty or holds an earlier conversion; the names of its files.
+
+    Raises:
+        ShardError: It holds something else.
     """
     names = folder.names()
     ours = [name for name in names if _SHARD.fullmatch(name) or name in (MANIFEST_NAME, REPORT_NAME)]
@@ -30,12 +42,10 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
     if foreign:
         what = f"holds files that are not shards: {listed(foreign)}"
         raise ShardError(what, where=folder.url, cure="Give a new or empty folder.")
-    if overwrite:
-        _discard(folder, ours)
-    _discard(folder, [name for name in names if name.startswith(".") and name.endswith(".partial")])
+    return ours
 
 
-def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, ShardIndex]:
+def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, ShardSummary]:
     """Find the shards of an earlier run that can stay; remove the others, and the files that described them.
 
     Args:
@@ -44,17 +54,17 @@ def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[st
         options: Options of the conversion.
 
     Returns:
-        File name -> index of the shards that stay.
+        File name -> what matters of the shards that stay.
 
     Raises:
         ConfigError: The earlier run had other options.
         ShardError: There is a manifest that cannot be read, or there are tar files but no manifest and no index.
     """
     kept = {
-        name: index
-        for name, index in _finished_shards(folder, options).items()
+        index.name: index.summary()
+        for index in _finished_shards(folder, options)
         # A shard that left samples out is made again: they may have been repaired, or skipping may no longer be wanted.
-        if index.inputs == inputs.get(name) and not index.skipped
+        if index.inputs == inputs.get(index.name) and not index.skipped
     }
     names = folder.names()
     stale = [name for name in names if (match := _SHARD.fullmatch(name)) and f"{match[1]}.tar" not in inputs]
@@ -69,29 +79,25 @@ def _discard(folder: Folder, names: list[str]) -> None:
         folder.remove(name)
 
 
-def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> dict[str, ShardIndex]:
-    """The shards that an earlier run completed, by file name; raises what `keep_finished` raises."""
-    names = set(folder.names())
-    shards = sorted(name for name in names if name.endswith(".tar"))
-    if shards and not any(name.endswith(".json") for name in names):
+def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> Iterator[ShardIndex]:
+    """The shards that an earlier run completed; raises what `keep_finished` raises."""
+    sizes = folder.sizes()
+    shards = sorted(name for name in sizes if name.endswith(".tar"))
+    if shards and not any(name.endswith(".json") for name in sizes):
         raise ShardError(
             "holds tar files without an index, perhaps from another program", where=folder.url, cure=_OTHER
         )
-    if MANIFEST_NAME in names:
+    if MANIFEST_NAME in sizes:
         try:
             _same_options(folder, Manifest.load(folder).options, options)
         except ShardError as error:
             raise ShardError(error.what, where=error.where, cure=_OTHER) from error
-    found = {}
-    for name in shards:
-        try:
-            index = ShardIndex.load(folder, name)
-        except ShardError:
+    for name, index in zip(shards, ShardIndex.load_all(folder, shards), strict=True):
+        if isinstance(index, ShardError):
             continue  # no index, or one that is broken: the shard is made again
         _same_options(folder, index.options, options)
-        if index.name == name and index.size == folder.size(name):
-            found[name] = index
-    return found
+        if index.name == name and index.size == sizes[name]:
+            yield index
 
 
 def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -5,31 +5,37 @@
 Every task is independent, and its bytes depend only on its sources, the options and the packages installed (zlib-ng
 deflates label maps otherwise than zlib does). So any number of workers writes the same files, and an interrupted
 conversion can be resumed: shards whose index names the same inputs stay. The manifest is written last, when all shards
-are there.
+are there. Only one conversion at a time may write into a folder (`labelforge.shards.claim`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from labelforge.converters.base import Converter, check_choice
-from labelforge.converters.engine.output import REPORT_NAME, keep_finished, prepare
+from labelforge.converters.engine.crew import Follower, make_by, make_here, make_in_pool
+from labelforge.converters.engine.output import REPORT_NAME, check_ours, keep_finished, prepare
 from labelforge.converters.engine.report import conversion_page
 from labelforge.converters.engine.result import Conversion
 from labelforge.converters.engine.row_table import RowTable
 from labelforge.converters.engine.sample import SampleEncoder
-from labelforge.converters.engine.tasks import ShardTask, make_tasks, run_tasks, sorted_sources
+from labelforge.converters.engine.tasks import Plan, ShardTask, make_tasks, sorted_sources
 from labelforge.converters.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, listed
 from labelforge.mapping import LabelMapping
-from labelforge.shards import Folder, Manifest, ShardIndex, ShardReader, open_folder
+from labelforge.shards import Folder, Manifest, ShardReader, ShardSummary, open_folder
+from labelforge.shards.claim import Claim, check_unclaimed, only_writer
 from labelforge.taxonomy import Taxonomy
 
 OnError = Literal["stop", "skip"]
+Progress = Callable[[int, int], None]
+"""Told how many samples are done, and how many there are."""
 
 
 def convert(
@@ -49,7 +55,8 @@ def convert(
     overwrite: bool = False,
     options: Mapping[str, Any] | None = None,
     executor: Executor | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    dask: str | None = None,
+    progress: Progress | None = None,
 ) -> Conversion:
     """Convert one split of a dataset to shards.
 
@@ -81,43 +88,53 @@ def convert(
         options: The converter's own options (``{"release": "1.2"}``).
         executor: Runs one task per shard instead of ``workers``: any ``concurrent.futures.Executor``. Its workers must
             reach ``out``.
-        progress: Called with (samples done, samples in all).
+        dask: Address of a Dask scheduler, whose workers run the tasks instead; they must reach ``root`` and ``out``.
+        progress: Called with (samples done, samples in all): for every sample, or with workers a few times a second.
 
     Returns:
         The manifest as written, and notes for the user.
 
     Raises:
-        ConfigError: An option is wrong, or ``out`` was converted with other options.
+        ConfigError: An option is wrong, ``out`` was converted with other options, or a Dask cluster cannot be used.
         DatasetError: The dataset, or with ``stop`` a sample of it, is broken. Finished shards are kept then.
-        ShardError: ``out`` holds something else or cannot be written.
+        ShardError: ``out`` holds something else, cannot be written, or another conversion is writing there.
         TaxonomyError: The tree or its mapping is wrong.
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     check_choice("check", check, get_args(Check))
     tree = Taxonomy.load(taxonomy)
+    if dask is not None:  # workers have a working folder of their own
+        root, out = Path(root).absolute(), _absolute(out)
     converter = open_converter(dataset, root, options or {})
     native = converter.mapping(tree)
     if refine and native.supervision != "box":
         raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")
     converter.shapes = _shapes(native, tree)
     converter.check_split(split)
+    folder = open_folder(out)
+    check_ours(folder)
+    check_unclaimed(folder)
     sources = sorted_sources(converter, split)
     mapping, table = _label_table(native, tree, converter.sets(split))
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check, refine)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
-    folder = open_folder(out)
-    tasks = make_tasks(folder.url, sources, encoder, asked, skip_broken=on_error == "skip")
-    prepare(folder, overwrite=overwrite)
-    indexes, kept = _run(tasks, folder, workers, executor, progress)
-    protocol = converter.space(tree).protocol
-    manifest = Manifest.build(tree, mapping, split, indexes, protocol=protocol, options=tasks[0].options)
-    conversion = Conversion(manifest, mapping, converter.title, kept, _notes(converter, split))
-    if not manifest.totals.samples:
-        reason = manifest.totals.skipped[0].reason
-        raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-    page = conversion_page(conversion, ShardReader(out, manifest))
-    folder.write(REPORT_NAME, page.html().encode())
-    manifest.write(folder)
+    asked = json.loads(json.dumps(asked))  # as an index gives them back
+    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip")
+    with only_writer(folder) as claim:
+        prepare(folder, overwrite=overwrite)
+        plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
+        run = _Run(plan, tasks, folder, claim, progress)
+        run.make(workers, executor, dask)
+        protocol = converter.space(tree).protocol
+        manifest = Manifest.build(tree, mapping, split, run.shards(), protocol=protocol, options=asked)
+        if not manifest.totals.samples:
+            reason = manifest.totals.skipped[0].reason
+            raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
+        conversion = Conversion(manifest, mapping, converter.title, run.kept, _notes(converter, split))
+        page = conversion_page(conversion, ShardReader(out, manifest))
+        claim.check()
+        folder.write(REPORT_NAME, page.html().encode())
+        manifest.write(folder)
     return conversion
 
 
@@ -161,40 +178,61 @@ def _asked(encoder: SampleEncoder, mapping: LabelMapping, tree: Taxonomy) -> dic
     }
 
 
-def _run(
-    tasks: Sequence[ShardTask],
-    folder: Folder,
-    workers: int,
-    executor: Executor | None,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[list[ShardIndex], int]:
-    """Make the shards that are not there yet.
+class _Run:
+    """The shards of one conversion: those that an earlier run has made, and those to be made.
 
-    Returns:
-        The indexes of all shards in order, and how many of them an earlier run had made.
+    Attributes:
+        kept: How many an earlier run had made.
     """
-    kept = keep_finished(folder, {task.name: task.inputs for task in tasks}, tasks[0].options)
-    todo = [task for task in tasks if task.name not in kept]
-    total = sum(len(task.sources) for task in tasks)
-    done = total - sum(len(task.sources) for task in todo)
 
-    def advance(samples: int) -> None:
-        nonlocal done
-        done += samples
-        if progress is not None:
-            progress(done, total)
+    def __init__(
+        self, plan: Plan, tasks: Sequence[ShardTask], folder: Folder, claim: Claim, progress: Progress | None
+    ) -> None:
+        self._plan, self._tasks, self._folder, self._claim, self._progress = plan, tasks, folder, claim, progress
+        self._there = keep_finished(folder, {task.name: task.inputs for task in tasks}, plan.options)
+        self.kept = len(self._there)
+        self._total = sum(len(task.sources) for task in tasks)
 
-    advance(0)
-    made = {index.name: index for index in run_tasks(todo, workers=workers, executor=executor, advance=advance)}
-    for name, index in made.items():
-        if folder.size(name) != index.size:
+    def make(self, workers: int, executor: Executor | None, dask: str | None) -> None:
+        """Make the shards that are not there yet; raises what `convert` raises."""
+        todo = [task for task in self._tasks if task.name not in self._there]
+        before = self._total - sum(len(task.sources) for task in todo)
+        follower = Follower(self._arrived, lambda done: self._tell(before + done))
+        self._tell(before)
+        if not todo:
+            return
+        if dask is not None:
+            from labelforge.converters.engine.dask_cluster import make_on_dask
+
+            make_on_dask(dask, self._plan, todo, follower)
+        elif executor is not None:
+            make_by(executor, self._plan, todo, follower)
+        elif min(workers, len(todo)) > 1:
+            make_in_pool(self._plan, todo, min(workers, len(todo)), follower)
+        else:
+            make_here(self._plan, todo, follower)
+
+    def shards(self) -> list[ShardSummary]:
+        """All of them, in order."""
+        return [self._there[task.name] for task in self._tasks]
+
+    def _arrived(self, shard: ShardSummary) -> None:
+        if self._folder.size(shard.name) != shard.size:
             raise ShardError(
                 "a worker wrote this shard, but it is not here",
-                where=folder.place(name),
-                cure="All workers must reach the same output folder; memory:// needs workers=0.",
+                where=self._folder.place(shard.name),
+                cure="All workers must reach the same output folder.",
             )
-    indexes = {**kept, **made}
-    return [indexes[task.name] for task in tasks], len(kept)
+        self._there[shard.name] = shard
+
+    def _tell(self, done: int) -> None:
+        self._claim.check()
+        if self._progress is not None:
+            self._progress(done, self._total)
+
+
+def _absolute(out: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    return out if "://" in os.fspath(out) or not os.fspath(out) else Path(out).absolute()
 
 
 def _notes(converter: Converter, split: str) -> tuple[str, ...]:

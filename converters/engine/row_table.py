@@ -1,13 +1,13 @@
 """The table from native ids to rows, and its use.
 
 Neighbours in a label map mostly have the same label. So only the places where it changes are looked for in all pixels;
-ids are looked up, and pixels counted, by runs of the same id.
+ids are looked up, pixels counted, and a few of them drawn (`places`), by runs of the same id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.converters.base import Converter
+from labelforge.converters.engine.places import draw_places
 from labelforge.converters.labels.contract import NO_ANNOTATION, Ids
 from labelforge.errors import DatasetError, listed
 
@@ -62,8 +63,8 @@ class RowTable:
         found: NDArray[np.int32] = np.where(known[at] == ids, rows[at], np.int32(_UNKNOWN))
         return found
 
-    def encode(self, ids: Ids, place: Path, converter: Converter) -> tuple[Ids, Counts]:
-        """The rows of a label map, in the dtype that it is stored in, and how many pixels each row has.
+    def encode(self, ids: Ids, place: Path, converter: Converter) -> tuple[Ids, Census]:
+        """The rows of a label map, in the dtype that it is stored in, and where each row has its pixels.
 
         Args:
             ids: (H, W) native ids and `NO_ANNOTATION`; or (n,).
@@ -71,33 +72,61 @@ class RowTable:
             converter: Knows what to do about wrong ids.
 
         Returns:
-            uint8 or uint16 rows of the same shape, not writable, so that the counts stay true; (``self.rows``,) pixels.
+            uint8 or uint16 rows of the same shape, not writable, so that the census stays true; and the census.
 
         Raises:
             DatasetError: There are ids outside the table.
         """
         rows: Ids = np.empty(ids.shape, dtype=np.uint8 if self.rows <= 256 else np.uint16)
         flat = rows.reshape(-1)  # a view
-        pixels = np.zeros(self.rows, dtype=np.int64)
+        census = Census(np.zeros(self.rows, dtype=np.int64))
         done = 0
         for values, lengths in _runs(ids):
             found = self.find(values)
             if int(found.min()) == _UNKNOWN:
                 raise _unknown_ids(ids, self.find(ids), place, converter)
             here = int(lengths.sum())
-            flat[done : done + here] = found.astype(rows.dtype).repeat(lengths)
-            np.add.at(pixels, found, lengths)
+            stored = found.astype(rows.dtype)
+            flat[done : done + here] = stored.repeat(lengths)
+            census.add(stored, lengths)
             done += here
         rows.flags.writeable = False
-        return rows, pixels
+        return rows, census
 
 
-def count(rows: Ids, size: int) -> Counts:
-    """How often each of the rows 0 to ``size`` - 1 occurs in a map; (``size``,) int64."""
-    pixels = np.zeros(size, dtype=np.int64)
-    for values, lengths in _runs(rows):
-        np.add.at(pixels, values, lengths)
-    return pixels
+@dataclass(frozen=True)
+class Census:
+    """Where the rows of a label map have their pixels.
+
+    Attributes:
+        pixels: (rows,) pixels of each row.
+        runs: The map in reading order, in parts: (n,) rows, and (n,) how often each is repeated at once.
+    """
+
+    pixels: Counts
+    runs: list[tuple[Ids, Counts]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Ids, size: int) -> Census:
+        """The census of a map of the rows 0 to ``size`` - 1."""
+        census = cls(np.zeros(size, dtype=np.int64))
+        for values, lengths in _runs(rows):
+            census.add(values, lengths)
+        return census
+
+    def add(self, rows: Ids, lengths: Counts) -> None:
+        """Take in the next runs."""
+        np.add.at(self.pixels, rows, lengths)
+        self.runs.append((rows, lengths))
+
+    def by_row(self) -> dict[int, int]:
+        """Row -> its pixels; rows without pixels are left out."""
+        return {row: int(self.pixels[row]) for row in self.pixels.nonzero()[0].tolist()}
+
+    def places(self, key: str) -> dict[int, tuple[int, ...]]:
+        """A few pixels of every row but row 0, decided by the sample's key; see `draw_places`."""
+        rows, lengths = (np.concatenate(parts) for parts in zip(*self.runs, strict=True))
+        return draw_places(key, rows, lengths, self.by_row())
 
 
 def _runs(values: Ids) -> Iterator[tuple[Ids, Counts]]:
@@ -126,7 +155,7 @@ def _unknown_ids(ids: Ids, rows: Ids, place: Path, converter: Converter) -> Data
 
 
 class CountingLookup:
-    """Looks the ids of one sample up, and remembers how many pixels each row has, in case they are drawn as they are.
+    """Looks the ids of one sample up, and remembers where each row has its pixels, in case they are drawn as they are.
 
     Args:
         table: The label table.
@@ -137,15 +166,15 @@ class CountingLookup:
     def __init__(self, table: RowTable, place: Path, converter: Converter) -> None:
         self._table, self._place, self._converter = table, place, converter
         self._rows: Ids | None = None
-        self._pixels: Counts | None = None
+        self._census: Census | None = None
 
     def __call__(self, ids: Ids) -> Ids:
         """The rows of native ids; raises what `RowTable.encode` raises."""
-        self._rows, self._pixels = self._table.encode(ids, self._place, self._converter)
+        self._rows, self._census = self._table.encode(ids, self._place, self._converter)
         return self._rows
 
-    def pixels(self, drawn: Ids) -> Counts:
-        """Pixels of each row in a drawn label map."""
-        if self._pixels is not None and drawn is self._rows:
-            return self._pixels
-        return count(drawn, self._table.rows)
+    def census(self, drawn: Ids) -> Census:
+        """Where each row has its pixels in a drawn label map."""
+        if self._census is not None and drawn is self._rows:
+            return self._census
+        return Census.of(drawn, self._table.rows)

@@ -62,14 +62,14 @@ class SampleEncoder:
         rows_of = CountingLookup(self.table, label_path, self.converter)
         rows = labels.draw(shown_size, size, rows_of)
         suffix, content = image.store(size, self.codec, orientation, self.check)
-        counts = rows_of.pixels(rows)
+        census = rows_of.census(rows)
+        key = escape_key(source.key)
         members = (
             (suffix, content),
             (LABEL_SUFFIX, encode_label(rows, self.palette)),
             ("json", self._meta(source, image.size, size, orientation)),
         )
-        pixels = {row: int(counts[row]) for row in counts.nonzero()[0].tolist()}
-        return EncodedSample(escape_key(source.key), members, *size, pixels)
+        return EncodedSample(key, members, *size, census.by_row(), census.places(key))
 
     def _meta(self, source: Source, source_size: Size, size: Size, orientation: int) -> bytes:
         meta = {

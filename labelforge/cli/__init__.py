@@ -23,13 +23,13 @@ COMMANDS = {
     "verify": "Check that shards are whole and unchanged.",
     "stats": "Write the pixel counts of shards as CSV.",
     "lint": "Check what a taxonomy and its mappings would teach.",
-    "taxonomy": "Print JSON Schemas of the YAML files, or compare two trees.",
+    "taxonomy": "Draft a mapping for new labels, compare two trees, print JSON Schemas.",
     "retarget": "Switch shards to another taxonomy without converting again.",
     "tree-viz": "Show a taxonomy and which dataset supervises what.",
     "train": "Train one network on shards of several datasets.",
     "evaluate": "Score a trained network in each dataset's own labels.",
     "predict": "Segment images and videos with a trained network.",
-    "export": "Write a trained network as an ONNX file, for other runtimes.",
+    "export": "Write a trained network as ONNX, or shards as masks, COCO, Parquet or YOLO.",
     "bench": "Measure loss, inference, training and loading speed.",
 }
 """Every command and its one-line help; ``tree-viz`` is in ``labelforge/cli/tree_viz.py``."""

@@ -6,14 +6,10 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from labelforge.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 class _Command(click.Command):
@@ -79,6 +75,11 @@ def _facts(name: str) -> str:
     help="Worker processes; default: one per CPU. 0 or 1: none, convert in this process.",
 )
 @click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="A Dask scheduler, such as tcp://10.0.0.1:8786, whose workers convert; they must reach ROOT and OUT.",
+)
+@click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
@@ -105,6 +106,7 @@ def command(
     refine: bool,
     samples_per_shard: int,
     workers: int | None,
+    dask: str | None,
     on_error: str,
     overwrite: bool,
     pairs: tuple[str, ...],
@@ -118,20 +120,15 @@ def command(
     """
     from rich.console import Console
 
-    from labelforge.console import progress_bar
+    from labelforge.cli._following import following
     from labelforge.converters import convert, find_converter, recognise
     from labelforge.converters.engine.result import terminal_summary
 
     dataset = recognise(root) if dataset == "auto" else dataset
     split = split or find_converter(dataset).splits[0]
-    progress = progress_bar()
-    bar = progress.add_task(f"{dataset} {split}", total=None)
-
-    def follow(done: int, total: int) -> None:
-        progress.start()  # now that there is something to do; a running bar just goes on
-        progress.update(bar, completed=done, total=total)
-
-    with _said_when_interrupted(), _stopped(progress):
+    if dask is not None and workers is not None:
+        raise ConfigError("--workers is of no use with --dask", cure="The cluster has the workers; leave out one.")
+    with _said_when_interrupted(), following(f"{dataset} {split}", "samples") as follow:
         conversion = convert(
             dataset,
             root,
@@ -147,20 +144,12 @@ def command(
             on_error=on_error,  # type: ignore[arg-type]
             overwrite=overwrite,
             options=_options(pairs),
+            dask=dask,
             progress=follow,
         )
     console = Console()
     console.print(terminal_summary(conversion))
     console.print(f"{out.rstrip('/')}/report.html", style="dim", soft_wrap=True)
-
-
-@contextmanager
-def _stopped(progress: Progress) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if progress.live.is_started:  # stopping one that never started would print an empty line
-            progress.stop()
 
 
 @contextmanager

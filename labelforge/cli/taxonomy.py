@@ -1,4 +1,4 @@
-"""``labelforge taxonomy``: the YAML files' JSON Schemas, and the difference of two trees or of two label spaces."""
+"""``labelforge taxonomy``: schemas of the YAML files, differences of trees and of label spaces, drafts of mappings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labelforge.cli._draft import draft_command
 from labelforge.console import json_option, narrow_console, output_option, print_json, print_or_write
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @click.group("taxonomy")
 def command() -> None:
-    """Compare trees or label spaces; print the YAML files' schemas."""
+    """Draft mappings; compare trees or label spaces; print the YAML files' schemas."""
+
+
+command.add_command(draft_command)
 
 
 @command.command("schema")

@@ -19,8 +19,9 @@ from labelforge.shards import (
     stored_mapping,
     stored_taxonomy,
 )
-from labelforge.shards.manifest import COPY_AGAIN, index_name
-from labelforge.shards.storage import FETCH_AGAIN
+from labelforge.shards.folder import FETCH_AGAIN
+from labelforge.shards.index import index_name
+from labelforge.shards.records import COPY_AGAIN
 
 _REPORT: Final = "report.html"
 _RESUME: Final = "Run the same convert command again."

@@ -27,7 +27,8 @@ from labelforge.shards import (
     open_folder,
 )
 from labelforge.shards.codec import decode_image, decode_label
-from labelforge.shards.manifest import COPY_AGAIN, SampleRecord
+from labelforge.shards.index import SampleRecord
+from labelforge.shards.records import COPY_AGAIN
 
 _CHUNK: Final = 1 << 24
 _PIECE: Final = 1 << 20  # pixels counted at once
@@ -168,6 +169,10 @@ def _check_label(data: memoryview, sample: SampleRecord, labels: int) -> list[tu
         differ = sorted(value for value in counts | sample.pixels if counts.get(value) != sample.pixels.get(value))
         which = listed(f"{v}: {counts.get(v, 0)}, not {sample.pixels.get(v, 0)}" for v in differ)
         found.append((f"its label map has other pixel counts than its index says (row {which})", _CONVERT_AGAIN))
+    flat = rows.reshape(-1)
+    astray = [row for row, places in sample.positions.items() if any(p >= flat.size or flat[p] != row for p in places)]
+    if astray:
+        found.append((f"its index names pixels that do not show their label (row {listed(astray)})", _CONVERT_AGAIN))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from labelforge.inspection.problems import Findings
 from labelforge.shards import Folder, ShardIndex
-from labelforge.shards.manifest import COPY_AGAIN
+from labelforge.shards.records import COPY_AGAIN
 
 _BUFFER: Final = 1 << 14
 _CHUNK: Final = 1 << 20

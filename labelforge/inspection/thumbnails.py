@@ -16,7 +16,7 @@ from PIL import Image
 from labelforge.errors import ShardError
 from labelforge.shards import IMAGE_SUFFIXES, LABEL_SUFFIX, ShardReader
 from labelforge.shards.codec import decode_image, decode_label
-from labelforge.shards.manifest import COPY_AGAIN
+from labelforge.shards.records import COPY_AGAIN
 
 _HATCH: Final = 12  # pixels from one hatching line to the next
 _LINE: Final = 44  # how much lighter or darker than the image a hatching line is

@@ -15,6 +15,7 @@ from labelforge.lint.label_rules import (
     never_predicted,
     same_color,
     same_meaning,
+    todo,
     unused_label,
 )
 from labelforge.lint.overlap_rules import no_shared_leaf
@@ -32,6 +33,7 @@ RULES: dict[str, Callable[[Case], Iterator[Remark]]] = {
     "one-child": one_child,
     "lone-box": lone_box,
     "only-boxes": only_boxes,
+    "todo": todo,
     "unused-label": unused_label,
     "never-predicted": never_predicted,
     "no-shared-leaf": no_shared_leaf,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labelforge.errors import listed
+from labelforge.errors import counted, listed
 from labelforge.lint.case import Case
 from labelforge.lint.findings import Remark, Subject
 from labelforge.mapping import LabelRow
 from labelforge.palette import Color
 from labelforge.taxonomy import Node
+
+_TODO = "TODO"  # how a reason begins that stands for a decision to be made, as in drafted mappings
 
 
 def unused_label(case: Case) -> Iterator[Remark]:
@@ -39,6 +41,18 @@ def never_predicted(case: Case) -> Iterator[Remark]:
                 lowest = case.tree.covering(row.target.leaves)
                 subject = Subject(lowest, dataset=dataset, labels=(row.native_name,))
                 yield Remark("warning", what, cure, subject)
+
+
+def todo(case: Case) -> Iterator[Remark]:
+    """Labels of a mapping are left to decide: ignored with a reason that begins with TODO."""
+    for mapping in case.mappings:
+        names = tuple(row.native_name for row in mapping.rows if (row.target.reason or "").startswith(_TODO))
+        if names:
+            number = counted(len(names), "label")
+            what = f"{number} of {mapping.dataset} {'is' if len(names) == 1 else 'are'} left to decide: "
+            what += listed(map(repr, names))
+            cure = "Give each a node, a union of nodes, or {ignore: 'why'}."
+            yield Remark("warning", what, cure, Subject(dataset=mapping.dataset, labels=names))
 
 
 def _why_unused(case: Case, row: LabelRow, lowest: Node, *, lone: bool) -> tuple[str, str]:

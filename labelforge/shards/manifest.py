@@ -1,89 +1,30 @@
-"""The two JSON files of a shard folder, as validated data.
+"""``manifest.json`` as validated data: what the whole of a shard folder holds.
 
-``manifest.json`` describes the whole: the tree, the table that gives the rows of the label maps their meaning, the
-shards and the totals. ``shard-00000.index.json`` describes one shard: where each member of each sample is. An index is
-written when its shard is complete, the manifest when all are; so a folder with a manifest is whole, and one without can
-be resumed from its indexes.
+It has the tree, the table that gives the rows of the label maps their meaning, the shards and the totals. It is written
+when all shards are complete, each with an index of its own (`labelforge.shards.index`); so a folder with a manifest is
+whole, and one without can be resumed from its indexes.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from labelforge.errors import ShardError
 from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
-from labelforge.shards.storage import Folder
+from labelforge.shards.folder import Folder
+from labelforge.shards.index import ShardIndex, ShardSummary, SkippedSample
+from labelforge.shards.records import VERSION, Record, parse
 from labelforge.taxonomy import Taxonomy
 
-VERSION: Final = 1
-"""Version of the shard format that this code writes and reads."""
 MANIFEST_NAME: Final = "manifest.json"
-COPY_AGAIN: Final = "Copy it again, or run convert again with --overwrite."
-"""What to do about a damaged file in a folder of shards."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Member(_Record):
-    """One file inside a shard."""
-
-    suffix: str = Field(min_length=1, description="Its name after the key and a dot: jpg, label.png, json.")
-    offset: NonNegativeInt = Field(multiple_of=512, description="First byte of its content in the tar file.")
-    size: NonNegativeInt = Field(description="Length of its content in bytes.")
-
-
-class SampleRecord(_Record):
-    """One sample of a shard."""
-
-    key: str = Field(min_length=1, description="Name of its members up to the first dot.")
-    height: PositiveInt = Field(description="Rows of the image and of the label map.")
-    width: PositiveInt = Field(description="Columns of both.")
-    members: tuple[Member, ...] = Field(description="Image, label map and json, in the order of the tar file.")
-    pixels: dict[NonNegativeInt, PositiveInt] = Field(
-        description="Pixels per row of the label table; rows without pixels are left out."
-    )
-
-
-class SkippedSample(_Record):
-    """A source sample that was left out because it is broken."""
-
-    key: str = Field(description="Its name in the dataset.")
-    reason: str = Field(description="What is wrong, where, and the cure.")
-
-
-class ShardIndex(_Record):
-    """``shard-00000.index.json``: what one shard holds."""
-
-    version: int = Field(description="Version of the format.")
-    name: str = Field(description="The shard's file name.")
-    sha256: str = Field(description="Hex digest of the tar file.")
-    size: PositiveInt = Field(description="Length of the tar file in bytes.")
-    options: dict[str, Any] = Field(description="What the conversion was asked for.")
-    inputs: str = Field(
-        description="Hex digest of the options, the source files' boxes, names and sizes, and the palette."
-    )
-    samples: tuple[SampleRecord, ...] = Field(description="In the order of the tar file.")
-    skipped: tuple[SkippedSample, ...] = Field((), description="Source samples that were left out.")
-
-    @classmethod
-    def load(cls, folder: Folder, name: str) -> ShardIndex:
-        """Read the index of a shard.
-
-        Raises:
-            ShardError: The file is missing, damaged or of another version.
-        """
-        return _load(cls, folder, index_name(name))
-
-
-class TaxonomyRecord(_Record):
+class TaxonomyRecord(Record):
     """The tree that the targets refer to."""
 
     name: str = Field(description="The tree's name.")
@@ -96,7 +37,7 @@ class TaxonomyRecord(_Record):
         return cls(name=tree.name, digest=tree.digest, definition=tree.to_dict())
 
 
-class LabelRecord(_Record):
+class LabelRecord(Record):
     """One row of the label table: what a value in the label maps means."""
 
     row: NonNegativeInt = Field(description="The value in the label maps.")
@@ -107,7 +48,7 @@ class LabelRecord(_Record):
     pixels: NonNegativeInt = Field(description="How many pixels of the label maps have this value.")
 
 
-class ShardRecord(_Record):
+class ShardRecord(Record):
     """One shard of the list."""
 
     name: str = Field(pattern=r"^shard-\d{5,}\.tar$", description="File name.")
@@ -116,7 +57,7 @@ class ShardRecord(_Record):
     samples: NonNegativeInt = Field(description="Number of samples in it.")
 
 
-class Totals(_Record):
+class Totals(Record):
     """Sums over all shards."""
 
     samples: NonNegativeInt = Field(description="Samples written.")
@@ -127,7 +68,7 @@ class Totals(_Record):
     skipped: tuple[SkippedSample, ...] = Field((), description="Source samples that were left out, with the reason.")
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """``manifest.json``: what a folder of shards holds and what its label maps mean."""
 
     version: int = Field(description="Version of the format.")
@@ -147,7 +88,7 @@ class Manifest(_Record):
         tree: Taxonomy,
         mapping: LabelMapping,
         split: str,
-        indexes: Sequence[ShardIndex],
+        indexes: Iterable[ShardIndex | ShardSummary],
         *,
         protocol: Protocol | None = None,
         options: Mapping[str, Any] | None = None,
@@ -158,14 +99,14 @@ class Manifest(_Record):
             tree: The tree that the labels are mapped to.
             mapping: The label table behind the label maps.
             split: The dataset's own name of the split.
-            indexes: The indexes of all shards, in order.
+            indexes: The indexes of all shards, or what matters of them, in order.
             protocol: How the dataset's benchmark scores.
             options: What the conversion was asked for.
         """
-        samples = [sample for index in indexes for sample in index.samples]
+        shards = [index if isinstance(index, ShardSummary) else index.summary() for index in indexes]
         counts: Counter[int] = Counter()
-        for sample in samples:
-            counts.update(sample.pixels)
+        for shard in shards:
+            counts.update(shard.pixels)
         pixels = [counts[row.row] for row in mapping.rows]
         return cls(
             version=VERSION,
@@ -177,12 +118,13 @@ class Manifest(_Record):
             protocol=protocol,
             options=dict(options or {}),
             shards=tuple(
-                ShardRecord(name=i.name, sha256=i.sha256, size=i.size, samples=len(i.samples)) for i in indexes
+                ShardRecord(name=shard.name, sha256=shard.sha256, size=shard.size, samples=shard.samples)
+                for shard in shards
             ),
             totals=Totals(
-                samples=len(samples),
+                samples=sum(shard.samples for shard in shards),
                 pixels=sum(pixels),
-                skipped=tuple(skipped for index in indexes for skipped in index.skipped),
+                skipped=tuple(skipped for shard in shards for skipped in shard.skipped),
                 **_uses(mapping, pixels),
             ),
         )
@@ -219,21 +161,11 @@ class Manifest(_Record):
                 where=folder.url,
                 cure="Give a folder that labelforge convert wrote, or run the same convert command again to resume it.",
             )
-        return _load(cls, folder, MANIFEST_NAME)
+        return parse(cls, folder.read(MANIFEST_NAME), folder.place(MANIFEST_NAME))
 
     def write(self, folder: Folder) -> None:
         """Write ``manifest.json``, atomically."""
         folder.write(MANIFEST_NAME, (self.model_dump_json(indent=1) + "\n").encode())
-
-
-def shard_name(number: int) -> str:
-    """File name of a shard."""
-    return f"shard-{number:05d}.tar"
-
-
-def index_name(shard: str) -> str:
-    """File name of a shard's index."""
-    return shard.removesuffix(".tar") + ".index.json"
 
 
 def _labels(mapping: LabelMapping, pixels: Sequence[int]) -> tuple[LabelRecord, ...]:
@@ -246,26 +178,3 @@ def _uses(mapping: LabelMapping, pixels: Sequence[int]) -> dict[str, int]:
     """How many of the pixels of all rows are used, ignored and not annotated."""
     ignored = sum(pixels[row.row] for row in mapping.rows[1:] if row.target.ignored)
     return {"used": sum(pixels) - pixels[0] - ignored, "ignored": ignored, "unannotated": pixels[0]}
-
-
-Model = TypeVar("Model", Manifest, ShardIndex)
-
-
-def _load(model: type[Model], folder: Folder, name: str) -> Model:
-    place = folder.place(name)
-    try:
-        content = json.loads(bytes(folder.read(name)))
-    except (ValueError, RecursionError) as error:
-        raise ShardError(f"is not JSON ({error}): damaged or cut short", where=place, cure=COPY_AGAIN) from error
-    version = content.get("version") if isinstance(content, dict) else None
-    if not isinstance(version, int):
-        raise ShardError("is not a labelforge file: it states no version", where=place, cure=COPY_AGAIN)
-    if version != VERSION:
-        cure = "Update labelforge." if version > VERSION else "Convert the dataset again."
-        raise ShardError(f"has format version {version}; this labelforge reads {VERSION}", where=place, cure=cure)
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(map(str, first["loc"]))
-        raise ShardError(f"{at}: {first['msg']}", where=place, cure=COPY_AGAIN) from error

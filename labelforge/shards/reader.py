@@ -1,7 +1,8 @@
 """Random access to the samples of a shard folder.
 
 Opening reads the manifest and the indexes and compares file lengths, which is quick and finds a shard that was cut
-short. Samples are slices of memory-mapped files. `ShardReader.verify` reads every byte and compares the digests.
+short. Samples are slices of memory-mapped files; behind a URL, each is one request. `ShardReader.verify` reads every
+byte and compares the digests.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -23,8 +24,11 @@ from labelforge.errors import ShardError, TaxonomyError, counted, shortened
 from labelforge.mapping import LabelMapping
 from labelforge.shards.codec import IMAGE_SUFFIXES, LABEL_SUFFIX, decode_image, decode_label
 from labelforge.shards.fast_jpeg import reduction
-from labelforge.shards.manifest import COPY_AGAIN, MANIFEST_NAME, Manifest, SampleRecord, ShardIndex, ShardRecord
-from labelforge.shards.storage import FETCH_AGAIN, Folder, open_folder
+from labelforge.shards.folder import FETCH_AGAIN, Folder
+from labelforge.shards.index import SampleRecord, ShardIndex
+from labelforge.shards.manifest import MANIFEST_NAME, Manifest, ShardRecord
+from labelforge.shards.records import COPY_AGAIN
+from labelforge.shards.storage import open_folder
 from labelforge.taxonomy import Taxonomy
 
 _CHUNK = 1 << 24
@@ -84,6 +88,15 @@ class ShardReader:
 
     Attributes:
         manifest: What the folder holds and what its label maps mean.
+        positions: (m, 4) int32: sample, row of the label table, y, x of up to four pixels of every label in every
+            sample, ordered by sample and row. A conversion draws them at random, one from each quarter of the label's
+            pixels in reading order, each pixel as likely as any other. Row 0 has none, and shards of format version 1
+            have none at all. So a crop can be aimed at a label without reading an image:
+
+            >>> wanted = reader.positions[reader.positions[:, 1] == 8]
+            >>> sample, _, y, x = wanted[0].tolist()
+            >>> int(reader[sample].local_rows[y, x])
+            8
 
     Raises:
         ShardError: The manifest or an index is missing, damaged or of another version; a shard is missing or does not
@@ -94,26 +107,51 @@ class ShardReader:
         self._folder = open_folder(source)
         self.manifest = manifest or Manifest.load(self._folder)
         self._samples: list[_Stored] = []
-        for number, shard in enumerate(self.manifest.shards):
-            self._samples += [_stored(number, record) for record in self._open_shard(shard).samples]
+        positions: list[NDArray[np.int32]] = []
+        sizes = self._folder.sizes()
+        for shard in self.manifest.shards:
+            self._check_size(shard, sizes.get(shard.name))
+        indexes = ShardIndex.load_all(self._folder, [shard.name for shard in self.manifest.shards])
+        for number, (shard, index) in enumerate(zip(self.manifest.shards, indexes, strict=True)):
+            samples = self._check_index(shard, index).samples
+            positions.append(self._positions(shard, samples))
+            self._samples += [_stored(number, record) for record in samples]
+        self.positions = np.concatenate(positions) if positions else np.empty((0, 4), np.int32)
 
-    def _open_shard(self, shard: ShardRecord) -> ShardIndex:
+    def _check_size(self, shard: ShardRecord, size: int | None) -> None:
         place = self._folder.place(shard.name)
-        size = self._folder.size(shard.name)
         if size is None:
             raise ShardError("the manifest lists this shard, but it is missing", where=place, cure=FETCH_AGAIN)
         if size != shard.size:
             fault = "cut short" if size < shard.size else "longer than it was written"
             raise ShardError(f"{fault}: {size} bytes instead of {shard.size}", where=place, cure=FETCH_AGAIN)
-        index = ShardIndex.load(self._folder, shard.name)
+
+    def _check_index(self, shard: ShardRecord, index: ShardIndex | ShardError) -> ShardIndex:
+        if isinstance(index, ShardError):
+            raise index
         if (index.name, index.sha256, index.size, len(index.samples)) != (
             shard.name,
             shard.sha256,
             shard.size,
             shard.samples,
         ):
+            place = self._folder.place(shard.name)
             raise ShardError("its index and the manifest describe different shards", where=place, cure=FETCH_AGAIN)
         return index
+
+    def _positions(self, shard: ShardRecord, samples: Sequence[SampleRecord]) -> NDArray[np.int32]:
+        """(m, 4) sample, row, y, x of the positions of one shard, whose first sample is the next to be listed."""
+        named = [
+            (number, row, sample.width, sample.height * sample.width, pixel)
+            for number, sample in enumerate(samples, start=len(self._samples))
+            for row, pixels in sample.positions.items()
+            for pixel in pixels
+        ]
+        number, row, width, pixels, pixel = np.array(named, dtype=np.int64).reshape(-1, 5).T
+        if (pixel >= pixels).any():
+            place = self._folder.place(shard.name)
+            raise ShardError("its index names pixels outside of an image", where=place, cure=COPY_AGAIN)
+        return np.stack([number, row, pixel // width, pixel % width], axis=1).astype(np.int32)
 
     def __repr__(self) -> str:
         what = f"{counted(len(self), 'sample')} of {self.dataset} {self.split}, {self.manifest.taxonomy.name}"
@@ -199,9 +237,12 @@ class ShardReader:
         """
         sample = self._samples[number]
         shard = self.manifest.shards[sample.shard].name
+        first = min(offset for _, offset, _ in sample.members)
+        end = max(offset + size for _, offset, size in sample.members)
+        whole = self._folder.read(shard, first, end - first)  # they are side by side: one request will do
         found = {}
         for suffix, offset, size in sample.members:
-            content = self._folder.read(shard, offset, size)
+            content = whole[offset - first : offset - first + size]
             if len(content) != size:
                 raise ShardError(
                     f"ends inside {sample.key}.{suffix}",

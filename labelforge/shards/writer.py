@@ -10,21 +10,14 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import IO, Any
 from urllib.parse import quote
 
-from labelforge.shards.manifest import (
-    VERSION,
-    Member,
-    SampleRecord,
-    ShardIndex,
-    SkippedSample,
-    index_name,
-    shard_name,
-)
-from labelforge.shards.storage import Folder
+from labelforge.shards.folder import Folder
+from labelforge.shards.index import Member, SampleRecord, ShardIndex, SkippedSample, index_name, shard_name
+from labelforge.shards.records import VERSION
 
 _BLOCK = tarfile.BLOCKSIZE
 _COPY = 1 << 22  # bytes written at once: the content of most members
@@ -40,6 +33,7 @@ class EncodedSample:
         height: Rows of image and label map.
         width: Columns of both.
         pixels: Row of the label table -> number of pixels, rows without pixels left out.
+        positions: Row of the label table -> numbers ``y * width + x`` of a few of its pixels.
     """
 
     key: str
@@ -47,6 +41,7 @@ class EncodedSample:
     height: int
     width: int
     pixels: Mapping[int, int]
+    positions: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def escape_key(key: str) -> str:
@@ -144,4 +139,5 @@ def _add(tar: tarfile.TarFile, sample: EncodedSample) -> SampleRecord:
         width=sample.width,
         members=tuple(members),
         pixels={row: sample.pixels[row] for row in sorted(sample.pixels)},
+        positions={row: sample.positions[row] for row in sorted(sample.positions)},
     )

@@ -293,3 +293,11 @@ class DyingCityscapes(Cityscapes):
 
     def labels(self, source: Source) -> NativeLabels:
         os._exit(3)
+
+
+class SlowCityscapes(Cityscapes):
+    """Takes its time for every sample."""
+
+    def labels(self, source: Source) -> NativeLabels:
+        time.sleep(0.3)
+        return super().labels(source)

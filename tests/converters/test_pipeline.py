@@ -23,11 +23,13 @@ from labelforge.errors import ConfigError, DatasetError, LabelforgeError, ShardE
 from labelforge.shards import Folder, ShardReader, open_folder
 from tests.converters.layouts import (
     DyingCityscapes,
+    SlowCityscapes,
     contents,
     label_blocks,
     picture,
     read_shards,
     save,
+    write_cityscapes,
 )
 
 SECOND = "leftImg8bit/train/aachen/aachen_000003_000019_leftImg8bit.png"  # the second of five in the order of keys
@@ -55,6 +57,14 @@ def test_any_number_of_workers_writes_the_same_bytes(root: Path, tmp_path: Path)
     assert contents(tmp_path / "threads") == expected
 
 
+def test_seven_workers_write_the_same_bytes(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "root", count=9)
+    for workers in (1, 7):
+        run(tmp_path / "root", tmp_path / f"workers-{workers}", samples_per_shard=1, workers=workers)
+    assert contents(tmp_path / "workers-7") == contents(tmp_path / "workers-1")
+    assert len(contents(tmp_path / "workers-7")) == 2 * 9 + 2
+
+
 def test_the_way_of_checking_changes_nothing(root: Path, tmp_path: Path) -> None:
     run(root, tmp_path / "fast")
     run(root, tmp_path / "decode", check="decode")
@@ -72,6 +82,15 @@ def test_progress_counts_samples(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "shard-00002.index.json").unlink()
     run(root, tmp_path / "out", progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_progress_moves_by_sample_with_workers_too(root: Path, tmp_path: Path, workers: int) -> None:
+    seen: list[int] = []
+    options: dict[str, Any] = {"split": "train", "samples_per_shard": 3, "workers": workers}
+    convert(SlowCityscapes, root, tmp_path / "out", **options, progress=lambda done, _: seen.append(done))
+    assert seen[0] == 0 and seen[-1] == 5 and seen == sorted(seen)
+    assert len(seen) > 3  # two shards alone would be 0, 2 or 3, and 5
 
 
 def test_finished_shards_stay_and_the_rest_is_made_again(root: Path, tmp_path: Path) -> None:
@@ -98,11 +117,12 @@ def test_a_conversion_that_was_killed_goes_on(root: Path, tmp_path: Path) -> Non
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as process:
         deadline = time.monotonic() + 30
-        while not (out / ".shard-00002.tar.partial").exists() and time.monotonic() < deadline:
+        while not list(out.glob(".shard-00002.tar.*.partial")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()
     finished = ["shard-00000.index.json", "shard-00000.tar", "shard-00001.index.json", "shard-00001.tar"]
-    assert list(contents(out)) == [".shard-00002.tar.partial", *finished]
+    assert [name for name in contents(out) if not name.startswith(".")] == finished
+    assert len(list(out.glob(".*.partial"))) == 1
     with pytest.raises(
         ShardError, match=r"holds no manifest\.json: it has no shards, or their conversion did not finish"
     ):
@@ -270,7 +290,7 @@ def test_the_manifest_comes_last(root: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Folder, "create", spy)
     run(root, tmp_path / "out")
     shards = [name for shard in SHARDS for name in (f"{shard}.tar", f"{shard}.index.json")]
-    assert order == [*shards, "report.html", "manifest.json"]
+    assert order == [".writing", *shards, "report.html", "manifest.json"]
 
 
 @pytest.fixture
@@ -291,7 +311,7 @@ def test_shards_behind_a_url(root: Path, tmp_path: Path, memory: str) -> None:
 
 def test_workers_that_write_somewhere_else(root: Path, memory: str) -> None:
     open_folder(memory).write(".keep", b"")
-    with pytest.raises(ShardError, match=r"shard-0000\d\.tar: a worker wrote this shard, but it is not here"):
+    with pytest.raises(ShardError, match=r"memory://.*: \.writing of this conversion is not here: .* another folder"):
         run(root, memory, workers=2)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelforge.converters.datasets.cityscapes import Cityscapes
-from labelforge.converters.engine.row_table import CountingLookup, RowTable, count
+from labelforge.converters.engine.row_table import Census, CountingLookup, RowTable
 from labelforge.converters.labels.contract import NO_ANNOTATION
 from labelforge.converters.labels.pixels import PixelLabels
 from labelforge.errors import DatasetError
@@ -38,10 +38,10 @@ def test_the_dtype_depends_on_the_number_of_rows(root: Path) -> None:
     converter = Cityscapes(root)
     ids = np.array([[1, 2]], dtype=np.uint8)
     for rows, dtype in [(256, np.uint8), (257, np.uint16)]:
-        encoded, pixels = RowTable({1: 5, 2: rows - 1}, rows).encode(ids, root, converter)
+        encoded, census = RowTable({1: 5, 2: rows - 1}, rows).encode(ids, root, converter)
         assert encoded.dtype == dtype
         assert encoded.tolist() == [[5, rows - 1]]
-        assert pixels.nonzero()[0].tolist() == [5, rows - 1]
+        assert census.by_row() == {5: 1, rows - 1: 1}
 
 
 class Any8Bit(Cityscapes):
@@ -70,9 +70,9 @@ def test_rows_and_their_pixels(dtype: Any, rows: int, height: int, width: int, v
         ids = np.pad(ids, ((1, 2), (3, 1)))[1:-2, 3:-1]
     table = {**row_of, NO_ANNOTATION: 0}
     expected = [[table[native] for native in line] for line in ids.tolist()]
-    encoded, pixels = RowTable(row_of, rows).encode(ids, Path("label.png"), Any8Bit())
+    encoded, census = RowTable(row_of, rows).encode(ids, Path("label.png"), Any8Bit())
     assert encoded.tolist() == expected
-    assert pixels.tolist() == [sum(line.count(row) for line in expected) for row in range(rows)]
+    assert census.pixels.tolist() == [sum(line.count(row) for line in expected) for row in range(rows)]
     assert not encoded.flags.writeable
 
 
@@ -80,15 +80,15 @@ def test_maps_larger_than_what_is_counted_at_once() -> None:
     values = np.random.default_rng(0).integers(0, 70, (700, 800), dtype=np.uint16)
     unique, counts = np.unique(values, return_counts=True)
     assert (unique == np.arange(70)).all()
-    assert count(values, 75).tolist() == [*counts.tolist(), 0, 0, 0, 0, 0]
+    assert Census.of(values, 75).pixels.tolist() == [*counts.tolist(), 0, 0, 0, 0, 0]
 
 
 def test_a_map_that_is_scaled_is_counted_as_it_is_stored() -> None:
     rows_of = CountingLookup(RowTable({7: 1, 8: 2}, 3), Path("label.png"), Any8Bit())
     rows = PixelLabels(np.array([[7, 7, 7, 8]], dtype=np.uint8)).draw((1, 4), (1, 4), rows_of)
-    assert rows_of.pixels(rows).tolist() == [0, 3, 1]
+    assert rows_of.census(rows).pixels.tolist() == [0, 3, 1]
     rows = PixelLabels(np.array([[7, 7, 7, 8]], dtype=np.uint8)).draw((1, 4), (1, 2), rows_of)
-    assert (rows.tolist(), rows_of.pixels(rows).tolist()) == ([[1, 2]], [0, 1, 1])
+    assert (rows.tolist(), rows_of.census(rows).pixels.tolist()) == ([[1, 2]], [0, 1, 1])
 
 
 def test_unknown_values_are_named_with_place_and_number(root: Path) -> None:
@@ -105,7 +105,7 @@ def test_unknown_values_are_named_with_place_and_number(root: Path) -> None:
 def test_a_few_ids_can_be_looked_up_without_a_map(root: Path) -> None:
     converter = Cityscapes(root)
     table = RowTable({7: 1, 8: 2}, 3)
-    rows, pixels = table.encode(np.array([8, 7, 8]), Path("few"), converter)
-    assert rows.tolist() == [2, 1, 2] and pixels.tolist() == [0, 1, 2]
+    rows, census = table.encode(np.array([8, 7, 8]), Path("few"), converter)
+    assert rows.tolist() == [2, 1, 2] and census.pixels.tolist() == [0, 1, 2]
     with pytest.raises(DatasetError, match="label value 9 not in the table"):
         table.encode(np.array([7, 9]), Path("few"), converter)

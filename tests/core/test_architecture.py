@@ -123,6 +123,7 @@ def test_the_wheel_holds_every_module_and_tree_under_one_name(tmp_path: Path) ->
     }
     want |= {f"{package.replace('.', '/')}/__init__.pyi" for package in FOLDERS} | {"labelforge/py.typed"}
     want |= {f"labelforge/report/templates/{p.name}" for p in (ROOT / "labelforge/report/templates").iterdir()}
+    want.add("labelforge/draft/synonyms.yaml")
     assert want <= held
 
 

@@ -236,6 +236,16 @@ def test_an_inner_node_with_one_child(folder: Path) -> None:
     assert (found.node, found.children, found.line) == ("car", ("sedan",), 5)
 
 
+def test_labels_that_are_left_to_decide_are_counted(folder: Path) -> None:
+    write(folder, "town", ['{ignore: "TODO: look"}', "{ignore: to do}"])
+    report = lint_taxonomy(folder)
+    found = only(report, "todo")
+    assert (found.severity, found.dataset, found.labels, found.line) == ("warning", "town", ("street",), 4)
+    assert found.what == "1 label of town is left to decide: 'street'"
+    assert report.fails(strict=True)
+    assert not report.fails(strict=False)
+
+
 def test_labels_of_one_meaning_are_noted_and_never_fail(folder: Path) -> None:
     write(folder, "town", ["{any: [road, parking]}", "{any: [flat], except: [path]}"])
     report = lint_taxonomy(folder)

@@ -25,17 +25,8 @@ from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.shards import EncodedSample, encode_label, escape_key, open_folder, write_shard
 from labelforge.shards.codec import decode_label
-from labelforge.shards.manifest import (
-    LabelRecord,
-    Manifest,
-    Member,
-    SampleRecord,
-    ShardIndex,
-    ShardRecord,
-    SkippedSample,
-    TaxonomyRecord,
-    Totals,
-)
+from labelforge.shards.index import Member, SampleRecord, ShardIndex, SkippedSample
+from labelforge.shards.manifest import LabelRecord, Manifest, ShardRecord, TaxonomyRecord, Totals
 from tests.core import shard_folders
 
 RECORDS: list[type[BaseModel]] = [
@@ -73,7 +64,7 @@ def ustar(name: str, content: bytes) -> bytes:
 
 def sample(key: str, *contents: bytes) -> EncodedSample:
     members = tuple(zip(("jpg", "label.png", "json"), contents, strict=True))
-    return EncodedSample(key, members, 2, 3, {4: 5, 0: 1})
+    return EncodedSample(key, members, 2, 3, {4: 5, 0: 1}, {4: (1, 5)})
 
 
 def test_shard_and_index_are_the_bytes_that_the_format_says(tmp_path: Path) -> None:
@@ -91,7 +82,7 @@ def test_shard_and_index_are_the_bytes_that_the_format_says(tmp_path: Path) -> N
     expected += bytes(-len(expected) % 10240)
     assert (tmp_path / "shard-00007.tar").read_bytes() == expected
     listed = {
-        "version": 1,
+        "version": 2,
         "name": "shard-00007.tar",
         "sha256": hashlib.sha256(expected).hexdigest(),
         "size": len(expected),
@@ -108,6 +99,7 @@ def test_shard_and_index_are_the_bytes_that_the_format_says(tmp_path: Path) -> N
                     {"suffix": "json", "offset": 2048, "size": 2},
                 ],
                 "pixels": {"0": 1, "4": 5},
+                "positions": {"4": [1, 5]},
             },
             {
                 "key": "c",
@@ -119,6 +111,7 @@ def test_shard_and_index_are_the_bytes_that_the_format_says(tmp_path: Path) -> N
                     {"suffix": "json", "offset": 5632, "size": 2},
                 ],
                 "pixels": {"0": 1, "4": 5},
+                "positions": {"4": [1, 5]},
             },
         ],
         "skipped": [{"key": "b", "reason": "broken"}],

@@ -112,7 +112,7 @@ def test_a_pickled_reader_opens_its_files_again(tmp_path: Path) -> None:
 
 
 def test_more_shards_than_open_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelforge.shards.storage.OPEN_MAPS", 2)
+    monkeypatch.setattr("labelforge.shards.local_folder.OPEN_MAPS", 2)
     written = folder(tmp_path, shards=5, suffix="npy")
     reader = ShardReader(tmp_path)
     samples = [reader[i] for i in (0, 9, 4, 2, 6, 1, 8)]
@@ -150,7 +150,7 @@ def append(path: Path) -> None:
         (cut("manifest.json", 0), "/manifest.json", "is not JSON"),
         (lambda p: (p / "manifest.json").write_text("[" * 100_000), "/manifest.json", "is not JSON"),
         (edit("manifest.json", lambda m: m.clear()), "/manifest.json", "it states no version"),
-        (edit("manifest.json", lambda m: m.update(version=2)), "/manifest.json", "has format version 2; .* reads 1"),
+        (edit("manifest.json", lambda m: m.update(version=3)), "/manifest.json", "version 3; .* reads 1 and 2"),
         (edit("manifest.json", lambda m: m.update(version=0)), "/manifest.json", "version 0; .* Convert the dataset"),
         (edit("manifest.json", lambda m: m.pop("labels")), "/manifest.json", "labels: Field required"),
         (remove("shard-00001.tar"), "/shard-00001.tar", "the manifest lists this shard, but it is missing"),

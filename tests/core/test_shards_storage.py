@@ -74,7 +74,7 @@ def test_an_index_never_describes_an_older_shard(url: str) -> None:
     write_shard(folder, 0, [sample("a")], options={}, inputs="")
 
     def samples() -> Iterator[EncodedSample]:
-        assert folder.names() == [".shard-00000.tar.partial", "shard-00000.tar"] or url.startswith("memory")
+        assert folder.names()[-1] == "shard-00000.tar"
         assert "shard-00000.index.json" not in folder.names()
         yield sample("b")
 

@@ -1,0 +1,130 @@
+"""``labelforge taxonomy draft``: a mapping for a new label list, to be looked at by a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from labelforge.console import narrow_console, print_or_write
+from labelforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from labelforge.draft import Draft
+    from labelforge.mapping import Supervision
+
+_SHOWN = 30  # labels that are listed to be looked at; the file has all of them
+
+
+@click.command("draft")
+@click.argument("labels", required=False)
+@click.option("--taxonomy", default="streets", show_default=True, help="A shipped tree, or a folder with tree.yaml.")
+@click.option(
+    "-o", "--output", metavar="FILE", default="-", help="Write the mapping to FILE; -: print it (the default)."
+)
+@click.option(
+    "--supervision",
+    type=click.Choice(["pixel", "box"]),
+    default="pixel",
+    show_default=True,
+    help="What the dataset annotates.",
+)
+@click.option(
+    "--label-space", "space_file", metavar="FILE", help="Also write the label list as a label space; names the dataset."
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--measure", is_flag=True, help="Instead, draft each mapping of the tree from the others and compare.")
+def draft_command(
+    labels: str | None,
+    taxonomy: str,
+    output: str,
+    supervision: Supervision,
+    space_file: str | None,
+    overwrite: bool,
+    measure: bool,
+) -> None:
+    """Draft a mapping for a new label list.
+
+    LABELS is a text file with a name a line (also "id name", "name: id", names with colours), a label space (.yaml), or
+    a YOLO data file (.yaml).
+
+    Every label gets the node, or the union of nodes, that its name stands for: in the tree, in the tree's mappings of
+    other datasets, in a list of synonyms, or by its last word. A comment says why and how sure that is: sure, likely or
+    check; what is not known is {ignore: "TODO: ..."}. The file loads as it is, and labelforge lint counts what is left.
+    """
+    if measure:
+        if labels is not None:
+            raise ConfigError(
+                "--measure takes no label list", cure="It drafts the mappings of the tree: leave LABELS out."
+            )
+        _measure(taxonomy, output, overwrite=overwrite)
+        return
+    if labels is None:
+        raise click.UsageError("Missing argument 'LABELS'.")
+    from labelforge.draft import check_new, draft_mapping
+
+    check_new([output] if space_file is None else [output, space_file], overwrite=overwrite)
+    draft = draft_mapping(labels, taxonomy, None if space_file is None else Path(space_file).stem)
+    if space_file is not None and draft.labels.is_file:
+        raise ConfigError("LABELS is a label space already", where=labels, cure="Leave --label-space out.")
+    if space_file is not None:
+        print_or_write(space_file, draft.label_space_text())
+    print_or_write(output, draft.mapping_text(supervision))
+    console = narrow_console(aside=output == "-")
+    _summary(console, draft)
+    _next_steps(console, draft, output, space_file)
+
+
+def _measure(taxonomy: str, output: str, *, overwrite: bool) -> None:
+    from labelforge.draft import check_new, leave_one_out, markdown_table
+    from labelforge.taxonomy import Taxonomy
+
+    check_new([output], overwrite=overwrite)
+    tree = Taxonomy.load(taxonomy)
+    print_or_write(output, markdown_table(leave_one_out(tree), leave_one_out(tree, twins=True)))
+
+
+def _summary(console: Console, draft: Draft) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from labelforge.draft import WORDS, Sureness, counts
+
+    said = ", ".join(f"{number} {WORDS[sureness]}" for sureness, number in counts(draft.proposals).items() if number)
+    console.print(Text(f"{draft.space.name}: read as {draft.labels.form}", "bold"))
+    console.print(f"{said} (of {len(draft.proposals)})", markup=False)
+    open_labels = [p for p in draft.proposals if p.sureness <= Sureness.CHECK]
+    if not open_labels:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("", "label", "proposed", "why"):
+        table.add_column(title, overflow="fold")
+    for proposal in sorted(open_labels, key=lambda p: p.sureness)[:_SHOWN]:
+        meaning = "" if proposal.sureness == Sureness.TODO else _meaning(proposal.expression)
+        table.add_row(*map(Text, (WORDS[proposal.sureness], proposal.name, meaning, proposal.why)))
+    console.print(table)
+    if len(open_labels) > _SHOWN:
+        console.print(f"... and {len(open_labels) - _SHOWN} more: see the comments in the file", markup=False)
+
+
+def _meaning(expression: object) -> str:
+    from labelforge.expression import LabelTarget
+
+    return LabelTarget(frozenset(), expression).text
+
+
+def _next_steps(console: Console, draft: Draft, output: str, space_file: str | None) -> None:
+    name = draft.space.name
+    lines = ["Next: decide the lines marked TODO, look at those marked check, and read the others once."]
+    folder = draft.tree.folder
+    lines.append(
+        f"It is used from a folder with tree.yaml (a copy of {folder}), as {name}.yaml in it, "
+        f"with label_spaces/{name}.yaml; then: labelforge lint FOLDER"
+    )
+    if space_file is None and not draft.labels.is_file:
+        lines.append(f"--label-space FOLDER/label_spaces/{name}.yaml writes the latter.")
+    for line in lines:
+        console.print(line, markup=False, style="dim" if line is not lines[0] else "")

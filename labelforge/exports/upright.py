@@ -1,0 +1,68 @@
+"""Takes the EXIF orientation out of image files, without touching a pixel.
+
+Shards hold image and labels as they lie in the files. Where a photograph says that it should be turned for viewing, and
+its labels were made for it as it lies, labelforge does not turn it. Other programs would (OpenCV, Hugging Face
+`datasets`), and would then put the labels on other pixels. So the mark is set to "upright" in the exported file.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from typing import Final
+
+from PIL import Image
+
+_ORIENTATION: Final = 0x0112
+_SHORT: Final = 3  # the type of the entry's value, by TIFF's numbers
+_HEADER: Final = b"Exif\0\0"
+
+
+def set_upright(data: bytes) -> tuple[bytes, bool]:
+    """A JPEG or PNG whose EXIF data do not ask to turn it.
+
+    Args:
+        data: The file.
+
+    Returns:
+        The file, and whether it is another one than before.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as picture:
+            warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
+            block: bytes = picture.info.get("exif", b"").removeprefix(_HEADER)
+            kind = picture.format
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return data, False  # not readable: the reader of the shard says so
+    entry = _entry(block)
+    start = data.find(block) if entry is not None else -1
+    if entry is None or start < 0:
+        return data, False
+    at, order = entry
+    turned = bytearray(data)
+    struct.pack_into(f"{order}H", turned, start + at, 1)
+    if kind == "PNG":  # the checksum behind the chunk is of its kind and content
+        end = start + len(block)
+        struct.pack_into(">I", turned, end, zlib.crc32(turned[start - 4 : end]))
+    return bytes(turned), True
+
+
+def _entry(block: bytes) -> tuple[int, str] | None:
+    """Where in an EXIF block the orientation is, and its byte order; None if there is none or it is upright."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, directory)
+        for number in range(count):
+            at = directory + 2 + 12 * number
+            tag, kind = struct.unpack_from(f"{order}HH", block, at)
+            (value,) = struct.unpack_from(f"{order}H", block, at + 8)
+            if (tag, kind) == (_ORIENTATION, _SHORT):
+                return (at + 8, order) if value != 1 else None
+    except struct.error:
+        pass
+    return None
