@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from labelforge.errors import DatasetError, listed
 
@@ -17,6 +18,14 @@ def read_file(path: Path, cure: str) -> bytes:
     """
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error, cure) from error
+
+
+def open_file(path: Path, cure: str) -> BinaryIO:
+    """A file of a dataset, opened for reading; raises what `read_file` raises."""
+    try:
+        return path.open("rb")
     except OSError as error:
         raise unreadable(path, error, cure) from error
 
@@ -35,6 +44,26 @@ def unreadable(path: Path, error: OSError, cure: str) -> DatasetError:
     missing = isinstance(error, FileNotFoundError)
     what = "this file is missing" if missing else f"cannot be read ({error.strerror})"
     return DatasetError(what, where=path, cure=cure)
+
+
+def first_folder(root: Path, names: Sequence[str], *, what: str) -> str:
+    """The first of some folders of a dataset that exists.
+
+    Args:
+        root: The dataset's root.
+        names: Where the folder may be, relative to the root, the published place first.
+        what: What is in it, for the message ("images of the split train").
+
+    Raises:
+        DatasetError: None of them exists.
+    """
+    for name in names:
+        if (root / name).is_dir():
+            return name
+    others = f" (or in {' or '.join(names[1:])})" if len(names) > 1 else ""
+    raise DatasetError(
+        f"no such folder, but {what} should be in it{others}", where=root / names[0], cure="Unpack that part too."
+    )
 
 
 def is_root(folder: Path, expected: Sequence[str]) -> bool:

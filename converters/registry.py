@@ -27,6 +27,9 @@ CONVERTERS: Final[Mapping[str, str]] = {
     "railsem19": "labelforge.converters.datasets.railsem19:RailSem19",
     "ade20k": "labelforge.converters.datasets.ade20k:Ade20k",
     "a2d2": "labelforge.converters.datasets.a2d2:A2d2",
+    "coco": "labelforge.converters.datasets.coco:Coco",
+    "coco-panoptic": "labelforge.converters.datasets.coco_panoptic:CocoPanoptic",
+    "wilddash2": "labelforge.converters.datasets.wilddash2:WildDash2",
 }
 """Name -> ``module:class`` of the converters that come with labelforge; imported on first use."""
 

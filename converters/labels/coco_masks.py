@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from pycocotools import mask as coco
 
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.pixels import nearest
+
+_CHARACTERS: Final = 6
+"""Characters of one run length after its first; seven hold more than any picture has pixels."""
 
 
 def draw_segmentation(
@@ -44,6 +47,48 @@ def draw_segmentation(
     scale = np.array([output_size[1] / image_size[1], output_size[0] / image_size[0]])
     polygons = [(np.reshape(polygon, (-1, 2)) * scale).ravel().tolist() for polygon in segmentation]
     return np.asarray(_decode(coco.frPyObjects(polygons, *output_size)).any(axis=2), dtype=np.bool_)
+
+
+def check_runs(runs: Mapping[str, Any], size: Size) -> None:
+    """Check that run lengths are those of an image: pycocotools reads past the end of runs that are too few.
+
+    Args:
+        runs: ``{"size": [H, W], "counts": list or compressed string}``.
+        size: (height, width) of the image.
+
+    Raises:
+        ValueError: They are of another size, or not so many pixels, or none at all.
+    """
+    if tuple(runs["size"]) != tuple(size):
+        raise ValueError(f"the run lengths have size {tuple(runs['size'])}, but the image has {tuple(size)}")
+    counts, pixels = runs["counts"], size[0] * size[1]
+    lengths = _lengths(counts) if isinstance(counts, str) else np.asarray(counts)
+    if lengths.ndim != 1 or lengths.dtype.kind != "i" or ((lengths < 0) | (lengths > pixels)).any():
+        raise ValueError("the run lengths are no numbers of the image's pixels")
+    if int(lengths.sum()) != pixels:
+        raise ValueError(f"the run lengths are of {int(lengths.sum())} pixels, but the image has {pixels}")
+
+
+def _lengths(text: str) -> NDArray[np.int64]:
+    """The run lengths in COCO's compressed string.
+
+    A number is stored in five bits a character, the lowest first; 32 says that another character follows, and 16 in the
+    last that it is negative. From the fourth number on, the number two before has been subtracted. (pycocotools,
+    maskApi.c, rleFrString.)
+    """
+    bits = np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((bits & 32) == 0)
+    if not len(bits) or ((bits < 0) | (bits > 63)).any() or last[-1:] != len(bits) - 1:
+        raise ValueError("the run lengths are no string of COCO's")
+    first = np.concatenate(([0], last[:-1] + 1))
+    if int((last - first).max()) > _CHARACTERS:
+        raise ValueError("a run length has too many characters")
+    digit = np.arange(len(bits)) - first.repeat(last - first + 1)
+    numbers = np.add.reduceat((bits & 31) << 5 * digit, first)
+    numbers -= np.where(bits[last] & 16, np.int64(32) << 5 * digit[last], 0)
+    for begin in (1, 2):
+        numbers[begin::2] = numbers[begin::2].cumsum()
+    return numbers
 
 
 def _decode(runs: list[Any]) -> NDArray[np.bool_]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from labelforge.converters.labels.coco_masks import draw_segmentation
 from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.converters.labels.pixels import nearest
 
 Segmentation = Sequence[Sequence[float]] | Mapping[str, Any]
 """As COCO has it: polygons x0, y0, x1, y1, ...; or run lengths, ``{"size": [H, W], "counts": ...}``."""
-
-MOST: Final = 20_000
-"""Objects of one image; more than that is no annotation but an attack, or a mistake."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,21 @@ class ObjectMasks:
         size: (height, width) of the image that they were drawn on.
         objects: The objects, in any order; of equally large ones the later lies over the earlier.
         background: Native id where no object is.
+        under: (H, W) native ids of the image's size, what the objects lie over; None: the background.
     """
 
     size: Size
     objects: Sequence[AnnotatedObject]
     background: int = NO_ANNOTATION
+    under: Ids | None = None
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """Polygons are scaled, then drawn; run lengths are resampled by nearest neighbour."""
-        ids = np.full(output_size, self.background, dtype=np.int32)
+        if self.under is None:
+            ids = np.full(output_size, self.background, dtype=np.int32)
+        else:
+            rows_of(self.under)  # a wrong id is found at any scale, and also under an object
+            ids = nearest(self.under, output_size).astype(np.int32)
         for thing in sorted(self.objects, key=lambda thing: (thing.layer, -thing.area)):
             ids[draw_segmentation(thing.segmentation, image_size, output_size)] = thing.value
         return rows_of(ids)

@@ -51,7 +51,10 @@ class PanopticSegments:
         Raises:
             DatasetError: A segment of the picture is not in the list.
         """
-        here, at = np.unique(self.segments, return_inverse=True)
+        # Looked up by runs of the same segment, which are few: sorting all pixels takes most of the time otherwise.
+        flat = self.segments.ravel()
+        starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+        here, at = np.unique(flat[starts], return_inverse=True)
         unknown = [value for value in here.tolist() if value != NOTHING and value not in self.labels]
         if unknown:
             pixels = int(np.isin(self.segments, unknown).sum())
@@ -62,4 +65,5 @@ class PanopticSegments:
                 cure="Unpack the picture and the JSON file again; they must be of one release.",
             )
         ids = np.array([self.labels.get(value, self.background) for value in here.tolist()], dtype=np.int32)
-        return nearest(rows_of(ids[at].reshape(self.segments.shape)), output_size)
+        drawn = ids[at].repeat(np.diff(starts, append=flat.size))
+        return nearest(rows_of(drawn.reshape(self.segments.shape)), output_size)

@@ -13,53 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from labelforge.converters.base import Source
 from labelforge.converters.datasets.cityscapes import Cityscapes
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.label_space import LabelSpace
+from tests.converters.coco_layouts import write_coco, write_coco_panoptic, write_wilddash2
+from tests.converters.pictures import ANYTHING, NOTHING, Array, Written, label_blocks, palette_png, picture, save
 
-Array = NDArray[Any]
-NOTHING = -9999
-"""In expected label maps: nobody annotated the pixel."""
-ANYTHING = -8888
-"""In expected label maps: the border of a drawn shape, which other tests look at."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """One sample of a tiny dataset.
-
-    Attributes:
-        image: (H, W, 3) uint8 as a decoder shows it.
-        ids: (H, W) native ids, `NOTHING` and `ANYTHING`.
-    """
-
-    image: Array
-    ids: Array
-
-
-def picture(seed: int, height: int = 20, width: int = 30) -> Array:
-    """A smooth (H, W, 3) image, so that JPEG keeps it nearly as it is."""
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
-    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
-
-
-def save(path: Path, array: Array, **options: Any) -> Path:
-    """Save an array as the kind of picture that the name says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **options)
-    return path
-
-
-def label_blocks(seed: int, ids: Sequence[int], height: int = 20, width: int = 30) -> Array:
-    """(H, W) uint8 label map of blocks that holds all of the ids, if it can."""
-    rng = np.random.default_rng(seed)
-    blocks = rng.permutation(np.resize(np.array(ids), (height // 2) * (width // 2)))
-    return blocks.reshape(height // 2, width // 2).repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
+__all__ = ["ANYTHING", "NOTHING", "Array", "Written", "label_blocks", "palette_png", "picture", "save"]
 
 
 def write_cityscapes(root: Path, split: str = "train", count: int = 5) -> dict[str, Written]:
@@ -82,15 +45,6 @@ def vistas_config(release: str) -> dict[str, Any]:
         {"name": x.name, "readable": x.name.title(), "evaluate": True, "color": list(x.color or ())} for x in labels
     ]
     return {"labels": entries, "version": "2.0" if release == "2.0" else 1.1, "mapping": "public"}
-
-
-def palette_png(path: Path, ids: Array, palette: Sequence[int]) -> Path:
-    """Save a palette picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(ids)
-    image.putpalette(palette)
-    image.save(path)
-    return path
 
 
 def write_vistas(root: Path, split: str = "validation", releases: Sequence[str] = ("2.0",)) -> dict[str, Written]:
@@ -270,6 +224,9 @@ LAYOUTS = {
     "cityscapes": Layout("train", write_cityscapes, "leftImg8bit, and gtFine or gtCoarse"),
     "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
     "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
+    "coco": Layout("val2017", write_coco, r"annotations/instances_\*2017\.json", tree="streets"),
+    "coco-panoptic": Layout("val2017", write_coco_panoptic, r"annotations/panoptic_\*2017\.json", tree="streets"),
+    "wilddash2": Layout("public", write_wilddash2, r"panoptic\.json and panoptic and images", tree="streets"),
     "camvid": Layout("train", write_camvid, r"\*annot or LabeledApproved_full", tree="streets"),
     "bdd100k": Layout(
         "train",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelforge.converters import json_files
+from labelforge.converters import json_stream
 from labelforge.converters.json_files import corners, read_json, records
 from labelforge.errors import DatasetError
 
@@ -37,11 +37,11 @@ def test_entries_are_those_of_the_whole_file_however_it_is_read(
         with pytest.raises(DatasetError, match="is not UTF-8 text"):
             list(records(path, wanted))
         return
-    before, json_files._PIECE = json_files._PIECE, piece  # type: ignore[misc]
+    before, json_stream._STEP = json_stream._STEP, piece  # type: ignore[misc]
     try:
         found = list(records(path, wanted))
     finally:
-        json_files._PIECE = before  # type: ignore[misc]
+        json_stream._STEP = before  # type: ignore[misc]
     lists = [(name, value) for name, value in content.items() if name in wanted and isinstance(value, list)]
     assert [(name, entry) for name, entry, _ in found] == [(name, entry) for name, value in lists for entry in value]
     assert [json.loads(own) for _, _, own in found] == [entry for _, entry, _ in found]

@@ -268,9 +268,12 @@ def test_comparing_with_what_is_true(tree: Taxonomy) -> None:
 def test_twins_are_releases_of_one_dataset(mappings: list[LabelMapping]) -> None:
     twins = {(a.dataset, b.dataset) for a in mappings for b in mappings if a.dataset < b.dataset and are_twins(a, b)}
     assert twins == {
+        ("bdd100k", "bdd100k-boxes"),
         ("bdd100k", "bdd100k-panoptic"),
+        ("bdd100k-boxes", "bdd100k-panoptic"),
         ("camvid-11", "camvid-32"),
         ("cityscapes", "kitti"),
+        ("coco-panoptic-133", "coco-stuff-171"),
         ("mapillary-vistas-1.2", "mapillary-vistas-2.0"),
         ("wilddash-2", "wilddash-2-80"),
     }

@@ -26,6 +26,7 @@ SIZES = {
     "camvid-32": 32,
     "cityscapes": 35,
     "coco-panoptic-133": 133,
+    "coco-stuff-171": 172,
     "gtsdb": 43,
     "idd": 40,
     "kitti": 35,
@@ -47,6 +48,7 @@ VOID = {
     "camvid-32": "Void",
     "cityscapes": "unlabeled",
     "coco-panoptic-133": 0,
+    "coco-stuff-171": 0,
     "gtsdb": None,
     "idd": "unlabeled",
     "kitti": "unlabeled",
@@ -191,6 +193,58 @@ def test_ade20k_names_are_the_first_published_synonyms(shared_data: Path) -> Non
 def test_coco_panoptic(shared_data: Path) -> None:
     table = published(shared_data / "label_tables" / "panoptic_coco_categories.json")
     assert rows("coco-panoptic-133") == [(c["id"], c["name"], tuple(c["color"])) for c in table]
+
+
+MERGED = {  # what COCO panoptic's stuff was made of: the names of COCO-Stuff
+    "building-other-merged": {"building-other", "skyscraper"},
+    "cabinet-merged": {"cabinet", "cupboard"},
+    "ceiling-merged": {"ceiling-other", "ceiling-tile"},
+    "dirt-merged": {"dirt", "mud"},
+    "fence-merged": {"cage", "fence", "railing"},
+    "floor-other-merged": {"floor-marble", "floor-other", "floor-tile"},
+    "food-other-merged": {"food-other", "salad", "vegetable"},
+    "grass-merged": {"grass", "moss", "straw"},
+    "mountain-merged": {"hill", "mountain"},
+    "paper-merged": {"napkin", "paper"},
+    "pavement-merged": {"floor-stone", "pavement"},
+    "rock-merged": {"rock", "stone"},
+    "rug-merged": {"carpet", "mat", "rug"},
+    "sky-other-merged": {"clouds", "fog", "sky-other"},
+    "table-merged": {"desk-stuff", "table"},
+    "tree-merged": {"branch", "bush", "leaves", "tree"},
+    "wall-other-merged": {"wall-concrete", "wall-other", "wall-panel"},
+}
+LEFT_OUT = (
+    "cloth clothes furniture-other ground-other metal plant-other plastic solid-other structural-other textile-other "
+    "waterdrops wood"
+)
+
+
+def test_coco_stuff_numbers_and_names_its_labels_as_coco_panoptic_does() -> None:
+    stuff, panoptic = LabelSpace.load("coco-stuff-171"), LabelSpace.load("coco-panoptic-133")
+    assert stuff.ids == (*(i for i in panoptic.ids if i <= 90), *range(92, 184))
+    assert stuff.names[80:-1] == tuple(sorted(stuff.names[80:-1]))  # as published: in alphabetical order
+    same = [label for label in panoptic.labels if not label.name.endswith("-merged")]
+    assert len(same) == 80 + 36 and set(same) <= set(stuff.labels)
+    joined = [name for members in MERGED.values() for name in members]
+    rest = set(stuff.names) - {label.name for label in same} - {"other"}
+    assert sorted([*joined, *LEFT_OUT.split()]) == sorted(rest)
+
+
+def test_coco_stuff_means_what_coco_panoptic_means_or_less() -> None:
+    tree = Taxonomy.load("streets")
+    meaning = {
+        space: {row.native_name: row.target.leaves for row in LabelMapping.load(tree, space).rows[1:]}
+        for space in ("coco-stuff-171", "coco-panoptic-133")
+    }
+    stuff, panoptic = meaning["coco-stuff-171"], meaning["coco-panoptic-133"]
+    for name in stuff.keys() & panoptic.keys():
+        assert stuff[name] == panoptic[name], name
+    finer = set()
+    for joined, members in MERGED.items():
+        assert frozenset().union(*(stuff[name] for name in members)) == panoptic[joined], joined
+        finer |= {name for name in members if stuff[name] < panoptic[joined]}
+    assert finer == {"building-other", "skyscraper", "cage", "fence"}
 
 
 def test_a2d2_colours_are_the_first_of_each_published_class(shared_data: Path) -> None:
