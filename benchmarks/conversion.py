@@ -3,8 +3,8 @@
 Datasets of small made-up frames (64 x 64) in the layout of Cityscapes show what a conversion keeps per sample; larger
 frames show what a second worker is worth. Each conversion is a command of its own. The peak resident memory of its main
 process and of its largest worker is what the system noted (VmHWM), looked at many times while they run; Linux only.
-Times are of the whole command, its start and its report too; the number of workers alternates, and the ratio of the
-medians is told. Other programs on the machine spoil the ratio, not the memory.
+Times are of the whole command, its start and its report too; the number of workers alternates, and the median of the
+ratios is told. Other programs on the machine spoil the ratio, not the memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -90,40 +91,49 @@ def frames(root: Path, count: int, size: tuple[int, int]) -> Path:
     return root
 
 
+def memory(folder: Path, count: int) -> None:
+    """Print the memory that conversions of so many small frames need, and how long their indexes are."""
+    root = frames(folder / f"small-{count}", count, (64, 64))
+    for workers in (1, 2):
+        done = measure(root, folder / "out", workers)
+        worker = f", a worker {done.worker:.0f} MiB" if done.worker else ""
+        print(f"{count:,} samples, workers {workers}: main process {done.main:.0f} MiB{worker}", flush=True)
+        indexes = [path.stat().st_size for path in (folder / "out").glob("*.index.json")]
+        shutil.rmtree(folder / "out")
+    print(f"{count:,} samples: indexes have {sum(indexes) / count:.0f} bytes a sample", flush=True)
+    shutil.rmtree(root)
+
+
+def scaling(folder: Path, count: int, size: tuple[int, int], turns: int) -> None:
+    """Print how much faster two workers are than one, and what processor time they take, which others do not spoil."""
+    root = frames(folder / "large", count, size)
+    runs: dict[int, list[Measured]] = {1: [], 2: []}
+    for _ in range(turns):
+        for workers, done in runs.items():
+            done.append(measure(root, folder / "out", workers))
+            shutil.rmtree(folder / "out")
+    faster = statistics.median(one.seconds / two.seconds for one, two in zip(runs[1], runs[2], strict=True))
+    for workers, done in runs.items():
+        seconds = statistics.median(run.seconds for run in done)
+        processor = statistics.median(run.processor for run in done)
+        print(f"{count} frames, workers {workers}: {seconds:.1f} s, processor time {processor:.1f} s")
+    print(f"two workers are {faster:.2f} times as fast (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors)")
+
+
 def main() -> None:
     """Measure, and print a line for each."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    arguments.add_argument("--samples", type=int, nargs="*", default=[200, 20_000], help="sizes of the datasets")
-    arguments.add_argument("--frames", type=int, default=256, help="larger frames for the second part; 0: leave it out")
+    arguments.add_argument("--samples", type=int, nargs="*", default=[200, 20_000], help="sizes of the small datasets")
+    arguments.add_argument("--frames", type=int, default=1024, help="frames for the second part; 0: leave it out")
     arguments.add_argument("--size", default="512x1024", help="height and width of these")
     arguments.add_argument("--turns", type=int, default=3, help="turns of one and two workers")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
         for count in given.samples:
-            root = frames(folder / f"small-{count}", count, (64, 64))
-            for workers in (1, 2):
-                done = measure(root, folder / f"out-{count}-{workers}", workers)
-                peaks = f"main process {done.main:.0f} MiB" + (
-                    f", a worker {done.worker:.0f} MiB" if done.worker else ""
-                )
-                print(f"{count:,} samples, workers {workers}: {peaks}, {done.seconds:.1f} s", flush=True)
-            indexes = [path.stat().st_size for path in (folder / f"out-{count}-1").glob("*.index.json")]
-            print(f"{count:,} samples: indexes {sum(indexes) / count:.0f} bytes a sample", flush=True)
+            memory(Path(place), count)
         if given.frames:
             height, width = map(int, given.size.split("x"))
-            root = frames(folder / "large", given.frames, (height, width))
-            runs: dict[int, list[Measured]] = {1: [], 2: []}
-            for turn in range(given.turns):
-                for workers, done in runs.items():
-                    done.append(measure(root, folder / f"large-{turn}-{workers}", workers))
-            one, two = (statistics.median(run.seconds for run in runs[workers]) for workers in (1, 2))
-            by_one, by_two = (statistics.median(run.processor for run in runs[workers]) for workers in (1, 2))
-            print(f"{given.frames} frames of {given.size}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f}x")
-            print(
-                f"processor time {by_one:.1f} s and {by_two:.1f} s; load of the machine {os.getloadavg()[0]:.1f} on "
-                f"{os.cpu_count()} processors"
-            )
+            scaling(Path(place), given.frames, (height, width), given.turns)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def test_all_workers_are_gone_for_long() -> None:
             return self.threads
 
     times = iter([0.0, 1.0, 3.0, 30.0, 59.0, 62.0, 65.0])
-    at_once = dask_cluster._Threads(Cluster(), "tcp://scheduler", clock=lambda: next(times))  # type: ignore[arg-type]
+    at_once = dask_cluster._Threads(Cluster(), "tcp://scheduler", clock=lambda: next(times))
     assert at_once() == 6
     Cluster.threads = {}
     assert [at_once() for _ in range(3)] == [1, 1, 1]  # others may come
