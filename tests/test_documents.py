@@ -132,6 +132,17 @@ def test_commands_that_a_document_names_exist(document: Path) -> None:
             pytest.fail(f"{document.name}: {line}: {fault.format_message()}")
 
 
+def test_the_dask_commands_of_the_cluster_document_exist() -> None:
+    """Their options may change with Dask."""
+    pytest.importorskip("distributed")
+    text = (ROOT / "docs" / "CLUSTER.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^dask (scheduler|worker) (.*)$", text, re.M)
+    assert len(lines) >= 4
+    for name, line in lines:
+        module = importlib.import_module(f"distributed.cli.dask_{name}")
+        module.main.parse_args(click.Context(module.main), shlex.split(line, comments=True))
+
+
 def test_the_readmes_commands_can_follow_each_other() -> None:
     """What is trained on was converted above for one tree, and no run goes into the folder of another."""
     trees: dict[str, str] = {}

@@ -25,7 +25,7 @@ Submit = Callable[[ShardTask], "Future[ShardSummary]"]
 
 _TICK: Final = 0.2  # seconds between two looks at how many samples are done
 _MOMENT: Final = 0.5  # seconds
-_AHEAD: Final = 2  # tasks given out per worker: one in work, one waiting
+_AHEAD: Final = 4  # tasks given out per worker: one in work, and some so that nobody waits for this process
 _OF_AN_EXECUTOR: Final = 256  # tasks given out to an executor, whose workers nobody can count
 
 

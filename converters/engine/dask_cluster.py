@@ -169,16 +169,16 @@ class _Threads:
         LabelforgeError: When called: there has been no worker for long.
     """
 
-    def __init__(self, client: Client, address: str) -> None:
-        self._client, self._address = client, address
-        self._looked = self._seen = time.monotonic()
+    def __init__(self, client: Client, address: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._address, self._clock = client, address, clock
+        self._looked = self._seen = clock()
         self._threads = self._count()
 
     def _count(self) -> int:
         return sum(self._client.nthreads().values())
 
     def __call__(self) -> int:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked > _LOOK:
             self._threads, self._looked = self._count(), now
         if self._threads:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -141,6 +141,24 @@ def test_no_workers(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(dask_cluster, "WORKERS_WITHIN", 0.3)
     with cluster(workers=0) as empty, pytest.raises(ConfigError, match=r"tcp://.*: has no workers\. Start some: dask"):
         run(root, tmp_path / "out", dask=empty)
+
+
+def test_all_workers_are_gone_for_long() -> None:
+    class Cluster:
+        threads: ClassVar[dict[str, int]] = {"tcp://a": 2, "tcp://b": 1}
+
+        def nthreads(self) -> dict[str, int]:
+            return self.threads
+
+    times = iter([0.0, 1.0, 3.0, 30.0, 59.0, 62.0, 65.0])
+    at_once = dask_cluster._Threads(Cluster(), "tcp://scheduler", clock=lambda: next(times))
+    assert at_once() == 6
+    Cluster.threads = {}
+    assert [at_once() for _ in range(3)] == [1, 1, 1]  # others may come
+    with pytest.raises(LabelforgeError, match="tcp://scheduler: all workers are gone, for 60 seconds now"):
+        at_once()
+    Cluster.threads = {"tcp://c": 4}
+    assert at_once() == 8
 
 
 def test_dask_is_not_installed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

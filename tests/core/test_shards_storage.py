@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +111,13 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
         open_folder(tmp_path).remove("folder")
     with pytest.raises(ShardError, match="nowhere://x: cannot be opened"):
         open_folder("nowhere://x")
+
+
+def test_a_service_whose_package_is_not_installed() -> None:
+    code = (
+        "import sys; sys.modules['s3fs'] = None\nfrom labelforge.shards import open_folder\n"
+        "try: open_folder('s3://bucket/x')\nexcept Exception as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("s3://bucket/x: cannot be opened (") and said.count("\n") == 1
+    assert "Install labelforge[s3] for s3://" in said
