@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from labelforge.converters.own.folder import list_below
@@ -21,6 +21,7 @@ class Pairs:
         images: Key -> path of its image.
         labels: Key -> path of its labels; without those whose labels are in a file of many.
         shared: Files with the labels of many images.
+        others: Paths of the images of other splits that such files may name.
         notes: What could not be paired, in sentences.
         missing: Keys that have labels but no image.
     """
@@ -28,8 +29,9 @@ class Pairs:
     images: Mapping[str, str]
     labels: Mapping[str, str]
     shared: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    missing: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = ()
 
 
 def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
@@ -55,7 +57,8 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     chosen, notes = _chosen(own, root, split, image_files, images)
     found = {key: image_files[key][0] for key in chosen}
     if shared:
-        return Pairs(found, {}, tuple(sorted(taken)), tuple(notes))
+        others = _others(own, root, split) if stands is not None else {paths[0] for paths in image_files.values()}
+        return Pairs(found, {}, tuple(sorted(taken)), tuple(sorted(others - {*found.values()})), tuple(notes))
     bare = [found[key] for key in found if key not in label_files]
     if len(bare) == len(found):
         what = f"none of {counted(len(found), 'image')} has a label file, such as {bare[0]}"
@@ -64,7 +67,17 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
         notes.append(f"{_bare(bare)}, such as {listed(bare, 2)}.")
     lost = tuple(sorted(label_files.keys() - image_files.keys()))
     paired = {key: path for key, path in found.items() if key in label_files}
-    return Pairs(paired, {key: label_files[key][0] for key in paired}, (), tuple(notes), lost)
+    return Pairs(paired, {key: label_files[key][0] for key in paired}, notes=tuple(notes), missing=lost)
+
+
+def _others(own: OwnDataset, root: Path, split: str) -> set[str]:
+    """The images of other splits, where one file has the labels of all."""
+    if any("{split}" in path for path in own.labels):
+        return set()
+    texts = [text for name, text in own.splits.items() if name != split and isinstance(text, str)]
+    patterns = [Pattern(path, text) for path in own.images for text in texts]
+    files = list_below(root, [pattern.folder for pattern in patterns])
+    return {path for path in files if any(pattern.match(path) for pattern in patterns)}
 
 
 def _by_key(
