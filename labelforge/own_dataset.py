@@ -162,7 +162,7 @@ class OwnDataset:
             format=content.format,
             images=images,
             labels=labels,
-            splits=_splits(file, content, by_folder="{split}" in images[0]),
+            splits=_splits(file, content, by_folder="{split}" in images[0] or "{split}" in labels[0]),
             space=space,
             void=_void(file, content, space),
             overlaps=content.overlaps or "smallest",
@@ -288,10 +288,10 @@ def _check_places(file: YamlFile, content: DatasetFile, images: tuple[str, ...],
                 cure = f"Of {content.format}, one file has the labels of many images; leave {{key}} and {{group}} out."
                 file.fail(at, f"{path!r} has a placeholder that stands for one image", cure)
             wanted = {*_PLACES.findall(images[0])}
-            if (each and names - {"split"} != wanted - {"split"}) or ("split" in names - wanted):
+            if each and (names - {"split"} != wanted - {"split"} or "split" in names - wanted):
                 cure = "{key} and {group} must be in all paths or none; {split} only where that of the images has it."
                 file.fail(at, f"{path!r} has other placeholders than {images[0]!r}", cure)
-            if key == "images" and ("split" in names) != ("split" in wanted):
+            if ("split" in names) != ("{split}" in paths[0]):
                 file.fail(at, "{split} is in some of the paths only", "Write it in all of them or in none.")
 
 

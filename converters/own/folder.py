@@ -14,10 +14,15 @@ CLUTTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "$recycle.bi
 _DEEPEST: Final = 40  # folders
 
 
-def list_below(root: Path, folders: Iterable[str]) -> list[str]:
+def list_below(root: Path, folders: Iterable[str], outside: list[str] | None = None) -> list[str]:
     """The files in some folders of a dataset and below them, as sorted paths relative to its root.
 
     Links are followed as long as they stay inside the root.
+
+    Args:
+        root: The dataset's folder.
+        folders: Folders of it, as relative paths; "" for itself.
+        outside: Gets the links that lead out of the root; None: such a link is an error.
 
     Raises:
         DatasetError: A link leads out of the root, or a folder cannot be read.
@@ -30,7 +35,7 @@ def list_below(root: Path, folders: Iterable[str]) -> list[str]:
         place = root / top
         if place.is_dir():
             _check_inside(place, home)
-            found.update(_walk(place, f"{top}/" if top else "", home, ()))
+            found.update(_walk(place, f"{top}/" if top else "", home, (), outside))
     return sorted(found)
 
 
@@ -39,7 +44,7 @@ def clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in CLUTTER
 
 
-def _walk(folder: Path, prefix: str, home: Path, above: tuple[Path, ...]) -> Iterator[str]:
+def _walk(folder: Path, prefix: str, home: Path, above: tuple[Path, ...], outside: list[str] | None) -> Iterator[str]:
     here = folder.resolve()
     if here in above or len(above) > _DEEPEST:
         return  # a link to a folder above it
@@ -54,9 +59,12 @@ def _walk(folder: Path, prefix: str, home: Path, above: tuple[Path, ...]) -> Ite
             cure = "Rename it: names are text without control characters, in the system's encoding."
             raise DatasetError(f"holds the name {entry.name!r}", where=folder, cure=cure)
         if entry.is_symlink():
+            if outside is not None and not Path(entry.path).resolve().is_relative_to(home):
+                outside.append(prefix + entry.name)
+                continue
             _check_inside(Path(entry.path), home)
         if entry.is_dir():
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", home, (*above, here))
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", home, (*above, here), outside)
         elif entry.is_file():
             yield prefix + entry.name
 

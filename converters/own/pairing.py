@@ -24,6 +24,7 @@ class Pairs:
         others: Paths of the images of other splits that such files may name.
         notes: What could not be paired, in sentences.
         missing: Keys that have labels but no image.
+        whole: Whether all images are of the split; else it has those that its files name.
     """
 
     images: Mapping[str, str]
@@ -32,6 +33,7 @@ class Pairs:
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    whole: bool = True
 
 
 def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
@@ -40,7 +42,8 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     Raises:
         DatasetError: No image fits the paths, none has labels, two have the same key, or a link leads out of the root.
     """
-    text = own.splits[split] if "{split}" in own.images[0] else None
+    folders, files_of_split = ("{split}" in paths[0] for paths in (own.images, own.labels))
+    text = own.splits[split] if folders or files_of_split else None
     stands = text if isinstance(text, str) else None
     images, labels = ([Pattern(path, stands) for path in paths] for paths in (own.images, own.labels))
     files = list_below(root, [pattern.folder for pattern in (*images, *labels)])
@@ -57,8 +60,11 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     chosen, notes = _chosen(own, root, split, image_files, images)
     found = {key: image_files[key][0] for key in chosen}
     if shared:
-        others = _others(own, root, split) if stands is not None else {paths[0] for paths in image_files.values()}
-        return Pairs(found, {}, tuple(sorted(taken)), tuple(sorted(others - {*found.values()})), tuple(notes))
+        others = _others(own, root, split) if folders else {paths[0] for paths in image_files.values()}
+        whole = folders or not files_of_split
+        return Pairs(
+            found, {}, tuple(sorted(taken)), tuple(sorted(others - {*found.values()})), tuple(notes), (), whole
+        )
     bare = [found[key] for key in found if key not in label_files]
     if len(bare) == len(found):
         what = f"none of {counted(len(found), 'image')} has a label file, such as {bare[0]}"
@@ -101,7 +107,7 @@ def _chosen(
     own: OwnDataset, root: Path, split: str, images: Mapping[str, Sequence[str]], patterns: Sequence[Pattern]
 ) -> tuple[list[str], list[str]]:
     """The keys of a split's images, sorted, and what to say of those not found."""
-    if "{split}" in own.images[0]:
+    if "{split}" in own.images[0] or "{split}" in own.labels[0]:
         return sorted(images), []
     what = own.splits[split]
     if isinstance(what, str):

@@ -68,7 +68,7 @@ def find_entries(
         what += f"; it names {missing[0][:80]!r}" if missing else ""
         raise DatasetError(what, where=root / pairs.shared[0], cure="Compare the names with what is on disk.")
     notes = []
-    if bare:
+    if bare and pairs.whole:
         has = "is in no label file and is" if len(bare) == 1 else "are in no label file and are"
         notes.append(f"{counted(len(bare), 'image')} {has} left out, such as {listed(bare, 2)}.")
     return Entries(files, texts, tuple(missing), tuple(notes))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
-from labelforge.errors import TaxonomyError, counted
+from labelforge.errors import ConfigError, DatasetError, TaxonomyError, counted
 from tests.converters.layouts import contents
 from tests.converters.own_layouts import write_palette
 
@@ -67,6 +67,39 @@ def test_retarget_takes_its_mapping(yard: Path, tmp_path: Path) -> None:
     mapping.write_text(mapping.read_text().replace("yard", "yart"))
     with pytest.raises(TaxonomyError, match="is for the dataset 'yart', but the shards are of 'yard'"):
         run("retarget", tmp_path / "out", "--taxonomy", "streets", "--mapping", mapping)
+
+
+def test_init_and_the_commands_that_it_names(tmp_path: Path) -> None:
+    write_palette(tmp_path / "yard")
+    mapping = (tmp_path / "yard/mapping.yaml").read_text()
+    (tmp_path / "yard/dataset.yaml").unlink()
+    names = ["road", "sky", "car", "person"]
+    (tmp_path / "yard/classes.txt").write_text("\n".join(names))
+    result = run("init", tmp_path / "yard")
+    file = tmp_path / "yard/dataset.yaml"
+    assert result.exit_code == 0 and result.stdout.startswith(f"{file}: masks of 4 classes. Check it, then:\n")
+    assert f"labelforge taxonomy draft {file} --taxonomy streets -o {tmp_path}/yard/mapping.yaml" in result.stdout
+    assert f"labelforge lint streets --dataset {file}\n" in result.stdout
+    assert f"labelforge convert {file} OUT --split train\n" in result.stdout
+    (tmp_path / "yard/mapping.yaml").write_text(mapping)
+    assert run("lint", "streets", "--dataset", file).exit_code == 0
+    assert run("convert", file, tmp_path / "out", "--split", "train", "--workers", "0").exit_code == 0
+    with pytest.raises(ConfigError, match="there is such a file already, and it is not replaced"):
+        run("init", tmp_path / "yard")
+    printed = run("init", tmp_path / "yard", "-o", "-").stdout
+    assert printed == file.read_text()
+    result = run("init", tmp_path / "yard", "-o", tmp_path / "else.yaml")
+    assert f"labelforge convert {tmp_path}/else.yaml {tmp_path}/yard OUT --split train\n" in result.stdout
+    (tmp_path / "mapping.yaml").write_text(mapping)
+    run("convert", tmp_path / "else.yaml", tmp_path / "yard", tmp_path / "again", "--split", "train", "--workers", "0")
+    assert contents(tmp_path / "again")["shard-00000.tar"] == contents(tmp_path / "out")["shard-00000.tar"]
+
+
+def test_nothing_is_written_where_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="holds no pictures"):
+        run("init", tmp_path / "empty")
+    assert not [*(tmp_path / "empty").iterdir()]
 
 
 def test_the_schema_of_the_file() -> None:
