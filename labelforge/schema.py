@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from labelforge.dataset_file import DatasetFile
 from labelforge.files import json_text
 from labelforge.label_space import LabelSpaceFile
 from labelforge.mapping import MappingFile
-from labelforge.own_dataset import DatasetFile
 from labelforge.treefile import MAX_CHILDREN, RESERVED_NAMES, NodeFacts, TreeFile
 
 Kind = Literal["tree", "mapping", "label-space", "dataset"]

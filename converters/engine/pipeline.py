@@ -92,9 +92,9 @@ def convert(
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     check_choice("check", check, get_args(Check))
-    asked = None if taxonomy is None else Taxonomy.load(taxonomy)
+    given = None if taxonomy is None else Taxonomy.load(taxonomy)
     converter = open_converter(dataset, root, options or {})
-    tree = asked or Taxonomy.load(converter.tree_name())
+    tree = given or Taxonomy.load(converter.tree_name())
     native = converter.mapping(tree)
     converter.shapes = _shapes(native, tree)
     converter.check_split(split)

@@ -16,9 +16,9 @@ from labelforge.converters.own.coco import coco_boxes, coco_objects
 from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
 from labelforge.converters.own.layers import Ellipse, Layers
 from labelforge.converters.own.marks import BoxMarks, Classes
+from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, LabelforgeError
 from labelforge.label_space import LabelSpace
-from labelforge.own_dataset import SHARED, DatasetKind
 
 LOOKED_AT: Final = 500
 """Files, or images of a file of many, that are looked at, evenly spread."""

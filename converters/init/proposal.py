@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from labelforge.own_dataset import DatasetKind
+from labelforge.dataset_file import DatasetKind
 from labelforge.palette import Color
 
 

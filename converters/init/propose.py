@@ -14,9 +14,9 @@ from labelforge.converters.init.masks import MaskLook, look_at_masks, picture_si
 from labelforge.converters.init.paired import Found, pair_files, pair_shared
 from labelforge.converters.init.proposal import Proposal, ProposedClass
 from labelforge.converters.init.survey import Survey, look_at
+from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, counted, listed
 from labelforge.label_space import NativeLabel
-from labelforge.own_dataset import SHARED, DatasetKind
 from labelforge.palette import Color, hex_color
 
 _ORDER: Final = ("labelme", "supervisely", "cvat", "coco", "voc", "yolo", "csv")

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from labelforge.converters.init.proposal import Proposal, ProposedClass
+from labelforge.dataset_file import FORMATS
 from labelforge.errors import counted
-from labelforge.own_dataset import FORMATS
 from labelforge.palette import hex_color
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")

@@ -22,10 +22,11 @@ from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
 from labelforge.converters.own.marks import BoxMarks, Classes
 from labelforge.converters.own.pairing import find_pairs
 from labelforge.converters.own.shared import find_entries
+from labelforge.dataset_file import SHARED
 from labelforge.errors import DatasetError, counted, listed
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
-from labelforge.own_dataset import SHARED, OwnDataset
+from labelforge.own_dataset import OwnDataset
 from labelforge.palette import Color
 from labelforge.taxonomy import Taxonomy
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.patterns import Pattern
 from labelforge.converters.own.splits import Names, read_list, split_of
+from labelforge.dataset_file import SHARED
 from labelforge.errors import DatasetError, counted, listed
-from labelforge.own_dataset import SHARED, OwnDataset
+from labelforge.own_dataset import OwnDataset
 
 
 @dataclass(frozen=True)
