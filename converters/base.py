@@ -120,6 +120,10 @@ class Converter(ABC):
         """JSON-able options of this converter that change what is written (recorded in the manifest)."""
         return {}
 
+    def tree_name(self) -> str:
+        """The shipped tree that it is converted for unless another is asked for."""
+        return "iv2018"
+
     def space(self, tree: Taxonomy) -> LabelSpace:
         """The label space that the ids belong to; in a tree's folder, its own come first."""
         return LabelSpace.load(self.label_space, tree.folder)

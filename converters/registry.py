@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from labelforge.converters.base import Converter
 from labelforge.errors import ConfigError, DatasetError, did_you_mean
+from labelforge.own_dataset import is_dataset_file
 
 ENTRY_POINTS: Final = "labelforge.converters"
 """Entry point group: another package adds a converter by ``mine = "package.module:Mine"`` in it."""
@@ -114,23 +115,45 @@ def option_names(kind: type[Converter]) -> list[str]:
 
 
 def open_converter(
-    dataset: str | type[Converter], root: str | os.PathLike[str], options: Mapping[str, Any]
+    dataset: str | os.PathLike[str] | type[Converter], root: str | os.PathLike[str] | None, options: Mapping[str, Any]
 ) -> Converter:
     """Construct a converter.
 
     Args:
-        dataset: Its name or its class.
-        root: Folder that the dataset was unpacked into.
+        dataset: Its name, its class, or the path of a ``dataset.yaml``.
+        root: Folder that the dataset was unpacked into; None: that of the ``dataset.yaml``.
         options: Its own options by name.
 
     Raises:
-        ConfigError: There is no such converter, or it has no such option.
+        ConfigError: There is no such converter, it has no such option, or it needs a root.
         DatasetError: The folder is not the dataset.
+        TaxonomyError: The ``dataset.yaml`` is wrong.
     """
-    kind = find_converter(dataset) if isinstance(dataset, str) else dataset
+    kind = converter_class(dataset)
     accepted = option_names(kind)
     for name in options:
         if name not in accepted:
             cure = did_you_mean(name, accepted) if accepted else "It has no options."
             raise ConfigError(f"{kind.title} has no option {name!r}", cure=cure)
+    if not isinstance(dataset, type) and is_dataset_file(dataset):
+        from labelforge.converters.own.converter import OwnData
+
+        return OwnData(dataset, root, **options)
+    if root is None:
+        raise ConfigError(f"{kind.title} needs the folder that it was unpacked into", cure="Give it as root.")
     return kind(root, **options)
+
+
+def converter_class(dataset: str | os.PathLike[str] | type[Converter]) -> type[Converter]:
+    """The class of a converter that is given by name, by itself, or by a ``dataset.yaml``.
+
+    Raises:
+        ConfigError: There is none, or the package that adds it cannot be imported.
+    """
+    if isinstance(dataset, type):
+        return dataset
+    if is_dataset_file(dataset):
+        from labelforge.converters.own.converter import OwnData
+
+        return OwnData
+    return find_converter(os.fspath(dataset))

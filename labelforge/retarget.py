@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from labelforge.errors import ShardError, TaxonomyError, did_you_mean
-from labelforge.label_space import LabelSpace
-from labelforge.mapping import LabelMapping, LabelRow
+from labelforge.label_space import LabelSpace, NativeLabel
+from labelforge.mapping import LabelMapping, LabelRow, MappingFile
 from labelforge.shards import Manifest, open_folder, stored_mapping, stored_taxonomy
 from labelforge.taxonomy import Taxonomy
 from labelforge.treediff import MappingDiff, TreeDiff
+from labelforge.yamlfile import YamlFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,17 @@ class Retargeting:
 
 
 def retarget(
-    shards: Sequence[str | os.PathLike[str]], taxonomy: str | os.PathLike[str] | Taxonomy
+    shards: Sequence[str | os.PathLike[str]],
+    taxonomy: str | os.PathLike[str] | Taxonomy,
+    mapping: str | os.PathLike[str] | None = None,
 ) -> tuple[Retargeting, ...]:
     """Rewrite the manifests of some shards for a tree. Nothing is written unless all of them fit.
 
     Args:
         shards: Folders or fsspec URLs that ``labelforge convert`` wrote.
         taxonomy: A shipped name, a folder, a ``tree.yaml``, or a tree with its folder.
+        mapping: YAML file that says what the labels mean in the tree; default: the one in the tree's folder. Shards of
+            a ``dataset.yaml`` need it; their labels are those of the manifest.
 
     Returns:
         What changed, per folder.
@@ -71,26 +76,32 @@ def retarget(
         ShardError: A manifest is missing or damaged, or its rows are not those of the dataset's label space now.
     """
     tree = taxonomy if isinstance(taxonomy, Taxonomy) else Taxonomy.load(taxonomy)
-    plans = tuple(plan_retargeting(url, tree) for url in shards)
+    plans = tuple(plan_retargeting(url, tree, mapping) for url in shards)
     for plan in plans:
         if plan.needed:
             plan.new.write(open_folder(plan.url))
     return plans
 
 
-def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting:
+def plan_retargeting(
+    url: str | os.PathLike[str], tree: Taxonomy, mapping: str | os.PathLike[str] | None = None
+) -> Retargeting:
     """What a tree changes in one folder of shards; raises what :func:`retarget` raises. Nothing is written."""
     folder = open_folder(url)
     manifest = Manifest.load(folder)
     old_tree = stored_taxonomy(manifest, folder)
     old = stored_mapping(manifest, old_tree, folder)
     try:
-        native = LabelMapping.load(tree, manifest.dataset)
-        protocol = LabelSpace.load(manifest.dataset, tree.folder).protocol
+        if mapping is not None:
+            native, protocol = _from_file(manifest, old, tree, mapping), manifest.protocol
+        else:
+            native = LabelMapping.load(tree, manifest.dataset)
+            protocol = LabelSpace.load(manifest.dataset, tree.folder).protocol
     except TaxonomyError as fault:
         if fault.where is not None:
             raise
-        raise TaxonomyError(fault.what, where=folder.url, cure=fault.cure) from None
+        cure = f"{fault.cure or ''} Of a dataset.yaml, give its mapping: --mapping FILE."
+        raise TaxonomyError(fault.what, where=folder.url, cure=cure) from None
     new = _fit(old, native, tree, folder.url)
     difference = TreeDiff(old_tree, tree)
     return Retargeting(
@@ -101,6 +112,17 @@ def plan_retargeting(url: str | os.PathLike[str], tree: Taxonomy) -> Retargeting
         changes=difference.mapping(old, new),
         redrawn=_redrawn(old, old_tree, new, tree),
     )
+
+
+def _from_file(manifest: Manifest, old: LabelMapping, tree: Taxonomy, mapping: str | os.PathLike[str]) -> LabelMapping:
+    """A mapping of the labels that some shards have, from its file."""
+    file = YamlFile.load(mapping)
+    dataset = file.validate(MappingFile).dataset
+    if dataset != manifest.dataset:
+        what = f"this mapping is for the dataset {dataset!r}, but the shards are of {manifest.dataset!r}"
+        file.fail(("dataset",), what, "Give the mapping of that dataset.")
+    labels = [NativeLabel(row.native_id, row.native_name) for row in old.rows if row.native_id is not None]
+    return LabelMapping.from_file(tree, file, LabelSpace(manifest.dataset, None, tuple(labels)))
 
 
 def _fit(old: LabelMapping, native: LabelMapping, tree: Taxonomy, url: str) -> LabelMapping:

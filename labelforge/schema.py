@@ -16,17 +16,23 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from labelforge.dataset_file import DatasetFile
 from labelforge.files import json_text
 from labelforge.label_space import LabelSpaceFile
 from labelforge.mapping import MappingFile
 from labelforge.treefile import MAX_CHILDREN, RESERVED_NAMES, NodeFacts, TreeFile
 
-Kind = Literal["tree", "mapping", "label-space"]
+Kind = Literal["tree", "mapping", "label-space", "dataset"]
 """The kinds of YAML files."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_MODELS: dict[Kind, type[BaseModel]] = {"tree": TreeFile, "mapping": MappingFile, "label-space": LabelSpaceFile}
+_MODELS: dict[Kind, type[BaseModel]] = {
+    "tree": TreeFile,
+    "mapping": MappingFile,
+    "label-space": LabelSpaceFile,
+    "dataset": DatasetFile,
+}
 Schema = dict[str, Any]
 
 
@@ -86,6 +92,48 @@ _EXPRESSION: Schema = {
         },
     ],
 }
+_PATH: Schema = {
+    "description": "A path below the folder of the file, with '/' between folders.",
+    "type": "string",
+    "pattern": r"^(?![/~])(?!.*(^|/)\.\.(/|$))[^\\\u0000]*\S[^\\\u0000]*$",
+}
+_PATHS: Schema = {
+    "anyOf": [{"$ref": "#/$defs/Path"}, {"type": "array", "items": {"$ref": "#/$defs/Path"}, "minItems": 1}]
+}
+_COLOR: Schema = {
+    "description": "RGB: three numbers from 0 to 255, or '#rrggbb'.",
+    "anyOf": [
+        {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}, "minItems": 3, "maxItems": 3},
+        {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"},
+    ],
+}
+_CLASS: Schema = {
+    "description": "A class: its name, or {id, name, color}.",
+    "anyOf": [
+        {"type": "string", "pattern": r"\S"},
+        {
+            "type": "object",
+            "properties": {
+                "id": {"type": "integer", "description": "The value in label files; default: its place in the list."},
+                "name": {"type": "string", "pattern": r"\S", "description": "The class's name."},
+                "color": {"$ref": "#/$defs/Color", "description": "Its colour; of rgb masks, the one in label files."},
+            },
+            "required": ["name"],
+            "additionalProperties": False,
+        },
+    ],
+}
+_SPLITS: Schema = {
+    "anyOf": [
+        {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}, "minProperties": 1},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            "minProperties": 1,
+        },
+    ],
+    "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"},
+}
 
 
 def json_schema(kind: Kind) -> Schema:
@@ -105,6 +153,15 @@ def json_schema(kind: Kind) -> Schema:
     elif kind == "mapping":
         fields["labels"] |= {"additionalProperties": {"$ref": "#/$defs/Expression"}}
         defs |= {"Expression": _EXPRESSION, "Nodes": _NODES}
+    elif kind == "dataset":
+        fields["images"] |= _PATHS
+        fields["labels"] |= _PATHS
+        fields["splits"] |= _SPLITS
+        fields["classes"] |= {
+            "anyOf": [{"$ref": "#/$defs/Path"}, {"type": "array", "items": {"$ref": "#/$defs/Class"}, "minItems": 1}]
+        }
+        fields["void"] |= {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/Color"}, {"type": "null"}]}
+        defs |= {"Path": _PATH, "Class": _CLASS, "Color": _COLOR}
     return {"$schema": DIALECT, **_without_titles(made), "title": f"labelforge {kind}", "$defs": _without_titles(defs)}
 
 
@@ -113,7 +170,7 @@ def _without_titles(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_titles(item) for item in value]
     if isinstance(value, dict):
-        return {key: _without_titles(item) for key, item in value.items() if key != "title"}
+        return {k: _without_titles(item) for k, item in value.items() if k != "title" or not isinstance(item, str)}
     return value
 
 

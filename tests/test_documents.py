@@ -156,7 +156,7 @@ def test_the_readmes_commands_can_follow_each_other() -> None:
         command.parse_args(context, words)
         given = context.params
         if name == "convert":
-            trees[str(given["out"])] = given["taxonomy"]
+            trees[str(given["folders"][-1])] = given["taxonomy"] or "iv2018"
             continue
         found = [[folder for folder in trees if fnmatch(folder, pattern)] for pattern in given["shards"]]
         assert all(found), line

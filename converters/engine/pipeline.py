@@ -39,12 +39,12 @@ Progress = Callable[[int, int], None]
 
 
 def convert(
-    dataset: str | type[Converter],
-    root: str | os.PathLike[str],
+    dataset: str | os.PathLike[str] | type[Converter],
+    root: str | os.PathLike[str] | None,
     out: str | os.PathLike[str],
     *,
     split: str,
-    taxonomy: str | os.PathLike[str] = "iv2018",
+    taxonomy: str | os.PathLike[str] | None = None,
     short_side: int | None = None,
     image_codec: ImageCodec = "keep",
     check: Check = "fast",
@@ -69,11 +69,12 @@ def convert(
     A folder that holds part of the same conversion is completed; finished shards stay as they are.
 
     Args:
-        dataset: Name of a converter, or a converter's class.
-        root: Folder that the dataset was unpacked into.
+        dataset: Name of a converter, a converter's class, or the path of a ``dataset.yaml``.
+        root: Folder that the dataset was unpacked into; None: that of the ``dataset.yaml``.
         out: Folder or fsspec URL for the shards: new, empty, or of the same conversion.
         split: The dataset's own name of the split.
-        taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset.
+        taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset; default: iv2018, or the
+            tree that the mapping of a ``dataset.yaml`` names.
         short_side: Scale images down so that the shorter side has this many pixels (never up; images antialiased,
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
         image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
@@ -104,10 +105,12 @@ def convert(
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     check_choice("check", check, get_args(Check))
-    tree = Taxonomy.load(taxonomy)
+    given = None if taxonomy is None else Taxonomy.load(taxonomy)
     if dask is not None:  # workers have a working folder of their own
-        root, out = Path(root).absolute(), _absolute(out)
+        root, out = root and Path(root).absolute(), _absolute(out)
+        dataset = str(Path(dataset).absolute()) if root is None and isinstance(dataset, str) else dataset
     converter = open_converter(dataset, root, options or {})
+    tree = given or Taxonomy.load(converter.tree_name())
     native = converter.mapping(tree)
     if refine and native.supervision != "box":
         raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")

@@ -18,6 +18,7 @@ from labelforge.errors import LabelforgeError, did_you_mean
 COMMANDS = {
     "demo": "Render, convert, train and compare on synthetic data.",
     "convert": "Turn a dataset on disk into labelforge shards.",
+    "init": "Describe images and labels of your own in a dataset.yaml.",
     "datasets": "List the datasets that can be converted, and the layout of each.",
     "inspect": "See what shards hold, in the terminal or as a page of pictures.",
     "verify": "Check that shards are whole and unchanged.",

@@ -1,4 +1,4 @@
-"""``labelforge convert DATASET ROOT OUT``: a dataset on disk becomes shards, a manifest and a report."""
+"""``labelforge convert DATASET [ROOT] OUT``: a dataset on disk becomes shards, a manifest and a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-from labelforge.errors import ConfigError
+from labelforge.errors import ConfigError, counted
 
 
 class _Command(click.Command):
@@ -20,7 +20,11 @@ class _Command(click.Command):
 
         super().format_help_text(ctx, formatter)
         with formatter.section("Datasets"):
-            formatter.write_dl([*((name, _facts(name)) for name in available()), ("auto", "whichever ROOT looks like")])
+            others = [
+                ("auto", "whichever ROOT looks like"),
+                ("dataset.yaml", "your own, as 'labelforge init' describes it"),
+            ]
+            formatter.write_dl([*((name, _facts(name)) for name in available()), *others])
 
 
 def _facts(name: str) -> str:
@@ -38,10 +42,12 @@ def _facts(name: str) -> str:
 
 @click.command("convert", cls=_Command)
 @click.argument("dataset")
-@click.argument("root", type=click.Path())
-@click.argument("out")
+@click.argument("folders", nargs=-1, metavar="[ROOT] OUT")
 @click.option("--split", help="The split, as the dataset calls it; default: its first.")
-@click.option("--taxonomy", default="iv2018", show_default=True, help="A shipped tree, or a folder with tree.yaml.")
+@click.option(
+    "--taxonomy",
+    help="A shipped tree, or a folder with tree.yaml. Default: iv2018; of a dataset.yaml, what its mapping names.",
+)
 @click.option(
     "--short-side",
     type=click.IntRange(min=1),
@@ -97,10 +103,9 @@ def _facts(name: str) -> str:
 )
 def command(
     dataset: str,
-    root: str,
-    out: str,
+    folders: tuple[str, ...],
     split: str | None,
-    taxonomy: str,
+    taxonomy: str | None,
     short_side: int | None,
     image_codec: str,
     check: str,
@@ -115,7 +120,8 @@ def command(
 ) -> None:
     """Convert one split of the dataset in folder ROOT to shards in OUT, a folder or an fsspec URL.
 
-    DATASET is a name from the list below ('labelforge datasets NAME' says more), or auto, which looks at ROOT.
+    DATASET is a name from the list below ('labelforge datasets NAME' says more), or auto, which looks at ROOT; or the
+    path of a dataset.yaml that describes data of your own, where ROOT may be left out if it is the folder of the file.
 
     To resume an interrupted conversion, run the same command again. OUT/report.html shows what came in, what it became,
     and what is not used and why.
@@ -123,11 +129,12 @@ def command(
     from rich.console import Console
 
     from labelforge.cli._following import following
-    from labelforge.converters import convert, find_converter, recognise
+    from labelforge.converters import convert, recognise
     from labelforge.converters.engine.result import terminal_summary
 
-    dataset = recognise(root) if dataset == "auto" else dataset
-    split = split or find_converter(dataset).splits[0]
+    root, out = _folders(dataset, folders)
+    dataset = recognise(root or "") if dataset == "auto" else dataset
+    split = split or _first_split(dataset)
     if dask is not None and workers is not None:
         raise ConfigError("--workers is of no use with --dask", cure="The cluster has the workers; leave out one.")
     with _said_when_interrupted(), following(f"{dataset} {split}", "samples") as follow:
@@ -162,6 +169,24 @@ def _said_when_interrupted() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("Interrupted; the same command continues from the finished shards.", err=True)
         raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _folders(dataset: str, folders: tuple[str, ...]) -> tuple[str | None, str]:
+    """ROOT and OUT as given; None for the folder of a dataset.yaml."""
+    from labelforge.own_dataset import is_dataset_file
+
+    least = 1 if is_dataset_file(dataset) else 2
+    if not least <= len(folders) <= 2:
+        form = "DATASET.yaml [ROOT] OUT" if least == 1 else f"{dataset} ROOT OUT"
+        raise click.UsageError(f"{counted(len(folders) + 1, 'argument')} given. Write: labelforge convert {form}")
+    return (folders[0] if len(folders) == 2 else None), folders[-1]
+
+
+def _first_split(dataset: str) -> str:
+    from labelforge.converters import find_converter
+    from labelforge.own_dataset import OwnDataset, is_dataset_file
+
+    return next(iter(OwnDataset.load(dataset).splits if is_dataset_file(dataset) else find_converter(dataset).splits))
 
 
 def _options(pairs: tuple[str, ...]) -> dict[str, str]:

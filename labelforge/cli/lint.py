@@ -47,7 +47,13 @@ def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
 @click.option(
     "--lone-boxes", is_flag=True, help="Boxes also train classifiers of which their dataset says nothing else."
 )
-@click.option("--dataset", "datasets", multiple=True, metavar="NAME...", help="Check what these datasets would teach.")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME...",
+    help="Check what these datasets (names, or dataset.yaml files) would teach.",
+)
 @click.option("--shards", multiple=True, metavar="DIR...", help="Check what the labels of these shards would teach.")
 @json_option
 @click.pass_context

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 @click.command("retarget")
 @click.argument("shards", nargs=-1, required=True, metavar="SHARDS...")
 @click.option("--taxonomy", required=True, help="A shipped tree, or a folder with tree.yaml.")
-def command(shards: tuple[str, ...], taxonomy: str) -> None:
+@click.option(
+    "--mapping",
+    metavar="FILE",
+    help="What the labels mean in the tree; for shards of a dataset.yaml. Default: the tree's.",
+)
+def command(shards: tuple[str, ...], taxonomy: str, mapping: str | None) -> None:
     """Switch shards to another tree, or to the current state of their own.
 
     Shards keep the native labels, so only manifest.json is rewritten, as a whole or not at all: the tree, what each
@@ -26,7 +31,7 @@ def command(shards: tuple[str, ...], taxonomy: str) -> None:
     from labelforge.retarget import retarget
 
     console = narrow_console()
-    for plan in retarget(shards, taxonomy):
+    for plan in retarget(shards, taxonomy, mapping):
         _show(plan, console)
 
 

@@ -25,7 +25,7 @@ command.add_command(draft_command)
 
 
 @command.command("schema")
-@click.argument("kind", type=click.Choice(["tree", "mapping", "label-space"]))
+@click.argument("kind", type=click.Choice(["tree", "mapping", "label-space", "dataset"]))
 @output_option
 def schema_command(kind: str, output: str | None) -> None:
     """Print the JSON Schema of a kind of YAML file.

@@ -31,7 +31,12 @@ _SUFFIXES = {
 )
 @output_option
 @click.option("--shards", multiple=True, metavar="DIR", help="Count the pixels of these shards (repeatable).")
-@click.option("--dataset", multiple=True, metavar="NAME", help="Show only this dataset's supervision (repeatable).")
+@click.option(
+    "--dataset",
+    multiple=True,
+    metavar="NAME",
+    help="Show only this dataset's supervision: a name or a dataset.yaml (repeatable).",
+)
 def command(
     taxonomy: str, kind: str | None, output: str | None, shards: tuple[str, ...], dataset: tuple[str, ...]
 ) -> None:
@@ -65,13 +70,17 @@ def _kind_of(output: str | None) -> str:
 def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> Survey:
     from labelforge.drawing import Survey, counted_mappings
     from labelforge.mapping import LabelMapping
+    from labelforge.own_dataset import OwnDataset, is_dataset_file
     from labelforge.taxonomy import Taxonomy
 
     tree = Taxonomy.load(taxonomy)
     counted, counts = counted_mappings(tree, shards)
     found = {mapping.dataset: mapping for mapping in counted}
     for name in names or LabelMapping.available(tree):
-        if name not in found:
+        if is_dataset_file(name):
+            own = OwnDataset.load(name)
+            found.setdefault(own.name, own.mapping(tree))
+        elif name not in found:
             found[name] = LabelMapping.load(tree, name)
     return Survey.of(tree, [found[name] for name in sorted(found)], counts)
 

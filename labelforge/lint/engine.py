@@ -22,6 +22,7 @@ from labelforge.lint.overlap_rules import no_shared_leaf
 from labelforge.lint.places import Places
 from labelforge.lint.supervision_rules import inseparable, lone_box, no_signal, one_child, only_boxes
 from labelforge.mapping import LabelMapping
+from labelforge.own_dataset import OwnDataset, is_dataset_file
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import BoxUse
@@ -94,7 +95,7 @@ def lint_taxonomy(
         source: A shipped name, a folder, or a ``tree.yaml``.
         boxes: Which classifiers box labels train; default: what the tree says.
         lone_boxes: Whether box labels also train classifiers of which their dataset says nothing else.
-        datasets: The datasets to check, by name.
+        datasets: The datasets to check, by name or by the path of a ``dataset.yaml``.
         shards: Shard sets whose label tables to check, made for the tree. Default, if no dataset is named either: all
             mappings in the tree's folder.
 
@@ -110,6 +111,12 @@ def lint_taxonomy(
     mappings: list[LabelMapping] = []
     files: dict[str, YamlFile] = {}
     for name in dict.fromkeys(datasets) if chosen else known:
+        if is_dataset_file(name):
+            own = OwnDataset.load(name)
+            mapping_file = YamlFile.load(own.mapping_file(tree.name))
+            mappings.append(own.mapping(tree))
+            files[own.name] = mapping_file
+            continue
         if name not in known:
             LabelMapping.load(tree, name)  # says that there is none
         mapping_file = YamlFile.load(known[name])

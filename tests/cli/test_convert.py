@@ -152,7 +152,8 @@ def test_the_help_lists_converters_of_other_packages(monkeypatch: pytest.MonkeyP
         "fading splits dusk, dawn; options hours, lamps "
         "gone the converter 'gone' cannot be loaded (No module named 'nowhere'). "
         "Repair or remove the module nowhere.at_all, which adds it. "
-        "auto whichever ROOT looks like"
+        "auto whichever ROOT looks like "
+        "dataset.yaml your own, as 'labelforge init' describes it"
     )
     with pytest.raises(ConfigError, match="the converter 'gone' cannot be loaded"):
         run("gone", "root", "out")

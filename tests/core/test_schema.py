@@ -15,7 +15,7 @@ from labelforge.errors import TaxonomyError
 from labelforge.schema import Kind, json_schema, schema_text
 from labelforge.taxonomy import Taxonomy, shipped_folder
 from labelforge.yamlfile import YamlFile
-from tests.core import test_mapping, test_taxonomy
+from tests.core import test_mapping, test_own_dataset, test_taxonomy
 from tests.core.random_trees import World, trees, worlds
 
 SHIPPED = sorted(shipped_folder().rglob("*.yaml"))
@@ -95,11 +95,31 @@ ONLY_LABELFORGE = {
         "unmapped label",
     },
     "label-space": {"id twice", "name twice"},
+    "dataset": {
+        "brackets",
+        "classes file",
+        "drive",
+        "format of another kind",
+        "id twice",
+        "key twice",
+        "name twice",
+        "no colours",
+        "no key",
+        "overlaps of masks",
+        "placeholder",
+        "shipped name",
+        "split in one",
+        "split leaves",
+        "split of labels alone",
+        "stars",
+        "void is a class",
+    },
 }
 BROKEN: dict[Kind, dict[str, str]] = {
     "tree": {n: test_taxonomy.SMALL.replace(old, new, 1) for n, (old, new, *_) in test_taxonomy.FAULTS.items()},
     "mapping": {n: test_mapping.MAPPING.replace(old, new, 1) for n, (old, new, *_) in test_mapping.FAULTS.items()},
     "label-space": {n: test_mapping.SPACE.replace(o, new, 1) for n, (o, new, *_) in test_mapping.SPACE_FAULTS.items()},
+    "dataset": {n: test_own_dataset.DATASET.replace(o, new, 1) for n, (o, new, *_) in test_own_dataset.FAULTS.items()},
 }
 
 
@@ -120,6 +140,7 @@ def test_the_unbroken_files_fulfil_it() -> None:
     assert accepts("tree", YamlFile.parse(test_taxonomy.SMALL).data)
     assert accepts("mapping", YamlFile.parse(test_mapping.ACCEPTED).data)
     assert accepts("label-space", YamlFile.parse(test_mapping.SPACE).data)
+    assert accepts("dataset", YamlFile.parse(test_own_dataset.DATASET).data)
 
 
 def test_broken_acknowledgements_fail_it() -> None:

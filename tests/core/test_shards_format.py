@@ -64,7 +64,7 @@ def ustar(name: str, content: bytes) -> bytes:
 
 def sample(key: str, *contents: bytes) -> EncodedSample:
     members = tuple(zip(("jpg", "label.png", "json"), contents, strict=True))
-    return EncodedSample(key, members, 2, 3, {4: 5, 0: 1}, {4: (1, 5)})
+    return EncodedSample(key, members, 2, 3, {4: 5, 0: 1}, {4: (1, 5)}, ("turned",))
 
 
 def test_shard_and_index_are_the_bytes_that_the_format_says(tmp_path: Path) -> None:
@@ -115,6 +115,7 @@ def test_shard_and_index_are_the_bytes_that_the_format_says(tmp_path: Path) -> N
             },
         ],
         "skipped": [{"key": "b", "reason": "broken"}],
+        "remarks": {"turned": 2},
     }
     text = (tmp_path / "shard-00007.index.json").read_text()
     assert text == json.dumps(listed, separators=(",", ":")) + "\n"

@@ -1,0 +1,152 @@
+"""Looks into files of boxes and polygons: which classes they name, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from labelforge.converters.init.templates import spread
+from labelforge.converters.json_files import records
+from labelforge.converters.labels.objects import ObjectMasks
+from labelforge.converters.own.coco import coco_boxes, coco_objects
+from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
+from labelforge.converters.own.layers import Ellipse, Layers
+from labelforge.converters.own.marks import BoxMarks, Classes
+from labelforge.dataset_file import SHARED, DatasetKind
+from labelforge.errors import DatasetError, LabelforgeError
+from labelforge.label_space import LabelSpace
+
+LOOKED_AT: Final = 500
+"""Files, or images of a file of many, that are looked at, evenly spread."""
+
+
+@dataclass
+class MarkLook:
+    """What some label files hold.
+
+    Attributes:
+        kind: Boxes or polygons.
+        opened: How many images' labels were read.
+        ids: Class as the files call it -> its id, where the files give one.
+        objects: Class -> number of objects.
+        images: File of many -> names of the images in it.
+        faults: What is wrong with those that could not be read, a sentence each.
+        all_names: Whether every class that the files name was seen, not only those of some images.
+    """
+
+    kind: DatasetKind
+    opened: int = 0
+    ids: dict[str, int] = field(default_factory=dict)
+    objects: Counter[str] = field(default_factory=Counter)
+    images: dict[str, list[str]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    all_names: bool = True
+
+
+class _AnyClass(Classes):
+    """Takes every class for known, and remembers it."""
+
+    def __init__(self) -> None:
+        super().__init__(LabelSpace("any", None, ()), "")
+        self.numbers: dict[str, int] = {}
+
+    def named(self, name: object, place: Path, line: int | None = None) -> int:
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise DatasetError(f"{str(name)[:60]!r} is no name of a class", where=place, line=line, cure="Correct it.")
+        return self.numbers.setdefault(name, len(self.numbers))
+
+    def numbered(self, number: int, place: Path, line: int | None = None) -> int:
+        return self.named(str(number), place, line)
+
+    def either(self, text: str, place: Path, line: int | None = None) -> int:
+        return self.named(text, place, line)
+
+
+def look_at_marks(root: Path, form: str, files: Sequence[str]) -> MarkLook:
+    """Read the labels of some images.
+
+    Args:
+        root: The folder.
+        form: Their format, as a ``dataset.yaml`` calls it.
+        files: The files, as relative paths.
+    """
+    found = MarkLook("boxes" if form in ("yolo", "voc", "csv") else "polygons")
+    classes = _AnyClass()
+    if form in SHARED:
+        texts = _of_many(root, form, files, found, classes)
+        found.kind = _kind_of_coco(texts, classes) if form == "coco" else found.kind
+        for file, text in texts:
+            _count(found, classes, partial(OF_ONE[found.kind, form], text, root / file, classes))
+    else:
+        some = spread(files, LOOKED_AT)
+        found.all_names = len(some) == len(files)
+        for file in some:
+            _count(found, classes, partial(PER_IMAGE[form], root / file, classes))
+    for name in classes.numbers:
+        found.objects.setdefault(name, 0)
+    return found
+
+
+def _of_many(root: Path, form: str, files: Sequence[str], found: MarkLook, classes: _AnyClass) -> list[tuple[str, str]]:
+    """The texts of some images of files of many, with the file each."""
+    texts: list[tuple[str, str]] = []
+    for file in files:
+        try:
+            entries = list(OF_MANY[form](root / file, classes))
+            if form == "coco":
+                found.ids |= _category_ids(root / file)
+        except LabelforgeError as error:
+            found.faults.append(f"{file}: {error.what}")
+            continue
+        found.images[file] = [name for name, _ in entries]
+        texts += [(file, text) for _, text in entries]
+    some = texts if len(texts) <= LOOKED_AT else [texts[i * len(texts) // LOOKED_AT] for i in range(LOOKED_AT)]
+    found.all_names = len(some) == len(texts) or form != "cvat"  # the others name their classes in the file itself
+    return some
+
+
+def _category_ids(path: Path) -> dict[str, int]:
+    entries = (entry for _, entry, _ in records(path, {"categories": True}))
+    return {str(entry["name"]): entry["id"] for entry in entries if isinstance(entry.get("id"), int)}
+
+
+def _kind_of_coco(texts: Sequence[tuple[str, str]], classes: Classes) -> DatasetKind:
+    """Polygons, if most annotations have some; else boxes."""
+    outlined = boxed = 0
+    for file, text in texts[:50]:
+        for read in (coco_objects, coco_boxes):
+            try:
+                marks = read(text, Path(file), classes)
+            except LabelforgeError:
+                continue
+            if isinstance(marks, BoxMarks):
+                boxed += len(marks.boxes)
+            else:
+                outlined += sum(1 for _ in _values(marks))
+    return "polygons" if outlined and 2 * outlined >= boxed else "boxes"
+
+
+def _count(found: MarkLook, classes: _AnyClass, read: Callable[[], Marks]) -> None:
+    """Count the objects of one image."""
+    try:
+        marks = read()
+    except LabelforgeError as error:
+        found.faults.append(str(error))
+        return
+    names = {number: name for name, number in classes.numbers.items()}
+    found.opened += 1
+    found.objects.update(names[value] for value in _values(marks) if value in names)
+
+
+def _values(marks: Marks) -> Iterator[int]:
+    """The class of each object of an image."""
+    if isinstance(marks, BoxMarks):
+        yield from (box.value for box in marks.boxes)
+    elif isinstance(marks.labels, ObjectMasks):
+        yield from (thing.value for thing in marks.labels.objects)
+    elif isinstance(marks.labels, Layers):
+        yield from (layer.box.value if isinstance(layer, Ellipse) else layer.value for layer in marks.labels.layers)

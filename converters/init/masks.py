@@ -1,0 +1,106 @@
+"""Looks into label maps: which values or colours they hold, and how much of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from PIL import Image
+
+from labelforge.converters.images import BROKEN
+from labelforge.converters.init.templates import spread
+from labelforge.converters.label_maps import read_color_map, read_label_map
+from labelforge.errors import DatasetError
+
+LOOKED_AT: Final = 200
+"""Label files that are opened, evenly spread."""
+_MOST_PIXELS: Final = 1 << 27
+MOST_VALUES: Final = 1000
+"""Different values or colours that a list of classes is made of."""
+
+
+@dataclass
+class MaskLook:
+    """What some label maps hold.
+
+    Attributes:
+        format: As a ``dataset.yaml`` calls it.
+        opened: How many were read.
+        pixels: Value or packed colour -> pixels.
+        files: Value or packed colour -> number of files that hold it.
+        sizes: (width, height) -> number of files.
+        faults: What is wrong with those that could not be read, a sentence each.
+    """
+
+    format: Literal["ids", "palette", "rgb"]
+    opened: int = 0
+    pixels: Counter[int] = field(default_factory=Counter)
+    files: Counter[int] = field(default_factory=Counter)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+
+def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> MaskLook:
+    """Read some label maps."""
+    some = spread(files, number)
+    modes = Counter(filter(None, (_mode(root / file) for file in some)))
+    mode = modes.most_common(1)[0][0] if modes else "L"
+    found = MaskLook("rgb" if mode in ("RGB", "RGBA") else "palette" if mode == "P" else "ids")
+    read = read_color_map if found.format == "rgb" else read_label_map
+    for file in some:
+        try:
+            with Image.open(root / file) as picture:
+                if picture.width * picture.height > _MOST_PIXELS:
+                    raise DatasetError("is too large to be looked at", where=file)
+            values, counts = np.unique(read(root / file), return_counts=True)
+        except DatasetError as error:
+            found.faults.append(f"{file}: {error.what}")
+            continue
+        except BROKEN as error:
+            found.faults.append(f"{file}: cannot be read ({error})")
+            continue
+        found.opened += 1
+        found.sizes[picture.size] += 1
+        if len(values) > MOST_VALUES:
+            found.faults.append(f"{file}: holds {len(values)} different values, as a photograph does")
+            continue
+        found.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        found.files.update(values.tolist())
+    return found
+
+
+def _mode(path: Path) -> str | None:
+    try:
+        with Image.open(path) as picture:
+            return picture.mode
+    except BROKEN:
+        return None
+
+
+def label_like(root: Path, files: Sequence[str]) -> list[str]:
+    """Those pictures of some that look like label maps: few values, and no JPEG. Of each folder, two are opened."""
+    by_folder: dict[str, list[str]] = {}
+    for file in files:
+        by_folder.setdefault(file.rpartition("/")[0], []).append(file)
+    found: list[str] = []
+    for some in by_folder.values():
+        look = look_at_masks(root, some, 2)
+        if look.opened and not look.faults and len(look.pixels) < 64:
+            found += some
+    return found
+
+
+def picture_sizes(root: Path, files: Sequence[str]) -> Counter[tuple[int, int]]:
+    """(width, height) -> how many of some pictures have it, by their headers."""
+    found: Counter[tuple[int, int]] = Counter()
+    for file in spread(files, LOOKED_AT):
+        try:
+            with Image.open(root / file) as picture:
+                found[picture.size] += 1
+        except BROKEN:
+            continue
+    return found

@@ -1,0 +1,61 @@
+"""What is proposed for a folder: the content of its ``dataset.yaml``, with what was seen and what was guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from labelforge.dataset_file import DatasetKind
+from labelforge.palette import Color
+
+
+@dataclass(frozen=True)
+class ProposedClass:
+    """One class.
+
+    Attributes:
+        id: Its value in label files.
+        name: Its name.
+        color: Its colour, where labels are colours or a list says it.
+        seen: How much of it was seen, in a few words.
+        guessed: Whether the name is only made up.
+    """
+
+    id: int
+    name: str
+    color: Color | None
+    seen: str
+    guessed: bool
+
+
+@dataclass
+class Proposal:
+    """The content of a ``dataset.yaml``.
+
+    Attributes:
+        kind: What the labels are.
+        format: How files hold them.
+        images: Paths of the images.
+        labels: Paths of the labels.
+        splits: Split -> what stands for it; empty for none.
+        counts: Split ("" without splits) -> number of images that have labels.
+        classes: The classes.
+        classes_from: Where they are from, in a sentence.
+        void: The value or colour that means "not labelled".
+        looked: What was looked at, in sentences.
+        remarks: What to check, and what could not be paired, in sentences.
+        others: What else was found that another ``dataset.yaml`` could describe, in sentences.
+    """
+
+    kind: DatasetKind
+    format: str
+    images: Sequence[str]
+    labels: Sequence[str]
+    splits: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    classes: list[ProposedClass] = field(default_factory=list)
+    classes_from: str = ""
+    void: int | Color | None = None
+    looked: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)

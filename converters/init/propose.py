@@ -1,0 +1,237 @@
+"""Looks at a folder and proposes its ``dataset.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered
+from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
+from labelforge.converters.init.marks import MarkLook, look_at_marks
+from labelforge.converters.init.masks import MaskLook, look_at_masks, picture_sizes
+from labelforge.converters.init.paired import Found, pair_files, pair_shared
+from labelforge.converters.init.proposal import Proposal, ProposedClass
+from labelforge.converters.init.survey import Survey, look_at
+from labelforge.dataset_file import SHARED, DatasetKind
+from labelforge.errors import DatasetError, counted, listed
+from labelforge.label_space import NativeLabel
+from labelforge.palette import Color, hex_color
+
+_ORDER: Final = ("labelme", "supervisely", "cvat", "coco", "voc", "yolo", "csv")
+"""Formats of files with labels; the first that can be paired is proposed, after masks."""
+_FAULTS: Final = 5  # that are repeated
+
+
+@dataclass
+class _Candidate:
+    """One kind of labels that the folder has."""
+
+    kind: DatasetKind
+    format: str
+    found: Found
+    look: MarkLook | None
+
+
+def propose(root: Path) -> Proposal:
+    """What a folder holds.
+
+    Raises:
+        DatasetError: It is missing, or no images can be paired with labels.
+    """
+    if not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "no such folder"
+        raise DatasetError(what, where=root, cure="Give the folder with your images and labels.")
+    survey = look_at(root)
+    if not survey.pictures:
+        raise DatasetError("holds no pictures", where=root, cure="Give the folder with your images and labels.")
+    candidates = list(_candidates(survey))
+    if not candidates:
+        seen = ", ".join(f"{counted(len(files), f'{name} file')}" for name, files in survey.labels.items())
+        what = f"holds {counted(len(survey.pictures), 'picture')} (such as {survey.pictures[0]})"
+        what += f" and {seen}" if seen else ""
+        cure = "Name labels as their images (a.png and a_mask.png), or write dataset.yaml by hand."
+        raise DatasetError(f"{what}, but no labels that belong to images were found", where=root, cure=cure)
+    first, others = candidates[0], candidates[1:]
+    proposal = _described(survey, first)
+    for other in others:
+        form = f" ({other.format})" if other.format else ""
+        what = f"{other.kind}{form} of {counted(len(other.found.image_files), 'image')}"
+        proposal.others.append(f"{what}: images: {other.found.images[0]}, labels: {other.found.labels[0]}")
+    if "panoptic" in survey.labels:
+        proposal.remarks.append(f"{survey.labels['panoptic'][0]} is COCO's panoptic format, which is not read here.")
+    if survey.outside:
+        proposal.remarks.append(f"Links that lead out of the folder are not followed: {listed(survey.outside, 3)}.")
+    return proposal
+
+
+def _candidates(survey: Survey) -> Iterator[_Candidate]:
+    """What labels the folder has, the most telling first."""
+    masks = pair_files(survey, survey.pictures, masks=True)
+    segments = "panoptic" in survey.labels  # pictures whose colours are numbers, not labels
+    if masks is not None and not segments:
+        yield _Candidate("masks", "", masks, None)
+    for form in _ORDER:
+        files = survey.labels.get(form, [])
+        if not files:
+            continue
+        look = look_at_marks(survey.root, form, files) if form in SHARED else None
+        pairing = pair_shared(survey, look) if look is not None else pair_files(survey, files, masks=False)
+        if pairing is None:
+            continue
+        look = look or look_at_marks(survey.root, form, pairing.label_files)
+        yield _Candidate(look.kind, form, pairing, look)
+    if masks is not None and segments:
+        yield _Candidate("masks", "", masks, None)
+
+
+def _described(survey: Survey, chosen: _Candidate) -> Proposal:
+    found = chosen.found
+    proposal = Proposal(chosen.kind, chosen.format, found.images, found.labels, found.splits, found.counts)
+    sizes = picture_sizes(survey.root, found.image_files)
+    shown = listed((f"{width} x {height}" for (width, height), _ in sizes.most_common(6)), 3)
+    proposal.looked.append(
+        f"Images: {len(found.image_files):,} with labels; of {sizes.total()} looked at, sizes {shown}."
+    )
+    if chosen.look is None:
+        _describe_masks(survey, found, proposal)
+    else:
+        _describe_marks(survey, chosen.look, proposal)
+    for files, what in ((found.bare, "without labels"), (found.lost, "labels without an image")):
+        if files:
+            noun = "image " + what if files is found.bare else what
+            proposal.remarks.append(f"Not paired: {len(files):,} x {noun}, such as {listed(files, 3)}.")
+    return proposal
+
+
+def _describe_masks(survey: Survey, found: Found, proposal: Proposal) -> None:
+    look = look_at_masks(survey.root, found.label_files)
+    proposal.format = look.format
+    number = len(found.label_files)
+    of = f"all {number:,}" if look.opened == number else f"{look.opened} of {number:,}, evenly spread,"
+    proposal.looked.append(f"Label files: {of} were opened.")
+    proposal.remarks += [f"Label file {fault}." for fault in look.faults[:_FAULTS]]
+    if len(look.faults) > _FAULTS:
+        proposal.remarks.append(f"{len(look.faults)} of the label files looked at have such faults.")
+    if not look.pixels:
+        raise DatasetError(
+            f"no label file could be read; {look.faults[0] if look.faults else 'they are empty'}",
+            where=survey.root,
+            cure="Repair them first.",
+        )
+    lists = class_lists(survey.root, survey.texts)
+    if look.format == "rgb":
+        _classes_of_colors(look, lists, proposal)
+    else:
+        _classes_of_values(look, lists, proposal)
+
+
+def _classes_of_values(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> None:
+    values = sorted(look.pixels)
+    if values[-1] == 255 and len(values) > 2:  # of two values, it is what the mask is of
+        proposal.void = 255
+    for file, classes in lists:
+        if fits_ids(classes, values, 255):
+            if any(label.id == 255 for label in classes):
+                proposal.void = None
+            seen = {label.id: _share(look, label.id) for label in classes}
+            _take_list(file, classes, proposal, seen, guessed=numbered(classes))
+            return
+    _say_unfit(lists, proposal, "has not the values that occur")
+    proposal.classes_from = "The names are made up: no list of classes with all values was found. Write the right ones."
+    proposal.classes = [
+        ProposedClass(value, f"value {value}", None, _share(look, value), guessed=True)
+        for value in values
+        if value != proposal.void
+    ]
+
+
+def _classes_of_colors(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> None:
+    colors = {value: (value >> 16, value >> 8 & 255, value & 255) for value in look.pixels}
+    for file, classes in lists:
+        if fits_colors(classes, {*colors.values()}):
+            seen = {label.id: _share(look, _packed(label.color)) for label in classes if label.color is not None}
+            _take_list(file, classes, proposal, seen, guessed=False)
+            known = {label.color for label in classes}
+            unknown = [color for color in colors.values() if color not in known]
+            if unknown == [(0, 0, 0)]:
+                proposal.void = (0, 0, 0)
+            elif unknown:
+                proposal.remarks.append(f"Colours that {file} does not list: {listed(map(hex_color, unknown), 6)}.")
+                start = max(label.id for label in classes) + 1
+                proposal.classes += [_of_color(i, color, look) for i, color in enumerate(unknown, start)]
+            return
+    _say_unfit(lists, proposal, "lacks colours that occur")
+    proposal.classes_from = (
+        "The names are made up: no list of classes with these colours was found. Write the right ones."
+    )
+    ordered = sorted(look.pixels, key=lambda value: (-look.pixels[value], value))
+    proposal.classes = [_of_color(i, colors[value], look) for i, value in enumerate(ordered)]
+
+
+def _of_color(number: int, color: Color, look: MaskLook) -> ProposedClass:
+    return ProposedClass(number, f"color {hex_color(color)[1:]}", color, _share(look, _packed(color)), guessed=True)
+
+
+def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
+    total = look.objects.total()
+    which = f"the labels of {counted(look.opened, 'image')}" + ("" if look.all_names else ", evenly spread")
+    proposal.looked.append(f"Labels: {counted(total, 'object')} in {which}.")
+    proposal.remarks += [f"Label file {fault}" for fault in look.faults[:_FAULTS]]
+    if not look.all_names:
+        proposal.remarks.append(
+            f"Only {MARKS_LOOKED_AT} label files were opened: other files may name further classes."
+        )
+    seen = {name: f"{count:,} of {total:,} objects" for name, count in look.objects.items()}
+    lists = class_lists(survey.root, survey.texts)
+    if proposal.format == "yolo":
+        numbers = sorted(int(name) for name in look.objects)
+        for file, classes in lists:
+            if fits_ids(classes, numbers, None):
+                _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=False)
+                return
+        _say_unfit(lists, proposal, "lacks classes that occur")
+        proposal.classes_from = "The names are made up: no classes.txt or data.yaml with all classes was found."
+        proposal.classes = [ProposedClass(n, f"class {n}", None, seen[str(n)], guessed=True) for n in numbers]
+        return
+    if proposal.format != "coco":
+        for file, classes in lists:
+            if fits_names(classes, look.objects) and look.objects:
+                _take_list(
+                    file, classes, proposal, {x.id: seen.get(x.name, "not seen") for x in classes}, guessed=False
+                )
+                return
+    proposal.classes_from = "The names are those in the label files."
+    ids = look.ids if {*look.objects} <= {*look.ids} else {name: i for i, name in enumerate(sorted(look.objects))}
+    named = sorted((ids[name], name) for name in look.objects)
+    proposal.classes = [ProposedClass(number, name, None, seen[name], guessed=False) for number, name in named]
+
+
+def _take_list(
+    file: str, classes: Sequence[NativeLabel], proposal: Proposal, seen: dict[int, str], *, guessed: bool
+) -> None:
+    """Take the classes of a list; guessed are those that only their places in it make the values of masks."""
+    order = " Guessed: that their order is that of the values." if guessed else ""
+    proposal.classes_from = f"The names are those of {file}.{order}"
+    proposal.classes = [
+        ProposedClass(label.id, label.name, label.color, seen.get(label.id, "not seen"), guessed) for label in classes
+    ]
+
+
+def _say_unfit(lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal, why: str) -> None:
+    if lists:
+        proposal.remarks.append(f"The list {lists[0][0]} {why}, and was not used.")
+
+
+def _share(look: MaskLook, value: int) -> str:
+    if value not in look.pixels:
+        return "not seen"
+    share = f"{look.pixels[value] / look.pixels.total():.2%}"
+    return (
+        f"{'under 0.01%' if share == '0.00%' else share} of the pixels, in {look.files[value]} of {look.opened} files"
+    )
+
+
+def _packed(color: Color) -> int:
+    return color[0] << 16 | color[1] << 8 | color[2]

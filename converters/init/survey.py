@@ -1,0 +1,136 @@
+"""What kinds of files a folder holds: pictures, and files with labels by what is in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from labelforge.converters.init.templates import PICTURES, spread
+from labelforge.converters.own.csv_boxes import has_header
+from labelforge.converters.own.folder import list_below
+
+_PEEKED: Final = 40  # files of a suffix that are opened to see what they are
+_HEAD: Final = 1 << 16  # bytes
+_LONG: Final = 1 << 22  # bytes; a JSON file from here on is not one image's
+_YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\s+[-+.\deE]{1,30}){4}\s*)*")
+_OURS: Final = re.compile(r"dataset.*\.yaml|mapping.*\.yaml|manifest\.json|.*\.index\.json")
+
+
+@dataclass
+class Survey:
+    """The files of a folder, as relative paths.
+
+    Attributes:
+        root: The folder.
+        pictures: Pictures of any kind.
+        labels: Format -> files with labels of that format.
+        texts: Files that may be lists of classes or of samples.
+        others: Number of all other files.
+        outside: Links that lead out of the folder.
+    """
+
+    root: Path
+    pictures: list[str] = field(default_factory=list)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    others: int = 0
+    outside: list[str] = field(default_factory=list)
+
+
+def look_at(root: Path) -> Survey:
+    """List a folder and say what its files are.
+
+    Raises:
+        DatasetError: A folder cannot be read.
+    """
+    found = Survey(root)
+    by_suffix: dict[str, list[str]] = {}
+    for file in list_below(root, [""], found.outside):
+        suffix = PurePosixPath(file).suffix.lower()
+        if suffix in PICTURES:
+            found.pictures.append(file)
+        elif not _OURS.fullmatch(PurePosixPath(file).name):
+            by_suffix.setdefault(suffix, []).append(file)
+    kinds = {".json": _json, ".xml": _xml, ".csv": _csv, ".txt": _txt}
+    for suffix, files in by_suffix.items():
+        if suffix in kinds:
+            for name, some in _sorted(root, files, kinds[suffix]).items():
+                found.labels.setdefault(name, []).extend(some)
+        if suffix in (".json", ".csv", ".txt", ".yaml", ".yml", ".names"):
+            found.texts += files
+        elif suffix not in kinds:
+            found.others += len(files)
+    return found
+
+
+def _sorted(root: Path, files: Sequence[str], look: Callable[[Path], str | None]) -> dict[str, list[str]]:
+    """Format -> files; where a folder has many, those that were not opened count as most of the others do."""
+    by_folder: dict[str, list[str]] = {}
+    for file in files:
+        by_folder.setdefault(str(PurePosixPath(file).parent), []).append(file)
+    found: dict[str, list[str]] = {}
+    for some in by_folder.values():
+        kinds = {file: look(root / file) for file in spread(some, _PEEKED)}
+        known = [kind for kind in kinds.values() if kind is not None]
+        most = max({*known}, key=known.count, default=None)
+        for file in some:
+            unseen = file not in kinds or (kinds[file] is None and (root / file).stat().st_size == 0)
+            if kind := most if unseen else kinds[file]:
+                found.setdefault(kind, []).append(file)
+    return found
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
+def _json(path: Path) -> str | None:
+    """What a JSON file is, by the names in it: a long one has them at its beginning or its end."""
+    text = _head(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            if size <= _LONG:
+                text = file.read().decode("utf-8-sig", errors="replace")
+            else:
+                file.seek(size - _HEAD)
+                text += file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return None
+
+    def has(*names: str) -> bool:
+        return all(re.search(rf'"{name}"\s*:', text) for name in names)
+
+    if has("segments_info"):
+        return "panoptic"
+    if has("categories") and (has("bbox") or has("annotations", "images")):
+        return "coco"
+    if has("shapes", "imagePath"):
+        return "labelme"
+    if has("objects", "size") and (has("classTitle") or re.search(r'"objects"\s*:\s*\[\s*\]', text)):
+        return "supervisely"
+    return None
+
+
+def _xml(path: Path) -> str | None:
+    match = re.search(r"<(annotations?)[\s>]", _head(path))
+    if match is None:
+        return None
+    return "voc" if match[1] == "annotation" else "cvat"
+
+
+def _csv(path: Path) -> str | None:
+    return "csv" if has_header(_head(path).partition("\n")[0]) else None
+
+
+def _txt(path: Path) -> str | None:
+    """YOLO, by its lines; an empty file says nothing."""
+    lines = _head(path).splitlines()[:20]
+    return "yolo" if lines and all(_YOLO.fullmatch(line) for line in lines) else None

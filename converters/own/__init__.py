@@ -1,0 +1,1 @@
+"""Your own data, described by a `dataset.yaml` (`labelforge.own_dataset`): finds its files and reads its labels."""

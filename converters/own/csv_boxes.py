@@ -1,0 +1,173 @@
+"""Boxes of many images in a CSV file, whose columns are found by their names.
+
+A line is a box, in pixels: either its edges (right and bottom exclusive, counted from 0), or its left, top, width and
+height. A line that names an image and leaves the rest empty is an image without a box.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from labelforge.converters.files import read_file
+from labelforge.converters.labels.contract import NO_ANNOTATION
+from labelforge.converters.labels.labeled_boxes import Box
+from labelforge.converters.own.marks import (
+    LARGEST_SHARED,
+    BoxMarks,
+    Classes,
+    check_length,
+    checked_boxes,
+    without_area,
+)
+from labelforge.errors import DatasetError, listed
+
+IMAGE: Final = ("image", "filename", "file_name", "file", "path", "image_path", "image_name", "image_id", "img")
+CLASS: Final = ("class", "label", "name", "class_name", "label_name", "category", "class_id", "classid", "category_id")
+EDGES: Final = (
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("left", "top", "right", "bottom"),
+    ("x0", "y0", "x1", "y1"),
+    ("x1", "y1", "x2", "y2"),
+)
+SIZES: Final = (
+    ("x", "y", "w", "h"),
+    ("x", "y", "width", "height"),
+    ("left", "top", "width", "height"),
+    ("xmin", "ymin", "width", "height"),
+)
+ANGLE: Final = ("angle", "rotation")
+IGNORED: Final = ("ignore", "iscrowd", "is_crowd", "crowd", "difficult")
+_YES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+
+
+def read_csv(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
+    """The images of a CSV file: name, and the boxes as `csv_marks` reads them.
+
+    Raises:
+        DatasetError: The file is missing or no CSV, a column is missing, or a line is malformed or of an unknown class.
+    """
+    table = _table(path)
+    columns = {name.strip().lower(): name for name in table.columns}
+    image, label = _column(path, columns, IMAGE, "the image"), _column(path, columns, CLASS, "the class")
+    names, edges = _box_columns(path, columns)
+    numbers = {name: pd.to_numeric(table[columns[name]].str.strip(), errors="coerce").tolist() for name in names}
+    texts = {name: table[columns[name]].tolist() for name in names}
+    angles = _optional(table, columns, ANGLE)
+    ignored = _optional(table, columns, IGNORED)
+    found: dict[str, list[list[float]]] = {}
+    for i, (name, kind) in enumerate(zip(table[image].tolist(), table[label].tolist(), strict=True)):
+        line = i + 2
+        boxes = found.setdefault(name.strip(), [])
+        if not kind.strip() and not any(texts[column][i].strip() for column in names):
+            continue
+        values = [numbers[column][i] for column in names]
+        bad = [column for column, value in zip(names, values, strict=True) if math.isnan(value)]
+        if bad:
+            what = f"{bad[0]} is {texts[bad[0]][i][:40]!r}, not a number"
+            raise DatasetError(what, where=path, line=line, cure="Correct the line.")
+        value = classes.either(kind.strip(), path, line)
+        if _flag(ignored[i], path, line):
+            value = NO_ANNOTATION
+        left, top, third, fourth = values
+        right, bottom = (third, fourth) if edges else (left + third, top + fourth)
+        box = Box(value, left, top, right, bottom, _angle(angles[i], path, line))
+        checked_boxes([box], path, [line])
+        boxes.append([box.value, box.left, box.top, box.right, box.bottom, box.angle])
+    _check_pixels(path, found)
+    yield from ((name, json.dumps(boxes)) for name, boxes in found.items())
+
+
+def csv_marks(text: str, place: Path, _: Classes) -> BoxMarks:
+    """The boxes of one image, from what `read_csv` gave."""
+    boxes = checked_boxes([Box(int(value), *rest) for value, *rest in json.loads(text)], place)
+    return BoxMarks(boxes, left_out=without_area(boxes))
+
+
+def has_header(first: str) -> bool:
+    """Whether a CSV file that begins with this line has boxes that can be read."""
+    names = {name.strip().lower() for name in first.replace(";", ",").replace("\t", ",").replace('"', "").split(",")}
+    boxes = any({*form} <= names for form in (*EDGES, *SIZES))
+    return boxes and bool(names & {*IMAGE}) and bool(names & {*CLASS})
+
+
+def _table(path: Path) -> pd.DataFrame:
+    check_length(path, LARGEST_SHARED)
+    data = read_file(path, "Correct the path of the labels in dataset.yaml.")
+    try:
+        text = data.decode("utf-8-sig")
+        first = text.partition("\n")[0]
+        separator = max(",;\t", key=first.count)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line with more values than there are columns
+            return pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                skip_blank_lines=False,
+            )
+    except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
+        what = f"is no CSV ({' '.join(str(error).split())})"
+        raise DatasetError(what, where=path, cure="Save it as UTF-8, with a first line that names columns.") from None
+
+
+def _column(path: Path, columns: Mapping[str, str], known: Sequence[str], what: str) -> str:
+    for name in known:
+        if name in columns:
+            return columns[name]
+    raise DatasetError(
+        f"has no column for {what}, among {listed(map(repr, columns), 8)}",
+        where=path,
+        line=1,
+        cure=f"Give it the name {known[0]} in the first line.",
+    )
+
+
+def _box_columns(path: Path, columns: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
+    """The four columns of a box, and whether they are edges."""
+    for forms, edges in ((EDGES, True), (SIZES, False)):
+        for names in forms:
+            if all(name in columns for name in names):
+                return names, edges
+    what = f"has no columns for boxes, among {listed(map(repr, columns), 8)}"
+    cure = "Name them xmin, ymin, xmax, ymax (edges in pixels), or x, y, w, h, in the first line."
+    raise DatasetError(what, where=path, line=1, cure=cure)
+
+
+def _optional(table: pd.DataFrame, columns: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    name = next((columns[name] for name in known if name in columns), None)
+    return [""] * len(table) if name is None else [str(value) for value in table[name].tolist()]
+
+
+def _flag(text: str, path: Path, line: int) -> bool:
+    try:
+        return _YES[text.strip().lower()]
+    except KeyError:
+        cure = "Write 0 or 1."
+        raise DatasetError(f"{text[:40]!r} is neither 0 nor 1", where=path, line=line, cure=cure) from None
+
+
+def _angle(text: str, path: Path, line: int) -> float:
+    try:
+        return float(text.strip() or 0)
+    except ValueError:
+        raise DatasetError(f"the angle {text[:40]!r} is no number", where=path, line=line, cure="Correct it.") from None
+
+
+def _check_pixels(path: Path, found: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    """Fractions look like boxes of less than a pixel: all images would be empty."""
+    edges = [edge for boxes in found.values() for box in boxes for edge in box[1:5]]
+    if edges and max(edges) <= 1.5:
+        what = "all boxes end before the second pixel: they are fractions of the image"
+        raise DatasetError(what, where=path, cure="Multiply them by the image's width and height.")

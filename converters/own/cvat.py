@@ -1,0 +1,112 @@
+"""CVAT's "CVAT for images" XML: polygons, boxes, ellipses and masks of many images.
+
+Shapes are painted by their z_order, those of the same in the order of the file. Boxes may be turned. Points, polylines,
+cuboids and skeletons are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from labelforge.converters.json_files import corners, parse, reading
+from labelforge.converters.labels.labeled_boxes import Box
+from labelforge.converters.labels.polygons import Region
+from labelforge.converters.own.labelme import image_size
+from labelforge.converters.own.layers import Bitmap, Ellipse, Layer, Layers
+from labelforge.converters.own.marks import LARGEST_SHARED, Classes, PaintMarks, check_count
+from labelforge.converters.own.run_lengths import mask_of_counts
+from labelforge.converters.own.xml_files import Element, read_xml
+from labelforge.errors import DatasetError
+
+DRAWN: Final = ("polygon", "box", "ellipse", "mask")
+_NO_SHAPES: Final = ("tag", "attribute")  # labels of a whole image
+
+
+def read_cvat(path: Path, _: Classes) -> Iterator[tuple[str, str]]:
+    """The images of a CVAT file: name, and its shapes as `cvat_marks` reads them.
+
+    Raises:
+        DatasetError: The file is missing or broken, or an image has no name.
+    """
+    seen = False
+    for element in read_xml(path, "annotations", LARGEST_SHARED):
+        if element.tag == "track":
+            what, cure = "holds tracks of a video", "Export it from CVAT as 'CVAT for images 1.1'."
+            raise DatasetError(what, where=path, line=element.line, cure=cure)
+        if element.tag != "image":
+            continue
+        seen = True
+        if "name" not in element.facts:
+            raise DatasetError("an image has no name", where=path, line=element.line, cure="Export it again.")
+        yield element.facts["name"], _packed(element)
+    if not seen:
+        raise DatasetError("holds no image", where=path, cure="Export it from CVAT as 'CVAT for images 1.1'.")
+
+
+def _packed(image: Element) -> str:
+    """An image with its shapes in the order in which they are painted."""
+    shapes = [(shape.tag, shape.line, shape.facts) for shape in image.below if shape.tag not in _NO_SHAPES]
+    return json.dumps({"size": [image.facts.get("height"), image.facts.get("width")], "shapes": shapes})
+
+
+def cvat_marks(text: str, place: Path, classes: Classes) -> PaintMarks:
+    """The shapes of one image, from what `read_cvat` gave.
+
+    Raises:
+        DatasetError: A shape is malformed or of an unknown class.
+    """
+    data = parse(text, place)
+    check_count(len(data["shapes"]), place)
+    left_out: Counter[str] = Counter()
+    found: list[tuple[int, Layer]] = []
+    for kind, line, facts in data["shapes"]:
+        with reading(place, f"the <{kind[:20]}> of line {line}"):
+            if kind not in DRAWN:
+                left_out[f"{kind[:20]} without an area"] += 1
+                continue
+            layer = _layer(kind, facts, classes.named(facts["label"], place, line))
+            if layer is None:
+                left_out[f"{kind} without an area"] += 1
+            else:
+                found.append((int(facts.get("z_order") or 0), layer))
+    found.sort(key=lambda pair: pair[0])
+    with reading(place, "the image"):
+        size = image_size(*(None if value is None else int(value) for value in data["size"]))
+    return PaintMarks(Layers(size, [layer for _, layer in found]), left_out)
+
+
+def _layer(kind: str, facts: Mapping[str, Any], value: int) -> Layer | None:
+    angle = float(facts.get("rotation") or 0)
+    if kind == "polygon":
+        points = corners([point.split(",") for point in facts["points"].split(";")])
+        return Region(value, [points]) if len(points) > 2 else None
+    if kind == "mask":
+        counts = [int(count) for count in facts["rle"].split(",")]
+        size = (int(facts["height"]), int(facts["width"]))
+        return Bitmap(value, int(facts["left"]), int(facts["top"]), mask_of_counts(counts, size))
+    if kind == "box":
+        left, top, right, bottom = (float(facts[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+        box = Box(value, left, top, right, bottom, angle)
+    else:
+        x, y, rx, ry = (float(facts[name]) for name in ("cx", "cy", "rx", "ry"))
+        box = Box(value, x - rx, y - ry, x + rx, y + ry, angle)
+    if box.fault is not None:
+        raise ValueError(box.fault)
+    if not box.area:
+        return None
+    return Ellipse(box) if kind == "ellipse" else Region(value, [_turned(box)])
+
+
+def _turned(box: Box) -> list[tuple[float, float]]:
+    """The corners of a box that is turned about its middle, clockwise as seen."""
+    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+    cos, sin = math.cos(math.radians(box.angle)), math.sin(math.radians(box.angle))
+    edges = [(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)]
+    if not box.angle:
+        return edges
+    return [(x + (a - x) * cos - (b - y) * sin, y + (a - x) * sin + (b - y) * cos) for a, b in edges]

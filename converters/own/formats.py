@@ -1,0 +1,40 @@
+"""The formats of labels: who reads the file of an image, or the file of many images and what it says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from labelforge.converters.own.coco import coco_boxes, coco_objects, read_coco
+from labelforge.converters.own.csv_boxes import csv_marks, read_csv
+from labelforge.converters.own.cvat import cvat_marks, read_cvat
+from labelforge.converters.own.labelme import read_labelme
+from labelforge.converters.own.marks import BoxMarks, Classes, PaintMarks
+from labelforge.converters.own.supervisely import read_supervisely
+from labelforge.converters.own.yolo_voc import read_voc, read_yolo
+
+Marks = BoxMarks | PaintMarks
+
+PER_IMAGE: Final[Mapping[str, Callable[[Path, Classes], Marks]]] = {
+    "yolo": read_yolo,
+    "voc": read_voc,
+    "labelme": read_labelme,
+    "supervisely": read_supervisely,
+}
+"""Format -> what reads the labels of an image from its own file."""
+
+OF_MANY: Final[Mapping[str, Callable[[Path, Classes], Iterator[tuple[str, str]]]]] = {
+    "csv": read_csv,
+    "coco": read_coco,
+    "cvat": read_cvat,
+}
+"""Format -> what takes a file with the labels of many images apart: name of each, and what it says of it."""
+
+OF_ONE: Final[Mapping[tuple[str, str], Callable[[str, Path, Classes], Marks]]] = {
+    ("boxes", "csv"): csv_marks,
+    ("boxes", "coco"): coco_boxes,
+    ("polygons", "coco"): coco_objects,
+    ("polygons", "cvat"): cvat_marks,
+}
+"""Kind and format -> what reads what such a file says of one image."""

@@ -1,0 +1,147 @@
+"""What a label file says of one image: boxes, or layers that are painted one over the other; and what it left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from labelforge.converters.labels.boxes import Overlaps
+from labelforge.converters.labels.contract import MOST_OBJECTS, Ids, NativeLabels, RowLookup, Size
+from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes
+from labelforge.errors import DatasetError, did_you_mean
+from labelforge.label_space import LabelSpace
+
+LARGEST: Final = 1 << 28
+"""Bytes; the longest label file of one image that is read."""
+LARGEST_SHARED: Final = 1 << 32
+"""Bytes; the longest file with the labels of many images that is read."""
+
+
+class Classes:
+    """The classes of a dataset, by what label files call them.
+
+    Args:
+        space: The classes.
+        file: Name of the ``dataset.yaml``, for messages.
+    """
+
+    def __init__(self, space: LabelSpace, file: str) -> None:
+        self._ids = {label.name: label.id for label in space.labels}
+        self._known = {*space.ids}
+        self._file = file
+
+    def named(self, name: object, place: Path, line: int | None = None) -> int:
+        """The id of a class by its name.
+
+        Raises:
+            DatasetError: There is none.
+        """
+        if isinstance(name, str) and name in self._ids:
+            return self._ids[name]
+        cure = f"{did_you_mean(str(name), self._ids)} Or add it to 'classes' in {self._file}."
+        raise DatasetError(f"{str(name)[:60]!r} is no class of the dataset", where=place, line=line, cure=cure)
+
+    def numbered(self, number: int, place: Path, line: int | None = None) -> int:
+        """An id, if a class has it; raises what `named` raises."""
+        if number in self._known:
+            return number
+        cure = f"Add it to 'classes' in {self._file}."
+        raise DatasetError(f"no class of the dataset has the id {number}", where=place, line=line, cure=cure)
+
+    def either(self, text: str, place: Path, line: int | None = None) -> int:
+        """The id of a class by its name, or else by its id; raises what `named` raises."""
+        if text not in self._ids and text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 12:
+            return self.numbered(int(text), place, line)
+        return self.named(text, place, line)
+
+
+@dataclass(frozen=True)
+class BoxMarks:
+    """The boxes of one image.
+
+    Attributes:
+        boxes: All of them; those without area draw nothing.
+        size: (height, width) of the image, if the file says it.
+        fractions: Whether the numbers are fractions of the image's width and height.
+        left_out: What else the file has that is not drawn: what -> how often.
+    """
+
+    boxes: Sequence[Box]
+    size: Size | None = None
+    fractions: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def labels(self, shapes: Mapping[int, str], overlaps: Overlaps, sets: Mapping[frozenset[int], int]) -> NativeLabels:
+        """The boxes as labels that draw themselves."""
+        drawn = LabeledBoxes(self.boxes, shapes, overlaps, sets, self.size)
+        return _FractionBoxes(drawn) if self.fractions else drawn
+
+
+@dataclass(frozen=True)
+class PaintMarks:
+    """The painted regions of one image.
+
+    Attributes:
+        labels: They draw themselves.
+        left_out: What else the file has that is not drawn: what -> how often.
+    """
+
+    labels: NativeLabels
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class _FractionBoxes:
+    """Boxes in fractions of the image: only the image says where they are."""
+
+    boxes: LabeledBoxes
+    size: None = None
+
+    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
+        height, width = image_size
+        scaled = [
+            Box(box.value, box.left * width, box.top * height, box.right * width, box.bottom * height)
+            for box in self.boxes.boxes
+        ]
+        return replace(self.boxes, boxes=scaled).draw(image_size, output_size, rows_of)
+
+
+def checked_boxes(boxes: Sequence[Box], place: Path, lines: Sequence[int] | None = None) -> Sequence[Box]:
+    """The boxes of an image, if all are places in one and there are not too many.
+
+    Raises:
+        DatasetError: One has numbers that are no place in an image, or there are more than `MOST_OBJECTS`.
+    """
+    check_count(len(boxes), place)
+    for i, box in enumerate(boxes):
+        if box.fault is not None:
+            line = None if lines is None else lines[i]
+            raise DatasetError(box.fault, where=place, line=line, cure="Correct the annotation, or delete it.")
+    return boxes
+
+
+def check_count(number: int, place: Path) -> None:
+    """Raise a `DatasetError` if there are more objects in an image than any annotation has."""
+    if number > MOST_OBJECTS:
+        what = f"{number:,} objects in one image, more than {MOST_OBJECTS:,}"
+        raise DatasetError(what, where=place, cure="Check the annotations; split the image if they are right.")
+
+
+def without_area(boxes: Sequence[Box]) -> Counter[str]:
+    """How many boxes have no area."""
+    count = sum(not box.area for box in boxes)
+    return Counter({"box without area": count}) if count else Counter()
+
+
+def check_length(path: Path, most: int = LARGEST) -> None:
+    """Raise a `DatasetError` if a label file is longer than any is; one that is missing is left to who reads it."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return
+    if size > most:
+        what = f"has {size:,} bytes, too many for a file of labels"
+        raise DatasetError(what, where=path, cure="Check that it is one.")

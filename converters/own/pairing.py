@@ -1,0 +1,156 @@
+"""Pairs the images of a dataset with their labels, by the paths that its ``dataset.yaml`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelforge.converters.own.folder import list_below
+from labelforge.converters.own.patterns import Pattern
+from labelforge.converters.own.splits import Names, read_list, split_of
+from labelforge.dataset_file import SHARED
+from labelforge.errors import DatasetError, counted, listed
+from labelforge.own_dataset import OwnDataset
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The files of one split.
+
+    Attributes:
+        images: Key -> path of its image.
+        labels: Key -> path of its labels; without those whose labels are in a file of many.
+        shared: Files with the labels of many images.
+        others: Paths of the images of other splits that such files may name.
+        notes: What could not be paired, in sentences.
+        missing: Keys that have labels but no image.
+        whole: Whether all images are of the split; else it has those that its files name.
+    """
+
+    images: Mapping[str, str]
+    labels: Mapping[str, str]
+    shared: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    whole: bool = True
+
+
+def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
+    """The images of a split that have labels, and the files with these.
+
+    Raises:
+        DatasetError: No image fits the paths, none has labels, two have the same key, or a link leads out of the root.
+    """
+    folders, files_of_split = ("{split}" in paths[0] for paths in (own.images, own.labels))
+    text = own.splits[split] if folders or files_of_split else None
+    stands = text if isinstance(text, str) else None
+    images, labels = ([Pattern(path, stands) for path in paths] for paths in (own.images, own.labels))
+    files = list_below(root, [pattern.folder for pattern in (*images, *labels)])
+    shared = own.format in SHARED
+    label_files = _by_key(root, files, labels, "label files", several=shared)
+    taken = {path for paths in label_files.values() for path in paths}
+    image_files = _by_key(root, [path for path in files if path not in taken], images, "images")
+    if not image_files:
+        wanted = " or ".join(pattern.text for pattern in images)
+        raise DatasetError(f"no file fits the path of the images, {wanted}", where=root, cure=_cure(own))
+    if not taken:
+        wanted = " or ".join(pattern.text for pattern in labels)
+        raise DatasetError(f"no file fits the path of the labels, {wanted}", where=root, cure=_cure(own))
+    chosen, notes = _chosen(own, root, split, image_files, images)
+    found = {key: image_files[key][0] for key in chosen}
+    if shared:
+        others = _others(own, root, split) if folders else {paths[0] for paths in image_files.values()}
+        whole = folders or not files_of_split
+        return Pairs(
+            found, {}, tuple(sorted(taken)), tuple(sorted(others - {*found.values()})), tuple(notes), (), whole
+        )
+    bare = [found[key] for key in found if key not in label_files]
+    if len(bare) == len(found):
+        what = f"none of {counted(len(found), 'image')} has a label file, such as {bare[0]}"
+        raise DatasetError(what, where=root, cure=_cure(own))
+    if bare:
+        notes.append(f"{_bare(bare)}, such as {listed(bare, 2)}.")
+    lost = tuple(sorted(label_files.keys() - image_files.keys()))
+    paired = {key: path for key, path in found.items() if key in label_files}
+    return Pairs(paired, {key: label_files[key][0] for key in paired}, notes=tuple(notes), missing=lost)
+
+
+def _others(own: OwnDataset, root: Path, split: str) -> set[str]:
+    """The images of other splits, where one file has the labels of all."""
+    if any("{split}" in path for path in own.labels):
+        return set()
+    texts = [text for name, text in own.splits.items() if name != split and isinstance(text, str)]
+    patterns = [Pattern(path, text) for path in own.images for text in texts]
+    files = list_below(root, [pattern.folder for pattern in patterns])
+    return {path for path in files if any(pattern.match(path) for pattern in patterns)}
+
+
+def _by_key(
+    root: Path, files: Sequence[str], patterns: Sequence[Pattern], what: str, *, several: bool = False
+) -> dict[str, list[str]]:
+    """Key -> the files that fit a pattern with it; one each, unless several are allowed."""
+    found: dict[str, list[str]] = {}
+    for path in files:
+        fits = [(pattern.literal, named.key) for pattern in patterns if (named := pattern.match(path)) is not None]
+        if fits:
+            found.setdefault(max(fits)[1], []).append(path)
+    twice = [paths for paths in found.values() if len(paths) > 1]
+    if twice and not several:
+        more = f" (and {len(twice) - 1} more)" if len(twice) > 1 else ""
+        cure = "Make the paths in dataset.yaml more exact, so that one file has each key."
+        raise DatasetError(f"{what} with the same key: {listed(twice[0], 3)}{more}", where=root, cure=cure)
+    return found
+
+
+def _chosen(
+    own: OwnDataset, root: Path, split: str, images: Mapping[str, Sequence[str]], patterns: Sequence[Pattern]
+) -> tuple[list[str], list[str]]:
+    """The keys of a split's images, sorted, and what to say of those not found."""
+    if "{split}" in own.images[0] or "{split}" in own.labels[0]:
+        return sorted(images), []
+    what = own.splits[split]
+    if isinstance(what, str):
+        return _listed(own, root, what, images)
+    shares = {name: float(share) for name, share in own.splits.items()}
+    groups = {key: next((n.group for p in patterns if (n := p.match(paths[0]))), "") for key, paths in images.items()}
+    found = sorted(key for key in images if split_of(groups[key] or key, shares) == split)
+    if not found:
+        cure = "Give it a larger share, or list its images in a file."
+        raise DatasetError(f"the split {split!r} has no image of {len(images)}", where=own.path, cure=cure)
+    return found, []
+
+
+def _listed(own: OwnDataset, root: Path, name: str, images: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
+    """The keys that a list names, by key or by path."""
+    place = root / name
+    if not place.resolve().is_relative_to(root.resolve()):
+        raise DatasetError("is a link that leads out of the dataset's folder", where=place, cure="Copy the list here.")
+    names = Names({paths[0]: key for key, paths in images.items()})
+    found: set[str] = set()
+    lost = []
+    entries = read_list(place)
+    for entry in entries:
+        keys = [entry] if entry in images else names.find(entry)
+        if len(keys) > 1:
+            cure = "Write its path from the folder of dataset.yaml."
+            raise DatasetError(f"{entry!r} may be {listed(images[key][0] for key in keys)}", where=place, cure=cure)
+        found |= {*keys}
+        lost += [] if keys else [entry]
+    if not found:
+        what = f"none of {counted(len(entries), 'sample')} that it lists is an image here, such as {lost[:1]}"
+        raise DatasetError(what, where=place, cure=_cure(own))
+    notes = (
+        [f"{len(lost)} of {len(entries)} samples of {name} have no image, such as {listed(lost, 2)}."] if lost else []
+    )
+    return sorted(found), notes
+
+
+def _bare(images: Sequence[str]) -> str:
+    has, is_ = ("has", "is") if len(images) == 1 else ("have", "are")
+    return f"{counted(len(images), 'image')} {has} no label file and {is_} left out"
+
+
+def _cure(own: OwnDataset) -> str:
+    return f"Compare the paths in {own.path.name} with what is on disk."

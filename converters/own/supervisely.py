@@ -1,0 +1,59 @@
+"""Supervisely's JSON, a file per image: polygons with holes, rectangles and bitmaps, painted in the order of the file.
+
+The corners of polygons are taken as pixel edges; a rectangle includes the pixels of both of its corners, as in
+Supervisely. Points, lines and what else has no area are left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from labelforge.converters.json_files import corners, read_json, reading
+from labelforge.converters.labels.polygons import Region
+from labelforge.converters.own.labelme import image_size
+from labelforge.converters.own.layers import Bitmap, Layer, Layers, mask_of
+from labelforge.converters.own.marks import Classes, PaintMarks, check_count, check_length
+
+
+def read_supervisely(path: Path, classes: Classes) -> PaintMarks:
+    """The objects of a Supervisely file.
+
+    Raises:
+        DatasetError: The file is missing or broken, or an object is malformed or of an unknown class.
+    """
+    check_length(path)
+    data = read_json(path)
+    left_out: Counter[str] = Counter()
+    layers: list[Layer] = []
+    with reading(path, "the file"):
+        objects = list(data["objects"])
+        size = image_size(data["size"]["height"], data["size"]["width"])
+    check_count(len(objects), path)
+    for i, thing in enumerate(objects):
+        with reading(path, f"object {i}"):
+            kind = thing["geometryType"]
+            if kind not in ("polygon", "rectangle", "bitmap"):
+                left_out[f"{str(kind)[:20]} without an area"] += 1
+                continue
+            layer = _layer(kind, thing, classes.named(thing["classTitle"], path))
+            if layer is None:
+                left_out[f"{kind} of fewer than three corners"] += 1
+            else:
+                layers.append(layer)
+    return PaintMarks(Layers(size, layers), left_out)
+
+
+def _layer(kind: str, thing: Mapping[str, Any], value: int) -> Layer | None:
+    if kind == "bitmap":
+        left, top = (int(number) for number in thing["bitmap"]["origin"])
+        return Bitmap(value, left, top, mask_of(thing["bitmap"]["data"], deflated=True))
+    outline = corners(thing["points"]["exterior"])
+    if kind == "rectangle":
+        (x0, y0), (x1, y1) = outline
+        (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
+        return Region(value, [[(x0, y0), (x1 + 1, y0), (x1 + 1, y1 + 1), (x0, y1 + 1)]])
+    holes = [corners(hole) for hole in thing["points"].get("interior") or ()]
+    return Region(value, [outline], [hole for hole in holes if len(hole) > 2]) if len(outline) > 2 else None

@@ -1,0 +1,87 @@
+"""Boxes with a file per image: YOLO's text and Pascal VOC's XML.
+
+YOLO: a line is ``class x y width height``, the middle and the size of a box in fractions of the image.
+
+VOC: pixels count from 1, and a box includes its last ones. So the edges of a box are xmin - 1, ymin - 1, xmax, ymax.
+Objects that are marked as difficult are drawn as "not labelled".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labelforge.converters.files import read_file
+from labelforge.converters.labels.contract import NO_ANNOTATION, Size
+from labelforge.converters.labels.labeled_boxes import Box
+from labelforge.converters.own.marks import BoxMarks, Classes, check_length, checked_boxes, without_area
+from labelforge.converters.own.xml_files import Element, read_xml
+from labelforge.errors import DatasetError
+
+
+def read_yolo(path: Path, classes: Classes) -> BoxMarks:
+    """The boxes of a YOLO file, which may be empty.
+
+    Raises:
+        DatasetError: The file is missing, or a line is malformed or of an unknown class.
+    """
+    check_length(path)
+    text = read_file(path, "Unpack the labels again.").decode("utf-8-sig", errors="replace")
+    boxes, lines = [], []
+    for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
+        if not words:
+            continue
+        try:
+            number, (x, y, width, height) = int(words[0]), map(float, words[1:])
+        except ValueError:
+            what = f"{len(words)} words, {' '.join(words)[:60]!r}, are no box"
+            cure = "A line is 'class x y width height', in fractions of the image."
+            raise DatasetError(what, where=path, line=line, cure=cure) from None
+        if not all(-1 <= value <= 2 for value in (x, y, width, height)):
+            what = f"the box ({x:g}, {y:g}, {width:g}, {height:g}) is not in fractions of the image"
+            raise DatasetError(what, where=path, line=line, cure="Divide by the image's width and height.")
+        value = classes.numbered(number, path, line)
+        boxes.append(Box(value, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+        lines.append(line)
+    checked_boxes(boxes, path, lines)
+    return BoxMarks(boxes, fractions=True, left_out=without_area(boxes))
+
+
+def read_voc(path: Path, classes: Classes) -> BoxMarks:
+    """The boxes of a VOC file, which may have none.
+
+    Raises:
+        DatasetError: The file is missing or broken, or an object is malformed or of an unknown class.
+    """
+    boxes, lines = [], []
+    size: Size | None = None
+    for element in read_xml(path, "annotation"):
+        if element.tag == "size":
+            size = _size(element)
+        elif element.tag == "object":
+            boxes.append(_object(element, path, classes))
+            lines.append(element.line)
+    checked_boxes(boxes, path, lines)
+    return BoxMarks(boxes, size, left_out=without_area(boxes))
+
+
+def _object(element: Element, path: Path, classes: Classes) -> Box:
+    place = element.find("bndbox")
+    try:
+        if place is None:
+            raise ValueError("it has no <bndbox>")
+        left, top, right, bottom = (float(place.value(tag) or "") for tag in ("xmin", "ymin", "xmax", "ymax"))
+        difficult = int(element.value("difficult") or 0)
+    except ValueError as error:
+        cure = "Write xmin, ymin, xmax and ymax as numbers."
+        raise DatasetError(f"an object is no box ({error})", where=path, line=element.line, cure=cure) from None
+    value = classes.named(element.value("name"), path, element.line)
+    return Box(NO_ANNOTATION if difficult else value, left - 1, top - 1, right, bottom)
+
+
+def _size(element: Element) -> Size | None:
+    """The size of the image, where it is given; tools that do not know it write 0."""
+    try:
+        height, width = int(element.value("height") or 0), int(element.value("width") or 0)
+    except ValueError:
+        return None
+    return (height, width) if height > 0 and width > 0 else None

@@ -1,0 +1,395 @@
+"""``labelforge init``: the file that it writes for a folder loads, and converts to the labels in the folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labelforge.converters import convert
+from labelforge.converters.init import propose
+from labelforge.converters.init.describe import Description, describe
+from labelforge.converters.init.masks import MaskLook, look_at_masks
+from labelforge.converters.init.templates import suggested
+from labelforge.errors import DatasetError
+from tests.converters.layouts import (
+    ANYTHING,
+    NOTHING,
+    Array,
+    Written,
+    label_blocks,
+    palette_png,
+    picture,
+    read_shards,
+    save,
+    write_camvid,
+    write_cityscapes,
+)
+from tests.converters.own_layouts import (
+    BOXES,
+    CLASSES,
+    COLORS,
+    OWN,
+    box_map,
+    coco,
+    cvat,
+    cvat_polygon,
+    put,
+    voc_xml,
+    write_colors,
+    write_ids,
+    write_labelme,
+    write_palette,
+    write_yolo,
+)
+
+
+def init(root: Path) -> Description:
+    """Describe a folder, write the file, and a mapping of all its classes."""
+    for name in ("dataset.yaml", "mapping.yaml"):
+        (root / name).unlink(missing_ok=True)
+    found = describe(root)
+    (root / "dataset.yaml").write_text(found.text)
+    own = found.dataset
+    first, *others = own.space.names
+    labels = f"  {json.dumps(first)}: road\n" + "".join(f"  {json.dumps(name)}: ignore\n" for name in others)
+    kind = "box" if own.kind == "boxes" else "pixel"
+    head = f"dataset: {own.name}\ntaxonomy: streets\nsupervision: {kind}\nlabels:\n"
+    (root / "mapping.yaml").write_text(head + labels)
+    return found
+
+
+def converted(root: Path, split: str, out: Path) -> dict[str, Array]:
+    """Key -> (H, W) labels of the shards: places in `CLASSES`; of other names, the ids."""
+    conversion = convert(root / "dataset.yaml", None, out, split=split)
+    names = {row.native_id: row.native_name for row in conversion.mapping.rows}
+    numbers = {i: CLASSES.index(name) for i, name in names.items() if name in CLASSES}
+    found = {}
+    for key, (_, ids, _) in read_shards(out).items():
+        found[key] = np.array([[numbers.get(i, i) for i in row] for row in ids.tolist()])
+    return found
+
+
+def check(found: Mapping[str, Array], written: Mapping[str, Written]) -> None:
+    assert sorted(found) == sorted(written)
+    for key, sample in written.items():
+        sure = sample.ids != ANYTHING
+        assert np.array_equal(found[key][sure], sample.ids[sure]), key
+
+
+@pytest.mark.parametrize("name", sorted({*OWN} - {"rgb", "ids"}))
+def test_every_format_is_found(name: str, tmp_path: Path) -> None:
+    """The layouts of the other tests, without their dataset.yaml; lists of splits and VOC's void are found too."""
+    written = OWN[name].write(tmp_path / "root")
+    own = init(tmp_path / "root").dataset
+    assert own.format == name.partition(" ")[0]
+    check(converted(tmp_path / "root", OWN[name].split, tmp_path / "out"), written)
+    assert own.void == (255 if name == "palette" else None)
+
+
+def test_values_become_names_that_are_marked_as_guessed(tmp_path: Path) -> None:
+    written = write_ids(tmp_path / "root")
+    found = init(tmp_path / "root")
+    own = found.dataset
+    assert (own.images, own.labels) == (("images/{split}/{key}.jpg",), ("labels/{split}/{key}_gt.png",))
+    assert own.splits == {"training": "training"}
+    assert own.space.names == tuple(f"value {i}" for i in (0, 7, 300, 999, 65000))
+    lines = [line for line in found.text.splitlines() if "name: value" in line]
+    assert len(lines) == 5 and all("# guessed name; " in line for line in lines)
+    got = converted(tmp_path / "root", "training", tmp_path / "out")
+    for key, sample in written.items():
+        assert np.array_equal(got[key], np.where(sample.ids == NOTHING, 999, sample.ids))
+
+
+def test_shares_are_those_of_the_pixels(tmp_path: Path) -> None:
+    for i in range(4):
+        save(tmp_path / f"images/{i}.png", picture(i, 10, 10))
+        mask = np.zeros((10, 10), np.uint8)
+        mask[: i + 1] = 3
+        save(tmp_path / f"masks/{i}.png", mask)
+    text = describe(tmp_path).text
+    assert "- {id: 0, name: value 0}  # guessed name; 75.00% of the pixels, in 4 of 4 files" in text
+    assert "- {id: 3, name: value 3}  # guessed name; 25.00% of the pixels, in 4 of 4 files" in text
+    assert "sizes 10 x 10" in text and "all 4 were opened" in text
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_flat_folder_of_colours(listed: bool, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    written = write_colors(root, "RGB")
+    if listed:
+        lines = (f"{r} {g} {b}\t{name}\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+        (root / "label_colors.txt").write_text("".join(lines))
+    found = init(root)
+    own = found.dataset
+    assert (own.format, own.images, own.labels) == ("rgb", ("{key}.png",), ("{key}_mask.png",))
+    got = converted(root, "all", tmp_path / "out")
+    if listed:
+        assert own.void == (0, 0, 0) and "guessed name" not in found.text
+        check(got, written)
+        return
+    colors = [label.color for label in own.space.labels]
+    assert {*colors} == {*COLORS, (0, 0, 0)} and found.text.count("# guessed name") == 5
+    for key, sample in written.items():
+        expected = [colors.index(color) for color in (*COLORS, (0, 0, 0))]
+        assert np.array_equal(got[key], np.take(expected, np.where(sample.ids == NOTHING, 4, sample.ids)))
+
+
+def test_camvid_as_segnet_has_it_and_a_list_of_other_classes(tmp_path: Path) -> None:
+    """A list of 32 colours does not name 12 values."""
+    root = tmp_path / "root"
+    written = write_camvid(root)
+    write_camvid(root, "val", 2)
+    (root / "label_colors.txt").write_text("".join(f"{i} {i} {i} name{i}\n" for i in range(32)))
+    found = init(root)
+    own = found.dataset
+    assert (own.images, own.labels) == (("{split}/{key}.png",), ("{split}annot/{key}.png",))
+    assert own.splits == {"train": "train", "val": "val"} and "train: train  # 4 images" in found.text
+    assert own.space.names == tuple(f"value {i}" for i in range(12))
+    assert "The list label_colors.txt has not the values that occur" in found.text
+    assert found.known == "camvid" and "labelforge convert camvid" in found.text
+    check(converted(root, "train", tmp_path / "out"), written)
+
+
+def test_cityscapes_and_its_converter(tmp_path: Path) -> None:
+    """Of several label files of an image, those of ids are taken; cities are part of the key."""
+    root = tmp_path / "root"
+    written = write_cityscapes(root)
+    for key in written:
+        for other in ("instanceIds", "labelTrainIds", "color"):
+            save(root / f"gtFine/train/{key.split('_')[0]}/{key}_gtFine_{other}.png", label_blocks(0, range(3)))
+    found = init(root)
+    assert found.known == "cityscapes"
+    assert found.dataset.images == ("leftImg8bit/{split}/{key}_leftImg8bit.png",)
+    assert found.dataset.labels == ("gtFine/{split}/{key}_gtFine_labelIds.png",)
+    got = converted(root, "train", tmp_path / "out")
+    check({key.split("/")[1]: ids for key, ids in got.items()}, written)
+
+
+def test_voc_with_masks_and_boxes(tmp_path: Path) -> None:
+    top = "VOCdevkit/VOC2012"
+    root = tmp_path / "root" / top
+    written = write_palette(root)
+    for name in ("dataset.yaml", "mapping.yaml", "ImageSets/train.txt", "ImageSets/val.txt"):
+        (root / name).unlink()
+    for key in [*written, "2007_000002"]:
+        put(root / f"Annotations/{key}.xml", voc_xml([("car", 0, 0, 5, 5)]))
+        palette_png(root / f"SegmentationObject/{key}.png", label_blocks(1, range(3)), [0] * 768)
+    put(root / "ImageSets/Main/train.txt", next(iter(written)))
+    put(root / "ImageSets/Segmentation/train.txt", "\n".join(written))
+    found = init(tmp_path / "root")
+    assert found.dataset.labels == (f"{top}/SegmentationClass/{{key}}.png",)
+    assert found.dataset.splits == {"train": f"{top}/ImageSets/Segmentation/train.txt"}
+    assert found.dataset.void == 255 and 'void: 255  # guessed: the value that means "not labelled"' in found.text
+    comments = " ".join(line.removeprefix("# ") for line in found.text.splitlines())
+    assert f"boxes (voc) of 4 images: images: {top}/JPEGImages/{{key}}.jpg, labels: {top}/Annotations/" in comments
+    check(converted(tmp_path / "root", "train", tmp_path / "out"), written)
+
+
+@pytest.mark.parametrize("form", ["images/{0}/{1}.jpg labels/{0}/{1}.txt", "{0}/images/{1}.jpg {0}/labels/{1}.txt"])
+@pytest.mark.parametrize("names", [None, "classes.txt", "data.yaml"])
+def test_yolo_as_its_tools_write_it(form: str, names: str | None, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write_yolo(tmp_path / "other")
+    for split in ("train", "valid", "test"):
+        for key in BOXES:
+            image, labels = form.format(split, key.replace("/", "-")).split()
+            save(root / image, picture(0))
+            put(root / labels, (tmp_path / f"other/labels/{key}.txt").read_text())
+    texts = {"classes.txt": "\n".join(CLASSES), "data.yaml": f"train: ../x\nnc: 4\nnames: [{', '.join(CLASSES)}]\n"}
+    if names:
+        put(root / names, texts[names])
+    found = init(root)
+    assert [*found.dataset.splits] == ["train", "valid", "test"]
+    assert ("guessed name" in found.text) == (names is None)
+    got = converted(root, "valid", tmp_path / "out")
+    assert {k: v.tolist() for k, v in got.items()} == {k.replace("/", "-"): box_map(k).tolist() for k in BOXES}
+
+
+COCO_LAYOUTS = {
+    "folders": ("{split}2017/{key}.png", "annotations/instances_{split}2017.json"),
+    "one folder": ("images/{key}.png", "annotations/instances_{split}.json"),
+    "roboflow": ("{split}/{key}.png", "{split}/_annotations.coco.json"),
+    "odd names": ("{split}/{key}.png", "coco_{split}_v1.json"),
+}
+
+
+@pytest.mark.parametrize("name", COCO_LAYOUTS)
+def test_coco_files_of_several_splits(name: str, tmp_path: Path) -> None:
+    images, labels = COCO_LAYOUTS[name]
+    root = tmp_path / "root"
+    for i, split in enumerate(("train", "val")):
+        keys = [f"{split}{j}" for j in range(3)]
+        for key in keys:
+            save(root / images.format(split=split, key=key), picture(i))
+        entries = [{"image": key, "name": "car", "bbox": [j, 0, 5, 5], "iscrowd": 0} for j, key in enumerate(keys)]
+        put(root / labels.format(split=split), coco(entries, keys))
+    own = init(root).dataset
+    assert own.kind == "boxes" and own.format == "coco" and len(own.splits) == 2
+    assert own.labels == (labels.replace("2017", ""),)
+    assert [label.id for label in own.space.labels] == [997, 998, 999, 1000]  # as the files have them
+    got = converted(root, next(split for split in own.splits if split.startswith("val")), tmp_path / "out")
+    assert sorted(got) == ["val0", "val1", "val2"]
+    assert (got["val2"][0, 2:7] == 2).all() and got["val2"][0, 1] == NOTHING
+
+
+def test_of_two_files_for_the_same_images_one_is_taken(tmp_path: Path) -> None:
+    for key in ("a", "b"):
+        save(tmp_path / f"images/{key}.png", picture(0))
+    entries = [{"image": key, "name": "car", "bbox": [0, 0, 5, 5], "iscrowd": 0} for key in ("a", "b")]
+    put(tmp_path / "annotations/a_keypoints.json", coco(entries, ("a", "b")))
+    put(tmp_path / "annotations/instances.json", coco(entries, ("a", "b")))
+    assert init(tmp_path).dataset.labels == ("annotations/instances.json",)
+
+
+def test_cvat_tasks_in_several_files(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for i in range(2):
+        save(root / f"images/task{i}/a.png", picture(i))
+        text = cvat({f"task{i}/a": cvat_polygon(CLASSES[i], [(0, 0), (10, 0), (10, 10), (0, 10)])})
+        put(root / f"task_{i}.xml", text)
+    own = init(root).dataset
+    assert own.images == ("images/{key}.png",) and len(own.labels) == 2
+    got = converted(root, "all", tmp_path / "out")
+    assert {key: int(ids[5, 5]) for key, ids in got.items()} == {"task0/a": 0, "task1/a": 1}
+
+
+MASK_LAYOUTS: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
+    "two folders": (lambda i: f"rgb/{i}.jpg", lambda i: f"semantic/{i}.png"),
+    "endings": (lambda i: f"x/{i}_image.jpg", lambda i: f"x/{i}_label.png"),
+    "starts": (lambda i: f"images/img_{i}.jpg", lambda i: f"masks/mask_{i}.png"),
+    "scenes": (lambda i: f"scene{i % 3}/rgb/{i // 3}.jpg", lambda i: f"scene{i % 3}/label/{i // 3}.png"),
+    "no words": (lambda i: f"A/{i}.jpg", lambda i: f"B/{i}.png"),
+    "splits below": (lambda i: f"data/images/train/{i}.jpg", lambda i: f"data/annotations/train/{i}.png"),
+    "split in a word": (lambda i: f"images_train/{i}.jpg", lambda i: f"masks_train/{i}.png"),
+    "capitals": (lambda i: f"Train/Images/{i}.JPG", lambda i: f"Train/Labels/{i}.PNG"),
+}
+
+
+@pytest.mark.parametrize("name", MASK_LAYOUTS)
+def test_images_find_their_masks(name: str, tmp_path: Path) -> None:
+    image, mask = MASK_LAYOUTS[name]
+    root = tmp_path / "root"
+    for i in range(9):
+        save(root / image(i), picture(i), quality=95)
+        save(root / mask(i), np.full((20, 30), i, np.uint8))
+    for clutter in ("__MACOSX/._a.png", ".hidden/a.png", "Thumbs.db", "notes.txt"):
+        put(root / clutter, "x")
+    split = next(iter(init(root).dataset.splits))
+    assert split == ("all" if "rain" not in image(0) else "Train" if name == "capitals" else "train")
+    convert(root / "dataset.yaml", None, tmp_path / "out", split=split)
+    found = read_shards(tmp_path / "out")
+    assert len(found) == 9
+    for _, ids, meta in found.values():
+        (i,) = (i for i in range(9) if image(i) == meta["image"])
+        assert meta["labels"] == mask(i) and (ids == i).all()
+
+
+def test_what_cannot_be_paired_or_read_is_said(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for i in range(5):
+        save(root / f"images/{i}.png", picture(i))
+        save(root / f"masks/{i + 1}.png", np.full((20, 30), i, np.uint8))
+    (root / "masks/2.png").write_bytes(b"no picture")
+    (root / "away.png").symlink_to(tmp_path)
+    text = describe(root).text
+    assert "# Not paired: 1 x image without labels, such as images/0.png." in text
+    assert "# Not paired: 1 x labels without an image, such as masks/5.png." in text
+    assert "# Label file masks/2.png: " in text
+    assert "# Links that lead out of the folder are not followed: away.png." in text
+
+
+def test_more_kinds_of_pictures(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for i, suffix in enumerate([".jpg", ".jpg", ".png", ".jpeg"]):
+        save(root / f"images/{i}{suffix}", picture(i))
+        save(root / f"masks/{i}.png", np.full((20, 30), i, np.uint8))
+    assert sorted(init(root).dataset.images) == ["images/{key}.jpeg", "images/{key}.jpg", "images/{key}.png"]
+    assert len(converted(root, "all", tmp_path / "out")) == 4
+
+
+def test_two_values_are_no_void(tmp_path: Path) -> None:
+    for i in range(2):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", 255 * label_blocks(i, range(2)))
+    own = init(tmp_path).dataset
+    assert own.void is None and own.space.ids == (0, 255)
+
+
+def test_a_list_of_names_is_a_guess_for_values(tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", np.full((20, 30), i, np.uint8))
+    put(tmp_path / "classes.txt", "road\nsky\ncar\nperson\n")
+    text = describe(tmp_path).text
+    assert "# The names are those of classes.txt. Guessed: that their order is that of the values." in text
+    assert "- {id: 3, name: person}  # guessed name; not seen" in text
+
+
+def test_folders_that_hold_nothing_to_pair(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="missing: no such folder"):
+        describe(tmp_path / "missing")
+    with pytest.raises(DatasetError, match="holds no pictures"):
+        describe(tmp_path)
+    save(tmp_path / "a.png", picture(0))
+    message = r"holds 1 picture \(such as a\.png\), but no labels that belong to images were found"
+    with pytest.raises(DatasetError, match=message):
+        describe(tmp_path)
+    put(tmp_path / "signs/gt.txt", "00000.ppm;1;1;3;3;1\n")
+    save(tmp_path / "signs/00000.ppm", picture(0))
+    with pytest.raises(DatasetError, match="It has the layout of gtsdb: labelforge convert gtsdb"):
+        describe(tmp_path / "signs")
+
+
+def test_names_that_yaml_would_read_otherwise(tmp_path: Path) -> None:
+    names = ["no", "12", "true", "a: b", "{x}", "#5", "ünï", "1e5", "it's", 'say "x"', "- a", "null", "1, 2", "ends "]
+    shapes = [{"label": name, "points": [[0, 0], [5, 0], [5, 5]], "shape_type": "polygon"} for name in names]
+    save(tmp_path / "images/a b.png", picture(0))
+    content = {"shapes": shapes, "imagePath": "a", "imageHeight": 20, "imageWidth": 30}
+    put(tmp_path / "images/a b.json", json.dumps(content))
+    assert sorted(init(tmp_path).dataset.space.names) == sorted(names)
+
+
+def test_a_name_that_cannot_be_printed(tmp_path: Path) -> None:
+    write_labelme(tmp_path)
+    (tmp_path / "dataset.yaml").unlink()
+    path = tmp_path / "images/one.json"
+    path.write_text(path.read_text().replace('"road"', '"ro\\u0007ad"'))
+    text = describe(tmp_path).text
+    assert "is no name of a class" in text.replace("\n# ", " ") and "\a" not in text
+
+
+def test_only_some_label_files_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(30):
+        save(tmp_path / f"images/{i:02d}.png", picture(0, 4, 4))
+        save(tmp_path / f"masks/{i:02d}.png", np.zeros((4, 4), np.uint8))
+    opened: set[str] = set()
+    real = Image.open
+
+    def counting(path: str, *rest: str, **options: str) -> object:
+        opened.add(str(path))
+        return real(path, *rest, **options)  # type: ignore[arg-type]
+
+    def few(root: Path, files: list[str]) -> MaskLook:
+        return look_at_masks(root, files, 7)
+
+    monkeypatch.setattr(propose, "look_at_masks", few)
+    monkeypatch.setattr(Image, "open", counting)
+    assert "Label files: 7 of 30, evenly spread, were opened." in describe(tmp_path).text
+    assert len([path for path in opened if "masks/" in path]) == 7
+
+
+def test_templates_of_a_path() -> None:
+    texts = {template.text for template in suggested("data/train/s1/a_rgb.png")}
+    assert {
+        "{key}.png",
+        "data/{key}_rgb.png",
+        "data/train/{key}.png",
+        "data/{split}/s1/{key}_rgb.png",
+        "data/{split}/{key}.png",
+        "{group}/{split}/{key}.png",
+    } <= texts

@@ -1,0 +1,329 @@
+"""Boxes of one's own: columns, flags, turned boxes, overlaps, names of images, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelforge.converters import NO_ANNOTATION, convert
+from labelforge.converters.labels.boxes import draw_boxes
+from labelforge.converters.own.marks import check_length
+from labelforge.errors import DatasetError
+from tests.converters.layouts import NOTHING, Array, picture, read_shards, save
+from tests.converters.own_layouts import (
+    CLASSES,
+    coco,
+    describe,
+    own,
+    put,
+    voc_xml,
+    write_coco_boxes,
+    write_csv,
+    write_voc,
+    write_yolo,
+)
+
+
+def drawn(root: Path, key: str = "a") -> Array:
+    """(20, 30) what the boxes of an image of 30 x 20 pixels mean."""
+    converter = own(root)
+    converter.sets("all")
+    (source,) = [source for source in converter.sources("all") if source.key == key]
+    return np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
+
+
+def one_csv(root: Path, text: str, more: str = "") -> Path:
+    """An image and a CSV file."""
+    describe(
+        root,
+        f"kind: boxes\nformat: csv\nimages: images/{{key}}.png\nlabels: boxes.csv\n{more}"
+        "classes: [road, sky, car, {id: 30, name: person}]\n",
+        "box",
+    )
+    save(root / "images" / "a.png", picture(0))
+    put(root / "boxes.csv", text)
+    return root / "boxes.csv"
+
+
+def block(*boxes: tuple[int, int, int, int, int]) -> Array:
+    ids = np.full((20, 30), NO_ANNOTATION)
+    for value, left, top, right, bottom in boxes:
+        ids[top:bottom, left:right] = value
+    return ids
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image,xmin,ymin,xmax,ymax,class\na.png,2,3,12,9,car\n",
+        "filename;left;top;right;bottom;label\nimages/a.png;2;3;12;9;car\n",
+        "\ufeffPath\tX1\tY1\tX2\tY2\tName\n/data/x/images/a.png\t2.0\t3\t12\t9\tcar\n",
+        'file_name, x, y, w, h, category\n"a", 2, 3, 10, 6, car\n',
+        "class_id,image_id,x0,y0,x1,y1\n2,a,2,3,12,9\n",
+        "label,x,y,width,height,image_name\ncar,2,3,10,6,a.png",
+    ],
+)
+def test_columns_by_many_names(text: str, tmp_path: Path) -> None:
+    one_csv(tmp_path, text)
+    assert np.array_equal(drawn(tmp_path), block((2, 2, 3, 12, 9)))
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "number"),
+    [
+        ("a.png,2,3,x,9,car", "xmax is 'x', not a number", 3),
+        ("a.png,2,3,,9,car", "xmax is '', not a number", 3),
+        ("a.png,2,3,nan,9,car", "xmax is 'nan', not a number", 3),
+        ("a.png,2,3,inf,9,car", "is no place in an image", 3),
+        ("a.png,2,3,1e12,9,car", "is no place in an image", 3),
+        ("a.png,2,3,12,9,kar", "'kar' is no class of the dataset. Did you mean 'car'", 3),
+        ("a.png,2,3,12,9,17", "no class of the dataset has the id 17", 3),
+        ("a.png,2,3", "xmax is '', not a number", 3),
+        ("a.png,2,3,12,9,car,1,2,3", "is no CSV", None),
+        ('a.png,"2,3,12,9,car', "is no CSV", None),
+    ],
+)
+def test_lines_that_are_no_box(line: str, message: str, number: int | None, tmp_path: Path) -> None:
+    path = one_csv(tmp_path, f"image,xmin,ymin,xmax,ymax,class\na.png,2,3,12,9,car\n{line}\n")
+    with pytest.raises(DatasetError, match=message) as caught:
+        own(tmp_path).sources("all")
+    assert caught.value.where == str(path) and caught.value.line == number and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no CSV"),
+        ("a.png,2,3,12,9,car\n", "has no column for the image, among"),
+        ("image,xmin,ymin,xmax,ymax\n", "has no column for the class"),
+        ("image,class,x,y\n", "has no columns for boxes"),
+        ("image,class,x,y,w,h\na.png,car,0.1,0.2,0.5,0.5\n", "they are fractions of the image"),
+        (
+            "image,class,x,y,w,h\nb.png,car,1,2,5,5\n",
+            r"names none of 1 image, such as images/a\.png; it names 'b\.png'",
+        ),
+    ],
+)
+def test_files_that_hold_no_boxes(text: str, message: str, tmp_path: Path) -> None:
+    one_csv(tmp_path, text)
+    with pytest.raises(DatasetError, match=message):
+        own(tmp_path).sources("all")
+    (tmp_path / "boxes.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match="is no CSV"):
+        own(tmp_path).sources("all")
+
+
+def test_boxes_without_area_are_counted_and_those_over_the_border_cut(tmp_path: Path) -> None:
+    rows = [
+        "a.png,-5,-4,3,2,car",
+        "a.png,25,15,99,99,road",
+        "a.png,7,7,7,9,sky",
+        "a.png,9,9,8,12,sky",
+        "a.png,50,50,60,60,sky",
+    ]
+    one_csv(tmp_path, "image,xmin,ymin,xmax,ymax,class\n" + "\n".join(rows))
+    assert np.array_equal(drawn(tmp_path), block((2, 0, 0, 3, 2), (0, 25, 15, 30, 20)))
+    notes = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all").notes
+    assert notes == ("Left out, since it covers no pixels: 2 x box without area.",)
+
+
+def test_what_is_to_be_ignored_is_not_labelled(tmp_path: Path) -> None:
+    rows = ["a.png,0,0,20,20,road,0", "a.png,5,5,10,10,car,1", "a.png,6,6,8,8,person,"]
+    one_csv(tmp_path, "image,xmin,ymin,xmax,ymax,class,iscrowd\n" + "\n".join(rows))
+    assert np.array_equal(drawn(tmp_path), block((0, 0, 0, 20, 20), (NO_ANNOTATION, 5, 5, 10, 10), (30, 6, 6, 8, 8)))
+    (tmp_path / "boxes.csv").write_text("image,x,y,w,h,class,ignore\na,1,1,9,9,car,perhaps\n")
+    with pytest.raises(DatasetError, match="'perhaps' is neither 0 nor 1"):
+        own(tmp_path).sources("all")
+
+
+@pytest.mark.parametrize(("overlaps", "value"), [("smallest", 1), ("ignore", NO_ANNOTATION), ("set", -1)])
+def test_overlaps(overlaps: str, value: int, tmp_path: Path) -> None:
+    text = "image,xmin,ymin,xmax,ymax,class\na.png,0,0,20,20,road\na.png,5,5,25,10,sky\n"
+    one_csv(tmp_path, text, f"overlaps: {overlaps}\n")
+    assert np.array_equal(drawn(tmp_path), block((0, 0, 0, 20, 20), (1, 5, 5, 25, 10), (value, 5, 5, 20, 10)))
+    conversion = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all", workers=2)
+    names = {
+        row.native_name: record.pixels
+        for row, record in zip(conversion.mapping.rows, conversion.manifest.labels, strict=True)
+    }
+    assert names.get("road | sky", 0) == (15 * 5 if overlaps == "set" else 0)
+
+
+def test_turned_boxes(tmp_path: Path) -> None:
+    one_csv(tmp_path, "image,x,y,w,h,class,angle\na.png,8,6,10,4,car,30\n")
+    turned = draw_boxes([[8, 6, 18, 10]], ["rectangle"], [2], (20, 30), angles=[30])  # tested by itself
+    assert np.array_equal(drawn(tmp_path), turned)
+    put(
+        tmp_path / "x.json",
+        coco([{"image": "a", "name": "car", "bbox": [8, 6, 10, 4], "attributes": {"rotation": 30.0}}], "a"),
+    )
+    describe(
+        tmp_path,
+        "kind: boxes\nformat: coco\nimages: images/{key}.png\nlabels: x.json\nclasses: [road, sky, car, person]\n",
+        "box",
+    )
+    assert np.array_equal(drawn(tmp_path), turned)
+
+
+def test_the_tree_says_the_shapes(tmp_path: Path) -> None:
+    text = "image,xmin,ymin,xmax,ymax,class\na.png,2,2,18,18,stop\n"
+    one_csv(tmp_path, text)
+    describe(
+        tmp_path,
+        "kind: boxes\nformat: csv\nimages: images/{key}.png\nlabels: boxes.csv\nclasses: [stop]\n",
+        "box",
+        ("stop",),
+    )
+    convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    ((_, ids, _),) = read_shards(tmp_path / "out").values()
+    assert np.array_equal(ids == 0, draw_boxes([[2, 2, 18, 18]], ["octagon"], [0], (20, 30)) == 0)
+    assert (ids[2, 2], ids[10, 10]) == (NOTHING, 0)
+
+
+def test_one_file_for_all_splits(tmp_path: Path) -> None:
+    """Images of one name in two splits are told apart by their folders; those of other splits are not missing."""
+    describe(
+        tmp_path,
+        "kind: boxes\nformat: csv\nimages: '{split}/{key}.png'\nlabels: boxes.csv\nsplits: {train: train, val: val}\n"
+        "classes: [road, sky, car, person]\n",
+        "box",
+    )
+    for split in ("train", "val"):
+        save(tmp_path / split / "a.png", picture(0))
+    save(tmp_path / "val" / "b.png", picture(0))
+    head = "path,xmin,ymin,xmax,ymax,class\n"
+    put(tmp_path / "boxes.csv", head + "train/a.png,0,0,9,9,car\nval/a.png,0,0,9,9,sky\nval/c.png,0,0,9,9,sky\n")
+    assert drawn_split(tmp_path, "train") == 2 and drawn_split(tmp_path, "val") == 1
+    assert own(tmp_path).missing("train") == ["val/c.png"]
+    assert own(tmp_path).notes("val") == ["1 image is in no label file and is left out, such as val/b.png."]
+    put(tmp_path / "boxes.csv", head + "a.png,0,0,9,9,car\n")
+    with pytest.raises(DatasetError, match=r"the image 'a\.png' may be .*Name images by their path"):
+        own(tmp_path).sources("train")
+    put(tmp_path / "boxes.csv", head + "train/a.png,0,0,9,9,car\nother/train/a.png,0,0,9,9,sky\n")
+    with pytest.raises(DatasetError, match=r"both mean the image train/a\.png"):
+        own(tmp_path).sources("train")
+
+
+def drawn_split(root: Path, split: str) -> int:
+    converter = own(root)
+    (source,) = converter.sources(split)
+    return int(np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("2 0.5 0.5 0.2", "4 words, '2 0.5 0.5 0.2', are no box", 1),
+        ("\n2 0.5 0.5 0.2 0.2 0.1 0.3", "7 words", 2),
+        ("car 0.5 0.5 0.2 0.2", "5 words, 'car", 1),
+        ("9 0.5 0.5 0.2 0.2", "no class of the dataset has the id 9", 1),
+        ("2 15 10 6 4", "is not in fractions of the image", 1),
+        ("2 nan 0.5 0.2 0.2", "is not in fractions of the image", 1),
+    ],
+)
+def test_lines_that_yolo_does_not_write(text: str, message: str, line: int, tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    put(tmp_path / "labels/three.txt", text)
+    with pytest.raises(DatasetError, match=message) as caught:
+        drawn(tmp_path, "three")
+    assert caught.value.line == line and caught.value.where == str(tmp_path / "labels/three.txt")
+
+
+def test_yolo_at_another_size(tmp_path: Path) -> None:
+    """Fractions are of the image, whatever its size; its label map may be smaller."""
+    write_yolo(tmp_path)
+    put(tmp_path / "labels/three.txt", "2 0.25 0.25 0.5 0.5\n1 0.9 0.9 0 0.1\n")
+    converter = own(tmp_path)
+    (source,) = [s for s in converter.sources("all") if s.key == "three"]
+    ids = converter.labels(source).draw((400, 800), (4, 8), np.asarray)
+    expected = np.full((4, 8), NO_ANNOTATION)
+    expected[:2, :4] = 2
+    assert np.array_equal(ids, expected)
+    assert converter.notes("all") == ["Left out, since it covers no pixels: 1 x box without area."]
+
+
+DIFFICULT = (
+    "<object><name>sky</name><difficult>1</difficult><bndbox><xmin>1.0</xmin><ymin>1.0</ymin><xmax>5.0</xmax>"
+    "<ymax>5.0</ymax></bndbox><part><name>hand</name><bndbox><xmin>1</xmin></bndbox></part></object>"
+)
+
+
+def test_voc(tmp_path: Path) -> None:
+    write_voc(tmp_path)
+    put(tmp_path / "Annotations/three.xml", voc_xml([("car", 0, 0, 10, 10)], DIFFICULT))
+    ids = drawn(tmp_path, "three")
+    assert (ids[:5, :5] == NO_ANNOTATION).all() and ids[5, 5] == ids[0, 9] == 2 and ids[10, 10] == NO_ANNOTATION
+
+
+BOMB = """<!DOCTYPE a [<!ENTITY x "lol"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;">]><annotation><a>&y;</a></annotation>"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not XML"),
+        ("{}", "is not XML"),
+        ("<annotations/>", "its root is <annotations>, but <annotation> was expected"),
+        (BOMB, "declares entities, which annotations have no use for"),
+        ("<annotation>" + "<a>" * 100_000, "is nested too deeply"),
+        ("<annotation><object><name>car</name></object></annotation>", "an object is no box .it has no <bndbox>"),
+        (voc_xml([("kar", 0, 0, 1, 1)]), "'kar' is no class of the dataset. Did you mean 'car'"),
+        (voc_xml([("car", 0, 0, 1, 1)]).replace("<xmin>1", "<xmin>one"), "an object is no box"),
+        (voc_xml([("car", 0, 0, 1, 1)]).replace("<xmin>1", "<xmin>nan"), "is no place in an image"),
+        (
+            voc_xml([("car", 0, 0, 1, 1)]).replace("<width>30", "<width>31"),
+            "the image is 30x20 pixels, but its label map three.xml is 31x20",
+        ),
+    ],
+)
+def test_xml_that_voc_does_not_write(text: str, message: str, tmp_path: Path) -> None:
+    write_voc(tmp_path)
+    put(tmp_path / "Annotations/three.xml", text)
+    with pytest.raises(DatasetError, match=message) as caught:
+        convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bbox": [1, 2, 3]}, "annotation 7 is not of the form expected"),
+        ({"bbox": None}, "annotation 7 is not of the form expected"),
+        ({"bbox": ["x", 2, 3, 4]}, "annotation 7 is not of the form expected"),
+        ({"bbox": [1e300, 2, 3, 4]}, "is no place in an image"),
+        ({"category_id": 5}, "annotation 7 has the category 5, which the file does not list"),
+        ({"image_id": 5}, "there are annotations of image 5, which the file does not list"),
+    ],
+)
+def test_annotations_that_coco_does_not_write(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    write_coco_boxes(tmp_path)
+    entry = {"id": 7, "image": "three", "name": "car", "bbox": [1, 2, 3, 4], **change}
+    put(tmp_path / "annotations/instances.json", coco([entry]))
+    with pytest.raises(DatasetError, match=message):
+        convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+
+
+def test_a_million_boxes_on_an_image(tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    put(tmp_path / "labels/three.txt", "2 0.5 0.5 0.2 0.2\n" * 30_000)
+    with pytest.raises(DatasetError, match="30,000 objects in one image, more than 20,000"):
+        drawn(tmp_path, "three")
+
+
+def test_files_too_long_for_labels_are_not_read(tmp_path: Path) -> None:
+    put(tmp_path / "a.txt", "x" * 11)
+    with pytest.raises(DatasetError, match="has 11 bytes, too many for a file of labels"):
+        check_length(tmp_path / "a.txt", 10)
+    check_length(tmp_path / "a.txt", 11)
+
+
+def test_categories_are_known_by_name(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    write_coco_boxes(tmp_path / "coco")
+    text = (tmp_path / "coco/annotations/instances.json").read_text()
+    (tmp_path / "coco/annotations/instances.json").write_text(text.replace('"sky"', '"sly"'))
+    with pytest.raises(DatasetError, match=r"'sly' is no class of the dataset\. Did you mean 'sky'"):
+        own(tmp_path / "coco").sources("all")
+    assert CLASSES[2] == "car" and drawn(tmp_path / "csv", "one")[4, 4] == 2

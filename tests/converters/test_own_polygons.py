@@ -1,0 +1,350 @@
+"""Polygons of one's own: every kind of shape, holes, orders, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from labelforge.converters import NO_ANNOTATION, convert
+from labelforge.converters.own.run_lengths import coco_counts, mask_of_counts
+from labelforge.errors import DatasetError
+from tests.converters.layouts import Array, picture, save
+from tests.converters.own_layouts import (
+    OUTLINES,
+    coco,
+    cvat,
+    cvat_polygon,
+    describe,
+    inside,
+    labelme,
+    own,
+    put,
+    write_cvat,
+    write_labelme,
+    write_supervisely,
+)
+
+MASK = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 1], [0, 0, 1, 1, 0]], bool)
+
+
+def read(root: Path, fmt: str, labels: str, text: str) -> Array:
+    """(20, 30) what one label file of an image "a" of 30 x 20 pixels means."""
+    head = f"kind: polygons\nformat: {fmt}\nimages: images/{{key}}.png\n"
+    describe(root, f"{head}labels: {labels}\nclasses: [road, sky, car, person]\n")
+    save(root / "images" / "a.png", picture(0))
+    put(root / labels.replace("{key}", "a"), text)
+    converter = own(root)
+    (source,) = converter.sources("all")
+    return np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
+
+
+def only(where: Array, value: int) -> Array:
+    return np.where(where, value, NO_ANNOTATION)
+
+
+def png(mask: Array, mode: str = "1") -> bytes:
+    found = io.BytesIO()
+    if mode == "RGBA":
+        array = np.zeros((*mask.shape, 4), np.uint8)
+        array[..., 3] = 255 * mask
+        array[..., 0] = 9  # a colour where nothing is
+        Image.fromarray(array).save(found, "png")
+    else:
+        Image.fromarray(mask).convert(mode).save(found, "png")
+    return found.getvalue()
+
+
+RECTANGLE = inside([(2.2, 3.6), (9.5, 3.6), (9.5, 8.5), (2.2, 8.5)])
+CONCAVE = inside(OUTLINES["one"][1][1])
+TRIANGLE: list[tuple[float, float]] = [(3.25, 4), (14.75, 3.5), (12.5, 15.75)]
+B64 = base64.b64encode(png(MASK)).decode()
+DEFLATED = {mode: base64.b64encode(zlib.compress(png(MASK, mode))).decode() for mode in ("L", "RGBA")}
+
+
+def placed(mask: Array, left: int, top: int) -> Array:
+    """(20, 30) a mask in its place, pixel by pixel."""
+    ids = np.zeros((20, 30), bool)
+    for (row, column), value in np.ndenumerate(mask):
+        if 0 <= row + top < 20 and 0 <= column + left < 30:
+            ids[row + top, column + left] = value
+    return ids
+
+
+def disc(x: float, y: float, rx: float, ry: float) -> Array:
+    """(20, 30) the pixels whose centre is in an ellipse, one by one."""
+    return np.array(
+        [[((c + 0.5 - x) / rx) ** 2 + ((r + 0.5 - y) / ry) ** 2 <= 1 for c in range(30)] for r in range(20)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ({"points": OUTLINES["one"][1][1]}, CONCAVE),  # early files name no type
+        ({"points": [[2.2, 3.6], [9.5, 8.5]], "shape_type": "rectangle"}, RECTANGLE),
+        ({"points": [[9.5, 8.5], [2.2, 3.6]], "shape_type": "rectangle"}, RECTANGLE),
+        ({"points": [[11.3, 9.9], [14.3, 13.9]], "shape_type": "circle"}, disc(11.3, 9.9, 5, 5)),
+        ({"points": [[28, 18], [28, 13]], "shape_type": "circle"}, disc(28, 18, 5, 5)),
+        ({"points": [[4, 6], [8, 8]], "shape_type": "mask", "mask": B64}, placed(MASK, 4, 6)),
+        ({"points": [[27, 18], [31, 20]], "shape_type": "mask", "mask": B64}, placed(MASK, 27, 18)),
+    ],
+)
+def test_shapes_of_labelme(shape: dict[str, Any], expected: Array, tmp_path: Path) -> None:
+    ids = read(tmp_path, "labelme", "images/{key}.json", labelme([{"label": "car", **shape}]))
+    assert expected.any() and np.array_equal(ids, only(expected, 2))
+
+
+def test_shapes_without_an_area_are_left_out_and_counted(tmp_path: Path) -> None:
+    shapes = [
+        {"label": "car", "points": [[1, 1]], "shape_type": "point"},
+        {"label": "whatever", "points": [[1, 1], [2, 2]], "shape_type": "linestrip"},
+        {"label": "car", "points": [[1, 1], [2, 2]], "shape_type": "line"},
+        {"label": "car", "points": [[1, 1], [2, 2]], "shape_type": "polygon"},
+        {"label": "sky", "points": [[0, 0], [9, 0], [9, 9]], "shape_type": "polygon"},
+    ]
+    ids = read(tmp_path, "labelme", "images/{key}.json", labelme(shapes))
+    assert np.array_equal(ids, only(inside([(0, 0), (9, 0), (9, 9)]), 1))
+    assert convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all").notes == (
+        "Left out, since it covers no pixels: 1 x line without an area.",
+        "Left out, since it covers no pixels: 1 x linestrip without an area.",
+        "Left out, since it covers no pixels: 1 x point without an area.",
+        "Left out, since it covers no pixels: 1 x polygon of fewer than three corners.",
+    )
+
+
+HOLE = [(6.5, 5.5), (10.5, 5.5), (10.5, 9.5)]
+
+
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        (
+            {
+                "geometryType": "polygon",
+                "points": {"exterior": [[2, 2], [20, 2], [20, 15]], "interior": [HOLE, [[1, 1]]]},
+            },
+            inside([(2, 2), (20, 2), (20, 15)]) & ~inside(HOLE),
+        ),
+        (
+            {"geometryType": "rectangle", "points": {"exterior": [[9, 7], [4, 3]], "interior": []}},
+            placed(np.ones((5, 6)), 4, 3),
+        ),
+        (
+            {"geometryType": "bitmap", "bitmap": {"origin": [3, 5], "data": DEFLATED["RGBA"]}},
+            placed(MASK, 3, 5),
+        ),
+        (
+            {"geometryType": "bitmap", "bitmap": {"origin": [28, -1], "data": DEFLATED["L"]}},
+            placed(MASK, 28, -1),
+        ),
+    ],
+)
+def test_objects_of_supervisely(thing: dict[str, Any], expected: Array, tmp_path: Path) -> None:
+    text = json.dumps({"size": {"height": 20, "width": 30}, "objects": [{"classTitle": "sky", **thing}]})
+    ids = read(tmp_path, "supervisely", "ann/{key}.json", text)
+    assert expected.any() and np.array_equal(ids, only(expected, 1))
+
+
+def rle_of(mask: Array) -> list[int]:
+    """CVAT's run lengths, pixel by pixel: outside first, by rows."""
+    counts, last = [0], False
+    for value in mask.ravel().tolist():
+        if value != last:
+            counts.append(0)
+            last = value
+        counts[-1] += 1
+    return counts
+
+
+RLE = ", ".join(map(str, rle_of(MASK)))
+TURNED = [(15 + a * 0.6 - b * 0.8, 10 + a * 0.8 + b * 0.6) for a, b in ((-6, -3), (6, -3), (6, 3), (-6, 3))]
+DEGREES = np.degrees(np.arctan2(0.8, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (cvat_polygon("car", TRIANGLE), inside(TRIANGLE)),
+        ('<box label="car" xtl="2.20" ytl="3.60" xbr="9.50" ybr="8.50" z_order="0"/>', RECTANGLE),
+        (f'<box label="car" xtl="9" ytl="7" xbr="21" ybr="13" rotation="{DEGREES}"/>', inside(TURNED)),
+        ('<ellipse label="car" cx="11.3" cy="9.9" rx="7" ry="4.5" z_order="0"/>', disc(11.3, 9.9, 7, 4.5)),
+        ('<ellipse label="car" cx="11" cy="10" rx="7" ry="4" rotation="90"/>', disc(11, 10, 4, 7)),
+        (f'<mask label="car" rle="{RLE}" left="4" top="6" width="5" height="3" z_order="0"/>', placed(MASK, 4, 6)),
+    ],
+)
+def test_shapes_of_cvat(shape: str, expected: Array, tmp_path: Path) -> None:
+    shape += '<points label="car" points="1,1"/><polyline label="x" points="1,1;2,2"/><tag label="rain"/>'
+    ids = read(tmp_path, "cvat", "annotations.xml", cvat({"a": shape}))
+    assert expected.any() and np.array_equal(ids, only(expected, 2))
+    assert own(tmp_path).notes("all") == [
+        "Left out, since it covers no pixels: 1 x points without an area.",
+        "Left out, since it covers no pixels: 1 x polyline without an area.",
+    ]
+
+
+def compressed(mask: Array) -> str:
+    return bytes(coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]).decode()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_run_lengths_of_coco(seed: int) -> None:
+    """Against COCO's own code, also for runs longer than one piece of its text, and shrinking ones."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 400, 2).tolist()
+    runs = np.cumsum(rng.integers(1, (10, 1000, 100_000)[seed % 3], 500))
+    flat = np.searchsorted(runs, np.arange(height * width), side="right") % 2
+    mask = flat.reshape(width, height).T.astype(bool)
+    counts = coco_counts(compressed(mask))
+    assert np.array_equal(mask_of_counts(counts, (width, height)).T, mask)
+    assert coco_counts(counts) == counts
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        "",
+        "~",
+        "0",
+        3,
+        None,
+        [1, "x"],
+        [-1, 601],
+        [599],
+        [601],
+        [2**62, 2**62],
+        "oooooooooooooooooooooooooo",
+        [True, 599],
+        "é",
+    ],
+)
+def test_run_lengths_that_do_not_fit_are_never_drawn(counts: object, tmp_path: Path) -> None:
+    entry = {"image": "a", "name": "car", "segmentation": {"size": [20, 30], "counts": counts}}
+    with pytest.raises(DatasetError, match=r"annotation 0 is not of the form expected \(.*run lengths"):
+        read(tmp_path, "coco", "x.json", coco([entry], "a"))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools up to 2.0.11
+def test_objects_of_coco(tmp_path: Path) -> None:
+    """Drawn by COCO's code, smallest on top; crowds are not labelled, objects without a polygon left out."""
+    rle = {"size": [20, 30], "counts": compressed(placed(MASK, 4, 6))}
+    big, small = [0.0, 0.0, 30.0, 0.0, 30.0, 12.0, 0.0, 12.0], [2.0, 2.0, 10.0, 2.0, 10.0, 10.0]
+    entries: list[dict[str, Any]] = [
+        {"image": "a", "name": "person", "segmentation": rle, "iscrowd": 0},
+        {"image": "a", "name": "car", "segmentation": [small, [20.0, 2.0, 25.0, 2.0, 25.0, 8.0]]},
+        {"image": "a", "name": "road", "segmentation": [big]},
+        {"image": "a", "name": "sky", "segmentation": {"size": [20, 30], "counts": [0, 40, 560]}, "iscrowd": 1},
+        {"image": "a", "name": "sky", "segmentation": []},
+    ]
+    expected = np.full((20, 30), NO_ANNOTATION)
+    for value, polygons in ((0, [big]), (2, entries[1]["segmentation"])):
+        expected[coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, 20, 30))) == 1] = value
+    expected[:, :2] = NO_ANNOTATION  # 40 pixels down the first columns, less than the car has
+    expected[placed(MASK, 4, 6)] = 3
+    ids = read(tmp_path, "coco", "x.json", coco(entries, "a"))
+    assert np.array_equal(ids, expected)
+    assert own(tmp_path).notes("all") == ["Left out, since it covers no pixels: 1 x object without a polygon."]
+
+
+def test_far_corners_take_no_memory(tmp_path: Path) -> None:
+    entry = {"image": "a", "name": "car", "segmentation": [[0, 0, 9e6, 0, 9e6, 9e6]]}
+    with pytest.raises(DatasetError, match=r"the coordinate 9e.06 is no place in an image of 30 x 20"):
+        read(tmp_path, "coco", "x.json", coco([entry], "a"))
+
+
+def bad_png() -> str:
+    """A mask whose header says that it has 2**60 pixels."""
+    data = bytearray(png(MASK))
+    data[16:24] = b"\x3f\xff\xff\xff" * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([3], "shape 0 is not of the form expected"),
+        ([{"points": [[0, 0], [9, 0], [9, 9]]}], "shape 0 has no 'label'"),
+        ([{"label": "kar", "points": [[0, 0], [9, 0], [9, 9]]}], "'kar' is no class of the dataset. Did you mean"),
+        ([{"label": ["car"], "points": [[0, 0], [9, 0], [9, 9]]}], "is no class of the dataset"),
+        ([{"label": "car", "points": [[0, 0], [9, 0], [1e9, 9]]}], "the coordinate 1e.09 is no place in an image"),
+        ([{"label": "car", "points": [[0, 0], [9]]}], "an outline has 3 numbers"),
+        ([{"label": "car", "points": [[0, 0], ["x", 0]]}], "shape 0 is not of the form expected"),
+        ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], "shape 0 is not of the form expected"),
+        ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask"}], "shape 0 has no 'mask'"),
+        ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": "!"}], "a mask cannot be read"),
+        ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": "AAAA"}], "is no whole PNG"),
+        ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": bad_png()}], "is no whole PNG"),
+        ([{"label": "car", "points": [[0, 0], [9, 0], [9, 9]]}] * 20_001, "20,001 objects in one image"),
+    ],
+)
+def test_files_that_labelme_does_not_write(shapes: list[Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message) as caught:
+        read(tmp_path, "labelme", "images/{key}.json", labelme(shapes))
+    assert "\n" not in str(caught.value) and caught.value.where == str(tmp_path / "images/a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "the file is not of the form expected"),
+        ("{}", "the file has no 'shapes'"),
+        ('{"shapes": ' + "[" * 10_000, "is nested too deeply"),
+        ('{"shapes": [NaN]}', "holds the number NaN"),
+    ],
+)
+def test_json_that_is_none(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read(tmp_path, "labelme", "images/{key}.json", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotations><track/></annotations>", "1: holds tracks of a video. Export it"),
+        ("<annotations></annotations>", "holds no image"),
+        ("<annotations><image/></annotations>", "an image has no name"),
+        (
+            cvat({"a": '<polygon label="car" points="1,1;x,2;3,3"/>'}),
+            "the <polygon> of line 5 is not of the form expected",
+        ),
+        (cvat({"a": '<box label="car" xtl="1"/>'}), "the <box> of line 5 has no 'ytl'"),
+        (cvat({"a": '<box label="car" xtl="1" ytl="1" xbr="inf" ybr="2"/>'}), "is no place in an image"),
+        (
+            cvat({"a": '<mask label="car" rle="3,4" left="0" top="0" width="2" height="2"/>'}),
+            "run lengths that do not add up",
+        ),
+        (cvat({"a": '<mask label="car" rle="4" left="0" top="0" width="99999999" height="99999999"/>'}), "a mask of"),
+        (cvat({"a": '<box label="kar" xtl="1" ytl="1" xbr="2" ybr="2"/>'}), "annotations.xml:5: 'kar' is no class"),
+        (cvat({"b": ""}), r"names none of 1 image, such as images/a\.png; it names 'b\.png'"),
+    ],
+)
+def test_xml_that_cvat_does_not_write(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read(tmp_path, "cvat", "annotations.xml", text)
+
+
+@pytest.mark.parametrize("write", [write_labelme, write_cvat, write_supervisely])
+def test_a_small_label_map_is_as_exact_as_a_large_one(write: Any, tmp_path: Path) -> None:
+    """Polygons are scaled, then drawn: at three times the size, every pixel is tested by itself."""
+    write(tmp_path)
+    converter = own(tmp_path)
+    (source,) = [source for source in converter.sources("all") if source.key == "one"]
+    ids = np.asarray(converter.labels(source).draw((20, 30), (60, 90), np.asarray))
+    expected = np.full((60, 90), NO_ANNOTATION)
+    for name, points in OUTLINES["one"]:
+        expected[inside([(3 * round(x, 2), 3 * round(y, 2)) for x, y in points], 60, 90)] = (
+            "road",
+            "sky",
+            "car",
+        ).index(name)
+    assert np.array_equal(ids, expected)
