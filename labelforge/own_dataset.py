@@ -123,6 +123,12 @@ class OwnDataset:
         """The folder of the file, in which all that it names is."""
         return self.path.parent
 
+    def mapping_places(self, tree: str) -> tuple[Path, ...]:
+        """Where a mapping to a tree is looked for, in this order: the file named, else two names beside the file."""
+        if self.mapping_name is not None:
+            return (self.folder / self.mapping_name,)
+        return self.folder / f"mapping-{tree}.yaml", self.folder / "mapping.yaml"
+
     def mapping_file(self, tree: str | None = None) -> Path:
         """The mapping to a tree: the file named, else ``mapping-<tree>.yaml``, else ``mapping.yaml``.
 
@@ -139,7 +145,7 @@ class OwnDataset:
         if tree is None:
             found = [plain] if plain.is_file() else by_tree
         else:
-            found = [path for path in (self.folder / f"mapping-{tree}.yaml", plain) if path.is_file()][:1]
+            found = [path for path in self.mapping_places(tree) if path.is_file()][:1]
         if len(found) == 1:
             return found[0]
         if found:

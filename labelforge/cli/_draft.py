@@ -11,10 +11,13 @@ from labelforge.console import narrow_console, print_or_write
 from labelforge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.console import Console
 
     from labelforge.draft import Draft
     from labelforge.mapping import Supervision
+    from labelforge.own_dataset import OwnDataset
 
 _SHOWN = 30  # labels that are listed to be looked at; the file has all of them
 
@@ -28,9 +31,7 @@ _SHOWN = 30  # labels that are listed to be looked at; the file has all of them
 @click.option(
     "--supervision",
     type=click.Choice(["pixel", "box"]),
-    default="pixel",
-    show_default=True,
-    help="What the dataset annotates.",
+    help="What the dataset annotates. Default: as a dataset.yaml says, else pixel.",
 )
 @click.option(
     "--label-space", "space_file", metavar="FILE", help="Also write the label list as a label space; names the dataset."
@@ -41,15 +42,15 @@ def draft_command(
     labels: str | None,
     taxonomy: str,
     output: str,
-    supervision: Supervision,
+    supervision: Supervision | None,
     space_file: str | None,
     overwrite: bool,
     measure: bool,
 ) -> None:
     """Draft a mapping for a new label list.
 
-    LABELS is a text file with a name a line (also "id name", "name: id", names with colours), a label space (.yaml), or
-    a YOLO data file (.yaml).
+    LABELS is a text file with a name a line (also "id name", "name: id", names with colours), a label space (.yaml), a
+    dataset.yaml, or a YOLO data file (.yaml).
 
     Every label gets the node, or the union of nodes, that its name stands for: in the tree, in the tree's mappings of
     other datasets, in a list of synonyms, or by its last word. A comment says why and how sure that is: sure, likely or
@@ -120,11 +121,28 @@ def _next_steps(console: Console, draft: Draft, output: str, space_file: str | N
     name = draft.space.name
     lines = ["Next: decide the lines marked TODO, look at those marked check, and read the others once."]
     folder = draft.tree.folder
+    if draft.labels.dataset is not None:
+        _print_steps(console, [*lines, *_own_steps(draft, draft.labels.dataset, output)])
+        return
     lines.append(
         f"It is used from a folder with tree.yaml (a copy of {folder}), as {name}.yaml in it, "
         f"with label_spaces/{name}.yaml; then: labelforge lint FOLDER"
     )
     if space_file is None and not draft.labels.is_file:
         lines.append(f"--label-space FOLDER/label_spaces/{name}.yaml writes the latter.")
+    _print_steps(console, lines)
+
+
+def _own_steps(draft: Draft, own: OwnDataset, output: str) -> Iterator[str]:
+    """What comes next for a dataset that has a dataset.yaml."""
+    places = own.mapping_places(draft.tree.name)[::-1]
+    if output != "-" and Path(output).absolute() not in [place.absolute() for place in places]:
+        yield f"{own.path.name} looks for {places[0]}: move the mapping there, or name it in the line 'mapping:'."
+    yield f"labelforge lint {draft.tree.name} --dataset {own.path}"
+    yield f"labelforge convert {own.path} OUT"
+
+
+def _print_steps(console: Console, lines: Sequence[str]) -> None:
     for line in lines:
-        console.print(line, markup=False, style="dim" if line is not lines[0] else "")
+        is_command = line.startswith("labelforge ")  # to be copied, so it stays in one piece
+        console.print(line, markup=False, style="dim" if line is not lines[0] else "", soft_wrap=is_command)

@@ -36,9 +36,9 @@ class Draft:
         """The label space that is mapped."""
         return self.labels.space
 
-    def mapping_text(self, supervision: Supervision = "pixel") -> str:
-        """The text of the mapping file; ``supervision`` is what the dataset annotates."""
-        return mapping_text(self.space, self.tree.name, self.proposals, supervision)
+    def mapping_text(self, supervision: Supervision | None = None) -> str:
+        """The text of the mapping file; ``supervision`` is what the dataset annotates (default: as the list says)."""
+        return mapping_text(self.space, self.tree.name, self.proposals, supervision or self.labels.supervision)
 
     def label_space_text(self) -> str:
         """The text of a label space file for a list that was none."""

@@ -7,6 +7,7 @@
     7,road,128,64,128        all three, in the order of a table
     labels: ...              a label space (.yaml)
     names: [...]             a YOLO data file (.yaml)
+    kind: ..., images: ...   a dataset.yaml, or a file of classes that one names
 
 All lines of a text must have one form; blank lines and comments (``#``) are skipped, and so is a first line of column
 names. Bullets, quotes around a line and a comma at its end are no part of a name. What was read is said in words, so
@@ -22,6 +23,8 @@ from typing import Any
 
 from labelforge.errors import TaxonomyError, counted
 from labelforge.label_space import LabelSpace, NativeLabel
+from labelforge.mapping import Supervision
+from labelforge.own_dataset import OwnDataset
 from labelforge.palette import Color
 from labelforge.yamlfile import YamlFile
 
@@ -60,16 +63,23 @@ class LabelList:
     Attributes:
         space: Name, labels and ids.
         form: In what form they stood there, in words.
-        is_file: Whether the file is a label space itself.
+        is_file: Whether the file is a label space itself, or describes a dataset that has one.
+        dataset: The dataset that the file describes, if it is a ``dataset.yaml``.
     """
 
     space: LabelSpace
     form: str
     is_file: bool
+    dataset: OwnDataset | None = None
+
+    @property
+    def supervision(self) -> Supervision:
+        """What the dataset annotates, as far as the file says: boxes in a ``dataset.yaml`` of boxes, else pixels."""
+        return "box" if self.dataset is not None and self.dataset.kind == "boxes" else "pixel"
 
 
 def read_labels(path: Path, name: str | None = None) -> LabelList:
-    """Read a label list: a text, a label space or a YOLO data file.
+    """Read a label list: a text, a label space, a YOLO data file or a ``dataset.yaml``.
 
     Args:
         path: The file.
@@ -91,6 +101,10 @@ def _read(path: Path) -> LabelList:
     file = YamlFile.load(path)
     if isinstance(file.data, dict) and "names" in file.data and "labels" not in file.data:
         return _of_yolo(file, path)
+    if isinstance(file.data, dict) and {"kind", "images"} <= file.data.keys():
+        own = OwnDataset.from_file(file)
+        form = f"a dataset.yaml, {counted(len(own.space.labels), 'label')}"
+        return LabelList(own.space, form, is_file=True, dataset=own)
     space = LabelSpace.load(path)
     return LabelList(space, f"a label space, {counted(len(space.labels), 'label')}", is_file=True)
 

@@ -255,7 +255,9 @@ def test_a_manifest_counts_what_its_indexes_list(tmp_path: Path) -> None:
         ("label 2", 10),
         ("label 3", 13),
     ]
-    assert manifest.totals == Totals(samples=2, pixels=31, used=17, ignored=13, unannotated=1, skipped=(broken,))
+    assert manifest.totals == Totals(
+        samples=2, pixels=31, used=17, ignored=13, unannotated=1, skipped=(broken,), remarks={"turned": 1}
+    )
     assert [(shard.name, shard.samples) for shard in manifest.shards] == [
         ("shard-00000.tar", 1),
         ("shard-00001.tar", 1),
