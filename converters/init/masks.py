@@ -18,7 +18,7 @@ from labelforge.errors import DatasetError
 
 LOOKED_AT: Final = 200
 """Label files that are opened, evenly spread."""
-_MOST_PIXELS: Final = 1 << 27
+_MOST_PIXELS: Final = 1 << 25
 MOST_VALUES: Final = 1000
 """Different values or colours that a list of classes is made of."""
 
@@ -87,7 +87,8 @@ def label_like(root: Path, files: Sequence[str]) -> list[str]:
     for file in files:
         by_folder.setdefault(file.rpartition("/")[0], []).append(file)
     found: list[str] = []
-    for some in by_folder.values():
+    for folder in spread([*by_folder], LOOKED_AT):
+        some = by_folder[folder]
         look = look_at_masks(root, some, 2)
         if look.opened and not look.faults and len(look.pixels) < 64:
             found += some

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labelforge.class_files import read_classes
+from labelforge.dataset_file import FORMATS
 from labelforge.errors import TaxonomyError
 from labelforge.lint import lint_taxonomy
 from labelforge.own_dataset import OwnDataset
@@ -97,6 +98,16 @@ def test_what_it_says() -> None:
     ]
     assert own.space.void == 255
     assert own.splits == {"train": "train", "val": "valid"}
+
+
+def test_the_file_in_the_documentation(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "OWN_DATA.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    own = parsed(example)
+    assert own.space.names == ("road", "sky") and own.mapping_name == "mapping.yaml"
+    for kind, formats in FORMATS.items():
+        rows = text[text.index(f"| {kind} |") :].partition("\n- ")[0]
+        assert all(f"`{form}`" in rows for form in formats)
 
 
 def test_shares_lists_and_no_splits() -> None:
