@@ -101,8 +101,6 @@ def read_paths(file: YamlFile, key: str, value: Any) -> tuple[str, ...]:
         for name in names:
             if name not in ("key", "split", "group"):
                 file.fail(at, f"unknown placeholder {{{name}}}", did_you_mean(name, ("key", "split", "group")))
-        if len(names) != len({*names}) and key == "images":
-            file.fail(at, "a placeholder occurs twice", "Write it once; use * for the other.")
         if path.count("*") > _MOST_STARS or any(part.count("*") > _STARS for part in path.split("/")):
             file.fail(
                 at, f"more than {_STARS} stars in a name of {path!r}", "Name the folders, or write several paths."

@@ -11,6 +11,7 @@ from typing import Final
 from labelforge.converters.init.templates import PICTURES, spread
 from labelforge.converters.own.csv_boxes import has_header
 from labelforge.converters.own.folder import list_below
+from labelforge.converters.own.pairing import CLASS_LISTS
 
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
 _GROUPS: Final = 40  # of files
@@ -53,6 +54,8 @@ def look_at(root: Path) -> Survey:
         suffix = PurePosixPath(file).suffix.lower()
         if suffix in PICTURES:
             found.pictures.append(file)
+        elif PurePosixPath(file).name in CLASS_LISTS:
+            found.texts.append(file)
         elif not _OURS.fullmatch(PurePosixPath(file).name):
             by_suffix.setdefault(suffix, []).append(file)
     kinds = {".json": _json, ".xml": _xml, ".csv": _csv, ".txt": _txt}

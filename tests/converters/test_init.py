@@ -277,6 +277,9 @@ MASK_LAYOUTS: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
     "no words": (lambda i: f"A/{i}.jpg", lambda i: f"B/{i}.png"),
     "splits below": (lambda i: f"data/images/train/{i}.jpg", lambda i: f"data/annotations/train/{i}.png"),
     "split in a word": (lambda i: f"images_train/{i}.jpg", lambda i: f"masks_train/{i}.png"),
+    "one folder": (lambda i: f"{i}.jpg", lambda i: f"{i}.png"),
+    "masks below": (lambda i: f"photos/IMG_{i}.jpg", lambda i: f"photos/masks/IMG_{i}.png"),
+    "words above all": (lambda i: f"segmentation labels/a/{i}.jpg", lambda i: f"segmentation labels/b/{i}.png"),
     "capitals": (lambda i: f"Train/Images/{i}.JPG", lambda i: f"Train/Labels/{i}.PNG"),
 }
 

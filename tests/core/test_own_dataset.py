@@ -45,7 +45,6 @@ FAULTS = {
     "no key": ("{split}/{key}.png", "{split}.png", 5, "has no {key}"),
     "split in one": ("splits: {train: train, val: valid}\n", "", 4, "has {split}, but there are no splits"),
     "split of labels alone": ("images/{split}", "images", 5, "has other placeholders than"),
-    "key twice": ("images/{split}/{key}.jpg", "images/{split}/{key}/{key}.jpg", 4, "a placeholder occurs twice"),
     "stars": ("{split}/{key}.jpg", "a*b*c*/{split}/{key}.jpg", 4, "more than 2 stars in a name"),
     "split leaves": ("val: valid", "val: ../x", 6, "leaves the folder"),
     "split is a number": ("val: valid", "val: 3", 6, "must be a path"),
