@@ -29,7 +29,8 @@ SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat"})
 
 _PLACES: Final = re.compile(r"\{(.*?)\}")
 NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-_STARS = 4  # in one path: each may have to try every length
+_STARS = 2  # in a folder's or a file's name: each may have to try every length
+_MOST_STARS = 8  # in a path
 
 
 class DatasetFile(BaseModel):
@@ -100,10 +101,10 @@ def read_paths(file: YamlFile, key: str, value: Any) -> tuple[str, ...]:
         for name in names:
             if name not in ("key", "split", "group"):
                 file.fail(at, f"unknown placeholder {{{name}}}", did_you_mean(name, ("key", "split", "group")))
-        if len(names) != len({*names}) and key == "images":
-            file.fail(at, "a placeholder occurs twice", "Write it once; use * for the other.")
-        if path.count("*") > _STARS:
-            file.fail(at, f"the path has more than {_STARS} stars", "Name the folders, or write several paths.")
+        if path.count("*") > _MOST_STARS or any(part.count("*") > _STARS for part in path.split("/")):
+            file.fail(
+                at, f"more than {_STARS} stars in a name of {path!r}", "Name the folders, or write several paths."
+            )
         found.append(path)
     return tuple(found)
 

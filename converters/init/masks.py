@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from labelforge.errors import DatasetError
 
 LOOKED_AT: Final = 200
 """Label files that are opened, evenly spread."""
-_MOST_PIXELS: Final = 1 << 27
+_MOST_PIXELS: Final = 1 << 25
 MOST_VALUES: Final = 1000
 """Different values or colours that a list of classes is made of."""
 
@@ -82,12 +82,13 @@ def _mode(path: Path) -> str | None:
 
 
 def label_like(root: Path, files: Sequence[str]) -> list[str]:
-    """Those pictures of some that look like label maps: few values, and no JPEG. Of each folder, two are opened."""
-    by_folder: dict[str, list[str]] = {}
+    """Those of some pictures that look like label maps, by two of each folder and suffix: few values, and no JPEG."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for file in files:
-        by_folder.setdefault(file.rpartition("/")[0], []).append(file)
+        path = PurePosixPath(file)
+        groups.setdefault((str(path.parent), path.suffix), []).append(file)
     found: list[str] = []
-    for some in by_folder.values():
+    for some in list(groups.values())[:LOOKED_AT]:
         look = look_at_masks(root, some, 2)
         if look.opened and not look.faults and len(look.pixels) < 64:
             found += some

@@ -185,14 +185,14 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
         )
     seen = {name: f"{count:,} of {total:,} objects" for name, count in look.objects.items()}
     lists = class_lists(survey.root, survey.texts)
-    if proposal.format == "yolo":
+    if proposal.format == "yolo" or (proposal.format == "csv" and all(map(str.isdecimal, look.objects))):
         numbers = sorted(int(name) for name in look.objects)
         for file, classes in lists:
             if fits_ids(classes, numbers, None):
                 _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=False)
                 return
         _say_unfit(lists, proposal, "lacks classes that occur")
-        proposal.classes_from = "The names are made up: no classes.txt or data.yaml with all classes was found."
+        proposal.classes_from = "The names are made up: no list with all classes was found. Write the right ones."
         proposal.classes = [ProposedClass(n, f"class {n}", None, seen[str(n)], guessed=True) for n in numbers]
         return
     if proposal.format != "coco":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -11,8 +11,10 @@ from typing import Final
 from labelforge.converters.init.templates import PICTURES, spread
 from labelforge.converters.own.csv_boxes import has_header
 from labelforge.converters.own.folder import list_below
+from labelforge.converters.own.pairing import CLASS_LISTS
 
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
+_GROUPS: Final = 40  # of files
 _HEAD: Final = 1 << 16  # bytes
 _LONG: Final = 1 << 22  # bytes; a JSON file from here on is not one image's
 _YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\s+[-+.\deE]{1,30}){4}\s*)*")
@@ -52,6 +54,8 @@ def look_at(root: Path) -> Survey:
         suffix = PurePosixPath(file).suffix.lower()
         if suffix in PICTURES:
             found.pictures.append(file)
+        elif PurePosixPath(file).name in CLASS_LISTS:
+            found.texts.append(file)
         elif not _OURS.fullmatch(PurePosixPath(file).name):
             by_suffix.setdefault(suffix, []).append(file)
     kinds = {".json": _json, ".xml": _xml, ".csv": _csv, ".txt": _txt}
@@ -68,11 +72,8 @@ def look_at(root: Path) -> Survey:
 
 def _sorted(root: Path, files: Sequence[str], look: Callable[[Path], str | None]) -> dict[str, list[str]]:
     """Format -> files; where a folder has many, those that were not opened count as most of the others do."""
-    by_folder: dict[str, list[str]] = {}
-    for file in files:
-        by_folder.setdefault(str(PurePosixPath(file).parent), []).append(file)
     found: dict[str, list[str]] = {}
-    for some in by_folder.values():
+    for some in _groups(files):
         kinds = {file: look(root / file) for file in spread(some, _PEEKED)}
         known = [kind for kind in kinds.values() if kind is not None]
         most = max({*known}, key=known.count, default=None)
@@ -81,6 +82,18 @@ def _sorted(root: Path, files: Sequence[str], look: Callable[[Path], str | None]
             if kind := most if unseen else kinds[file]:
                 found.setdefault(kind, []).append(file)
     return found
+
+
+def _groups(files: Sequence[str]) -> Iterable[list[str]]:
+    """Files that are likely to be alike: those of a folder; of very many folders, those of one name."""
+    by_folder: dict[str, list[str]] = {}
+    for level in (lambda path: str(path.parent), lambda path: path.parent.name, lambda _: ""):
+        by_folder.clear()
+        for file in files:
+            by_folder.setdefault(level(PurePosixPath(file)), []).append(file)
+        if len(by_folder) <= _GROUPS:
+            break
+    return by_folder.values()
 
 
 def _head(path: Path) -> str:

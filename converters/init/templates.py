@@ -6,6 +6,7 @@ which is a group, what its name ends in. Of all pairs of templates, the one is t
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -64,10 +65,9 @@ class Template:
         """``split`` and ``group``, where it has them."""
         return frozenset(name for name in ("split", "group") if any(f"{{{name}}}" in folder for folder in self.folders))
 
-    @property
-    def of_labels(self) -> bool:
-        """Whether its words are those of labels."""
-        return any(_LABEL.search(word) for word in (*self.folders, self.start, self.ending))
+    def of_labels(self, common: int) -> bool:
+        """Whether its words are those of labels; the first folders, which all files have in ``common``, say nothing."""
+        return any(_LABEL.search(word) for word in (*self.folders[common:], self.start, self.ending))
 
     @property
     def doubts(self) -> int:
@@ -199,13 +199,13 @@ def best_pairing(
     Args:
         images: Files that may be images.
         labels: Files that may have labels.
-        both: Whether the same files may be either: then labels are those whose names, or contents, say so.
-        labelled: Files that hold labels by their content.
+        both: Whether the same files may be either: then labels are those whose names say so.
+        labelled: Files that hold labels by their content, where names do not say it.
     """
     of_images, of_labels = likely(images), likely(labels)
     if both:
-        wordy = [template for template in of_labels if template.of_labels]
-        of_labels = wordy or [template for template in of_labels if template.keys(labelled)]
+        common = len(PurePosixPath(os.path.commonpath([f"/{file}" for file in images])).parts) - 1
+        of_labels = [t for t in of_labels if (t.keys(labelled) if labelled else t.of_labels(common))]
         of_images = [template for template in of_images if template not in of_labels]
     found: Pairing | None = None
     keyed = [(template, template.keys(labels)) for template in of_labels[:_TRIED]]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ from labelforge.converters.labels.pixels import nearest
 
 Points = Sequence[tuple[float, float]]
 """(x, y) of the corners of a polygon, in pixels of the image."""
+
+_CROSSINGS: Final = 1 << 20  # of edges and rows of pixels, that are computed at once
+_CORNERS: Final = 2000
+"""Of a region that holds no pixel centre; to find an inner point of one that crosses itself so often takes hours."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +154,13 @@ def _fill(edges: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.bool_
     # From the first row whose centre is not above the edge, to before the first whose centre is not above its end.
     first, last = (np.clip(np.ceil(end(y0, y1) - 0.5), 0, height).astype(np.int64) for end in (np.minimum, np.maximum))
     counts = last - first
-    edge = np.repeat(np.arange(len(counts)), counts)
-    row = np.arange(int(counts.sum())) - np.repeat(counts.cumsum() - counts, counts) + first[edge]
-    crossing = x0[edge] + (row + 0.5 - y0[edge]) * (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
-    column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
     turns = np.zeros((height, width + 1), dtype=np.int32)
-    np.add.at(turns, (row, column), 1)
+    for some in np.array_split(np.arange(len(counts)), 1 + int(counts.sum()) // _CROSSINGS):
+        edge = np.repeat(some, counts[some])
+        row = np.arange(len(edge)) - np.repeat(counts[some].cumsum() - counts[some], counts[some]) + first[edge]
+        crossing = x0[edge] + (row + 0.5 - y0[edge]) * (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
+        column = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
+        np.add.at(turns, (row, column), 1)
     inside: NDArray[np.bool_] = (turns.cumsum(axis=1)[:, :width] & 1).astype(np.bool_)
     return inside
 
@@ -168,6 +173,8 @@ def _inner_pixel(region: Region, scale: tuple[float, float], size: tuple[int, ..
         rings = [np.asarray(points, dtype=np.float64).reshape(-1, 2) * scale for points in outlines if len(points) > 2]
         return shapely.union_all([shapely.make_valid(shapely.Polygon(ring)) for ring in rings])
 
+    if sum(len(points) for points in (*region.outlines, *region.holes)) > _CORNERS:
+        return None
     height, width = size
     seen = area(region.outlines).difference(area(region.holes)).intersection(shapely.box(0, 0, width, height))
     if seen.is_empty or not seen.area:

@@ -37,6 +37,7 @@ from labelforge.errors import DatasetError
 
 _LISTS: Final = {"images": True, "annotations": True, "categories": True}
 _FAR: Final = 16  # images beside each other
+_LONGEST: Final = 2e6  # pixels; drawing takes memory by the length of an outline
 _NOT_DRAWN: Final = ("iscrowd", "ignore")
 
 
@@ -125,12 +126,15 @@ def _object(segmentation: Any, value: int, size: Size) -> AnnotatedObject | None
     outlines = [points for points in outlines if len(points) > 2]
     if not outlines:
         return None
-    area = 0.0
+    area = length = 0.0
     for points in outlines:
         far = max(abs(number) for point in points for number in point)
-        if far > _FAR * max(size):  # drawing takes memory by the length of an outline
+        if far > _FAR * max(size):
             raise ValueError(f"the coordinate {far:g} is no place in an image of {size[1]} x {size[0]}")
         x, y = np.asarray(points).T
+        length += float(np.maximum(abs(x - np.roll(x, -1)), abs(y - np.roll(y, -1))).sum())
+        if length > _LONGEST:
+            raise ValueError(f"an outline {length:,.0f} pixels long is none of an object")
         area += abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
     return AnnotatedObject(value, [[number for point in points for number in point] for points in outlines], area)
 

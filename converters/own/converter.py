@@ -124,8 +124,12 @@ class OwnData(Converter):
         """Of boxes with ``overlaps: set``, the sets of classes whose boxes overlap, by their values."""
         if self.own.kind != "boxes" or self.own.overlaps != "set":
             return {}
-        marks = (self._marks(source) for source in self._found(split).sources)
-        self._sets = set_values(mark.boxes for mark in marks if isinstance(mark, BoxMarks))
+        boxes = []
+        for source in self._found(split).sources:
+            with suppress(DatasetError):  # a broken sample is an error, or skipped, when it is converted
+                marks = self._marks(source)
+                boxes.append(marks.boxes if isinstance(marks, BoxMarks) else ())
+        self._sets = set_values(boxes)
         return {value: members for members, value in self._sets.items()}
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:

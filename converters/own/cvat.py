@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ from labelforge.converters.json_files import corners, parse, reading
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.labelme import image_size
-from labelforge.converters.own.layers import Bitmap, Ellipse, Layer, Layers
+from labelforge.converters.own.layers import Bitmap, Collected, Ellipse, Layer, Layers
 from labelforge.converters.own.marks import LARGEST_SHARED, Classes, PaintMarks, check_count
 from labelforge.converters.own.run_lengths import mask_of_counts
 from labelforge.converters.own.xml_files import Element, read_xml
@@ -62,22 +61,22 @@ def cvat_marks(text: str, place: Path, classes: Classes) -> PaintMarks:
     """
     data = parse(text, place)
     check_count(len(data["shapes"]), place)
-    left_out: Counter[str] = Counter()
-    found: list[tuple[int, Layer]] = []
-    for kind, line, facts in data["shapes"]:
+    found = Collected()
+    for kind, line, facts in sorted(data["shapes"], key=_order):
         with reading(place, f"the <{kind[:20]}> of line {line}"):
-            if kind not in DRAWN:
-                left_out[f"{kind[:20]} without an area"] += 1
-                continue
-            layer = _layer(kind, facts, classes.named(facts["label"], place, line))
-            if layer is None:
-                left_out[f"{kind} without an area"] += 1
-            else:
-                found.append((int(facts.get("z_order") or 0), layer))
-    found.sort(key=lambda pair: pair[0])
+            drawn = kind in DRAWN
+            found.add(kind, _layer(kind, facts, classes.named(facts["label"], place, line)) if drawn else None)
     with reading(place, "the image"):
         size = image_size(*(None if value is None else int(value) for value in data["size"]))
-    return PaintMarks(Layers(size, [layer for _, layer in found]), left_out)
+    return PaintMarks(Layers(size, found.layers), found.left_out)
+
+
+def _order(shape: Any) -> int:
+    """The height at which a shape is painted; those that say none are at 0."""
+    try:
+        return int(shape[2].get("z_order") or 0)
+    except ValueError:
+        return 0
 
 
 def _layer(kind: str, facts: Mapping[str, Any], value: int) -> Layer | None:

@@ -6,7 +6,6 @@ Coordinates are pixel edges. Points, lines and what else has no area are left ou
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from labelforge.converters.json_files import corners, read_json, reading
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
-from labelforge.converters.own.layers import Bitmap, Ellipse, Layer, Layers, mask_of
+from labelforge.converters.own.layers import Bitmap, Collected, Ellipse, Layer, Layers, mask_of
 from labelforge.converters.own.marks import Classes, PaintMarks, check_count, check_length
 
 
@@ -27,23 +26,16 @@ def read_labelme(path: Path, classes: Classes) -> PaintMarks:
     """
     check_length(path)
     data = read_json(path)
-    left_out: Counter[str] = Counter()
-    layers: list[Layer] = []
+    found = Collected()
     with reading(path, "the file"):
         shapes, size = list(data["shapes"]), image_size(data.get("imageHeight"), data.get("imageWidth"))
     check_count(len(shapes), path)
     for i, shape in enumerate(shapes):
         with reading(path, f"shape {i}"):
             kind = shape.get("shape_type") or "polygon"
-            if kind not in ("polygon", "rectangle", "circle", "mask"):
-                left_out[f"{str(kind)[:20]} without an area"] += 1
-                continue
-            layer = _layer(kind, shape, classes.named(shape["label"], path))
-            if layer is None:
-                left_out[f"{kind} of fewer than three corners"] += 1
-            else:
-                layers.append(layer)
-    return PaintMarks(Layers(size, layers), left_out)
+            drawn = kind in ("polygon", "rectangle", "circle", "mask")
+            found.add(str(kind), _layer(kind, shape, classes.named(shape["label"], path)) if drawn else None)
+    return PaintMarks(Layers(size, found.layers), found.left_out)
 
 
 def _layer(kind: str, shape: Mapping[str, Any], value: int) -> Layer | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import warnings
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +23,10 @@ from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.pixels import nearest
 from labelforge.converters.labels.polygons import Region, paint
 
-MOST_PIXELS = 1 << 28
-"""Of a bitmap; more is no mask of an object."""
+MOST_PIXELS: Final = 1 << 27
+"""Of a bitmap, and of all bitmaps of an image; more are no masks of objects."""
+MOST_CORNERS: Final = 200_000
+"""Of all polygons of an image; more are no annotation."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,39 @@ class Layers:
         return rows_of(ids)
 
 
+class Collected:
+    """The layers of an image as they are read, and what is left out; it ends where they are too many.
+
+    Attributes:
+        layers: From the lowest to the highest.
+        left_out: What covers no pixels: what -> how often.
+    """
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        self.left_out: Counter[str] = Counter()
+        self._pixels = self._corners = 0
+
+    def add(self, kind: str, layer: Layer | None) -> None:
+        """Add a layer; None for one that covers nothing.
+
+        Raises:
+            ValueError: The bitmaps or the polygons of the image are too large.
+        """
+        if layer is None:
+            self.left_out[f"{kind[:20]} without an area"] += 1
+            return
+        if isinstance(layer, Bitmap):
+            self._pixels += layer.mask.size
+        elif isinstance(layer, Region):
+            self._corners += sum(len(points) for points in (*layer.outlines, *layer.holes))
+        if self._pixels > MOST_PIXELS or self._corners > MOST_CORNERS:
+            raise ValueError(
+                f"{self._corners:,} corners and {self._pixels:,} pixels of masks are too many for an image"
+            )
+        self.layers.append(layer)
+
+
 def _placed(bitmap: Bitmap, size: Size) -> NDArray[np.bool_]:
     """A bitmap's mask in its place in the image."""
     found = np.zeros(size, dtype=np.bool_)
@@ -126,11 +164,13 @@ def mask_of(text: object, *, deflated: bool = False) -> NDArray[np.bool_]:
         data = base64.b64decode(text, validate=True)
         if deflated:
             data = zlib.decompressobj().decompress(data, MOST_PIXELS)
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise ValueError(f"a mask of {picture.width} x {picture.height} pixels is too large")
-            values = np.asarray(picture)
-    except (binascii.Error, zlib.error) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise ValueError(f"a mask of {picture.width} x {picture.height} pixels is too large")
+                values = np.asarray(picture)
+    except (binascii.Error, zlib.error, Image.DecompressionBombWarning) as error:
         raise ValueError(f"a mask cannot be read ({error})") from error
     except BROKEN as error:
         raise ValueError(f"a mask is no whole PNG ({error})") from error

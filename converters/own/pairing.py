@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.patterns import Pattern
@@ -12,6 +13,9 @@ from labelforge.converters.own.splits import Names, read_list, split_of
 from labelforge.dataset_file import SHARED
 from labelforge.errors import DatasetError, counted, listed
 from labelforge.own_dataset import OwnDataset
+
+CLASS_LISTS: Final = frozenset({"classes.txt"})
+"""What tools write into the folder of label files that has no labels of an image."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     images, labels = ([Pattern(path, stands) for path in paths] for paths in (own.images, own.labels))
     files = list_below(root, [pattern.folder for pattern in (*images, *labels)])
     shared = own.format in SHARED
-    label_files = _by_key(root, files, labels, "label files", several=shared)
+    usable = [file for file in files if file.rpartition("/")[2] not in CLASS_LISTS]
+    label_files = _by_key(root, usable, labels, "label files", several=shared)
     taken = {path for paths in label_files.values() for path in paths}
     image_files = _by_key(root, [path for path in files if path not in taken], images, "images")
     if not image_files:

@@ -6,7 +6,6 @@ Supervisely. Points, lines and what else has no area are left out.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from labelforge.converters.json_files import corners, read_json, reading
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.labelme import image_size
-from labelforge.converters.own.layers import Bitmap, Layer, Layers, mask_of
+from labelforge.converters.own.layers import Bitmap, Collected, Layer, Layers, mask_of
 from labelforge.converters.own.marks import Classes, PaintMarks, check_count, check_length
 
 
@@ -26,8 +25,7 @@ def read_supervisely(path: Path, classes: Classes) -> PaintMarks:
     """
     check_length(path)
     data = read_json(path)
-    left_out: Counter[str] = Counter()
-    layers: list[Layer] = []
+    found = Collected()
     with reading(path, "the file"):
         objects = list(data["objects"])
         size = image_size(data["size"]["height"], data["size"]["width"])
@@ -35,15 +33,9 @@ def read_supervisely(path: Path, classes: Classes) -> PaintMarks:
     for i, thing in enumerate(objects):
         with reading(path, f"object {i}"):
             kind = thing["geometryType"]
-            if kind not in ("polygon", "rectangle", "bitmap"):
-                left_out[f"{str(kind)[:20]} without an area"] += 1
-                continue
-            layer = _layer(kind, thing, classes.named(thing["classTitle"], path))
-            if layer is None:
-                left_out[f"{kind} of fewer than three corners"] += 1
-            else:
-                layers.append(layer)
-    return PaintMarks(Layers(size, layers), left_out)
+            drawn = kind in ("polygon", "rectangle", "bitmap")
+            found.add(str(kind), _layer(kind, thing, classes.named(thing["classTitle"], path)) if drawn else None)
+    return PaintMarks(Layers(size, found.layers), found.left_out)
 
 
 def _layer(kind: str, thing: Mapping[str, Any], value: int) -> Layer | None:

@@ -29,6 +29,7 @@ def command(name: str | None) -> None:
     if name is None:
         console.print(_table(list(available())))
         console.print("\n'labelforge datasets NAME' says more of one.", style="dim")
+        console.print("Data of your own: 'labelforge init FOLDER' describes it for 'labelforge convert'.", style="dim")
         return
     for part in _facts(find_converter(name)):
         console.print(part, markup=False, soft_wrap=True)

@@ -38,6 +38,7 @@ from tests.converters.own_layouts import (
     coco,
     cvat,
     cvat_polygon,
+    labelme,
     put,
     voc_xml,
     write_colors,
@@ -246,6 +247,16 @@ def test_of_two_files_for_the_same_images_one_is_taken(tmp_path: Path) -> None:
     assert init(tmp_path).dataset.labels == ("annotations/instances.json",)
 
 
+def test_a_csv_file_with_numbers_of_classes(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", picture(0))
+    put(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax,class_id\na.png,0,0,5,5,10\na.png,9,9,12,12,2\n")
+    found = init(tmp_path)
+    assert [(label.id, label.name) for label in found.dataset.space.labels] == [(2, "class 2"), (10, "class 10")]
+    assert found.text.count("# guessed name") == 2
+    (ids,) = converted(tmp_path, "all", tmp_path / "out").values()
+    assert (ids[0, 0], ids[10, 10], ids[19, 29]) == (10, 2, NOTHING)
+
+
 def test_cvat_tasks_in_several_files(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for i in range(2):
@@ -266,6 +277,9 @@ MASK_LAYOUTS: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
     "no words": (lambda i: f"A/{i}.jpg", lambda i: f"B/{i}.png"),
     "splits below": (lambda i: f"data/images/train/{i}.jpg", lambda i: f"data/annotations/train/{i}.png"),
     "split in a word": (lambda i: f"images_train/{i}.jpg", lambda i: f"masks_train/{i}.png"),
+    "one folder": (lambda i: f"{i}.jpg", lambda i: f"{i}.png"),
+    "masks below": (lambda i: f"photos/IMG_{i}.jpg", lambda i: f"photos/masks/IMG_{i}.png"),
+    "words above all": (lambda i: f"segmentation labels/a/{i}.jpg", lambda i: f"segmentation labels/b/{i}.png"),
     "capitals": (lambda i: f"Train/Images/{i}.JPG", lambda i: f"Train/Labels/{i}.PNG"),
 }
 
@@ -381,6 +395,16 @@ def test_only_some_label_files_are_opened(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Image, "open", counting)
     assert "Label files: 7 of 30, evenly spread, were opened." in describe(tmp_path).text
     assert len([path for path in opened if "masks/" in path]) == 7
+
+
+def test_a_folder_per_frame(tmp_path: Path) -> None:
+    """Of very many folders, not every file is opened to see what it is."""
+    for i in range(60):
+        save(tmp_path / f"root/frame{i:02d}/image.png", picture(0, 20, 30))
+        shape = {"label": "car", "points": [[0, 0], [9, 0], [9, 9]], "shape_type": "polygon"}
+        put(tmp_path / f"root/frame{i:02d}/image.json", labelme([shape]))
+    own = init(tmp_path / "root").dataset
+    assert own.format == "labelme" and len(converted(tmp_path / "root", "all", tmp_path / "out")) == 60
 
 
 def test_templates_of_a_path() -> None:

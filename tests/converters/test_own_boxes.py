@@ -231,6 +231,13 @@ def test_lines_that_yolo_does_not_write(text: str, message: str, line: int, tmp_
     assert caught.value.line == line and caught.value.where == str(tmp_path / "labels/three.txt")
 
 
+def test_the_list_of_classes_among_the_labels_is_no_label(tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    put(tmp_path / "labels/classes.txt", "\n".join(CLASSES))
+    converter = own(tmp_path)
+    assert len(converter.sources("all")) == 3 and converter.missing("all") == []
+
+
 def test_yolo_at_another_size(tmp_path: Path) -> None:
     """Fractions are of the image, whatever its size; its label map may be smaller."""
     write_yolo(tmp_path)

@@ -56,6 +56,18 @@ def test_paths_with_placeholders(pattern: str, path: str, named: Named | None) -
     assert Pattern(pattern, "train").match(path) == named
 
 
+def test_a_folder_for_each_image_named_as_it(tmp_path: Path) -> None:
+    describe(
+        tmp_path,
+        "kind: masks\nformat: ids\nimages: '{key}/images/{key}.png'\nlabels: '{key}/masks/{key}.png'\n"
+        "classes: [road, sky, car, person]\n",
+    )
+    for key in ("a", "b"):
+        save(tmp_path / key / "images" / f"{key}.png", picture(0))
+        save(tmp_path / key / "masks" / f"{key}.png", np.ones((20, 30), np.uint8))
+    assert [source.labels for source in own(tmp_path).sources("all")] == ["a/masks/a.png", "b/masks/b.png"]
+
+
 def test_shares_are_kept_when_files_come_and_go() -> None:
     shares = {"train": 0.7, "val": 0.2, "test": 0.1}
     many = {f"frame_{i}": split_of(f"frame_{i}", shares) for i in range(3000)}

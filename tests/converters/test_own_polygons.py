@@ -117,7 +117,7 @@ def test_shapes_without_an_area_are_left_out_and_counted(tmp_path: Path) -> None
         "Left out, since it covers no pixels: 1 x line without an area.",
         "Left out, since it covers no pixels: 1 x linestrip without an area.",
         "Left out, since it covers no pixels: 1 x point without an area.",
-        "Left out, since it covers no pixels: 1 x polygon of fewer than three corners.",
+        "Left out, since it covers no pixels: 1 x polygon without an area.",
     )
 
 
@@ -258,6 +258,39 @@ def test_far_corners_take_no_memory(tmp_path: Path) -> None:
     entry = {"image": "a", "name": "car", "segmentation": [[0, 0, 9e6, 0, 9e6, 9e6]]}
     with pytest.raises(DatasetError, match=r"the coordinate 9e.06 is no place in an image of 30 x 20"):
         read(tmp_path, "coco", "x.json", coco([entry], "a"))
+
+
+def test_outlines_drawn_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long outlines are drawn some edges at a time, so that they take little memory; the pixels are the same."""
+    rng = np.random.default_rng(0)
+    zigzag = [(float(x), -1.0 if i % 2 else 21.0) for i, x in enumerate(rng.uniform(0, 30, 501))]
+    text = labelme([{"label": "car", "points": zigzag}])
+    whole = read(tmp_path, "labelme", "images/{key}.json", text)
+    monkeypatch.setattr("labelforge.converters.labels.polygons._CROSSINGS", 100)
+    assert np.array_equal(read(tmp_path, "labelme", "images/{key}.json", text), whole)
+    assert 0 < (whole == 2).sum() < 600
+
+
+def test_too_many_corners(tmp_path: Path) -> None:
+    zigzag = [(1000 + i % 7, i % 20) for i in range(100_001)]
+    ids = read(tmp_path, "labelme", "images/{key}.json", labelme([{"label": "car", "points": zigzag}]))
+    assert (ids == NO_ANNOTATION).all()  # all outside
+    with pytest.raises(DatasetError, match="200,002 corners and 0 pixels of masks are too many for an image"):
+        read(tmp_path, "labelme", "images/{key}.json", labelme([{"label": "car", "points": zigzag}] * 2))
+
+
+def test_masks_of_an_image_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelforge.converters.own.layers.MOST_PIXELS", 40)
+    shape = {"label": "car", "points": [[4, 6], [8, 8]], "shape_type": "mask", "mask": B64}
+    read(tmp_path, "labelme", "images/{key}.json", labelme([shape] * 2))
+    with pytest.raises(DatasetError, match="45 pixels of masks are too many for an image"):
+        read(tmp_path, "labelme", "images/{key}.json", labelme([shape] * 3))
+
+
+def test_long_outlines_of_coco_are_refused(tmp_path: Path) -> None:
+    zigzag = [number for i in range(10_000) for number in (0.0, 0.0, 400.0, float(i % 20))]
+    with pytest.raises(DatasetError, match=r"an outline [\d,]+ pixels long is none of an object"):
+        read(tmp_path, "coco", "x.json", coco([{"image": "a", "name": "car", "segmentation": [zigzag]}], "a"))
 
 
 def bad_png() -> str:

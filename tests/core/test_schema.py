@@ -101,7 +101,6 @@ ONLY_LABELFORGE = {
         "drive",
         "format of another kind",
         "id twice",
-        "key twice",
         "name twice",
         "no colours",
         "no key",
