@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from labelforge.converters.annotations.json_files import read_json, reading
 from labelforge.converters.base import Converter, Source
-from labelforge.converters.color_table import ColorTable
 from labelforge.converters.files import list_files
-from labelforge.converters.json_files import read_json, reading
-from labelforge.converters.label_maps import read_color_map
 from labelforge.converters.labels.pixels import PixelLabels
+from labelforge.converters.pictures.color_table import ColorTable
+from labelforge.converters.pictures.label_maps import read_color_map
 from labelforge.errors import DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 from labelforge.palette import Color

@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, get_args
 
+from labelforge.converters.annotations.json_files import reading, records
 from labelforge.converters.base import Source, check_choice
 from labelforge.converters.datasets.paired import PairedConverter, Pairs
-from labelforge.converters.json_files import reading, records
-from labelforge.converters.label_maps import read_channel, read_label_map
 from labelforge.converters.labels.boxes import Overlaps
 from labelforge.converters.labels.contract import NO_ANNOTATION, NativeLabels
 from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes, set_values
+from labelforge.converters.pictures.label_maps import read_channel, read_label_map
 from labelforge.errors import DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 

@@ -20,10 +20,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 from labelforge.converters.base import Converter, Source, check_choice
-from labelforge.converters.color_table import ColorTable
 from labelforge.converters.files import list_files, read_file
-from labelforge.converters.label_maps import read_color_map, read_label_map
 from labelforge.converters.labels.pixels import PixelLabels
+from labelforge.converters.pictures.color_table import ColorTable
+from labelforge.converters.pictures.label_maps import read_color_map, read_label_map
 from labelforge.errors import DatasetError, listed
 from labelforge.label_space import LabelSpace
 

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Final, Literal, get_args
 from labelforge.converters.base import Converter, Source, check_choice
 from labelforge.converters.datasets.outlines import OutlineReader
 from labelforge.converters.files import list_files
-from labelforge.converters.label_maps import read_label_map
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.converters.labels.pixels import PixelLabels
+from labelforge.converters.pictures.label_maps import read_label_map
 from labelforge.label_space import LabelSpace
 
 Annotations = Literal["gtFine", "gtCoarse"]

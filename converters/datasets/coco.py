@@ -26,8 +26,7 @@ from typing import Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
 
-from labelforge.converters.base import Converter, Source, check_choice
-from labelforge.converters.coco_json import (
+from labelforge.converters.annotations.coco_json import (
     ImageEntry,
     Images,
     checked_segmentation,
@@ -35,12 +34,13 @@ from labelforge.converters.coco_json import (
     same_categories,
     unknown_category,
 )
+from labelforge.converters.annotations.json_files import CURE, entries_at, located, reading
+from labelforge.converters.annotations.json_stream import EntryPlace
+from labelforge.converters.base import Converter, Source, check_choice
 from labelforge.converters.datasets.coco_panoptic import images_folder
-from labelforge.converters.json_files import CURE, entries_at, located, reading
-from labelforge.converters.json_stream import EntryPlace
-from labelforge.converters.label_maps import read_label_map
 from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, Ids, Size
 from labelforge.converters.labels.objects import AnnotatedObject, ObjectMasks
+from labelforge.converters.pictures.label_maps import read_label_map
 from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
 

@@ -4,7 +4,7 @@
     ROOT/annotations/panoptic_train2017.json
     ROOT/annotations/panoptic_train2017/000000000009.png   or panoptic_train2017/...
 
-Pixels that no segment holds are not annotated. The format is that of `labelforge.converters.panoptic_json`.
+Pixels that no segment holds are not annotated. The format is that of `labelforge.converters.annotations.panoptic_json`.
 (Kirillov et al., CVPR 2019.)
 """
 
@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from labelforge.converters.annotations.coco_json import missing_images, same_categories
+from labelforge.converters.annotations.panoptic_json import panoptic_labels, panoptic_sources, read_panoptic
 from labelforge.converters.base import Converter, Source
-from labelforge.converters.coco_json import missing_images, same_categories
 from labelforge.converters.files import first_folder
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.converters.labels.pixels import Unannotated
-from labelforge.converters.panoptic_json import panoptic_labels, panoptic_sources, read_panoptic
 from labelforge.label_space import LabelSpace
 
 

@@ -9,10 +9,9 @@ A label is the position of its entry in the configuration file, and the palette 
 number the same concept differently, so the file is compared with the label table before anything is read. Colours are
 not used: several labels of release 2.0 share one. The testing split is published without labels.
 
-The segments are in COCO's format (`labelforge.converters.panoptic_json`). Their categories are numbered anew, from 1:
-what a label is called in the configuration file is their supercategory. Pixels without a segment have the label
-``void--unlabeled``.
-(Neuhold et al., ICCV 2017.)
+The segments are in COCO's format (`labelforge.converters.annotations.panoptic_json`). Their categories are numbered
+anew, from 1: what a label is called in the configuration file is their supercategory. Pixels without a segment have the
+label ``void--unlabeled``. (Neuhold et al., ICCV 2017.)
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, get_args
 
+from labelforge.converters.annotations.coco_json import category_names, missing_images
+from labelforge.converters.annotations.json_files import reading
+from labelforge.converters.annotations.panoptic_json import panoptic_labels, panoptic_sources, read_panoptic
 from labelforge.converters.base import Converter, Source, check_choice
-from labelforge.converters.coco_json import category_names, missing_images
 from labelforge.converters.files import list_files
-from labelforge.converters.json_files import reading
-from labelforge.converters.label_maps import read_label_map
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.converters.labels.pixels import PixelLabels, Unannotated
-from labelforge.converters.panoptic_json import panoptic_labels, panoptic_sources, read_panoptic
+from labelforge.converters.pictures.label_maps import read_label_map
 from labelforge.errors import ConfigError, DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 

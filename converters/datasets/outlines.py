@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from labelforge.converters.json_files import corners, read_json, reading
+from labelforge.converters.annotations.json_files import corners, read_json, reading
 from labelforge.converters.labels.polygons import PaintedPolygons
 from labelforge.errors import DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace

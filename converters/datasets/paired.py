@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.files import list_files
-from labelforge.converters.label_maps import read_label_map
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.converters.labels.pixels import PixelLabels, Unannotated
+from labelforge.converters.pictures.label_maps import read_label_map
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
     ROOT/images/wd0001.jpg      ROOT/panoptic/wd0001.png      ROOT/panoptic.json
 
-The format is COCO's (`labelforge.converters.panoptic_json`). The final release has 80 labels; a file that the authors'
-tool (wilddash_scripts, remap_coco.py) has reduced to those of the benchmark names only these. Pixels without a segment
-are ``unlabeled``. The benchmark's own frames (``wd_both_02``) are published without labels. (Zendel et al., CVPR 2022.)
+The format is COCO's (`labelforge.converters.annotations.panoptic_json`). The final release has 80 labels; a file that
+the authors' tool (wilddash_scripts, remap_coco.py) has reduced to those of the benchmark names only these. Pixels
+without a segment are ``unlabeled``. The benchmark's own frames (``wd_both_02``) are published without labels. (Zendel
+et al., CVPR 2022.)
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from labelforge.converters.annotations.coco_json import category_names, missing_images, same_categories
+from labelforge.converters.annotations.json_files import records
+from labelforge.converters.annotations.panoptic_json import panoptic_labels, panoptic_sources, read_panoptic
 from labelforge.converters.base import Converter, Source
-from labelforge.converters.coco_json import category_names, missing_images, same_categories
-from labelforge.converters.json_files import records
 from labelforge.converters.labels.contract import NativeLabels
 from labelforge.converters.labels.pixels import Unannotated
-from labelforge.converters.panoptic_json import panoptic_labels, panoptic_sources, read_panoptic
 from labelforge.label_space import LabelSpace
 
 _JSON: Final = "panoptic.json"

@@ -25,7 +25,7 @@ from labelforge.converters.engine.result import Conversion
 from labelforge.converters.engine.row_table import RowTable
 from labelforge.converters.engine.sample import SampleEncoder
 from labelforge.converters.engine.tasks import Plan, ShardTask, make_tasks, sorted_sources
-from labelforge.converters.images import CODECS, Check, ImageCodec
+from labelforge.converters.pictures.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, counted, listed
 from labelforge.mapping import LabelMapping
@@ -79,7 +79,8 @@ def convert(
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
         image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
             or ``jpeg``, ``png``, ``npy``.
-        check: How images that are stored unchanged are proven whole: ``fast`` (`labelforge.converters.images.Check`
+        check: How images that are stored unchanged are proven whole: ``fast``
+        (`labelforge.converters.pictures.images.Check`
             says what it finds), or ``decode`` all of them. The shards are the same.
         refine: Boxes whose class has no shape in the tree cover what the image shows to be the object, not all that
             they hold (`labelforge.converters.labels.refine`).

@@ -9,8 +9,8 @@ from typing import Final
 
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.row_table import CountingLookup, RowTable
-from labelforge.converters.images import Check, ImageCodec, SourceImage, fit_short_side
 from labelforge.converters.labels.contract import Refinable, Size
+from labelforge.converters.pictures.images import Check, ImageCodec, SourceImage, fit_short_side
 from labelforge.errors import ConfigError
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
 

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from labelforge.converters.annotations.json_files import records
 from labelforge.converters.init.templates import spread
-from labelforge.converters.json_files import records
 from labelforge.converters.labels.objects import ObjectMasks
 from labelforge.converters.own.coco import coco_boxes, coco_objects
 from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks

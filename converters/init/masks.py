@@ -11,9 +11,9 @@ from typing import Final, Literal
 import numpy as np
 from PIL import Image
 
-from labelforge.converters.images import BROKEN
 from labelforge.converters.init.templates import spread
-from labelforge.converters.label_maps import read_color_map, read_label_map
+from labelforge.converters.pictures.images import BROKEN
+from labelforge.converters.pictures.label_maps import read_color_map, read_label_map
 from labelforge.errors import DatasetError
 
 LOOKED_AT: Final = 200

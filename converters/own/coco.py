@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from labelforge.converters.json_files import corners, parse, reading, records
+from labelforge.converters.annotations.json_files import corners, parse, reading, records
 from labelforge.converters.labels.contract import NO_ANNOTATION, Size
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.objects import AnnotatedObject, ObjectMasks

@@ -13,8 +13,6 @@ from typing import Any, ClassVar, Final, cast
 import numpy as np
 
 from labelforge.converters.base import Converter, Source
-from labelforge.converters.color_table import ColorTable
-from labelforge.converters.label_maps import read_color_map, read_label_map
 from labelforge.converters.labels.contract import NO_ANNOTATION, NativeLabels
 from labelforge.converters.labels.labeled_boxes import set_values
 from labelforge.converters.labels.pixels import PixelLabels
@@ -22,6 +20,8 @@ from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
 from labelforge.converters.own.marks import BoxMarks, Classes
 from labelforge.converters.own.pairing import find_pairs
 from labelforge.converters.own.shared import find_entries
+from labelforge.converters.pictures.color_table import ColorTable
+from labelforge.converters.pictures.label_maps import read_color_map, read_label_map
 from labelforge.dataset_file import SHARED
 from labelforge.errors import DatasetError, counted, listed
 from labelforge.label_space import LabelSpace

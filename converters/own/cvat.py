@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from labelforge.converters.json_files import corners, parse, reading
+from labelforge.converters.annotations.json_files import corners, parse, reading
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.labelme import image_size

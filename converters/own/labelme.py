@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelforge.converters.json_files import corners, read_json, reading
+from labelforge.converters.annotations.json_files import corners, read_json, reading
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelforge.converters.images import BROKEN
 from labelforge.converters.labels.boxes import draw_boxes
 from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.pixels import nearest
 from labelforge.converters.labels.polygons import Region, paint
+from labelforge.converters.pictures.images import BROKEN
 
 MOST_PIXELS: Final = 1 << 27
 """Of a bitmap, and of all bitmaps of an image; more are no masks of objects."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelforge.converters.json_files import corners, read_json, reading
+from labelforge.converters.annotations.json_files import corners, read_json, reading
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.labelme import image_size
 from labelforge.converters.own.layers import Bitmap, Collected, Layer, Layers, mask_of

@@ -24,7 +24,7 @@ from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import draw_image, draw_rows
 from labelforge.converters import convert
 from labelforge.converters.datasets.cityscapes import Cityscapes
-from labelforge.converters.images import Check
+from labelforge.converters.pictures.images import Check
 
 _FAST, _DECODED, _DATUMARO = "fast check", "full decode", "Datumaro"
 _SPLIT = "train"

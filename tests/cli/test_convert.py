@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from labelforge.cli import cli
 from labelforge.cli.convert import command
 from labelforge.converters import Converter, NativeLabels, Source, Unannotated, find_converter
-from labelforge.converters.images import CODECS
+from labelforge.converters.pictures.images import CODECS
 from labelforge.converters.registry import CONVERTERS
 from labelforge.errors import ConfigError, DatasetError
 from tests.converters.layouts import contents, write_cityscapes, write_gtsdb, write_vistas

@@ -81,7 +81,7 @@ def test_a_colour_outside_the_table(original: dict[str, Written], tmp_path: Path
     [("one_L.png", "L", r"is not a colour picture \(mode L\)"), ("one_L.jpg", "RGB", "is a JPEG, which does not keep")],
 )
 def test_labels_that_are_no_colours(tmp_path: Path, name: str, mode: str, what: str) -> None:
-    from labelforge.converters.label_maps import read_color_map
+    from labelforge.converters.pictures.label_maps import read_color_map
 
     Image.new(mode, (4, 3)).save(tmp_path / name)
     with pytest.raises(DatasetError, match=what):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from labelforge.converters.coco_json import checked_segmentation
+from labelforge.converters.annotations.coco_json import checked_segmentation
 from labelforge.converters.labels.coco_masks import check_runs, draw_segmentation
 from tests.converters.coco_layouts import compressed, runs
 from tests.converters.pictures import Array

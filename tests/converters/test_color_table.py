@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelforge.converters.color_table import ColorTable
-from labelforge.converters.label_maps import read_color_map
+from labelforge.converters.pictures.color_table import ColorTable
+from labelforge.converters.pictures.label_maps import read_color_map
 from labelforge.errors import DatasetError
 from tests.converters.layouts import save
 

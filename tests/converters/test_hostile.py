@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from labelforge.converters import Source, convert
 from labelforge.converters.datasets.kitti import Kitti
-from labelforge.converters.exif import set_upright
+from labelforge.converters.pictures.exif import set_upright
 from labelforge.errors import DatasetError, TaxonomyError
 from labelforge.label_space import LabelSpace
 from labelforge.png import chunk

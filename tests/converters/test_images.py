@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelforge import deflate
-from labelforge.converters.images import Check, ImageCodec, SourceImage, fit_short_side
-from labelforge.converters.label_maps import read_label_map
 from labelforge.converters.labels.pixels import nearest
+from labelforge.converters.pictures.images import Check, ImageCodec, SourceImage, fit_short_side
+from labelforge.converters.pictures.label_maps import read_label_map
 from labelforge.errors import DatasetError
 from tests.converters.layouts import picture, save
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from labelforge.converters.jpeg import check_markers
+from labelforge.converters.pictures.jpeg import check_markers
 from labelforge.png import DamageError
 from tests.converters.layouts import picture
 

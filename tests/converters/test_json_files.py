@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelforge.converters import json_stream
-from labelforge.converters.json_files import corners, read_json, records
+from labelforge.converters.annotations import json_stream
+from labelforge.converters.annotations.json_files import corners, read_json, records
 from labelforge.errors import DatasetError
 
 leaf = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from labelforge.converters import json_stream
-from labelforge.converters.json_files import entries_at, located, records
+from labelforge.converters.annotations import json_stream
+from labelforge.converters.annotations.json_files import entries_at, located, records
 from labelforge.errors import DatasetError
 
 CONTENT: dict[str, Any] = {

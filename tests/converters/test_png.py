@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelforge import deflate
-from labelforge.converters.png import Png
+from labelforge.converters.pictures.png import Png
 from labelforge.png import DamageError
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

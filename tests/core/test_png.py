@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelforge import deflate, png
-from labelforge.converters.png import Png
+from labelforge.converters.pictures.png import Png
 from labelforge.shards.fast_png import read_plain_png
 
 HEADER = struct.pack(">IIBBBBB", 5, 3, 8, 3, 0, 0, 0)

@@ -6,7 +6,8 @@
                       "segmentation": [[510.7, 423.0, ...], ...] or {"size": [426, 640], "counts": ...}}, ...]}
 
 The lists come in any order. Annotations of images that the file does not list are left out, as COCO's own tool does.
-Entries are taken apart inside `labelforge.converters.json_files.reading`, which says what is wrong with one.
+Entries are taken apart inside `labelforge.converters.annotations.json_files.reading`, which says what is wrong with
+one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from labelforge.converters.json_files import CURE, corners, reading, records
+from labelforge.converters.annotations.json_files import CURE, corners, reading, records
 from labelforge.converters.labels.coco_masks import check_runs
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.objects import Segmentation

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from labelforge.converters.files import read_file
-from labelforge.converters.images import BROKEN, broken_image, check_end, check_pixels, open_picture
 from labelforge.converters.labels.contract import Ids
-from labelforge.converters.png import Png
+from labelforge.converters.pictures.images import BROKEN, broken_image, check_end, check_pixels, open_picture
+from labelforge.converters.pictures.png import Png
 from labelforge.errors import DatasetError
 
 Read = TypeVar("Read")

@@ -1,8 +1,8 @@
 """Reads JSON files of annotations: whole, or of a long list one entry at a time.
 
 The files that describe a whole dataset (COCO's hold a gigabyte) are read entry by entry, so that memory holds neither
-their text nor their objects (`labelforge.converters.json_stream`). Converters take entries apart inside `reading`,
-which says where one has another form than they expect.
+their text nor their objects (`labelforge.converters.annotations.json_stream`). Converters take entries apart inside
+`reading`, which says where one has another form than they expect.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from labelforge.converters.annotations.json_stream import DECODER, EntryPlace, Record, read_entry, read_lists
 from labelforge.converters.files import open_file, read_file
-from labelforge.converters.json_stream import DECODER, EntryPlace, Record, read_entry, read_lists
 from labelforge.converters.labels.labeled_boxes import FARTHEST
 from labelforge.errors import DatasetError
 
@@ -42,7 +42,7 @@ def reading(place: Path, what: str) -> Iterator[None]:
     """Turn the errors of taking an entry apart into one that names the file and the entry.
 
         >>> from pathlib import Path
-        >>> from labelforge.converters.json_files import reading
+        >>> from labelforge.converters.annotations.json_files import reading
         >>> with reading(Path("a.json"), "annotation 3"):
         ...     {"id": 3}["bbox"]
         Traceback (most recent call last):
@@ -78,7 +78,7 @@ def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, s
     """The entries of lists at the top of a JSON file, one after the other; no more than one is held.
 
         >>> from pathlib import Path
-        >>> from labelforge.converters.json_files import records
+        >>> from labelforge.converters.annotations.json_files import records
         >>> [(name, entry["file_name"]) for name, entry, _ in records(Path("data/coco.json"), {"images": True})]
         [('images', '000000000001.jpg')]
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge import deflate
-from labelforge.converters.exif import set_upright
-from labelforge.converters.jpeg import check_markers
 from labelforge.converters.labels.contract import Size
-from labelforge.converters.png import Png
+from labelforge.converters.pictures.exif import set_upright
+from labelforge.converters.pictures.jpeg import check_markers
+from labelforge.converters.pictures.png import Png
 from labelforge.errors import DatasetError
 from labelforge.png import END, DamageError
 from labelforge.shards import encode_image

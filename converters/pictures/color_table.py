@@ -21,7 +21,7 @@ class ColorTable:
 
         >>> from pathlib import Path
         >>> import numpy as np
-        >>> from labelforge.converters.color_table import ColorTable
+        >>> from labelforge.converters.pictures.color_table import ColorTable
         >>> table = ColorTable([("road", 7, (128, 64, 128)), ("sky", 23, (70, 130, 180))])
         >>> table.ids(np.array([[128 << 16 | 64 << 8 | 128]]), Path("a.png"))
         array([[7]], dtype=int32)
@@ -52,7 +52,7 @@ class ColorTable:
         """The native ids of a map of colours.
 
         Args:
-            colors: (H, W) int32, as `labelforge.converters.label_maps.read_color_map` packs them.
+            colors: (H, W) int32, as `labelforge.converters.pictures.label_maps.read_color_map` packs them.
             place: The label file, for the message.
 
         Returns:

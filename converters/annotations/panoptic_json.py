@@ -17,12 +17,12 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
+from labelforge.converters.annotations.coco_json import Images, file_below, unknown_category
+from labelforge.converters.annotations.json_files import CURE, located, reading
 from labelforge.converters.base import Source
-from labelforge.converters.coco_json import Images, file_below, unknown_category
-from labelforge.converters.json_files import CURE, located, reading
-from labelforge.converters.label_maps import read_color_map
 from labelforge.converters.labels.contract import NO_ANNOTATION, Ids
 from labelforge.converters.labels.panoptic import PanopticSegments
+from labelforge.converters.pictures.label_maps import read_color_map
 from labelforge.errors import DatasetError
 
 NativeIds = Callable[[Iterable[Any], Path], Mapping[int, int]]
@@ -146,7 +146,7 @@ def segment_numbers(colors: Ids) -> Ids:
     """The numbers of segments.
 
     Args:
-        colors: (H, W) int32, as `labelforge.converters.label_maps.read_color_map` packs them.
+        colors: (H, W) int32, as `labelforge.converters.pictures.label_maps.read_color_map` packs them.
 
     Returns:
         (H, W) int32, red + 256 green + 65536 blue.
