@@ -70,6 +70,9 @@ def read_xml(path: Path, root: str, most: int = LARGEST) -> Iterator[Element]:
             yield from handlers.take()
     except _RefusedError as error:
         raise DatasetError(error.what, where=path, line=parser.CurrentLineNumber, cure=error.cure) from None
+    except (LookupError, ValueError) as error:  # of the encoding that it says it has
+        what = f"is not XML that can be read ({error})"
+        raise DatasetError(what, where=path, cure="Save it as UTF-8.") from None
     except expat.ExpatError as error:
         what = f"is not XML ({expat.ErrorString(error.code)})"
         raise DatasetError(what, where=path, line=error.lineno, cure="Unpack the labels again.") from None

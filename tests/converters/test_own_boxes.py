@@ -272,6 +272,8 @@ BOMB = """<!DOCTYPE a [<!ENTITY x "lol"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;">]>
     [
         ("", "is not XML"),
         ("{}", "is not XML"),
+        ('<?xml version="1.0" encoding="unf-8"?><annotation/>', "is not XML that can be read .unknown encoding: unf-8"),
+        ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "is not XML"),
         ("<annotations/>", "its root is <annotations>, but <annotation> was expected"),
         (BOMB, "declares entities, which annotations have no use for"),
         ("<annotation>" + "<a>" * 100_000, "is nested too deeply"),
