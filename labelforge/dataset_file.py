@@ -20,7 +20,7 @@ Format = Literal["ids", "palette", "rgb", "csv", "yolo", "voc", "coco", "labelme
 FORMATS: Final[Mapping[DatasetKind, tuple[Format, ...]]] = {
     "masks": ("ids", "palette", "rgb"),
     "boxes": ("csv", "yolo", "voc", "coco"),
-    "polygons": ("labelme", "cvat", "supervisely", "coco"),
+    "polygons": ("labelme", "cvat", "supervisely", "coco", "yolo"),
 }
 """The formats of each kind. ``ids`` and ``palette``: the values of grey and of palette pictures, which are both read as
 they are stored; ``rgb``: their colours."""

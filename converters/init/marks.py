@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from labelforge.errors import DatasetError, LabelforgeError
 from labelforge.label_space import LabelSpace
 
 LOOKED_AT: Final = 500
+_LINES: Final = 1000  # of a file of YOLO, looked at for polygons
 """Files, or images of a file of many, that are looked at, evenly spread."""
 
 
@@ -74,7 +76,9 @@ def look_at_marks(root: Path, form: str, files: Sequence[str]) -> MarkLook:
         form: Their format, as a ``dataset.yaml`` calls it.
         files: The files, as relative paths.
     """
-    found = MarkLook("boxes" if form in ("yolo", "voc", "csv") else "polygons")
+    found = MarkLook(
+        "boxes" if form in ("voc", "csv") or (form == "yolo" and not _outlined(root, files)) else "polygons"
+    )
     classes = _AnyClass()
     if form in SHARED:
         texts = _of_many(root, form, files, found, classes)
@@ -85,10 +89,19 @@ def look_at_marks(root: Path, form: str, files: Sequence[str]) -> MarkLook:
         some = spread(files, LOOKED_AT)
         found.all_names = len(some) == len(files)
         for file in some:
-            _count(found, classes, partial(PER_IMAGE[form], root / file, classes))
+            _count(found, classes, partial(PER_IMAGE[found.kind, form], root / file, classes))
     for name in classes.numbers:
         found.objects.setdefault(name, 0)
     return found
+
+
+def _outlined(root: Path, files: Sequence[str]) -> bool:
+    """Whether files of YOLO have polygons: a line with more numbers than a box has."""
+    for file in spread(files, LOOKED_AT):
+        with (root / file).open(encoding="utf-8", errors="replace") as lines:
+            if any(len(line.split()) > 5 for line in islice(lines, _LINES)):
+                return True
+    return False
 
 
 def _of_many(root: Path, form: str, files: Sequence[str], found: MarkLook, classes: _AnyClass) -> list[tuple[str, str]]:

@@ -73,6 +73,7 @@ class LabeledBoxes:
         overlaps: What a pixel in boxes of several classes becomes.
         sets: Value of each set of classes, where ``overlaps`` is ``set``.
         size: (height, width) of the image that the boxes were made for, where it is known.
+        fractions: Whether the coordinates of boxes are fractions of the image's width and height, not pixels.
         image: (H, W, 3) uint8 RGB, for boxes whose shape nobody knows: they cover what it shows to be the object
             (`labelforge.converters.labels.refine`). Default: they cover all that they hold.
     """
@@ -82,6 +83,7 @@ class LabeledBoxes:
     overlaps: Overlaps = "smallest"
     sets: Mapping[frozenset[int], int] = field(default_factory=dict)
     size: Size | None = None
+    fractions: bool = False
     image: NDArray[np.uint8] | None = None
 
     def refined(self, image: NDArray[np.uint8]) -> LabeledBoxes:
@@ -98,7 +100,8 @@ class LabeledBoxes:
             cure = "Divide the image, or use --on-error skip to leave it out."
             raise DatasetError(f"has {len(self.boxes):,} boxes on one image, more than {MOST_OBJECTS:,}", cure=cure)
         boxes = [box for box in self.boxes if box.area]
-        scale = np.tile([output_size[1] / image_size[1], output_size[0] / image_size[0]], 2)
+        height, width = (1, 1) if self.fractions else image_size
+        scale = np.tile([output_size[1] / width, output_size[0] / height], 2)
         edges = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes]).reshape(-1, 4) * scale
         values = [box.value for box in boxes]
         shapes = [self.shapes.get(value, "rectangle") for value in values]

@@ -156,7 +156,7 @@ class OwnData(Converter):
     def _marks(self, source: Source) -> Marks:
         place = self.label_path(source)
         if source.annotations is None:
-            return PER_IMAGE[self.own.format](place, self._classes)
+            return PER_IMAGE[self.own.kind, self.own.format](place, self._classes)
         return OF_ONE[self.own.kind, self.own.format](source.annotations, place, self._classes)
 
     def _left_out(self, sources: Sequence[Source]) -> list[str]:

@@ -12,17 +12,19 @@ from labelforge.converters.own.cvat import cvat_marks, read_cvat
 from labelforge.converters.own.labelme import read_labelme
 from labelforge.converters.own.marks import BoxMarks, Classes, PaintMarks
 from labelforge.converters.own.supervisely import read_supervisely
-from labelforge.converters.own.yolo_voc import read_voc, read_yolo
+from labelforge.converters.own.voc import read_voc
+from labelforge.converters.own.yolo import read_yolo_boxes, read_yolo_polygons
 
 Marks = BoxMarks | PaintMarks
 
-PER_IMAGE: Final[Mapping[str, Callable[[Path, Classes], Marks]]] = {
-    "yolo": read_yolo,
-    "voc": read_voc,
-    "labelme": read_labelme,
-    "supervisely": read_supervisely,
+PER_IMAGE: Final[Mapping[tuple[str, str], Callable[[Path, Classes], Marks]]] = {
+    ("boxes", "yolo"): read_yolo_boxes,
+    ("boxes", "voc"): read_voc,
+    ("polygons", "yolo"): read_yolo_polygons,
+    ("polygons", "labelme"): read_labelme,
+    ("polygons", "supervisely"): read_supervisely,
 }
-"""Format -> what reads the labels of an image from its own file."""
+"""Kind and format -> what reads the labels of an image from its own file."""
 
 OF_MANY: Final[Mapping[str, Callable[[Path, Classes], Iterator[tuple[str, str]]]]] = {
     "csv": read_csv,

@@ -76,15 +76,18 @@ class Layers:
     Attributes:
         size: (height, width) of the image that they were drawn on, if it is known.
         layers: What is painted.
+        fractions: Whether the coordinates are fractions of the image's width and height, not pixels.
     """
 
     size: Size | None
     layers: Sequence[Layer]
+    fractions: bool = False
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """Polygons and ellipses are scaled, then painted; bitmaps are resampled by nearest neighbour."""
         ids = np.full(output_size, NO_ANNOTATION, dtype=np.int32)
-        scale = (output_size[1] / image_size[1], output_size[0] / image_size[0])
+        height, width = (1, 1) if self.fractions else image_size
+        scale = (output_size[1] / width, output_size[0] / height)
         for layer in self.layers:
             if isinstance(layer, Region):
                 paint(ids, layer, scale)

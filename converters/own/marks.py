@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from labelforge.converters.labels.boxes import Overlaps
-from labelforge.converters.labels.contract import MOST_OBJECTS, Ids, NativeLabels, RowLookup, Size
+from labelforge.converters.labels.contract import MOST_OBJECTS, NativeLabels, Size
 from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes
 from labelforge.errors import DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
@@ -76,8 +76,7 @@ class BoxMarks:
 
     def labels(self, shapes: Mapping[int, str], overlaps: Overlaps, sets: Mapping[frozenset[int], int]) -> NativeLabels:
         """The boxes as labels that draw themselves."""
-        drawn = LabeledBoxes(self.boxes, shapes, overlaps, sets, self.size)
-        return _FractionBoxes(drawn) if self.fractions else drawn
+        return LabeledBoxes(self.boxes, shapes, overlaps, sets, self.size, self.fractions)
 
 
 @dataclass(frozen=True)
@@ -91,22 +90,6 @@ class PaintMarks:
 
     labels: NativeLabels
     left_out: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True)
-class _FractionBoxes:
-    """Boxes in fractions of the image: only the image says where they are."""
-
-    boxes: LabeledBoxes
-    size: None = None
-
-    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        height, width = image_size
-        scaled = [
-            Box(box.value, box.left * width, box.top * height, box.right * width, box.bottom * height)
-            for box in self.boxes.boxes
-        ]
-        return replace(self.boxes, boxes=scaled).draw(image_size, output_size, rows_of)
 
 
 def checked_boxes(boxes: Sequence[Box], place: Path, lines: Sequence[int] | None = None) -> Sequence[Box]:

@@ -16,8 +16,15 @@ from typing import Final
 from PIL import Image
 
 _ORIENTATION: Final = 0x0112
+_LAST: Final = 8  # value that EXIF knows
 _SHORT: Final = 3  # the type of the entry's value, by TIFF's numbers
 _HEADER: Final = b"Exif\0\0"
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """The EXIF orientation of a picture that was opened and not decoded: 1 (upright) to 8; 1 if it states none."""
+    entry = _entry(_block(picture))
+    return entry[2] if entry is not None else 1
 
 
 def set_upright(data: bytes) -> tuple[bytes, bool]:
@@ -32,15 +39,14 @@ def set_upright(data: bytes) -> tuple[bytes, bool]:
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as picture:
             warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
-            block: bytes = picture.info.get("exif", b"").removeprefix(_HEADER)
-            kind = picture.format
+            block, kind = _block(picture), picture.format
     except (OSError, SyntaxError, ValueError, struct.error):
         return data, False  # not readable: the reader of the shard says so
     entry = _entry(block)
     start = data.find(block) if entry is not None else -1
     if entry is None or start < 0:
         return data, False
-    at, order = entry
+    at, order, _ = entry
     turned = bytearray(data)
     struct.pack_into(f"{order}H", turned, start + at, 1)
     if kind == "PNG":  # the checksum behind the chunk is of its kind and content
@@ -49,8 +55,14 @@ def set_upright(data: bytes) -> tuple[bytes, bool]:
     return bytes(turned), True
 
 
-def _entry(block: bytes) -> tuple[int, str] | None:
-    """Where in an EXIF block the orientation is, and its byte order; None if there is none or it is upright."""
+def _block(picture: Image.Image) -> bytes:
+    """The EXIF data of a picture; not by Pillow's getexif, which decodes a PNG that has none."""
+    found = picture.info.get("exif", b"")
+    return found.removeprefix(_HEADER) if isinstance(found, bytes) else b""
+
+
+def _entry(block: bytes) -> tuple[int, str, int] | None:
+    """Where in an EXIF block the orientation is, its byte order and value; None if there is none or it is upright."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
         return None
@@ -62,7 +74,7 @@ def _entry(block: bytes) -> tuple[int, str] | None:
             tag, kind = struct.unpack_from(f"{order}HH", block, at)
             (value,) = struct.unpack_from(f"{order}H", block, at + 8)
             if (tag, kind) == (_ORIENTATION, _SHORT):
-                return (at + 8, order) if value != 1 else None
+                return (at + 8, order, value) if 2 <= value <= _LAST else None
     except struct.error:
         pass
     return None

@@ -21,7 +21,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge import deflate
 from labelforge.converters.labels.contract import Size
-from labelforge.converters.pictures.exif import set_upright
+from labelforge.converters.pictures.exif import orientation_of, set_upright
 from labelforge.converters.pictures.jpeg import check_markers
 from labelforge.converters.pictures.png import Png
 from labelforge.errors import DatasetError
@@ -47,7 +47,6 @@ pixel data that decode to something.
 _SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
 _SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
 _COLOR_MODES: Final = frozenset({"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-_EXIF_ORIENTATION: Final = 0x0112
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -120,12 +119,14 @@ class SourceImage:
         place: The file's path, for messages.
         format: Pillow's name of the format.
         size: (height, width) as stored, whatever EXIF says.
+        orientation: What EXIF says, 1 (upright) to 8.
     """
 
     data: bytes
     place: str
     format: str
     size: Size
+    orientation: int
 
     @classmethod
     def open(cls, data: bytes, place: str | os.PathLike[str]) -> SourceImage:
@@ -137,6 +138,7 @@ class SourceImage:
         try:
             with open_picture(data) as picture:
                 mode, form, (width, height) = picture.mode, picture.format or "", picture.size
+                orientation = orientation_of(picture) if form in _SUFFIX_OF_FORMAT else 1
         except BROKEN as error:
             raise broken_image(place, len(data), error) from error
         check_pixels((height, width), place)
@@ -144,20 +146,7 @@ class SourceImage:
             raise DatasetError(
                 f"is not a colour image of 8 bits (mode {mode})", where=place, cure="Give the dataset's RGB images."
             )
-        return cls(data, os.fspath(place), form, (height, width))
-
-    @property
-    def orientation(self) -> int:
-        """EXIF orientation of a JPEG or PNG, 1 (upright) to 8; 1 if it cannot be read."""
-        if self.format not in _SUFFIX_OF_FORMAT:
-            return 1
-        with warnings.catch_warnings(), Image.open(io.BytesIO(self.data)) as picture:
-            warnings.simplefilter("ignore")  # Pillow warns of broken EXIF blocks
-            try:
-                value = picture.getexif().get(_EXIF_ORIENTATION, 1)
-            except BROKEN:
-                return 1
-        return value if value in _TRANSPOSE else 1
+        return cls(data, os.fspath(place), form, (height, width), orientation)
 
     def orientation_for(self, size: Size | None, labels: str) -> int:
         """The EXIF orientation to apply so that the image fits its labels: 1 unless the sizes agree only when turned.

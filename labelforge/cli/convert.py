@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -129,11 +130,12 @@ def command(
     from rich.console import Console
 
     from labelforge.cli._following import following
-    from labelforge.converters import convert, recognise
+    from labelforge.converters import convert
     from labelforge.converters.engine.result import terminal_summary
 
     root, out = _folders(dataset, folders)
-    dataset = recognise(root or "") if dataset == "auto" else dataset
+    if dataset == "auto":
+        dataset, root = _recognised(root or "")
     split = split or _first_split(dataset)
     if dask is not None and workers is not None:
         raise ConfigError("--workers is of no use with --dask", cure="The cluster has the workers; leave out one.")
@@ -160,6 +162,14 @@ def command(
     console = Console()
     console.print(terminal_summary(conversion))
     console.print(f"{out.rstrip('/')}/report.html", style="dim", soft_wrap=True)
+
+
+def _recognised(root: str) -> tuple[str, str | None]:
+    """The dataset that a folder holds, and its root: none where the folder says itself what it holds."""
+    from labelforge.converters import recognise
+
+    own = Path(root) / "dataset.yaml"
+    return (str(own), None) if own.is_file() else (recognise(root), root)
 
 
 @contextmanager

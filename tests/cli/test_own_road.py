@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from labelforge.cli import cli
 from labelforge.shards import ShardReader
 from tests.converters.layouts import Array, label_blocks, picture, read_shards, save
+from tests.converters.test_refine import scene
 
 
 def run(*arguments: str | Path) -> Result:
@@ -72,3 +73,27 @@ def test_a_draft_for_boxes_says_so_and_where_it_belongs(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.yaml").rename(tmp_path / "mapping.yaml")
     run("convert", tmp_path / "dataset.yaml", tmp_path / "out", "--split", "all")
     assert ShardReader(tmp_path / "out").manifest.labels[1].pixels == 64
+
+
+def test_auto_takes_a_folder_that_says_itself_what_it_holds(tmp_path: Path) -> None:
+    yard(tmp_path / "yard")
+    run("init", tmp_path / "yard")
+    run("taxonomy", "draft", tmp_path / "yard/dataset.yaml", "-o", tmp_path / "yard/mapping.yaml")
+    run("convert", "auto", tmp_path / "yard", tmp_path / "out", "--split", "val")
+    assert ShardReader(tmp_path / "out").dataset == "yard"
+
+
+def test_boxes_in_fractions_are_refined_too(tmp_path: Path) -> None:
+    image, thing, _ = scene(0)
+    save(tmp_path / "images/a.png", image)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "dataset.yaml").write_text(
+        "name: things\nkind: boxes\nformat: yolo\nimages: images/{key}.png\nlabels: labels/{key}.txt\n"
+        "splits: {all: 1.0}\nclasses: [car]\n"
+    )
+    (tmp_path / "mapping.yaml").write_text("dataset: things\ntaxonomy: streets\nsupervision: box\nlabels: {car: car}\n")
+    for refine in ([], ["--refine"]):
+        run("convert", tmp_path / "dataset.yaml", tmp_path / f"out{len(refine)}", "--split", "all", *refine)
+    whole, refined = (read_shards(tmp_path / f"out{n}")["a"][1] == 0 for n in range(2))
+    assert whole.sum() == 80 * 60 and (refined != thing).sum() < (whole != thing).sum()

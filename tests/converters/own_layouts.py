@@ -256,6 +256,17 @@ def write_labelme(root: Path) -> dict[str, Written]:
     return outlines_of(root, "kind: polygons\nformat: labelme\nimages: images/{key}.png\nlabels: images/{key}.json")
 
 
+def write_yolo_polygons(root: Path) -> dict[str, Written]:
+    """YOLO's polygons: fractions of 30 x 20 pixels."""
+    for key, outlines in OUTLINES.items():
+        lines = [
+            " ".join([str(CLASSES.index(name)), *(f"{x / 30!r} {y / 20!r}" for x, y in points)])
+            for name, points in outlines
+        ]
+        put(root / "labels" / f"{key}.txt", "\n".join(lines))
+    return outlines_of(root, "kind: polygons\nformat: yolo\nimages: images/{key}.png\nlabels: labels/{key}.txt")
+
+
 def write_supervisely(root: Path) -> dict[str, Written]:
     """Supervisely's JSON."""
     for key, outlines in OUTLINES.items():
@@ -312,6 +323,7 @@ OWN = {
     "palette": OwnLayout(write_palette, "train"),
     "rgb": OwnLayout(write_colors),
     "yolo": OwnLayout(write_yolo),
+    "yolo polygons": OwnLayout(write_yolo_polygons),
     "voc": OwnLayout(write_voc),
     "csv": OwnLayout(write_csv),
     "coco boxes": OwnLayout(write_coco_boxes),

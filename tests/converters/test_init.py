@@ -30,11 +30,9 @@ from tests.converters.layouts import (
     write_cityscapes,
 )
 from tests.converters.own_layouts import (
-    BOXES,
     CLASSES,
     COLORS,
     OWN,
-    box_map,
     coco,
     cvat,
     cvat_polygon,
@@ -46,6 +44,7 @@ from tests.converters.own_layouts import (
     write_labelme,
     write_palette,
     write_yolo,
+    write_yolo_polygons,
 )
 
 
@@ -193,11 +192,12 @@ def test_voc_with_masks_and_boxes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["images/{0}/{1}.jpg labels/{0}/{1}.txt", "{0}/images/{1}.jpg {0}/labels/{1}.txt"])
 @pytest.mark.parametrize("names", [None, "classes.txt", "data.yaml"])
-def test_yolo_as_its_tools_write_it(form: str, names: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["boxes", "polygons"])
+def test_yolo_as_its_tools_write_it(form: str, names: str | None, kind: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    write_yolo(tmp_path / "other")
+    written = {"boxes": write_yolo, "polygons": write_yolo_polygons}[kind](tmp_path / "other")
     for split in ("train", "valid", "test"):
-        for key in BOXES:
+        for key in written:
             image, labels = form.format(split, key.replace("/", "-")).split()
             save(root / image, picture(0))
             put(root / labels, (tmp_path / f"other/labels/{key}.txt").read_text())
@@ -205,10 +205,11 @@ def test_yolo_as_its_tools_write_it(form: str, names: str | None, tmp_path: Path
     if names:
         put(root / names, texts[names])
     found = init(root)
-    assert [*found.dataset.splits] == ["train", "valid", "test"]
+    assert [*found.dataset.splits] == ["train", "valid", "test"] and found.dataset.kind == kind
     assert ("guessed name" in found.text) == (names is None)
     got = converted(root, "valid", tmp_path / "out")
-    assert {k: v.tolist() for k, v in got.items()} == {k.replace("/", "-"): box_map(k).tolist() for k in BOXES}
+    want = {key.replace("/", "-"): sample.ids.tolist() for key, sample in written.items()}
+    assert {k: v.tolist() for k, v in got.items()} == want
 
 
 COCO_LAYOUTS = {

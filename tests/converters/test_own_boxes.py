@@ -215,9 +215,9 @@ def drawn_split(root: Path, split: str) -> int:
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
-        ("2 0.5 0.5 0.2", "4 words, '2 0.5 0.5 0.2', are no box", 1),
-        ("\n2 0.5 0.5 0.2 0.2 0.1 0.3", "7 words", 2),
-        ("car 0.5 0.5 0.2 0.2", "5 words, 'car", 1),
+        ("2 0.5 0.5 0.2", "4 words are no box", 1),
+        ("\n2 0.5 0.5 0.2 0.2 0.1 0.3", "7 words are no box, but perhaps a polygon", 2),
+        ("car 0.5 0.5 0.2 0.2", "'car 0.5 0.5 0.2 0.2' is no object", 1),
         ("9 0.5 0.5 0.2 0.2", "no class of the dataset has the id 9", 1),
         ("2 15 10 6 4", "is not in fractions of the image", 1),
         ("2 nan 0.5 0.2 0.2", "is not in fractions of the image", 1),

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from labelforge.converters import NO_ANNOTATION, convert
+from labelforge.converters import NO_ANNOTATION, Source, convert
 from labelforge.converters.own.run_lengths import coco_counts, mask_of_counts
 from labelforge.errors import DatasetError
 from tests.converters.layouts import Array, picture, save
@@ -31,6 +31,7 @@ from tests.converters.own_layouts import (
     write_cvat,
     write_labelme,
     write_supervisely,
+    write_yolo_polygons,
 )
 
 MASK = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 1], [0, 0, 1, 1, 0]], bool)
@@ -381,3 +382,17 @@ def test_a_small_label_map_is_as_exact_as_a_large_one(write: Any, tmp_path: Path
             "car",
         ).index(name)
     assert np.array_equal(ids, expected)
+
+
+def test_boxes_among_the_polygons_of_yolo_and_lines_that_are_neither(tmp_path: Path) -> None:
+    write_yolo_polygons(tmp_path)
+    put(
+        tmp_path / "labels/three.txt", "2 0.5 0.5 0.2 0.2\n3 0.5 0.5 0.1 0.4 0.4 0.1 0.4\n\n2 0.1 0.1 0.2 0.2 0.3 0.3\n"
+    )
+    with pytest.raises(DatasetError, match="7 numbers are no pairs of x and y") as caught:
+        own(tmp_path).labels(Source("three", "images/three.png", "labels/three.txt"))
+    assert caught.value.line == 2
+    put(tmp_path / "labels/three.txt", "2 0.5 0.5 0.2 0.2\n3 0.5 0.5\n")
+    labels = own(tmp_path).labels(Source("three", "images/three.png", "labels/three.txt"))
+    ids = np.asarray(labels.draw((20, 30), (20, 30), np.asarray))
+    assert (ids[8:12, 12:18] == 2).all() and (ids == 2).sum() == 24

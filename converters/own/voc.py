@@ -1,49 +1,18 @@
-"""Boxes with a file per image: YOLO's text and Pascal VOC's XML.
+"""Pascal VOC's boxes, an XML file per image.
 
-YOLO: a line is ``class x y width height``, the middle and the size of a box in fractions of the image.
-
-VOC: pixels count from 1, and a box includes its last ones. So the edges of a box are xmin - 1, ymin - 1, xmax, ymax.
-Objects that are marked as difficult are drawn as "not labelled".
+Pixels count from 1, and a box includes its last ones. So the edges of a box are xmin - 1, ymin - 1, xmax, ymax. Objects
+that are marked as difficult are drawn as "not labelled".
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from labelforge.converters.files import read_file
 from labelforge.converters.labels.contract import NO_ANNOTATION, Size
 from labelforge.converters.labels.labeled_boxes import Box
-from labelforge.converters.own.marks import BoxMarks, Classes, check_length, checked_boxes, without_area
+from labelforge.converters.own.marks import BoxMarks, Classes, checked_boxes, without_area
 from labelforge.converters.own.xml_files import Element, read_xml
 from labelforge.errors import DatasetError
-
-
-def read_yolo(path: Path, classes: Classes) -> BoxMarks:
-    """The boxes of a YOLO file, which may be empty.
-
-    Raises:
-        DatasetError: The file is missing, or a line is malformed or of an unknown class.
-    """
-    check_length(path)
-    text = read_file(path, "Unpack the labels again.").decode("utf-8-sig", errors="replace")
-    boxes, lines = [], []
-    for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
-        if not words:
-            continue
-        try:
-            number, (x, y, width, height) = int(words[0]), map(float, words[1:])
-        except ValueError:
-            what = f"{len(words)} words, {' '.join(words)[:60]!r}, are no box"
-            cure = "A line is 'class x y width height', in fractions of the image."
-            raise DatasetError(what, where=path, line=line, cure=cure) from None
-        if not all(-1 <= value <= 2 for value in (x, y, width, height)):
-            what = f"the box ({x:g}, {y:g}, {width:g}, {height:g}) is not in fractions of the image"
-            raise DatasetError(what, where=path, line=line, cure="Divide by the image's width and height.")
-        value = classes.numbered(number, path, line)
-        boxes.append(Box(value, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-        lines.append(line)
-    checked_boxes(boxes, path, lines)
-    return BoxMarks(boxes, fractions=True, left_out=without_area(boxes))
 
 
 def read_voc(path: Path, classes: Classes) -> BoxMarks:
