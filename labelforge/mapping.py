@@ -22,7 +22,7 @@ from labelforge.expression import IGNORED, LabelTarget, compile_expression
 from labelforge.files import json_digest
 from labelforge.label_space import LabelSpace
 from labelforge.palette import Color
-from labelforge.taxonomy import Node, Taxonomy
+from labelforge.taxonomy import Node, Taxonomy, shipped_folder
 from labelforge.yamlfile import KeyPath, YamlFile
 
 Supervision = Literal["pixel", "box"]
@@ -160,7 +160,9 @@ class LabelMapping:
         if path.suffix != ".yaml":
             known = cls.available(tree)
             if str(source) not in known:
-                cure = f"{did_you_mean(str(source), known)} A mapping of your own is {source}.yaml next to tree.yaml."
+                others = [name for name in Taxonomy.shipped() if cls._comes_with(name, str(source))]
+                near = f"The tree {' or '.join(others)} has one." if others else did_you_mean(str(source), known)
+                cure = f"{near} A mapping of your own is {source}.yaml next to tree.yaml."
                 raise TaxonomyError(f"tree {tree.name!r} has no mapping for dataset {str(source)!r}", cure=cure)
             path = known[str(source)]
         return cls.from_file(tree, YamlFile.load(path), space)
@@ -172,6 +174,11 @@ class LabelMapping:
             return {}
         files = (path for path in tree.folder.glob("*.yaml") if path.name != "tree.yaml")
         return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
+
+    @staticmethod
+    def _comes_with(tree: str, dataset: str) -> bool:
+        """Whether a shipped tree has a mapping for a dataset."""
+        return (shipped_folder() / tree / f"{dataset}.yaml").is_file()
 
     @classmethod
     def from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None = None) -> LabelMapping:

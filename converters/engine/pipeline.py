@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -106,22 +107,16 @@ def convert(
     """
     _check(short_side=short_side, image_codec=image_codec, samples_per_shard=samples_per_shard, on_error=on_error)
     check_choice("check", check, get_args(Check))
-    given = None if taxonomy is None else Taxonomy.load(taxonomy)
     if dask is not None:  # workers have a working folder of their own
         root, out = root and Path(root).absolute(), _absolute(out)
         dataset = str(Path(dataset).absolute()) if root is None and isinstance(dataset, str) else dataset
-    converter = open_converter(dataset, root, options or {})
-    tree = given or Taxonomy.load(converter.tree_name())
-    native = converter.mapping(tree)
-    if refine and native.supervision != "box":
-        raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")
-    converter.shapes = _shapes(native, tree)
-    converter.check_split(split)
+    opened = _open(open_converter(dataset, root, options or {}), taxonomy, split, refine=refine)
     folder = open_folder(out)
     check_ours(folder)
     check_unclaimed(folder)
+    converter, tree = opened.converter, opened.tree
     sources = sorted_sources(converter, split)
-    mapping, table = _label_table(native, tree, converter.sets(split))
+    mapping, table = _label_table(opened.native, tree, converter.sets(split))
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check, refine)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     asked = json.loads(json.dumps(asked))  # as an index gives them back
@@ -137,11 +132,36 @@ def convert(
             reason = manifest.totals.skipped[0].reason
             raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
         conversion = Conversion(manifest, mapping, converter.title, run.kept, _notes(manifest, converter, split))
-        page = conversion_page(conversion, ShardReader(out, manifest))
-        claim.check()
-        folder.write(REPORT_NAME, page.html().encode())
-        manifest.write(folder)
+        _publish(conversion, folder, claim)
     return conversion
+
+
+def _publish(conversion: Conversion, folder: Folder, claim: Claim) -> None:
+    """Write the report, and the manifest last: from then on the folder is whole."""
+    page = conversion_page(conversion, ShardReader(folder.url, conversion.manifest))
+    claim.check()
+    folder.write(REPORT_NAME, page.html().encode())
+    conversion.manifest.write(folder)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A dataset, the tree, and what its native labels mean in it."""
+
+    converter: Converter
+    tree: Taxonomy
+    native: LabelMapping
+
+
+def _open(converter: Converter, taxonomy: str | os.PathLike[str] | None, split: str, *, refine: bool) -> _Opened:
+    """Make a converter ready for a tree; what is wrong with the tree, the mapping or the split is said now."""
+    tree = Taxonomy.load(converter.tree_name() if taxonomy is None else taxonomy)
+    native = converter.mapping(tree)
+    if refine and native.supervision != "box":
+        raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")
+    converter.shapes = _shapes(native, tree)
+    converter.check_split(split)
+    return _Opened(converter, tree, native)
 
 
 def _check(*, short_side: int | None, image_codec: str, samples_per_shard: int, on_error: str) -> None:
