@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labelforge.converters.base import Converter, check_choice
+from labelforge.converters.base import DEFAULT_TREE, Converter, check_choice
 from labelforge.converters.engine.crew import Follower, make_by, make_here, make_in_pool
 from labelforge.converters.engine.output import REPORT_NAME, check_ours, keep_finished, prepare
 from labelforge.converters.engine.report import conversion_page
@@ -74,14 +74,13 @@ def convert(
         root: Folder that the dataset was unpacked into; None: that of the ``dataset.yaml``.
         out: Folder or fsspec URL for the shards: new, empty, or of the same conversion.
         split: The dataset's own name of the split.
-        taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset; default: iv2018, or the
-            tree that the mapping of a ``dataset.yaml`` names.
+        taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset; default: iv2018, or where
+            that has none, the shipped tree that has; of a ``dataset.yaml``, the tree that its mapping names.
         short_side: Scale images down so that the shorter side has this many pixels (never up; images antialiased,
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
         image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
             or ``jpeg``, ``png``, ``npy``.
-        check: How images that are stored unchanged are proven whole: ``fast``
-        (`labelforge.converters.pictures.images.Check`
+        check: How images that are stored unchanged are proven whole: ``fast`` (`labelforge.converters.pictures.images.Check`
             says what it finds), or ``decode`` all of them. The shards are the same.
         refine: Boxes whose class has no shape in the tree cover what the image shows to be the object, not all that
             they hold (`labelforge.converters.labels.refine`).
@@ -131,7 +130,8 @@ def convert(
         if not manifest.totals.samples:
             reason = manifest.totals.skipped[0].reason
             raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-        conversion = Conversion(manifest, mapping, converter.title, run.kept, _notes(manifest, converter, split))
+        notes = (*_default_note(opened, taxonomy), *_notes(manifest, converter, split))
+        conversion = Conversion(manifest, mapping, converter.title, run.kept, notes)
         _publish(conversion, folder, claim)
     return conversion
 
@@ -162,6 +162,14 @@ def _open(converter: Converter, taxonomy: str | os.PathLike[str] | None, split: 
     converter.shapes = _shapes(native, tree)
     converter.check_split(split)
     return _Opened(converter, tree, native)
+
+
+def _default_note(opened: _Opened, asked: str | os.PathLike[str] | None) -> Iterator[str]:
+    """That another tree was taken than is usual, where none was asked for and the usual one could not be."""
+    trees = LabelMapping.trees_with(opened.converter.label_space)  # none of a dataset of one's own
+    if asked is None and trees and DEFAULT_TREE not in trees:
+        why = f"{DEFAULT_TREE} has no mapping for {opened.converter.label_space}"
+        yield f"Converted for the tree {opened.tree.name}, as {why}; --taxonomy names another."
 
 
 def _check(*, short_side: int | None, image_codec: str, samples_per_shard: int, on_error: str) -> None:

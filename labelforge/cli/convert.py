@@ -47,7 +47,8 @@ def _facts(name: str) -> str:
 @click.option("--split", help="The split, as the dataset calls it; default: its first.")
 @click.option(
     "--taxonomy",
-    help="A shipped tree, or a folder with tree.yaml. Default: iv2018; of a dataset.yaml, what its mapping names.",
+    help="A shipped tree, or a folder with tree.yaml. Default: iv2018, or where that does not map the dataset, the shipped "
+    "tree that does; of a dataset.yaml, what its mapping names.",
 )
 @click.option(
     "--short-side",
