@@ -195,9 +195,8 @@ class Converter(ABC):
     def check_split(self, split: str) -> None:
         """Raise a `DatasetError` unless the dataset has a split of this name."""
         if split not in self.splits:
-            raise DatasetError(
-                f"{self.title} has no split {split!r}", where=self.root, cure=did_you_mean(split, self.splits)
-            )
+            cure = did_you_mean(split, self.splits)
+            raise DatasetError(f"has no split {split!r}", where=self.root, cure=cure)
 
 
 def check_choice(what: str, choice: str, known: Collection[str]) -> None:

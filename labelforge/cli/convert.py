@@ -156,7 +156,7 @@ def command(
             workers=os.cpu_count() or 1 if workers is None else workers,
             on_error=on_error,  # type: ignore[arg-type]
             overwrite=overwrite,
-            options=_options(pairs),
+            options=_options(dataset, pairs),
             dask=dask,
             progress=follow,
         )
@@ -200,13 +200,22 @@ def _first_split(dataset: str) -> str:
     return next(iter(OwnDataset.load(dataset).splits if is_dataset_file(dataset) else find_converter(dataset).splits))
 
 
-def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+def _options(dataset: str, pairs: tuple[str, ...]) -> dict[str, str]:
     options = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise ConfigError(
-                f"--option {pair!r} is not of the form NAME=VALUE", cure="Write release=1.2, for example."
-            )
+            raise ConfigError(f"--option {pair!r} is not of the form NAME=VALUE", cure=_forms(dataset, name))
         options[name] = value
     return options
+
+
+def _forms(dataset: str, name: str) -> str:
+    """How options of a dataset are written: the one that is meant, else all."""
+    from labelforge.converters.registry import converter_class, option_names
+
+    kind = converter_class(dataset)
+    known = option_names(kind)
+    meant = [name] if name in known else known
+    forms = " or ".join(f"{option}=... ({kind.option_help.get(option, 'see --help')})" for option in meant)
+    return f"Write {forms}." if forms else f"{kind.title} has no options."
