@@ -124,8 +124,10 @@ class Converter(ABC):
         return {}
 
     def tree_name(self) -> str:
-        """The shipped tree that it is converted for unless another is asked for: `DEFAULT_TREE` or, where that has no
-        mapping for the label space, the first that has."""
+        """The shipped tree that it is converted for unless another is asked for.
+
+        `DEFAULT_TREE` or, where that has no mapping for the label space, the first that has.
+        """
         trees = LabelMapping.trees_with(self.label_space)
         return DEFAULT_TREE if DEFAULT_TREE in trees or not trees else trees[0]
 

@@ -80,8 +80,8 @@ def convert(
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
         image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
             or ``jpeg``, ``png``, ``npy``.
-        check: How images that are stored unchanged are proven whole: ``fast`` (`labelforge.converters.pictures.images.Check`
-            says what it finds), or ``decode`` all of them. The shards are the same.
+        check: How images that are stored unchanged are proven whole: ``fast``, or ``decode`` all of them
+            (`labelforge.converters.pictures.images.Check` says what each finds). The shards are the same.
         refine: Boxes whose class has no shape in the tree cover what the image shows to be the object, not all that
             they hold (`labelforge.converters.labels.refine`).
         follow_links: Also read files that symbolic links in the dataset have outside of its folder.

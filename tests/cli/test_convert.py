@@ -103,8 +103,8 @@ def test_samples_left_out_are_listed(tmp_path: Path) -> None:
         (
             ["cityscapes", "root", "out", "--option", "release"],
             ConfigError,
-            "--option 'release' is not of the form NAME=VALUE. Write annotations=... (gtFine (the default) or gtCoarse) or "
-            "labels=... (ids or polygons (default: ids, where there are any)).",
+            "--option 'release' is not of the form NAME=VALUE. Write annotations=... (gtFine (the default) or "
+            "gtCoarse) or labels=... (ids or polygons (default: ids, where there are any)).",
         ),
         (
             ["mapillary-vistas", "root", "out", "--option", "release"],
