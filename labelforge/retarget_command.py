@@ -14,6 +14,22 @@ from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 
 
+def retarget_command(
+    urls: Sequence[str | os.PathLike[str]],
+    tree: str | os.PathLike[str],
+    mapping: str | os.PathLike[str] | None = None,
+) -> str:
+    """The command, quoted for a shell.
+
+    Args:
+        urls: The shards.
+        tree: The tree, as a command takes it.
+        mapping: File with what the labels mean; default: the tree's own.
+    """
+    words = ["labelforge", "retarget", *map(str, urls), "--taxonomy", str(tree)]
+    return shlex.join(words if mapping is None else [*words, "--mapping", str(mapping)])
+
+
 def retarget_cure(
     urls: Sequence[str | os.PathLike[str]],
     dataset: str,
@@ -28,7 +44,7 @@ def retarget_cure(
         tree: The tree that is wanted.
         source: Where it was read from, as the user gave it; default: its name.
     """
-    command = _command(urls, source or tree.name)
+    command = retarget_command(urls, source or tree.name)
     known = _mapped(tree)
     if known is None or dataset in known:
         return f"Run: {command}"
@@ -51,13 +67,9 @@ def one_tree_cure(readers: Sequence[ShardReader]) -> str:
         known = LabelMapping.available(found)
         others = [reader for reader in readers if reader.taxonomy.digest != found.digest]
         if others and all(reader.dataset in known for reader in others):
-            return f"Run: {_command([reader.url for reader in others], tree)}"
+            return f"Run: {retarget_command([reader.url for reader in others], tree)}"
     other = next(reader for reader in readers if reader.taxonomy.digest != first.digest)
     return retarget_cure([other.url], other.dataset, first)
-
-
-def _command(urls: Sequence[str | os.PathLike[str]], tree: str | os.PathLike[str]) -> str:
-    return shlex.join(["labelforge", "retarget", *map(str, urls), "--taxonomy", str(tree)])
 
 
 def _mapped(tree: Taxonomy) -> set[str] | None:

@@ -30,6 +30,8 @@ from labelforge.converters.pictures.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, counted, listed
 from labelforge.mapping import LabelMapping
+from labelforge.own_dataset import OwnDataset, is_dataset_file
+from labelforge.retarget_command import retarget_command
 from labelforge.shards import Folder, Manifest, ShardReader, ShardSummary, open_folder
 from labelforge.shards.claim import Claim, check_unclaimed, only_writer
 from labelforge.taxonomy import Taxonomy
@@ -123,7 +125,7 @@ def convert(
     with only_writer(folder) as claim:
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
-        run = _Run(plan, tasks, folder, claim, progress)
+        run = _Run(plan, tasks, folder, claim, progress, _retarget(folder, opened, dataset, taxonomy, options or {}))
         run.make(workers, executor, dask)
         protocol = converter.space(tree).protocol
         manifest = Manifest.build(tree, mapping, split, run.shards(), protocol=protocol, options=asked)
@@ -170,6 +172,20 @@ def _default_note(opened: _Opened, asked: str | os.PathLike[str] | None) -> Iter
     if asked is None and trees and DEFAULT_TREE not in trees:
         why = f"{DEFAULT_TREE} has no mapping for {opened.converter.label_space}"
         yield f"Converted for the tree {opened.tree.name}, as {why}; --taxonomy names another."
+
+
+def _retarget(
+    folder: Folder,
+    opened: _Opened,
+    dataset: str | os.PathLike[str] | type[Converter],
+    taxonomy: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> str:
+    """The command that gives shards which are there already the meaning that this conversion asks for."""
+    mapping = options.get("mapping")
+    if mapping is None and not isinstance(dataset, type) and is_dataset_file(dataset):
+        mapping = OwnDataset.load(dataset).mapping_file(opened.tree.name)
+    return retarget_command([folder.url], taxonomy or opened.tree.name, mapping)
 
 
 def _check(*, short_side: int | None, image_codec: str, samples_per_shard: int, on_error: str) -> None:
@@ -220,10 +236,16 @@ class _Run:
     """
 
     def __init__(
-        self, plan: Plan, tasks: Sequence[ShardTask], folder: Folder, claim: Claim, progress: Progress | None
+        self,
+        plan: Plan,
+        tasks: Sequence[ShardTask],
+        folder: Folder,
+        claim: Claim,
+        progress: Progress | None,
+        retarget: str,
     ) -> None:
         self._plan, self._tasks, self._folder, self._claim, self._progress = plan, tasks, folder, claim, progress
-        self._there = keep_finished(folder, {task.name: task.inputs for task in tasks}, plan.options)
+        self._there = keep_finished(folder, {task.name: task.inputs for task in tasks}, plan.options, retarget)
         self.kept = len(self._there)
         self._total = sum(len(task.sources) for task in tasks)
 

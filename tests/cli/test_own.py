@@ -98,6 +98,32 @@ def test_two_trees_and_the_way_that_there_is(yard: Path, tmp_path: Path) -> None
         run("lint", "iv2018", "--shards", shards[1])
 
 
+def test_a_mapping_that_was_edited_and_the_command_that_applies_it(yard: Path, tmp_path: Path) -> None:
+    out, mapping = tmp_path / "my out", yard.with_name("mapping.yaml")
+    run("convert", yard, out, "--workers", "0")
+    mapping.write_text(mapping.read_text().replace("sky: sky", "sky: ignore"))
+    with pytest.raises(ConfigError, match="was converted when labels meant something else") as caught:
+        run("convert", yard, out, "--workers", "0")
+    command = shlex.split(str(caught.value).partition("without reading a pixel: labelforge ")[2])
+    assert command == ["retarget", str(out), "--taxonomy", "streets", "--mapping", str(mapping)]
+    assert "1 of 4 labels changed their meaning" in run(*command).stdout
+    with pytest.raises(ConfigError, match="mean what they should: nothing is left to do"):
+        run("convert", yard, out, "--workers", "0")
+    (out / "manifest.json").unlink()  # as if it had not been finished
+    with pytest.raises(ConfigError, match="It was not finished: give it the tree and the mapping of then"):
+        run("convert", yard, out, "--workers", "0")
+
+
+def test_a_folder_that_holds_something_else_says_what(yard: Path, tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "cs")
+    run("convert", yard, tmp_path / "out", "--workers", "0")
+    with pytest.raises(ConfigError, match=r"holds yard, train; this is cityscapes, train\. Give another folder"):
+        run("convert", "cityscapes", tmp_path / "cs", tmp_path / "out", "--workers", "0")
+    yard.write_text(yard.read_text().replace("void: 255", "void: 254"))
+    with pytest.raises(ConfigError, match=r"with other options \(void was 255 and is 254 now\)"):
+        run("convert", yard, tmp_path / "out", "--workers", "0")
+
+
 def test_retarget_takes_its_mapping(yard: Path, tmp_path: Path) -> None:
     run("convert", yard, tmp_path / "out", "--workers", "0")
     mapping = yard.with_name("mapping.yaml")
