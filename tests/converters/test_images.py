@@ -65,7 +65,9 @@ def test_colours_shared_by_labels_and_transparency_do_not_matter(tmp_path: Path)
 @pytest.mark.parametrize("shape", [(4, 5, 3), (4, 5, 4)])
 def test_a_colour_picture_is_no_label_map(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = save(tmp_path / "color.png", np.zeros(shape, dtype=np.uint8))
-    with pytest.raises(DatasetError, match=r"color\.png: is a colour picture \(RGBA?\), not a map of label ids.*format: rgb"):
+    with pytest.raises(
+        DatasetError, match=r"color\.png: is a colour picture \(RGBA?\), not a map of label ids.*format: rgb"
+    ):
         read_label_map(path)
 
 
