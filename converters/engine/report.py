@@ -10,7 +10,7 @@ from labelforge.converters.engine.result import Conversion
 from labelforge.errors import counted
 from labelforge.inspection import LabelCounts, choose_different, label_lines
 from labelforge.inspection.labels import LabelLine
-from labelforge.inspection.thumbnails import overlay, thumbnail
+from labelforge.inspection.thumbnails import Rows, overlay, thumbnail
 from labelforge.inspection.wording import printable
 from labelforge.report import Bar, Column, Facts, Fold, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
 from labelforge.report.blocks import Block, Cell
@@ -18,6 +18,7 @@ from labelforge.shards import ShardReader
 
 _PICTURES: Final = 4
 _SIDE: Final = 640  # pixels of a picture's longer side
+_NAMED: Final = 12  # labels in the legend of a picture
 
 
 def conversion_page(conversion: Conversion, reader: ShardReader) -> Page:
@@ -40,14 +41,14 @@ def conversion_page(conversion: Conversion, reader: ShardReader) -> Page:
         ("Used", f"{totals.used / totals.pixels:.1%}"),
         ("Ignored", f"{totals.ignored / totals.pixels:.1%}"),
         ("Not annotated", f"{totals.unannotated / totals.pixels:.1%}"),
-        ("Left out", len(totals.skipped)),
+        ("Broken samples", len(totals.skipped)),
     )
     page = page.add("Summary", Facts(facts), *(Text(printable(note)) for note in conversion.notes))
     page = page.add("Pictures", _gallery(conversion, reader))
     page = page.add("What became of each label", *_label_tables(conversion, reader))
     if totals.skipped:
         rows = tuple((printable(skipped.key), printable(skipped.reason)) for skipped in totals.skipped)
-        page = page.add("Left out", Table((Column("sample"), Column("why")), rows, "Broken samples"))
+        page = page.add("Broken samples", Table((Column("sample"), Column("why")), rows, "Left out of the shards"))
     options = tuple((key, "" if value is None else str(value)) for key, value in manifest.options.items())
     return page.add("Options", Table((Column("option"), Column("value")), options, "Options of the conversion"))
 
@@ -101,6 +102,15 @@ def _gallery(conversion: Conversion, reader: ShardReader) -> Gallery:
             Picture.encode(small.image, f"Image {small.key}", max_side=_SIDE),
             Picture.encode(tinted, f"Labels of {small.key} over its image", max_side=_SIDE),
         )
-        rows.append(GalleryRow(small.key, pictures))
+        rows.append(GalleryRow(small.key, pictures, _legend(conversion, small.rows, reader)))
     caption = "Samples that show many labels and differ; hatched: pixels that are not used"
     return Gallery(("image", "labels over the image"), tuple(rows), caption)
+
+
+def _legend(conversion: Conversion, shown: Rows, reader: ShardReader) -> tuple[Swatch, ...]:
+    """The labels of a picture that are used, the largest first."""
+    rows = conversion.mapping.rows
+    pixels = np.bincount(shown.ravel(), minlength=len(rows))
+    order = [int(row) for row in np.argsort(-pixels, kind="stable") if pixels[row]]
+    nodes = [(rows[row], node) for row in order if (node := rows[row].node(reader.taxonomy)) is not None]
+    return tuple(Swatch(printable(row.native_name), node.color) for row, node in nodes[:_NAMED])

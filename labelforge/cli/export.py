@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -85,8 +86,9 @@ def _export_network(run: Path, out: Path, overwrite: bool) -> None:
     size = written.file.stat().st_size / 1e6
     click.echo(
         f"Wrote {written.file} ({size:.1f} MB): step {written.step}, tree {written.taxonomy.name}, "
-        f"{written.layout.num_logits} logits. 'labelforge predict {written.file} IMAGES' uses it."
+        f"{written.layout.num_logits} logits."
     )
+    click.echo(f"Next: labelforge predict {shlex.quote(str(written.file))} IMAGES... --out DIR")
 
 
 def _export_shards(

@@ -16,8 +16,8 @@ def choose_different(counts: LabelCounts, number: int, silent: Collection[int] =
 
     The next sample is the one that adds most: for each label the share by which it is shown better than so far (at 1 %
     of the picture it is shown in full, which counts 1), and the share of its pixels that have other labels than in the
-    most similar sample chosen before (which counts up to 1). Of equal ones the earlier is taken, so the choice is the
-    same every time.
+    most similar sample chosen before (which counts up to 1). Samples that show no label at all come last. Of equal ones
+    the earlier is taken, so the choice is the same every time.
 
     Args:
         counts: Pixels per label of all samples.
@@ -33,11 +33,12 @@ def choose_different(counts: LabelCounts, number: int, silent: Collection[int] =
     shown[np.isin(counts.rows, list(silent))] = 0.0
     best = np.zeros(counts.num_rows)  # how well each label is shown by what is chosen
     different = np.ones(counts.num_samples)  # share of the pixels unlike those of the most similar chosen sample
+    empty = np.bincount(counts.samples, shown, counts.num_samples) == 0
     free = np.ones(counts.num_samples, np.bool_)
     chosen: list[int] = []
     while len(chosen) < min(number, counts.num_samples):
         gain = np.bincount(counts.samples, np.maximum(shown - best[counts.rows], 0.0), counts.num_samples)
-        score = np.where(free, gain + different, -1.0)
+        score = np.where(free, np.where(empty, 0.0, gain + different), -1.0)
         pick = int(np.argmax(score.round(9)))  # rounded, so that sums in another order decide nothing
         chosen.append(pick)
         free[pick] = False

@@ -84,8 +84,10 @@ def line_chart(
     across = _Axis.over([x for x, _ in curves], x_label, log=False)
     up = _Axis(*y_ends, y_label, log_y) if y_ends else _Axis.over([y for _, y in curves], y_label, log=log_y)
     lines = [
-        f'<path class="line {_style(i)}" d="{_path(x, y, across, up)}"><title>{escape(s.name)}</title></path>'
+        f'<path class="{kind} {_style(i)}" d="{path}"><title>{escape(s.name)}</title></path>'
         for i, (s, (x, y)) in enumerate(zip(series, curves, strict=True))
+        for kind, path in zip(("line", "line dot"), _paths(x, y, across, up), strict=True)
+        if path or kind == "line"
     ]
     alternative = escape(f"{y_label} over {x_label}: {', '.join(s.name for s in series)}")
     svg = (
@@ -166,19 +168,17 @@ class _Axis:
         return ticks(self.low, self.high, count=5, log=self.log)
 
 
-def _path(x: _Vector, y: _Vector, across: _Axis, up: _Axis) -> str:
-    """SVG path of one curve in the nested drawing's coordinates; a lone point becomes a dot (round caps draw it)."""
-    parts: list[str] = []
-    pen_down = False
+def _paths(x: _Vector, y: _Vector, across: _Axis, up: _Axis) -> tuple[str, str]:
+    """SVG paths of one curve in the nested drawing's coordinates: its lines, and its points that have no neighbour."""
+    runs: list[list[str]] = [[]]
     for i in _thin(x, y, across):
         if not math.isfinite(y[i]):
-            pen_down = False
+            runs.append([])
             continue
-        at = f"{_UNIT * across.place(float(x[i])):.1f},{_UNIT * (1 - up.place(float(y[i]))):.1f}"
-        # "l0,0" after a move makes a dot where the curve has a single point between two gaps.
-        parts.append(f"L{at}" if pen_down else f"M{at}l0,0")
-        pen_down = True
-    return "".join(parts)
+        runs[-1].append(f"{_UNIT * across.place(float(x[i])):.1f},{_UNIT * (1 - up.place(float(y[i]))):.1f}")
+    lines = "".join(f"M{'L'.join(run)}" for run in runs if len(run) > 1)
+    dots = "".join(f"M{run[0]}l0,0" for run in runs if len(run) == 1)  # round caps make a dot of it
+    return lines, dots
 
 
 def _thin(x: _Vector, y: _Vector, across: _Axis) -> list[int]:

@@ -50,6 +50,16 @@ def test_the_pictures_differ(tmp_path: Path) -> None:
     assert {"ulm_000004_000019", "ulm_000008_000019"} <= set(shown)
 
 
+def test_the_colours_of_each_picture_are_named_beside_it(tmp_path: Path) -> None:
+    drive(tmp_path / "root")
+    convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train")
+    page = (tmp_path / "out" / "report.html").read_text()
+    legends = re.findall(r'class="legend-row".*?</td>', page, re.S)
+    named = [re.findall(r"</i>([^<]+)</span>", legend) for legend in legends]
+    assert len(named) == 4 and ["tunnel"] in named and ["road", "sky", "train"] in named
+    assert "Left out" not in page and "Broken samples" in page
+
+
 def test_labels_without_a_pixel_are_folded_away(tmp_path: Path) -> None:
     drive(tmp_path / "root")
     convert("cityscapes", tmp_path / "root", tmp_path / "out", split="train")

@@ -124,7 +124,8 @@ def test_before_anything_is_picked_all_labels_are_coloured(visit: Callable[..., 
     number = page.frames().index("f12")
     found = page.colors(number)
     assert found["16,0,0"] == 12 and found["8,4,8"] == 1600 - 12 - 30
-    assert 0 < sum(found.values()) - 1600 + 30 < 30, "what is not used is striped"
+    assert 0 < sum(found.values()) - 1600 + 30 < 30, "what is not used is hatched"
+    assert set(found) == {"16,0,0", "8,4,8", "0,0,0", "16,16,16"}, "in grey, which no label has"
 
 
 def test_a_node_shows_all_labels_below_it(visit: Callable[..., Visit]) -> None:

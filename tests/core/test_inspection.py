@@ -180,6 +180,13 @@ def test_pictures_are_not_of_the_same_scene_while_others_are_left() -> None:
     assert choose_different(counts(samples, 5), 1) == [41]  # it shows the most labels
 
 
+def test_a_sample_without_a_label_comes_last() -> None:
+    """It is unlike all others, but shows nothing."""
+    samples = [{0: 1000}, {0: 900, 1: 100}, {0: 900, 1: 100}, {0: 1000}]
+    assert choose_different(counts(samples, 2), 2, silent=[0]) == [1, 2]
+    assert choose_different(counts(samples, 2), 4, silent=[0]) == [1, 2, 0, 3]
+
+
 def test_the_choice_covers_labels_about_as_well_as_the_best_one() -> None:
     """Greedy choice by a submodular gain reaches 1 - 1/e of the best (Nemhauser et al. 1978); the other term adds."""
     rng = np.random.default_rng(3)

@@ -23,9 +23,13 @@ def chart(*series: Series, log_y: bool = False) -> Chart:
 
 def strokes(drawn: Chart, number: int = 0) -> list[list[tuple[float, float]]]:
     """The unbroken pieces of a curve, as shares of the axes: (0, 0) at the lower left, (1, 1) at the upper right."""
-    path = list(ET.fromstring(drawn.svg).iter(f"{SVG}path"))[number].get("d", "")
+    paths = [
+        p
+        for p in ET.fromstring(drawn.svg).iter(f"{SVG}path")
+        if f"s{number % STYLES + 1}" in p.get("class", "").split()
+    ]
     pieces = []
-    for piece in filter(None, path.split("M")):
+    for piece in filter(None, "".join(p.get("d", "") for p in paths).split("M")):
         points = [tuple(map(float, point.split(","))) for point in piece.replace("l0,0", "").split("L")]
         pieces.append([(x / 1000, 1 - y / 1000) for x, y in points])
     return pieces
@@ -66,6 +70,8 @@ def test_values_that_are_none_leave_gaps_and_lone_points_stay() -> None:
     drawn = chart(Series("a", [0, 1, 2, 3, 4], [0, 1, nan, 1, math.inf]), Series("b", [0, 4], [nan, nan]))
     assert [len(piece) for piece in strokes(drawn)] == [2, 1]
     assert strokes(drawn, 1) == []
+    kinds = [p.get("class") for p in ET.fromstring(drawn.svg).iter(f"{SVG}path")]
+    assert kinds == ["line s1", "line dot s1", "line s2"], "a point alone is drawn as a dot that can be seen"
     assert drawn.summary == ("a: from 0 to 1, lowest 0, highest 1.", "b: no values.")
 
 

@@ -194,3 +194,8 @@ def test_models_are_frozen_and_every_field_is_described() -> None:
     # Every key can be set to the default that its row shows.
     settings = [f"{key}={'' if default == 'empty' else default}" for key, _, default, _ in rows]
     assert load_config(None, settings) == TrainConfig()
+
+
+@pytest.mark.parametrize(("steps", "between"), [(20, 50), (499, 50), (5000, 500), (100_000, 2000)])
+def test_validations_are_neither_rare_nor_most_of_a_run(steps: int, between: int) -> None:
+    assert TrainConfig().validation.interval(steps) == between

@@ -351,7 +351,7 @@ def test_settings_that_do_nothing_are_said(readers: list[ShardReader], val: list
     progress = SignalAt()
     train(readers, tmp_path / "b", validating(steps=1, validation={"images": 2}), val=val, progress=progress)
     assert (
-        "validation every 1 step and after the last, on dense train: 2 of 5 images, mean IoU, 4 classes "
+        "validation after the last step, on dense train: 2 of 5 images, mean IoU, 4 classes "
         "(no protocol). boxes train: 2 of 3 images, mean IoU, 3 classes (no protocol)." in progress.told
     )
     said = [text for text in progress.told if text.startswith("validation at step 1: dense train ")]

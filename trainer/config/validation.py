@@ -18,7 +18,8 @@ class ValidationConfig(Part):
     every: Positive | None = Field(
         default=None,
         description="Steps between two validations; the last step always has one. Empty: a tenth of the steps, but at "
-        "most 2000, as often as a checkpoint is saved: scoring a thousand images takes minutes.",
+        "most 2000, as often as a checkpoint is saved: scoring a thousand images takes minutes; and at least 50, so "
+        "that a short run does not validate more than it trains.",
     )
     metric: Metric = Field(
         default="official",
@@ -39,4 +40,4 @@ class ValidationConfig(Part):
 
     def interval(self, steps: int) -> int:
         """Steps between two validations of a run with so many steps."""
-        return self.every or max(1, min(steps // 10, 2000))
+        return self.every or max(50, min(steps // 10, 2000))

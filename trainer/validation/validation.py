@@ -81,7 +81,10 @@ class Validation:
                 return [f"validated until step {self.history.lines[-1].step}, but no more: add --val to go on with it."]
             changed = ", ".join(f"validation.{key}" for key in config.model_dump(exclude_defaults=True))
             return [f"{changed} does nothing without --val SHARDS."] if changed else []
-        when = f"every {counted(config.interval(self._steps), 'step')} and after the last"
+        interval = config.interval(self._steps)
+        when = (
+            f"every {counted(interval, 'step')} and after the last" if interval < self._steps else "after the last step"
+        )
         what = ". ".join(item.sentence for item in self._sets)
         return [f"validation {when}, on {what}."]
 

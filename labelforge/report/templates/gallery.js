@@ -53,10 +53,11 @@ async function paint(canvas, frame, picked) {  // all labels in their colours, o
   const [width, height] = frame.shown;
   const picture = new ImageData(width, height);
   numbers.forEach((label, i) => {
-    const striped = (i % width + Math.floor(i / width)) % 8 < 2;
+    const phase = (i % width + Math.floor(i / width)) % 8;
     const used = labels[label].used;
-    if (picked ? !picked.has(label) : !used && !striped) return;
-    picture.data.set(used ? [r[label], g[label], b[label], picked ? 225 : 166] : [255, 0, 220, picked ? 225 : 110], 4 * i);
+    if (picked ? !picked.has(label) : !used && phase > 1) return;
+    const hatch = phase > 1 ? [128, 128, 128, 150] : [255 * phase, 255 * phase, 255 * phase, 110];  // a dark line beside a light one
+    picture.data.set(used ? [r[label], g[label], b[label], picked ? 225 : 166] : hatch, 4 * i);
   });
   canvas.getContext("2d").putImageData(picture, 0, 0);
   canvas.dataset.painted = "yes";
@@ -105,7 +106,7 @@ function show() {
   $("list").replaceChildren(...found.map((frame) => card(frame, picked)));
   const label = state.label === null ? null : labels[state.label];
   $("what").replaceChildren(make("bdi", {}, label ? label.name : state.node ? nodes[state.node].name : "Frames that differ"));
-  $("facts").textContent = label ? labelFacts(label) : state.node ? nodeFacts(nodes[state.node]) : "Pick a label or a node to see the frames that hold most of it. Striped: pixels that are not used.";
+  $("facts").textContent = label ? labelFacts(label) : state.node ? nodeFacts(nodes[state.node]) : "Pick a label or a node to see the frames that hold most of it. Hatched: pixels that are not used.";
 }
 
 function labelFacts(label) {
