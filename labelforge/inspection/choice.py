@@ -38,7 +38,7 @@ def choose_different(counts: LabelCounts, number: int, silent: Collection[int] =
     chosen: list[int] = []
     while len(chosen) < min(number, counts.num_samples):
         gain = np.bincount(counts.samples, np.maximum(shown - best[counts.rows], 0.0), counts.num_samples)
-        score = np.where(free, np.where(empty, 0.0, gain + different), -1.0)
+        score = np.where(free, np.where(empty, -0.5, gain + different), -1.0)
         pick = int(np.argmax(score.round(9)))  # rounded, so that sums in another order decide nothing
         chosen.append(pick)
         free[pick] = False
