@@ -11,7 +11,7 @@ from labelforge.draft import WORDS, Measured, leave_one_out, markdown_table
 from labelforge.draft.measure import OUTCOMES
 from labelforge.draft.table import shares, total
 from labelforge.taxonomy import Taxonomy
-from tests.draft.known_lists import HELD_OUT, measure
+from tests.draft.known_lists import HELD_OUT, LATER, measure
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "DRAFT.md"
 NOT_STREETS = ("ade20k-150", "coco-panoptic-133", "coco-stuff-171")
@@ -60,9 +60,11 @@ def _sureness(measured: Sequence[Measured]) -> str:
 
 def _lists(tree: Taxonomy) -> str:
     lines = ["| list | labels | exact | or coarser | unknown | wrong |", "|---|---:|---:|---:|---:|---:|"]
-    for one in sorted(measure(tree), key=lambda one: one.dataset in HELD_OUT):
-        name = one.dataset + " *" * (one.dataset in HELD_OUT)
+    found = sorted(measure(tree), key=lambda one: (one.dataset in LATER, one.dataset in HELD_OUT))
+    for one in found:
+        name = one.dataset + " *" * (one.dataset in HELD_OUT) + " +" * (one.dataset in LATER)
         lines.append(f"| {name} | {len(one.labels)} | {' | '.join(shares([one]))} |")
+    lines.append(f"| all | {sum(len(one.labels) for one in found)} | {' | '.join(shares(found))} |")
     return "\n".join(lines)
 
 
