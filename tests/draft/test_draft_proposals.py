@@ -17,7 +17,7 @@ from labelforge.expression import LabelTarget, compile_expression
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.yamlfile import KeyPath
-from tests.draft.known_lists import HELD_OUT, LATER, measure
+from tests.draft.known_lists import DRAFTED_ONCE, HELD_OUT, LATER, measure
 
 CITYSCAPES = [
     "road",
@@ -345,8 +345,8 @@ def test_twins_are_releases_of_one_dataset(mappings: list[LabelMapping]) -> None
 def test_lists_of_other_datasets_are_drafted_as_people_would(tree: Taxonomy) -> None:
     """Most labels right, nearly none wrong, in the lists that weights were chosen on and in those kept aside."""
     found = measure(tree)
-    first = {measured.dataset for measured in found} - {*HELD_OUT, *LATER}
-    for lists, right in ((first, 0.94), (HELD_OUT, 0.94), (LATER, 0.90)):
+    first = {measured.dataset for measured in found} - {*HELD_OUT, *LATER, *DRAFTED_ONCE}
+    for lists, right in ((first, 0.94), (HELD_OUT, 0.94), (LATER, 0.90), (DRAFTED_ONCE, 0.80)):
         labels = [label.outcome for m in found if m.dataset in lists for label in m.labels]
         share = {outcome: labels.count(outcome) / len(labels) for outcome in OUTCOMES}
         assert share["exact"] >= 0.75
