@@ -26,6 +26,8 @@ FORMATS: Final[Mapping[DatasetKind, tuple[Format, ...]]] = {
 they are stored; ``rgb``: their colours."""
 SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat"})
 """Formats of which one file has the labels of many images."""
+MARKED: Final[frozenset[Format]] = frozenset({"csv", "voc", "coco"})
+"""Formats that mark objects as crowds, as difficult or to be ignored."""
 
 _PLACES: Final = re.compile(r"\{(.*?)\}")
 NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -69,6 +71,11 @@ class DatasetFile(BaseModel):
         None,
         description="Of boxes: what a pixel in boxes of several classes becomes: the smallest one's (the default), not "
         "labelled, or a label that means any of them.",
+    )
+    crowds: Literal["ignore", "label"] | None = Field(
+        None,
+        description="Of csv, voc and coco: what objects become that are marked as a crowd, as difficult or to be "
+        "ignored: not labelled (ignore, the default), or what their class says (label).",
     )
     mapping: str | None = Field(
         None, min_length=1, description="Path of the mapping; default: mapping-<tree>.yaml or mapping.yaml."

@@ -28,6 +28,7 @@ from typing import Any, Literal
 from labelforge.class_files import SUFFIXES, checked, color_of, read_classes
 from labelforge.dataset_file import (
     FORMATS,
+    MARKED,
     NAME,
     DatasetFile,
     DatasetKind,
@@ -62,6 +63,7 @@ class OwnDataset:
         void: The value or colour of masks that means "not labelled".
         overlaps: What a pixel in boxes of several classes becomes.
         mapping_name: Path of the mapping, where the file names it.
+        crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class OwnDataset:
     void: int | Color | None
     overlaps: Literal["smallest", "ignore", "set"]
     mapping_name: str | None
+    crowds: Literal["ignore", "label"] = "ignore"
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OwnDataset:
@@ -102,6 +105,8 @@ class OwnDataset:
         for key, what in (("void", "masks"), ("overlaps", "boxes")):
             if getattr(content, key) is not None and content.kind != what:
                 file.fail((key,), f"only {what} can have {key!r}", "Delete the line.")
+        if content.crowds is not None and content.format not in MARKED:
+            file.fail(("crowds",), f"{content.format} marks no objects as crowds", "Delete the line.")
         space = _space(file, content)
         return cls(
             path=Path(file.path),
@@ -116,6 +121,7 @@ class OwnDataset:
             void=_void(file, content, space),
             overlaps=content.overlaps or "smallest",
             mapping_name=None if content.mapping is None else path_inside(file, ("mapping",), content.mapping),
+            crowds=content.crowds or "ignore",
         )
 
     @property

@@ -179,6 +179,7 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
     which = f"the labels of {counted(look.opened, 'image')}" + ("" if look.all_names else ", evenly spread")
     proposal.looked.append(f"Labels: {counted(total, 'object')} in {which}.")
     proposal.remarks += [f"Label file {fault}" for fault in look.faults[:_FAULTS]]
+    proposal.remarks += look.left_out.sentences(f" (in {which})")
     if not look.all_names:
         proposal.remarks.append(
             f"Only {MARKS_LOOKED_AT} label files were opened: other files may name further classes."

@@ -17,7 +17,7 @@ _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
 _GROUPS: Final = 40  # of files
 _HEAD: Final = 1 << 16  # bytes
 _LONG: Final = 1 << 22  # bytes; a JSON file from here on is not one image's
-_YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\s+[-+.\deE]{1,30}){4,}\s*)?")
+_YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\.0{1,30})?(?:\s+[-+.\deE]{1,30}){4,}\s*)?")
 _OURS: Final = re.compile(r"dataset.*\.yaml|mapping.*\.yaml|manifest\.json|.*\.index\.json")
 
 
