@@ -115,7 +115,7 @@ def _of_many(root: Path, form: str, files: Sequence[str], found: MarkLook, class
             if form == "coco":
                 found.ids |= _category_ids(root / file)
         except LabelforgeError as error:
-            found.faults.append(f"{file}: {error.what}")
+            found.faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
             continue
         found.images[file] = [name for name, _ in entries]
         texts += [(file, text) for _, text in entries]

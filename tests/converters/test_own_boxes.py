@@ -206,6 +206,18 @@ def test_one_file_for_all_splits(tmp_path: Path) -> None:
         own(tmp_path).sources("train")
 
 
+def test_labels_of_another_folder_are_not_taken(tmp_path: Path) -> None:
+    path = one_csv(tmp_path, "path,xmin,ymin,xmax,ymax,class\nfront/a.png,0,0,9,9,car\n")
+    with pytest.raises(DatasetError, match=r"names none of 1 image, .*'front/a\.png'\. Compare .* folders too"):
+        own(tmp_path).sources("all")
+    path.write_text(path.read_text() + "images/a.png,0,0,9,9,sky\n")
+    converter = own(tmp_path)
+    assert drawn(tmp_path)[0, 0] == 1 and converter.missing("all") == ["front/a.png"]
+    assert converter.notes("all") == [
+        "1 name is that of an image in another folder, and is not taken for it: 'front/a.png' is not images/a.png."
+    ]
+
+
 def drawn_split(root: Path, split: str) -> int:
     converter = own(root)
     (source,) = converter.sources(split)
