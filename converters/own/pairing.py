@@ -136,8 +136,10 @@ def _listed(own: OwnDataset, root: Path, name: str, images: Mapping[str, Sequenc
     found: set[str] = set()
     lost = []
     entries = read_list(place)
-    for entry in entries:
-        keys = [entry] if entry in images else names.find(entry)
+    for readings in entries:
+        entry = readings[0]
+        keys = [text for text in readings if text in images][:1]
+        keys = keys or next((fits for text in readings if (fits := names.find(text))), [])
         if len(keys) > 1:
             cure = "Write its path from the folder of dataset.yaml."
             raise DatasetError(f"{entry!r} may be {listed(images[key][0] for key in keys)}", where=place, cure=cure)

@@ -127,7 +127,7 @@ def test_boxes_without_area_are_counted_and_those_over_the_border_cut(tmp_path: 
     one_csv(tmp_path, "image,xmin,ymin,xmax,ymax,class\n" + "\n".join(rows))
     assert np.array_equal(drawn(tmp_path), block((2, 0, 0, 3, 2), (0, 25, 15, 30, 20)))
     notes = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all").notes
-    assert notes == ("Left out, since it covers no pixels: 2 x box without area.",)
+    assert notes == ("Left out, since it covers no pixels: 2 x box.",)
 
 
 def test_what_is_to_be_ignored_is_not_labelled(tmp_path: Path) -> None:
@@ -207,6 +207,18 @@ def test_one_file_for_all_splits(tmp_path: Path) -> None:
         own(tmp_path).sources("train")
 
 
+def test_labels_of_another_folder_are_not_taken(tmp_path: Path) -> None:
+    path = one_csv(tmp_path, "path,xmin,ymin,xmax,ymax,class\nfront/a.png,0,0,9,9,car\n")
+    with pytest.raises(DatasetError, match=r"names none of 1 image, .*'front/a\.png'\. Compare .* folders too"):
+        own(tmp_path).sources("all")
+    path.write_text(path.read_text() + "images/a.png,0,0,9,9,sky\n")
+    converter = own(tmp_path)
+    assert drawn(tmp_path)[0, 0] == 1 and converter.missing("all") == ["front/a.png"]
+    assert converter.notes("all") == [
+        "1 name is that of an image in another folder, and is not taken for it: 'front/a.png' is not images/a.png."
+    ]
+
+
 def drawn_split(root: Path, split: str) -> int:
     converter = own(root)
     (source,) = converter.sources(split)
@@ -218,6 +230,9 @@ def drawn_split(root: Path, split: str) -> int:
     [
         ("2 0.5 0.5 0.2", "4 words are no box", 1),
         ("\n2 0.5 0.5 0.2 0.2 0.1 0.3", "7 words are no box, but perhaps a polygon", 2),
+        ("2 0.5 0.5 0.2 0.2 0.9", "6 words are no box, but perhaps one with a confidence", 1),
+        ("2 0 0 0.2 0 0.2 0.1 0 0.1", "9 words are no box, but perhaps one that is turned.*'kind: polygons'", 1),
+        ("1.5 0.5 0.5 0.2 0.2", "is no object", 1),
         ("car 0.5 0.5 0.2 0.2", "'car 0.5 0.5 0.2 0.2' is no object", 1),
         ("9 0.5 0.5 0.2 0.2", "no class of the dataset has the id 9", 1),
         ("2 15 10 6 4", "is not in fractions of the image", 1),
@@ -249,7 +264,30 @@ def test_yolo_at_another_size(tmp_path: Path) -> None:
     expected = np.full((4, 8), NO_ANNOTATION)
     expected[:2, :4] = 2
     assert np.array_equal(ids, expected)
-    assert converter.notes("all") == ["Left out, since it covers no pixels: 1 x box without area."]
+    assert converter.notes("all") == ["Left out, since it covers no pixels: 1 x box."]
+
+
+def test_classes_of_yolo_as_arrays_of_floats_have_them(tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    put(tmp_path / "labels/three.txt", "2.000000e+00 0.5 0.5 1.0 1.0\n")
+    assert (drawn(tmp_path, "three") == 2).all()
+
+
+def test_a_csv_file_that_says_the_size_of_images(tmp_path: Path) -> None:
+    """Boxes for a picture of another size are refused; 0 is a size that a tool did not know."""
+    head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    path = one_csv(tmp_path, f"{head}a.png,30,20,car,2,3,12,9\na.png,0,0,sky,20,3,22,9\n")
+    assert np.array_equal(drawn(tmp_path), block((2, 2, 3, 12, 9), (1, 20, 3, 22, 9)))
+    convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    path.write_text(f"{head}a.png,60,40,car,2,3,12,9\n")
+    with pytest.raises(DatasetError, match=r"is 30x20 pixels, but its label map boxes\.csv is 60x40"):
+        convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all", overwrite=True)
+    path.write_text(f"{head}a.png,30,20,car,2,3,12,9\na.png,60,40,car,2,3,12,9\n")
+    with pytest.raises(DatasetError, match=r"3: the image 'a\.png' is 60 x 40 here and 30 x 20 before"):
+        own(tmp_path).sources("all")
+    path.write_text(f"{head}a.png,wide,20,car,2,3,12,9\n")
+    with pytest.raises(DatasetError, match="2: the image's width 'wide' and height '20' are no numbers"):
+        own(tmp_path).sources("all")
 
 
 DIFFICULT = (
@@ -279,6 +317,8 @@ BOMB = """<!DOCTYPE a [<!ENTITY x "lol"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;">]>
         (BOMB, "declares entities, which annotations have no use for"),
         ("<annotation>" + "<a>" * 100_000, "is nested too deeply"),
         ("<annotation><object><name>car</name></object></annotation>", "an object is no box .it has no <bndbox>"),
+        (voc_xml([("car", 0, 0, 1, 1)]).replace("<name>car</name>", ""), "an object has no <name>"),
+        (voc_xml([("car", 0, 0, 1, 1)]).replace("t>0", "t>-1"), "<difficult> is wrong .'-1' is neither 0 nor 1"),
         (voc_xml([("kar", 0, 0, 1, 1)]), "'kar' is no class of the dataset. Did you mean 'car'"),
         (voc_xml([("car", 0, 0, 1, 1)]).replace("<xmin>1", "<xmin>one"), "an object is no box"),
         (voc_xml([("car", 0, 0, 1, 1)]).replace("<xmin>1", "<xmin>nan"), "is no place in an image"),
@@ -300,7 +340,11 @@ def test_xml_that_voc_does_not_write(text: str, message: str, tmp_path: Path) ->
     ("change", "message"),
     [
         ({"bbox": [1, 2, 3]}, "annotation 7 is not of the form expected"),
-        ({"bbox": None}, "annotation 7 is not of the form expected"),
+        (
+            {"bbox": None},
+            r"7 is not of the .*\(its bbox None is not left, top, width and height\)\. Correct",
+        ),
+        ({"iscrowd": "maybe"}, "annotation 7 is not of the form expected .'maybe' is neither 0 nor 1"),
         ({"bbox": ["x", 2, 3, 4]}, "annotation 7 is not of the form expected"),
         ({"bbox": [1e300, 2, 3, 4]}, "is no place in an image"),
         ({"category_id": 5}, "annotation 7 has the category 5, which the file does not list"),
@@ -313,6 +357,17 @@ def test_annotations_that_coco_does_not_write(change: dict[str, object], message
     put(tmp_path / "annotations/instances.json", coco([entry]))
     with pytest.raises(DatasetError, match=message):
         convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+
+
+def test_an_entry_of_coco_that_is_no_object(tmp_path: Path) -> None:
+    write_coco_boxes(tmp_path)
+    put(tmp_path / "annotations/instances.json", '{"images": [], "annotations": [{"id": 3}, 7], "categories": []}')
+    with pytest.raises(DatasetError, match="annotation 3 has no 'category_id'"):
+        own(tmp_path).sources("all")
+    put(tmp_path / "annotations/instances.json", '{"images": [], "annotations": [7], "categories": []}')
+    message = r"annotation number 1 of the list is not of the form expected \(it is '7', no object\)"
+    with pytest.raises(DatasetError, match=message):
+        own(tmp_path).sources("all")
 
 
 def test_a_million_boxes_on_an_image(tmp_path: Path) -> None:

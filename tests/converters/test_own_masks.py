@@ -113,6 +113,53 @@ def test_names_are_found_by_what_their_paths_have_in_common() -> None:
     assert names.find("z") == []
 
 
+def test_folders_that_disagree_are_never_the_same_image() -> None:
+    names = Names({"rear/0000.png": 1, "data/left/1.png": 2, "3.png": 3})
+    assert names.find("front/0000.png") == names.find("front/0000") == names.find("/home/me/front/0000.png") == []
+    assert names.elsewhere("front/0000.png") == [1] and names.elsewhere("rear/0000.png") == []
+    assert names.find("0000.png") == names.find("../rear/0000.png") == names.find("old/rear/0000.jpg") == [1]
+    assert names.find("left/1.png") == names.find("/x/data/left/1.png") == [2] and names.find("other/left/1.png") == []
+    assert names.find("any/3.png") == [3]  # beside the dataset.yaml: the folder may be its own
+
+
+def test_a_name_without_its_last_part_is_another() -> None:
+    names = Names({"img.png": 1, "a.b.jpg": 2})
+    assert names.find("img.1") == names.find("img.txt") == names.find("a") == []
+    assert names.find("img.JPG") == names.find("img") == [1] and names.find("a.b") == names.find("a.b.png") == [2]
+
+
+LISTS = {
+    "images/a 1.png": "a 1",
+    "images/b.png,labels/b_mask.png": "b",
+    "./images/b.png labels/b_mask.png": "b",
+    "images/a 1.png\tlabels/a 1.png": "a 1",
+    "a 1": "a 1",
+    "b -1": "b",
+    "b , 3": "b",
+    "b;x": "b",
+    "/content/data/images/b.jpeg": "b",
+}
+
+
+@pytest.mark.parametrize("line", LISTS)
+def test_lines_of_lists(line: str, tmp_path: Path) -> None:
+    flat(tmp_path, "splits: {train: train.txt}")
+    add(tmp_path, "a 1", "a", "b")
+    (tmp_path / "train.txt").write_text(f"# a list\n{line}\n\n")
+    assert [source.key for source in own(tmp_path).sources("train")] == [LISTS[line]]
+
+
+def test_suffixes_in_capitals(tmp_path: Path) -> None:
+    """Only the suffix may differ in case."""
+    flat(tmp_path)
+    add(tmp_path, "a", "b", "c")
+    (tmp_path / "images/b.png").rename(tmp_path / "images/b.PNG")
+    (tmp_path / "labels/c.png").rename(tmp_path / "labels/c.Png")
+    assert [source.image for source in own(tmp_path).sources("all")] == ["images/a.png", "images/b.PNG", "images/c.png"]
+    (tmp_path / "images/b.PNG").rename(tmp_path / "Images.png")
+    assert len(own(tmp_path).sources("all")) == 2
+
+
 def test_what_cannot_be_paired_is_said(tmp_path: Path) -> None:
     flat(tmp_path)
     add(tmp_path, "a", "b")

@@ -15,7 +15,6 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from labelforge.converters import NO_ANNOTATION, Source, convert
-from labelforge.converters.own.run_lengths import coco_counts, mask_of_counts
 from labelforge.errors import DatasetError
 from tests.converters.layouts import Array, picture, save
 from tests.converters.own_layouts import (
@@ -65,10 +64,13 @@ def png(mask: Array, mode: str = "1") -> bytes:
 
 
 RECTANGLE = inside([(2.2, 3.6), (9.5, 3.6), (9.5, 8.5), (2.2, 8.5)])
+TURNED_BOX = inside(OUTLINES["one"][1][1][:4])
 CONCAVE = inside(OUTLINES["one"][1][1])
 TRIANGLE: list[tuple[float, float]] = [(3.25, 4), (14.75, 3.5), (12.5, 15.75)]
 B64 = base64.b64encode(png(MASK)).decode()
 DEFLATED = {mode: base64.b64encode(zlib.compress(png(MASK, mode))).decode() for mode in ("L", "RGBA")}
+
+ALPHA = base64.b64encode(png(MASK, "L")).decode()  # its tool does not deflate these once more
 
 
 def placed(mask: Array, left: int, top: int) -> Array:
@@ -95,6 +97,8 @@ def disc(x: float, y: float, rx: float, ry: float) -> Array:
         ({"points": [[9.5, 8.5], [2.2, 3.6]], "shape_type": "rectangle"}, RECTANGLE),
         ({"points": [[11.3, 9.9], [14.3, 13.9]], "shape_type": "circle"}, disc(11.3, 9.9, 5, 5)),
         ({"points": [[28, 18], [28, 13]], "shape_type": "circle"}, disc(28, 18, 5, 5)),
+        ({"points": OUTLINES["one"][1][1][:4], "shape_type": "rotation", "direction": 0.3}, TURNED_BOX),
+        ({"points": [[2.2, 3.6], [9.5, 3.6], [9.5, 8.5], [2.2, 8.5]], "shape_type": "rectangle"}, RECTANGLE),
         ({"points": [[4, 6], [8, 8]], "shape_type": "mask", "mask": B64}, placed(MASK, 4, 6)),
         ({"points": [[27, 18], [31, 20]], "shape_type": "mask", "mask": B64}, placed(MASK, 27, 18)),
     ],
@@ -115,10 +119,7 @@ def test_shapes_without_an_area_are_left_out_and_counted(tmp_path: Path) -> None
     ids = read(tmp_path, "labelme", "images/{key}.json", labelme(shapes))
     assert np.array_equal(ids, only(inside([(0, 0), (9, 0), (9, 9)]), 1))
     assert convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all").notes == (
-        "Left out, since it covers no pixels: 1 x line without an area.",
-        "Left out, since it covers no pixels: 1 x linestrip without an area.",
-        "Left out, since it covers no pixels: 1 x point without an area.",
-        "Left out, since it covers no pixels: 1 x polygon without an area.",
+        "Left out, since it covers no pixels: 1 x line, 1 x linestrip, 1 x point, 1 x polygon.",
     )
 
 
@@ -146,6 +147,14 @@ HOLE = [(6.5, 5.5), (10.5, 5.5), (10.5, 9.5)]
         (
             {"geometryType": "bitmap", "bitmap": {"origin": [28, -1], "data": DEFLATED["L"]}},
             placed(MASK, 28, -1),
+        ),
+        (
+            {"geometryType": "alpha_mask", "bitmap": {"origin": [3, 5], "data": ALPHA}},
+            placed(MASK, 3, 5),
+        ),
+        (
+            {"geometryType": "alpha_mask", "bitmap": {"origin": [3, 5], "data": DEFLATED["L"]}},
+            placed(MASK, 3, 5),
         ),
     ],
 )
@@ -187,26 +196,12 @@ def test_shapes_of_cvat(shape: str, expected: Array, tmp_path: Path) -> None:
     ids = read(tmp_path, "cvat", "annotations.xml", cvat({"a": shape}))
     assert expected.any() and np.array_equal(ids, only(expected, 2))
     assert own(tmp_path).notes("all") == [
-        "Left out, since it covers no pixels: 1 x points without an area.",
-        "Left out, since it covers no pixels: 1 x polyline without an area.",
+        "Left out, since it covers no pixels: 1 x points, 1 x polyline.",
     ]
 
 
 def compressed(mask: Array) -> str:
     return bytes(coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]).decode()
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_run_lengths_of_coco(seed: int) -> None:
-    """Against COCO's own code, also for runs longer than one piece of its text, and shrinking ones."""
-    rng = np.random.default_rng(seed)
-    height, width = rng.integers(1, 400, 2).tolist()
-    runs = np.cumsum(rng.integers(1, (10, 1000, 100_000)[seed % 3], 500))
-    flat = np.searchsorted(runs, np.arange(height * width), side="right") % 2
-    mask = flat.reshape(width, height).T.astype(bool)
-    counts = coco_counts(compressed(mask))
-    assert np.array_equal(mask_of_counts(counts, (width, height)).T, mask)
-    assert coco_counts(counts) == counts
 
 
 @pytest.mark.parametrize(
@@ -252,12 +247,16 @@ def test_objects_of_coco(tmp_path: Path) -> None:
     expected[placed(MASK, 4, 6)] = 3
     ids = read(tmp_path, "coco", "x.json", coco(entries, "a"))
     assert np.array_equal(ids, expected)
-    assert own(tmp_path).notes("all") == ["Left out, since it covers no pixels: 1 x object without a polygon."]
+    assert own(tmp_path).notes("all") == [
+        "Left out, since it covers no pixels: 1 x object without a polygon.",
+        "Not labelled, since marked as a crowd, as difficult or to be ignored: 1 x mask in run lengths. "
+        "With 'crowds: label' in dataset.yaml they are labelled.",
+    ]
 
 
 def test_far_corners_take_no_memory(tmp_path: Path) -> None:
     entry = {"image": "a", "name": "car", "segmentation": [[0, 0, 9e6, 0, 9e6, 9e6]]}
-    with pytest.raises(DatasetError, match=r"the coordinate 9e.06 is no place in an image of 30 x 20"):
+    with pytest.raises(DatasetError, match="an outline of 27000000 pixels is none of an image of 30 x 20"):
         read(tmp_path, "coco", "x.json", coco([entry], "a"))
 
 
@@ -270,6 +269,12 @@ def test_outlines_drawn_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("labelforge.converters.labels.polygons._CROSSINGS", 100)
     assert np.array_equal(read(tmp_path, "labelme", "images/{key}.json", text), whole)
     assert 0 < (whole == 2).sum() < 600
+
+
+def test_run_lengths_of_another_size_are_one_clear_line(tmp_path: Path) -> None:
+    entry = {"image": "a", "name": "car", "segmentation": {"size": [30, 20], "counts": [600]}}
+    with pytest.raises(DatasetError, match=r"annotation 0 is not .*have size \(30, 20\), but the image has \(20, 30\)"):
+        read(tmp_path, "coco", "x.json", coco([entry], "a"))
 
 
 def test_too_many_corners(tmp_path: Path) -> None:
@@ -290,7 +295,7 @@ def test_masks_of_an_image_are_bounded_together(tmp_path: Path, monkeypatch: pyt
 
 def test_long_outlines_of_coco_are_refused(tmp_path: Path) -> None:
     zigzag = [number for i in range(10_000) for number in (0.0, 0.0, 400.0, float(i % 20))]
-    with pytest.raises(DatasetError, match=r"an outline [\d,]+ pixels long is none of an object"):
+    with pytest.raises(DatasetError, match="an outline of 8000000 pixels is none of an image of 30 x 20"):
         read(tmp_path, "coco", "x.json", coco([{"image": "a", "name": "car", "segmentation": [zigzag]}], "a"))
 
 
@@ -312,7 +317,7 @@ def bad_png() -> str:
         ([{"label": "car", "points": [[0, 0], [9, 0], [1e9, 9]]}], "the coordinate 1e.09 is no place in an image"),
         ([{"label": "car", "points": [[0, 0], [9]]}], "an outline has 3 numbers"),
         ([{"label": "car", "points": [[0, 0], ["x", 0]]}], "shape 0 is not of the form expected"),
-        ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], "shape 0 is not of the form expected"),
+        ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], r"form expected \(a circle of 1 points\)"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask"}], "shape 0 has no 'mask'"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": "!"}], "a mask cannot be read"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": "AAAA"}], "is no whole PNG"),
