@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as run_lengths
 
+from labelforge.errors import counted
 from labelforge.exports.cut import Cut, CutClass
-from labelforge.exports.samples import Box, ExportSample
+from labelforge.exports.samples import REBUILT, Box, ExportSample
 from labelforge.exports.writer import Plan, Writer
 
 _README: Final = """\
@@ -47,7 +48,7 @@ class CocoWriter(Writer):
     def __init__(self, folder: Path, plan: Plan) -> None:
         super().__init__(folder, plan)
         self._parts: dict[tuple[str, str], IO[str]] = {}
-        self._images = 0
+        self._images = self._rebuilt = 0
         self._annotations = 0
         self._categories = category_ids(plan.cut)
 
@@ -55,6 +56,9 @@ class CocoWriter(Writer):
         """Write an image, and its entries."""
         self.put(f"images/{sample.split}/{sample.place}.{sample.suffix}", sample.image)
         self._images += 1
+        self._rebuilt += sample.boxes is None and any(
+            shard_set.has_boxes and shard_set.reader.dataset == sample.dataset for shard_set in self.plan.sets
+        )
         height, width = sample.values.shape
         entry = {
             "id": self._images,
@@ -82,7 +86,8 @@ class CocoWriter(Writer):
         note = "No instances: an annotation is all pixels of a class in an image"
         if any(shard_set.has_boxes for shard_set in self.plan.sets):
             note += "; for datasets of boxes it is a box"
-        notes = (f"{note}.",)
+        rebuilt = (REBUILT.format(counted(self._rebuilt, "image")),) if self._rebuilt else ()
+        notes = (f"{note}.", *rebuilt)
         self._readme(notes)
         return notes
 
