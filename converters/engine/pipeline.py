@@ -111,7 +111,8 @@ def convert(
     if dask is not None:  # workers have a working folder of their own
         root, out = root and Path(root).absolute(), _absolute(out)
         dataset = str(Path(dataset).absolute()) if root is None and isinstance(dataset, str) else dataset
-    opened = _open(open_converter(dataset, root, options or {}), taxonomy, split, refine=refine)
+    given = None if taxonomy is None else Taxonomy.load(taxonomy)
+    opened = _open(open_converter(dataset, root, options or {}), given, split, refine=refine)
     folder = open_folder(out)
     check_ours(folder)
     check_unclaimed(folder)
@@ -155,9 +156,9 @@ class _Opened:
     native: LabelMapping
 
 
-def _open(converter: Converter, taxonomy: str | os.PathLike[str] | None, split: str, *, refine: bool) -> _Opened:
+def _open(converter: Converter, given: Taxonomy | None, split: str, *, refine: bool) -> _Opened:
     """Make a converter ready for a tree; what is wrong with the tree, the mapping or the split is said now."""
-    tree = Taxonomy.load(converter.tree_name() if taxonomy is None else taxonomy)
+    tree = given or Taxonomy.load(converter.tree_name())
     native = converter.mapping(tree)
     if refine and native.supervision != "box":
         raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")
