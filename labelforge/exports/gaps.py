@@ -17,6 +17,7 @@ from labelforge.exports.samples import ShardSet
 
 _NAMED: Final = 3  # labels that a sentence names
 _LEAST: Final = 0.001  # share of a set's annotated pixels below which a loss is not worth a note
+_WORTH: Final = 0.1  # of the pixels that a class has: what a label must add to them for a wider class to be proposed
 _MANY: Final = 4  # nodes: more are proposed as the one node above them
 _LONGEST: Final = 240  # characters of a cut that is proposed
 
@@ -48,14 +49,8 @@ def check_some_pixel(sets: Sequence[ShardSet], cut: Cut) -> None:
     Raises:
         ConfigError: It says which labels come near the classes, and what they can be besides.
     """
-    annotated = False
-    for shard_set in sets:
-        rows = zip(shard_set.reader.mapping.rows, _pixels(shard_set), shard_set.decisions(cut), strict=True)
-        for row, pixels, decision in rows:
-            if pixels and decision.index is not None and decision.index != cut.rest:
-                return
-            annotated |= bool(pixels) and row.row > 0 and not row.target.ignored
-    if not annotated:
+    kept = kept_pixels(sets, cut)
+    if any(pixels for index, pixels in enumerate(kept) if index != cut.rest) or not any(map(_annotated, sets)):
         return
     gaps = _largest_first([gap for shard_set in sets for gap in find_gaps(shard_set, cut)])
     empty = listed([c.name for index, c in enumerate(cut.classes) if index != cut.rest], 6)
@@ -65,7 +60,7 @@ def check_some_pixel(sets: Sequence[ShardSet], cut: Cut) -> None:
     else:
         what += ": no label in them means any of that"
     own = " or ".join(dict.fromkeys(shard_set.reader.dataset for shard_set in sets))
-    wider = widened(cut, gaps)
+    wider = widened(cut, gaps, kept)
     first = f"Write --classes {_quoted(wider)}, or" if wider else "Write"
     cure = f"{first} a .yaml file that says what each class is, or {own} for the labels as they are."
     raise ConfigError(what, where=f"classes {cut.text!r}", cure=cure)
@@ -75,13 +70,8 @@ def gap_notes(sets: Sequence[ShardSet], cut: Cut) -> tuple[str, ...]:
     """What to say of the pixels that a cut loses: a sentence per shard set, and one that says what to do."""
     notes, all_gaps = [], []
     for shard_set in sets:
-        annotated = sum(
-            int(pixels)
-            for row, pixels in zip(shard_set.reader.mapping.rows, _pixels(shard_set), strict=True)
-            if not row.target.ignored
-        )
         gaps = _largest_first(find_gaps(shard_set, cut))
-        if sum(gap.pixels for gap in gaps) <= _LEAST * annotated:
+        if sum(gap.pixels for gap in gaps) <= _LEAST * _annotated(shard_set):
             continue
         all_gaps += gaps
         told = _first([f"{gap.name} ({gap.share:.1%}) {gap.decision.why}" for gap in gaps])
@@ -92,7 +82,7 @@ def gap_notes(sets: Sequence[ShardSet], cut: Cut) -> tuple[str, ...]:
         )
     if not notes:
         return ()
-    wider = widened(cut, _largest_first(all_gaps))
+    wider = widened(cut, _largest_first(all_gaps), kept_pixels(sets, cut))
     way = f"--classes {_quoted(wider)}" if wider else "a .yaml file can say what each is"
     return (
         *notes,
@@ -113,12 +103,25 @@ def find_gaps(shard_set: ShardSet, cut: Cut) -> list[Gap]:
     ]
 
 
-def widened(cut: Cut, gaps: Sequence[Gap]) -> str | None:
+def kept_pixels(sets: Sequence[ShardSet], cut: Cut) -> list[int]:
+    """Pixels that each class of a cut will have, by position."""
+    kept = [0] * len(cut.classes)
+    for shard_set in sets:
+        for pixels, decision in zip(_pixels(shard_set), shard_set.decisions(cut), strict=True):
+            if decision.index is not None:
+                kept[decision.index] += pixels
+    return kept
+
+
+def widened(cut: Cut, gaps: Sequence[Gap], kept: Sequence[int]) -> str | None:
     """The cut with wider classes, as text: each holds all that the largest label means that reaches out of it.
+
+    A class is not made wider for a label that would add little: it would only say less of the pixels that it has.
 
     Args:
         cut: The cut.
         gaps: What it loses, most pixels first.
+        kept: Pixels of each of its classes.
 
     Returns:
         None where there is none to propose: the classes are those of a label space, nothing would change, the wider
@@ -130,7 +133,8 @@ def widened(cut: Cut, gaps: Sequence[Gap]) -> str | None:
     wider = dict(held)
     for gap in gaps:
         index = gap.decision.touched[0]
-        if len(gap.decision.touched) == 1 and wider[index] == held[index]:
+        worth = gap.pixels >= _WORTH * kept[index]
+        if worth and len(gap.decision.touched) == 1 and wider[index] == held[index]:
             wider[index] |= gap.leaves
     if wider == held or _overlap(wider):
         return None
@@ -161,6 +165,12 @@ def _overlap(classes: dict[int, frozenset[int]]) -> bool:
 
 def _largest_first(gaps: Sequence[Gap]) -> list[Gap]:
     return sorted(gaps, key=lambda gap: -gap.pixels)
+
+
+def _annotated(shard_set: ShardSet) -> int:
+    """Pixels of labels that mean something in the tree."""
+    rows = zip(shard_set.reader.mapping.rows, _pixels(shard_set), strict=True)
+    return sum(pixels for row, pixels in rows if not row.target.ignored)
 
 
 def _pixels(shard_set: ShardSet) -> list[int]:

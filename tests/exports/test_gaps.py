@@ -129,7 +129,11 @@ def test_a_few_pixels_are_not_worth_a_note(tmp_path: Path) -> None:
     assert gap_notes(sets, read_cut("road, sky", TREE, {})) == ()
     rows[0, :5] = 2
     sets = open_sets([shards(tmp_path / "more", {"road": "road", "ground": "flat"}, rows)])
-    assert re.match(r"toy-labels, train: 0\.2% ", gap_notes(sets, read_cut("road, sky", TREE, {}))[0])
+    told, way = gap_notes(sets, read_cut("road, sky", TREE, {}))
+    assert re.match(r"toy-labels, train: 0\.2% ", told) and "--classes" not in way
+    rows[:10] = 2  # a fourth of the pixels: now a wider class is worth it
+    sets = open_sets([shards(tmp_path / "many", {"road": "road", "ground": "flat"}, rows)])
+    assert proposal(gap_notes(sets, read_cut("road, sky", TREE, {}))[1]) == "flat, sky"
 
 
 def test_classes_that_would_meet_are_not_proposed(tmp_path: Path) -> None:
