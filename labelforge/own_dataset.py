@@ -62,6 +62,7 @@ class OwnDataset:
         space: The labels.
         void: The value or colour of masks that means "not labelled".
         overlaps: What a pixel in boxes of several classes becomes.
+        exif: What labels were made for where EXIF asks to turn a photograph and its size does not tell.
         mapping_name: Path of the mapping, where the file names it.
         crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
     """
@@ -77,6 +78,7 @@ class OwnDataset:
     space: LabelSpace
     void: int | Color | None
     overlaps: Literal["smallest", "ignore", "set"]
+    exif: Literal["stored", "turned"]
     mapping_name: str | None
     crowds: Literal["ignore", "label"] = "ignore"
 
@@ -120,6 +122,7 @@ class OwnDataset:
             space=space,
             void=_void(file, content, space),
             overlaps=content.overlaps or "smallest",
+            exif=content.exif or ("stored" if content.kind == "masks" else "turned"),
             mapping_name=None if content.mapping is None else path_inside(file, ("mapping",), content.mapping),
             crowds=content.crowds or "ignore",
         )

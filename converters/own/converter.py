@@ -61,6 +61,7 @@ class OwnData(Converter):
         self.title = self.own.title  # type: ignore[misc]  # of each dataset its own
         self.label_space = self.own.name
         self.splits = tuple(self.own.splits)
+        self.exif = self.own.exif
         self._mapping = mapping
         self._colors = _color_table(self.own) if self.own.format == "rgb" else None
         self._classes = Classes(self.own.space, self.own.path.name, self.own.crowds)
@@ -76,7 +77,7 @@ class OwnData(Converter):
         """What of the dataset.yaml decides how a label file is read."""
         own = self.own
         classes = [[label.id, label.name, label.color] for label in own.space.labels]
-        found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes}
+        found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes, "exif": own.exif}
         if own.kind == "masks":
             return found | {"void": own.void}
         if own.crowds != "ignore":

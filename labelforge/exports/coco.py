@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as run_lengths
 
+from labelforge.errors import counted
 from labelforge.exports.cut import Cut, CutClass
-from labelforge.exports.samples import Box, ExportSample
+from labelforge.exports.samples import REBUILT, Box, ExportSample
 from labelforge.exports.writer import Plan, Writer
 
 _MARGIN: Final = 1.0  # pixels of the image; shapes are drawn up to half a pixel beyond their boxes
@@ -36,7 +37,7 @@ class CocoWriter(Writer):
     def __init__(self, folder: Path, plan: Plan) -> None:
         super().__init__(folder, plan)
         self._parts: dict[tuple[str, str], IO[str]] = {}
-        self._images = 0
+        self._images = self._rebuilt = 0
         self._annotations = 0
         self._categories = category_ids(plan.cut)
 
@@ -44,6 +45,9 @@ class CocoWriter(Writer):
         """Write an image, and its entries."""
         self.put(f"images/{sample.split}/{sample.place}.{sample.suffix}", sample.image)
         self._images += 1
+        self._rebuilt += sample.boxes is None and any(
+            shard_set.has_boxes and shard_set.reader.dataset == sample.dataset for shard_set in self.plan.sets
+        )
         height, width = sample.values.shape
         entry = {
             "id": self._images,
@@ -71,7 +75,8 @@ class CocoWriter(Writer):
         note = "No instances: an annotation is all pixels of a class in an image"
         if any(shard_set.has_boxes for shard_set in self.plan.sets):
             note += "; for datasets of boxes it is a box"
-        return (f"{note}.",)
+        rebuilt = (REBUILT.format(counted(self._rebuilt, "image")),) if self._rebuilt else ()
+        return (f"{note}.", *rebuilt)
 
     def _numbered(self) -> Iterator[tuple[CutClass, int]]:
         return zip(self.plan.cut.classes, self._categories, strict=True)

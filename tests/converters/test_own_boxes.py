@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labelforge.converters import NO_ANNOTATION, convert
 from labelforge.converters.labels.boxes import draw_boxes
@@ -391,3 +392,45 @@ def test_categories_are_known_by_name(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"'sly' is no class of the dataset\. Did you mean 'sky'"):
         own(tmp_path / "coco").sources("all")
     assert CLASSES[2] == "car" and drawn(tmp_path / "csv", "one")[4, 4] == 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("exif", [None, "stored", "turned"])
+@pytest.mark.parametrize("side", [30, 20])  # a picture of 30 x 20 pixels, and a square one
+def test_boxes_lie_on_what_viewers_show(orientation: int, exif: str | None, side: int, tmp_path: Path) -> None:
+    """A bright corner, and a box around it as somebody drew it who saw the picture turned, or as it is stored."""
+    upright = np.zeros((20, side, 3), np.uint8)
+    upright[:8, :10] = 250
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    save(tmp_path / "images/a.png", np.ascontiguousarray(stored), exif=tag)
+    drawn_on = stored if exif == "stored" else upright
+    rows, columns = np.nonzero(drawn_on[..., 0])
+    height, width = drawn_on.shape[:2]
+    x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+    line = f"0 {(x0 + x1) / 2 / width} {(y0 + y1) / 2 / height} {(x1 - x0) / width} {(y1 - y0) / height}"
+    put(tmp_path / "labels/a.txt", line)
+    extra = f"exif: {exif}\n" if exif else ""
+    describe(
+        tmp_path,
+        f"kind: boxes\nformat: yolo\nimages: images/{{key}}.png\nlabels: labels/{{key}}.txt\nclasses: [car]\n{extra}",
+        "box",
+        ("car",),
+    )
+    conversion = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    image, ids, meta = read_shards(tmp_path / "out")["a"]
+    assert np.array_equal(ids == 0, image[..., 0] > 0)
+    assert image.shape[:2] == (stored if exif == "stored" else upright).shape[:2]
+    assert meta["boxes"] == [[0, *np.array([x0, y0, x1, y1], float).tolist()]]
+    said = [note for note in conversion.notes if "EXIF" in note]
+    assert len(said) == (orientation != 1) and all("cannot be told" in note for note in said)
