@@ -101,10 +101,26 @@ def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> Iterator[Sha
 
 
 def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    different = [key for key in wanted if there.get(key) != wanted[key]]
+    different = [text for key in wanted for text in _differences(key, there.get(key), wanted[key])]
     if different:
-        shown = listed((f"{key} was {_short(there.get(key))} and is {_short(wanted[key])} now" for key in different), 4)
+        shown = listed(different, 4)
         raise ConfigError(f"was converted with other options ({shown})", where=folder.url, cure=_OTHER)
+
+
+def _differences(name: str, there: Any, wanted: Any) -> Iterator[str]:
+    """What of an option differs: inside of mappings each key, inside of lists the first entry."""
+    if there == wanted:
+        return
+    if isinstance(there, Mapping) and isinstance(wanted, Mapping):
+        for key in sorted({*there, *wanted}):
+            yield from _differences(f"{name}.{key}", there.get(key), wanted.get(key))
+    elif isinstance(there, list) and isinstance(wanted, list) and len(there) == len(wanted):
+        i = next(i for i, (one, other) in enumerate(zip(there, wanted, strict=True)) if one != other)
+        yield from _differences(f"{name}[{i}]", there[i], wanted[i])
+    elif isinstance(there, list) and isinstance(wanted, list):
+        yield f"{name} had {len(there)} entries and has {len(wanted)} now"
+    else:
+        yield f"{name} was {_short(there)} and is {_short(wanted)} now"
 
 
 def _short(value: Any) -> str:
