@@ -120,7 +120,8 @@ def _differences(name: str, there: Any, wanted: Any) -> Iterator[str]:
     elif isinstance(there, list) and isinstance(wanted, list):
         yield f"{name} had {len(there)} entries and has {len(wanted)} now"
     else:
-        yield f"{name} was {_short(there)} and is {_short(wanted)} now"
+        was, now = _short(there), _short(wanted)
+        yield f"{name} was {was} and is {now} now" if was != now else f"{name} is another now"
 
 
 def _short(value: Any) -> str:
