@@ -109,6 +109,10 @@ class Converter(ABC):
     rectangles where there is none. Empty at first; before calling any method, the pipeline sets it to what the tree
     says."""
 
+    follow_links: bool = False
+    """Whether links in the root may lead out of it; the pipeline sets it. Only a converter that lists whole folders
+    needs it: whatever files a sample has, the engine checks that they are in the root."""
+
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
         self.shapes = {}

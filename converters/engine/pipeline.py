@@ -25,7 +25,7 @@ from labelforge.converters.engine.report import conversion_page
 from labelforge.converters.engine.result import Conversion
 from labelforge.converters.engine.row_table import RowTable
 from labelforge.converters.engine.sample import SampleEncoder
-from labelforge.converters.engine.tasks import Plan, ShardTask, make_tasks, sorted_sources
+from labelforge.converters.engine.tasks import Plan, ShardTask, check_inside, make_tasks, sorted_sources
 from labelforge.converters.pictures.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, counted, listed
@@ -117,12 +117,15 @@ def convert(
     check_ours(folder)
     check_unclaimed(folder)
     converter, tree = opened.converter, opened.tree
+    converter.follow_links = follow_links
     sources = sorted_sources(converter, split)
+    if not follow_links:
+        check_inside(converter, sources)
     mapping, table = _label_table(opened.native, tree, converter.sets(split))
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check, refine)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     asked = json.loads(json.dumps(asked))  # as an index gives them back
-    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip", follow_links=follow_links)
+    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip")
     with only_writer(folder) as claim:
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))

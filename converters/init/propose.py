@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered
+from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered, voc_classes
 from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
 from labelforge.converters.init.marks import MarkLook, look_at_marks
 from labelforge.converters.init.masks import MaskLook, look_at_masks, picture_sizes
@@ -132,10 +132,12 @@ def _describe_masks(survey: Survey, found: Found, proposal: Proposal) -> None:
     if look.format == "rgb":
         _classes_of_colors(look, lists, proposal)
     else:
-        _classes_of_values(look, lists, proposal)
+        _classes_of_values(look, lists, proposal, survey.root.resolve() / found.label_files[0])
 
 
-def _classes_of_values(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> None:
+def _classes_of_values(
+    look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal, place: Path
+) -> None:
     values = sorted(look.pixels)
     if values[-1] == 255 and len(values) > 2:  # of two values, it is what the mask is of
         proposal.void = 255
@@ -146,6 +148,11 @@ def _classes_of_values(look: MaskLook, lists: Sequence[tuple[str, Sequence[Nativ
             seen = {label.id: _share(look, label.id) for label in classes}
             _take_list(file, classes, proposal, seen, guessed=numbered(classes))
             return
+    if (voc := voc_classes(look.pixels, look.palette, place)) is not None:
+        proposal.void = 255
+        seen = {label.id: _share(look, label.id) for label in voc}
+        _take_list("Pascal VOC, whose values and colours these are", voc, proposal, seen, guessed=True)
+        return
     _say_unfit(lists, proposal, "has not the values that occur")
     proposal.classes_from = "The names are made up: no list of classes with all values was found. Write the right ones."
     proposal.classes = [

@@ -143,7 +143,7 @@ class OwnData(Converter):
         return self._sources[split]
 
     def _find(self, split: str) -> _Split:
-        pairs = find_pairs(self.own, self.root, split)
+        pairs = find_pairs(self.own, self.root, split, follow_links=self.follow_links)
         if self.own.format not in SHARED:
             sources = [Source(key, image, pairs.labels[key]) for key, image in sorted(pairs.images.items())]
             return _Split(sources, pairs.missing, pairs.notes)

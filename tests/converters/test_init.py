@@ -11,6 +11,7 @@ from PIL import Image
 
 from labelforge.converters import convert
 from labelforge.converters.init import propose
+from labelforge.converters.init.class_lists import _voc_color
 from labelforge.converters.init.describe import describe
 from labelforge.converters.init.masks import MaskLook, look_at_masks
 from labelforge.converters.init.templates import suggested
@@ -202,6 +203,29 @@ def test_more_kinds_of_pictures(tmp_path: Path) -> None:
         save(root / f"masks/{i}.png", np.full((20, 30), i, np.uint8))
     assert sorted(init(root).dataset.images) == ["images/{key}.jpeg", "images/{key}.jpg", "images/{key}.png"]
     assert len(converted(root, "all", tmp_path / "out")) == 4
+
+
+VOC_COLORS = {1: (128, 0, 0), 2: (0, 128, 0), 7: (128, 128, 128), 15: (192, 128, 128), 20: (0, 64, 128)}
+"""Of VOC's own legend: aeroplane, bicycle, car, person, tvmonitor."""
+
+
+@pytest.mark.parametrize(("folder", "whole"), [("x", True), ("x", False), ("VOC2012", False)])
+def test_masks_of_voc_without_a_list_of_classes(folder: str, whole: bool, tmp_path: Path) -> None:
+    """All of its values in its colours, or a folder of its name; of fewer elsewhere, the names are made up."""
+    root, known = tmp_path / folder, whole or folder == "VOC2012"
+    ids = np.arange(600, dtype=np.uint8).reshape(20, 30) % (22 if whole else 6)
+    ids[ids == 21] = 255
+    colors = [number for i in range(256) for number in _voc_color(i)]
+    assert {i: tuple(colors[3 * i : 3 * i + 3]) for i in VOC_COLORS} == VOC_COLORS
+    save(root / "JPEGImages/a.jpg", picture(0))
+    palette_png(root / "SegmentationClass/a.png", ids, colors)
+    found = describe(root)
+    names = {label.id: label.name for label in found.dataset.space.labels}
+    assert (names.get(15) == "person") == known and names[1] == ("aeroplane" if known else "value 1")
+    assert found.text.count("# guessed name") == len(names) == (21 if known else 6)
+    assert found.dataset.void == (255 if known else None)
+    palette_png(root / "SegmentationClass/a.png", ids, [*colors[3:], 0, 0, 0])
+    assert "value 1" in describe(root).text
 
 
 def test_two_values_are_no_void(tmp_path: Path) -> None:
