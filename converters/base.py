@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from labelforge.converters.files import check_root, is_root, read_file
 from labelforge.converters.labels.contract import NativeLabels
@@ -21,6 +21,9 @@ from labelforge.errors import ConfigError, DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
+
+DEFAULT_TREE: Final = "iv2018"
+"""The tree of the paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,12 @@ class Converter(ABC):
         return {}
 
     def tree_name(self) -> str:
-        """The shipped tree that it is converted for unless another is asked for."""
-        return "iv2018"
+        """The shipped tree that it is converted for unless another is asked for.
+
+        `DEFAULT_TREE` or, where that has no mapping for the label space, the first that has.
+        """
+        trees = LabelMapping.trees_with(self.label_space)
+        return DEFAULT_TREE if DEFAULT_TREE in trees or not trees else trees[0]
 
     def space(self, tree: Taxonomy) -> LabelSpace:
         """The label space that the ids belong to; in a tree's folder, its own come first."""
@@ -198,9 +205,8 @@ class Converter(ABC):
     def check_split(self, split: str) -> None:
         """Raise a `DatasetError` unless the dataset has a split of this name."""
         if split not in self.splits:
-            raise DatasetError(
-                f"{self.title} has no split {split!r}", where=self.root, cure=did_you_mean(split, self.splits)
-            )
+            cure = did_you_mean(split, self.splits)
+            raise DatasetError(f"has no split {split!r}", where=self.root, cure=cure)
 
 
 def check_choice(what: str, choice: str, known: Collection[str]) -> None:

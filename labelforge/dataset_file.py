@@ -72,15 +72,15 @@ class DatasetFile(BaseModel):
         description="Of boxes: what a pixel in boxes of several classes becomes: the smallest one's (the default), not "
         "labelled, or a label that means any of them.",
     )
-    crowds: Literal["ignore", "label"] | None = Field(
-        None,
-        description="Of csv, voc and coco: what objects become that are marked as a crowd, as difficult or to be "
-        "ignored: not labelled (ignore, the default), or what their class says (label).",
-    )
     exif: Literal["stored", "turned"] | None = Field(
         None,
         description="What labels were made for where EXIF asks to turn a photograph, and its size does not tell: the "
         "picture as it is stored (the default for masks), or turned as viewers show it (for boxes and polygons).",
+    )
+    crowds: Literal["ignore", "label"] | None = Field(
+        None,
+        description="Of csv, voc and coco: what objects become that are marked as a crowd, as difficult or to be "
+        "ignored: not labelled (ignore, the default), or what their class says (label).",
     )
     mapping: str | None = Field(
         None, min_length=1, description="Path of the mapping; default: mapping-<tree>.yaml or mapping.yaml."

@@ -17,6 +17,8 @@ import difflib
 import os
 from collections.abc import Iterable
 
+_BEGINNING = 3  # letters of a name that say which is meant
+
 
 class LabelforgeError(Exception):
     """Something that the user can fix.
@@ -82,6 +84,8 @@ class CheckpointError(LabelforgeError):
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     """A sentence naming the known names nearest to a mistyped one, or, where none is near, the known names.
 
+    Where none is spelt alike, those count that begin with what was typed ("city": "cityscapes").
+
     Args:
         name: The name that was not found.
         known: All names that would have been right.
@@ -90,6 +94,8 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     names = sorted({str(k) for k in known})
     lowered = {n.lower(): n for n in reversed(names)}
     near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=limit, cutoff=0.6)]
+    if not near and len(name) >= _BEGINNING:
+        near = [n for n in names if n.lower().startswith(name.lower())][:limit]
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     if not names:

@@ -160,7 +160,7 @@ class LabelMapping:
         if path.suffix != ".yaml":
             known = cls.available(tree)
             if str(source) not in known:
-                others = [name for name in Taxonomy.shipped() if cls._comes_with(name, str(source))]
+                others = cls.trees_with(str(source))
                 near = f"The tree {' or '.join(others)} has one." if others else did_you_mean(str(source), known)
                 cure = f"{near} A mapping of your own is {source}.yaml next to tree.yaml."
                 raise TaxonomyError(f"tree {tree.name!r} has no mapping for dataset {str(source)!r}", cure=cure)
@@ -176,9 +176,9 @@ class LabelMapping:
         return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
 
     @staticmethod
-    def _comes_with(tree: str, dataset: str) -> bool:
-        """Whether a shipped tree has a mapping for a dataset."""
-        return (shipped_folder() / tree / f"{dataset}.yaml").is_file()
+    def trees_with(dataset: str) -> list[str]:
+        """Names of the shipped trees that have a mapping for a dataset."""
+        return [name for name in Taxonomy.shipped() if (shipped_folder() / name / f"{dataset}.yaml").is_file()]
 
     @classmethod
     def from_file(cls, tree: Taxonomy, file: YamlFile, space: LabelSpace | None = None) -> LabelMapping:

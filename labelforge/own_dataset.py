@@ -20,10 +20,11 @@ in a tree. This module knows the YAML alone; `labelforge.converters.own` reads t
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from labelforge.class_files import SUFFIXES, checked, color_of, read_classes
 from labelforge.dataset_file import (
@@ -44,6 +45,9 @@ from labelforge.mapping import LabelMapping, MappingFile
 from labelforge.palette import Color
 from labelforge.taxonomy import Taxonomy
 from labelforge.yamlfile import KeyPath, YamlFile
+
+FILE_NAME: Final = "dataset.yaml"
+"""What ``labelforge init`` calls the file."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,8 @@ class OwnDataset:
         if found:
             names = listed(path.name for path in found)
             raise TaxonomyError(f"there are several mappings ({names})", where=self.folder, cure="Give --taxonomy.")
-        cure = f"Make one: labelforge taxonomy draft {self.path} --taxonomy {tree or 'streets'} -o {plain}"
+        words = ("taxonomy", "draft", str(self.path), "--taxonomy", tree or "streets", "-o", str(plain))
+        cure = f"Make one: labelforge {shlex.join(words)}"
         raise TaxonomyError("no mapping says what the classes mean in a tree", where=self.path, cure=cure)
 
     def mapping(self, tree: Taxonomy, path: str | os.PathLike[str] | None = None) -> LabelMapping:
@@ -203,6 +208,12 @@ class OwnDataset:
 def is_dataset_file(name: str | os.PathLike[str]) -> bool:
     """Whether what stands for a dataset is the path of a ``dataset.yaml``, not a name."""
     return os.fspath(name).endswith((".yaml", ".yml"))
+
+
+def file_in_folder(name: str) -> str:
+    """The ``dataset.yaml`` of a folder that stands where a dataset is asked for; anything else as it is."""
+    inside = Path(name) / FILE_NAME
+    return str(inside) if inside.is_file() else name
 
 
 def _space(file: YamlFile, content: DatasetFile) -> LabelSpace:

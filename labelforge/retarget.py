@@ -100,7 +100,7 @@ def plan_retargeting(
     except TaxonomyError as fault:
         if fault.where is not None:
             raise
-        cure = f"{fault.cure or ''} Of a dataset.yaml, give its mapping: --mapping FILE."
+        cure = f"{fault.cure or ''} Of data of your own, give the mapping beside its dataset.yaml: --mapping FILE."
         raise TaxonomyError(fault.what, where=folder.url, cure=cure) from None
     new = _fit(old, native, tree, folder.url)
     difference = TreeDiff(old_tree, tree)

@@ -11,6 +11,12 @@ from labelforge.shards import MANIFEST_NAME, Folder, Manifest, ShardIndex, Shard
 
 REPORT_NAME: Final = "report.html"
 _SHARD = re.compile(r"(shard-\d{5,})\.(tar|index\.json)")
+_MEANING: Final = frozenset({"taxonomy", "taxonomy_digest", "mapping_digest"})
+"""Options that only say what labels mean; of finished shards that can be changed without converting again."""
+_UNFINISHED: Final = (
+    "It was not finished: give it the tree and the mapping of then, and retarget it when it is; or begin again with "
+    "--overwrite."
+)
 _OTHER = "Give another folder, or add --overwrite to replace what is there."
 
 
@@ -45,13 +51,16 @@ def check_ours(folder: Folder) -> list[str]:
     return ours
 
 
-def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, ShardSummary]:
+def keep_finished(
+    folder: Folder, inputs: Mapping[str, str], options: Mapping[str, Any], retarget: str
+) -> dict[str, ShardSummary]:
     """Find the shards of an earlier run that can stay; remove the others, and the files that described them.
 
     Args:
         folder: The output folder.
         inputs: File name of every shard to be made -> digest of everything that decides its bytes.
         options: Options of the conversion.
+        retarget: The command that gives finished shards the meaning that these options ask for.
 
     Returns:
         File name -> what matters of the shards that stay.
@@ -62,7 +71,7 @@ def keep_finished(folder: Folder, inputs: Mapping[str, str], options: Mapping[st
     """
     kept = {
         index.name: index.summary()
-        for index in _finished_shards(folder, options)
+        for index in _finished_shards(folder, options, retarget)
         # A shard that left samples out is made again: they may have been repaired, or skipping may no longer be wanted.
         if index.inputs == inputs.get(index.name) and not index.skipped
     }
@@ -79,7 +88,7 @@ def _discard(folder: Folder, names: list[str]) -> None:
         folder.remove(name)
 
 
-def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> Iterator[ShardIndex]:
+def _finished_shards(folder: Folder, options: Mapping[str, Any], retarget: str) -> Iterator[ShardIndex]:
     """The shards that an earlier run completed; raises what `keep_finished` raises."""
     sizes = folder.sizes()
     shards = sorted(name for name in sizes if name.endswith(".tar"))
@@ -89,39 +98,68 @@ def _finished_shards(folder: Folder, options: Mapping[str, Any]) -> Iterator[Sha
         )
     if MANIFEST_NAME in sizes:
         try:
-            _same_options(folder, Manifest.load(folder).options, options)
+            manifest = Manifest.load(folder)
+            _same_options(folder, manifest.options, options, _meaning_cure(manifest, options, retarget))
         except ShardError as error:
             raise ShardError(error.what, where=error.where, cure=_OTHER) from error
     for name, index in zip(shards, ShardIndex.load_all(folder, shards), strict=True):
         if isinstance(index, ShardError):
             continue  # no index, or one that is broken: the shard is made again
-        _same_options(folder, index.options, options)
+        _same_options(folder, index.options, options, _UNFINISHED)
         if index.name == name and index.size == sizes[name]:
             yield index
 
 
-def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    different = [text for key in wanted for text in _differences(key, there.get(key), wanted[key])]
-    if different:
-        shown = listed(different, 4)
-        raise ConfigError(f"was converted with other options ({shown})", where=folder.url, cure=_OTHER)
+def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str, Any], meaning_cure: str) -> None:
+    """Raise a `ConfigError` unless an earlier run had the same options.
 
-
-def _differences(name: str, there: Any, wanted: Any) -> Iterator[str]:
-    """What of an option differs: inside of mappings each key, inside of lists the first entry."""
-    if there == wanted:
+    Args:
+        folder: The output folder.
+        there: The options of the earlier run.
+        wanted: Those of this one.
+        meaning_cure: What to do if they differ only in what labels mean.
+    """
+    different = [key for key in wanted if there.get(key) != wanted[key]]
+    if not different:
         return
-    if isinstance(there, Mapping) and isinstance(wanted, Mapping):
-        for key in sorted({*there, *wanted}):
-            yield from _differences(f"{name}.{key}", there.get(key), wanted.get(key))
-    elif isinstance(there, list) and isinstance(wanted, list) and len(there) == len(wanted):
-        i = next(i for i, (one, other) in enumerate(zip(there, wanted, strict=True)) if one != other)
-        yield from _differences(f"{name}[{i}]", there[i], wanted[i])
-    elif isinstance(there, list) and isinstance(wanted, list):
-        yield f"{name} had {len(there)} entries and has {len(wanted)} now"
-    else:
-        was, now = _short(there), _short(wanted)
-        yield f"{name} was {was} and is {now} now" if was != now else f"{name} is another now"
+    if {"dataset", "split"} & set(different):
+        held, this = (f"{options.get('dataset')}, {options.get('split')}" for options in (there, wanted))
+        raise ConfigError(f"holds {held}; this is {this}", where=folder.url, cure=_OTHER)
+    if set(different) <= _MEANING:
+        raise ConfigError("was converted when labels meant something else", where=folder.url, cure=meaning_cure)
+    shown = listed(_changes({key: there.get(key) for key in different}, wanted), 4)
+    raise ConfigError(f"was converted with other options ({shown})", where=folder.url, cure=_OTHER)
+
+
+def _meaning_cure(manifest: Manifest, wanted: Mapping[str, Any], retarget: str) -> str:
+    """What to do about whole shards that were converted when labels meant something else."""
+    now = (manifest.taxonomy.digest, manifest.mapping_digest)
+    if now == (wanted["taxonomy_digest"], wanted["mapping_digest"]):
+        return (
+            "They were retargeted since and mean what they should: nothing is left to do. --overwrite converts again."
+        )
+    return f"Convert again with --overwrite, or without reading a pixel: {retarget}"
+
+
+def _changes(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """What differs, option by option; of options with parts, part by part."""
+    for key, was in there.items():
+        now = wanted.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from _changes({part: was.get(part) for part in (was | now) if was.get(part) != now.get(part)}, now)
+        elif not key.endswith("_digest"):
+            yield _change(key, was, now)
+
+
+def _change(name: str, was: Any, now: Any) -> str:
+    """How a value differs; of a list, its first entry that does."""
+    if isinstance(was, list) and isinstance(now, list):
+        if len(was) != len(now):
+            return f"{name} had {len(was)} entries and has {len(now)} now"
+        i = next(i for i, (one, other) in enumerate(zip(was, now, strict=True)) if one != other)
+        return _change(f"{name}[{i}]", was[i], now[i])
+    before, after = _short(was), _short(now)
+    return f"{name} was {before} and is {after} now" if before != after else f"{name} is another now"
 
 
 def _short(value: Any) -> str:

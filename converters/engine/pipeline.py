@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labelforge.converters.base import Converter, check_choice
+from labelforge.converters.base import DEFAULT_TREE, Converter, check_choice
 from labelforge.converters.engine.crew import Follower, make_by, make_here, make_in_pool
 from labelforge.converters.engine.output import REPORT_NAME, check_ours, keep_finished, prepare
 from labelforge.converters.engine.report import conversion_page
@@ -30,6 +30,8 @@ from labelforge.converters.pictures.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, counted, listed
 from labelforge.mapping import LabelMapping
+from labelforge.own_dataset import OwnDataset, is_dataset_file
+from labelforge.retarget_command import retarget_command
 from labelforge.shards import Folder, Manifest, ShardReader, ShardSummary, open_folder
 from labelforge.shards.claim import Claim, check_unclaimed, only_writer
 from labelforge.taxonomy import Taxonomy
@@ -74,15 +76,14 @@ def convert(
         root: Folder that the dataset was unpacked into; None: that of the ``dataset.yaml``.
         out: Folder or fsspec URL for the shards: new, empty, or of the same conversion.
         split: The dataset's own name of the split.
-        taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset; default: iv2018, or the
-            tree that the mapping of a ``dataset.yaml`` names.
+        taxonomy: Shipped tree, or a folder or ``tree.yaml``, with a mapping for the dataset; default: iv2018, or where
+            that has none, the shipped tree that has; of a ``dataset.yaml``, the tree that its mapping names.
         short_side: Scale images down so that the shorter side has this many pixels (never up; images antialiased,
             label maps by nearest neighbour, boxes before they are drawn); default: never scale.
         image_codec: ``keep``: the source's own bytes if it is JPEG or PNG and is not scaled, else the same format;
             or ``jpeg``, ``png``, ``npy``.
-        check: How images that are stored unchanged are proven whole: ``fast``
-        (`labelforge.converters.pictures.images.Check`
-            says what it finds), or ``decode`` all of them. The shards are the same.
+        check: How images that are stored unchanged are proven whole: ``fast``, or ``decode`` all of them
+            (`labelforge.converters.pictures.images.Check` says what each finds). The shards are the same.
         refine: Boxes whose class has no shape in the tree cover what the image shows to be the object, not all that
             they hold (`labelforge.converters.labels.refine`).
         follow_links: Also read files that symbolic links in the dataset have outside of its folder.
@@ -110,7 +111,8 @@ def convert(
     if dask is not None:  # workers have a working folder of their own
         root, out = root and Path(root).absolute(), _absolute(out)
         dataset = str(Path(dataset).absolute()) if root is None and isinstance(dataset, str) else dataset
-    opened = _open(open_converter(dataset, root, options or {}), taxonomy, split, refine=refine)
+    given = None if taxonomy is None else Taxonomy.load(taxonomy)
+    opened = _open(open_converter(dataset, root, options or {}), given, split, refine=refine)
     folder = open_folder(out)
     check_ours(folder)
     check_unclaimed(folder)
@@ -127,14 +129,15 @@ def convert(
     with only_writer(folder) as claim:
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
-        run = _Run(plan, tasks, folder, claim, progress)
+        run = _Run(plan, tasks, folder, claim, progress, _retarget(folder, opened, dataset, taxonomy, options or {}))
         run.make(workers, executor, dask)
         protocol = converter.space(tree).protocol
         manifest = Manifest.build(tree, mapping, split, run.shards(), protocol=protocol, options=asked)
         if not manifest.totals.samples:
             reason = manifest.totals.skipped[0].reason
             raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-        conversion = Conversion(manifest, mapping, converter.title, run.kept, _notes(manifest, converter, split))
+        notes = (*_default_note(opened, taxonomy), *_notes(manifest, converter, split))
+        conversion = Conversion(manifest, mapping, converter.title, run.kept, notes)
         _publish(conversion, folder, claim)
     return conversion
 
@@ -156,15 +159,37 @@ class _Opened:
     native: LabelMapping
 
 
-def _open(converter: Converter, taxonomy: str | os.PathLike[str] | None, split: str, *, refine: bool) -> _Opened:
+def _open(converter: Converter, given: Taxonomy | None, split: str, *, refine: bool) -> _Opened:
     """Make a converter ready for a tree; what is wrong with the tree, the mapping or the split is said now."""
-    tree = Taxonomy.load(converter.tree_name() if taxonomy is None else taxonomy)
+    tree = given or Taxonomy.load(converter.tree_name())
     native = converter.mapping(tree)
     if refine and native.supervision != "box":
         raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")
     converter.shapes = _shapes(native, tree)
     converter.check_split(split)
     return _Opened(converter, tree, native)
+
+
+def _default_note(opened: _Opened, asked: str | os.PathLike[str] | None) -> Iterator[str]:
+    """That another tree was taken than is usual, where none was asked for and the usual one could not be."""
+    trees = LabelMapping.trees_with(opened.converter.label_space)  # none of a dataset of one's own
+    if asked is None and trees and DEFAULT_TREE not in trees:
+        why = f"{DEFAULT_TREE} has no mapping for {opened.converter.label_space}"
+        yield f"Converted for the tree {opened.tree.name}, as {why}; --taxonomy names another."
+
+
+def _retarget(
+    folder: Folder,
+    opened: _Opened,
+    dataset: str | os.PathLike[str] | type[Converter],
+    taxonomy: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> str:
+    """The command that gives shards which are there already the meaning that this conversion asks for."""
+    mapping = options.get("mapping")
+    if mapping is None and not isinstance(dataset, type) and is_dataset_file(dataset):
+        mapping = OwnDataset.load(dataset).mapping_file(opened.tree.name)
+    return retarget_command([folder.url], taxonomy or opened.tree.name, mapping)
 
 
 def _check(*, short_side: int | None, image_codec: str, samples_per_shard: int, on_error: str) -> None:
@@ -215,10 +240,16 @@ class _Run:
     """
 
     def __init__(
-        self, plan: Plan, tasks: Sequence[ShardTask], folder: Folder, claim: Claim, progress: Progress | None
+        self,
+        plan: Plan,
+        tasks: Sequence[ShardTask],
+        folder: Folder,
+        claim: Claim,
+        progress: Progress | None,
+        retarget: str,
     ) -> None:
         self._plan, self._tasks, self._folder, self._claim, self._progress = plan, tasks, folder, claim, progress
-        self._there = keep_finished(folder, {task.name: task.inputs for task in tasks}, plan.options)
+        self._there = keep_finished(folder, {task.name: task.inputs for task in tasks}, plan.options, retarget)
         self.kept = len(self._there)
         self._total = sum(len(task.sources) for task in tasks)
 

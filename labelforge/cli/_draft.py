@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from labelforge.console import narrow_console, print_or_write
-from labelforge.errors import ConfigError
+from labelforge.errors import ConfigError, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from labelforge.own_dataset import OwnDataset
 
 _SHOWN = 30  # labels that are listed to be looked at; the file has all of them
+
+
+class _Given(NamedTuple):
+    """What the command was given."""
+
+    labels: str
+    taxonomy: str
+    output: str
+    space_file: str | None
 
 
 @click.command("draft")
@@ -66,7 +76,9 @@ def draft_command(
     if labels is None:
         raise click.UsageError("Missing argument 'LABELS'.")
     from labelforge.draft import check_new, draft_mapping
+    from labelforge.own_dataset import file_in_folder
 
+    labels = file_in_folder(labels)
     check_new([output] if space_file is None else [output, space_file], overwrite=overwrite)
     draft = draft_mapping(labels, taxonomy, None if space_file is None else Path(space_file).stem)
     if space_file is not None and draft.labels.is_file:
@@ -76,7 +88,7 @@ def draft_command(
     print_or_write(output, draft.mapping_text(supervision))
     console = narrow_console(aside=output == "-")
     _summary(console, draft)
-    _next_steps(console, draft, output, space_file)
+    _next_steps(console, draft, _Given(labels, taxonomy, output, space_file))
 
 
 def _measure(taxonomy: str, output: str, *, overwrite: bool) -> None:
@@ -117,32 +129,61 @@ def _meaning(expression: object) -> str:
     return LabelTarget(frozenset(), expression).text
 
 
-def _next_steps(console: Console, draft: Draft, output: str, space_file: str | None) -> None:
-    name = draft.space.name
-    lines = ["Next: decide the lines marked TODO, look at those marked check, and read the others once."]
-    folder = draft.tree.folder
-    if draft.labels.dataset is not None:
-        _print_steps(console, [*lines, *_own_steps(draft, draft.labels.dataset, output)])
-        return
-    lines.append(
-        f"It is used from a folder with tree.yaml (a copy of {folder}), as {name}.yaml in it, "
-        f"with label_spaces/{name}.yaml; then: labelforge lint FOLDER"
-    )
-    if space_file is None and not draft.labels.is_file:
-        lines.append(f"--label-space FOLDER/label_spaces/{name}.yaml writes the latter.")
-    _print_steps(console, lines)
+def _next_steps(console: Console, draft: Draft, given: _Given) -> None:
+    """What to do now: sentences, and commands to be pasted."""
+    from labelforge.draft import Sureness, counts
+
+    number = counts(draft.proposals)
+    todo, check = number[Sureness.TODO], number[Sureness.CHECK]
+    parts = [f"decide the {counted(todo, 'line')} marked TODO"] if todo else []
+    parts += [f"look at the {counted(check, 'line')} marked check"] if check else []
+    others = "the others" if parts else "the lines"
+    console.print(f"Next: {', '.join([*parts, f'read {others} once'])}. Then:", markup=False)
+    own = draft.labels.dataset
+    for step in _own_steps(draft, own, given) if own is not None else _tree_steps(draft, given):
+        is_command = isinstance(step, list)  # it stays in one piece
+        text = f"  {shlex.join(step)}" if isinstance(step, list) else step
+        console.print(text, markup=False, style="dim", soft_wrap=is_command)
 
 
-def _own_steps(draft: Draft, own: OwnDataset, output: str) -> Iterator[str]:
+def _own_steps(draft: Draft, own: OwnDataset, given: _Given) -> Iterator[str | list[str]]:
     """What comes next for a dataset that has a dataset.yaml."""
+    from labelforge.taxonomy import Taxonomy
+
     places = own.mapping_places(draft.tree.name)[::-1]
-    if output != "-" and Path(output).absolute() not in [place.absolute() for place in places]:
+    if given.output != "-" and Path(given.output).absolute() not in [place.absolute() for place in places]:
         yield f"{own.path.name} looks for {places[0]}: move the mapping there, or name it in the line 'mapping:'."
-    yield f"labelforge lint {draft.tree.name} --dataset {own.path}"
-    yield f"labelforge convert {own.path} OUT"
+    yield ["labelforge", "lint", given.taxonomy, "--dataset", str(own.path)]
+    tree = [] if draft.tree.name in Taxonomy.shipped() else ["--taxonomy", given.taxonomy]
+    yield ["labelforge", "convert", str(own.path), "OUT", *tree]
 
 
-def _print_steps(console: Console, lines: Sequence[str]) -> None:
-    for line in lines:
-        is_command = line.startswith("labelforge ")  # to be copied, so it stays in one piece
-        console.print(line, markup=False, style="dim" if line is not lines[0] else "", soft_wrap=is_command)
+def _tree_steps(draft: Draft, given: _Given) -> Iterator[str | list[str]]:
+    """How a mapping of a list of labels gets into the folder of a tree, where it is used from."""
+    from labelforge.taxonomy import shipped_folder
+
+    name, there = draft.space.name, draft.tree.folder
+    assert there is not None, "a tree that was read from a file"
+    shipped = there.resolve().is_relative_to(shipped_folder().resolve())
+    folder = Path(f"my-{draft.tree.name}") if shipped else there
+    mapping, spaces = folder / f"{name}.yaml", folder / "label_spaces"
+    why = " Copy it, since the next installation replaces the shipped one:" if shipped else ""
+    yield f"It is used from the folder of its tree, beside tree.yaml, with the label list in label_spaces/.{why}"
+    if shipped:
+        yield ["cp", "-r", str(there), str(folder)]
+    draw = ["labelforge", "taxonomy", "draft", given.labels, "--taxonomy", str(folder), "-o", str(mapping)]
+    place = None if given.output == "-" else given.output  # where the mapping is
+    if not (space := spaces / f"{name}.yaml").is_file():
+        yield ["mkdir", "-p", str(spaces)]
+        labels = given.labels if draft.labels.is_file else given.space_file
+        if labels is None:
+            yield [*draw, "--label-space", str(space)]
+            place = str(mapping)
+        else:
+            yield ["cp", labels, str(space)]
+    if place is None:
+        yield draw
+    elif Path(place).absolute() != mapping.absolute():
+        yield ["cp", place, str(mapping)]
+    yield ["labelforge", "lint", str(folder)]
+    yield "Or for data of your own, write a dataset.yaml (labelforge init FOLDER): its mapping needs no tree beside it."

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
@@ -47,7 +46,8 @@ def _facts(name: str) -> str:
 @click.option("--split", help="The split, as the dataset calls it; default: its first.")
 @click.option(
     "--taxonomy",
-    help="A shipped tree, or a folder with tree.yaml. Default: iv2018; of a dataset.yaml, what its mapping names.",
+    help="A shipped tree, or a folder with tree.yaml. Default: iv2018, or where that does not map the dataset, the "
+    "shipped tree that does; of a dataset.yaml, what its mapping names.",
 )
 @click.option(
     "--short-side",
@@ -122,7 +122,8 @@ def command(
     """Convert one split of the dataset in folder ROOT to shards in OUT, a folder or an fsspec URL.
 
     DATASET is a name from the list below ('labelforge datasets NAME' says more), or auto, which looks at ROOT; or the
-    path of a dataset.yaml that describes data of your own, where ROOT may be left out if it is the folder of the file.
+    path of a dataset.yaml that describes data of your own (or its folder), where ROOT may be left out if it is the
+    folder of the file.
 
     To resume an interrupted conversion, run the same command again. OUT/report.html shows what came in, what it became,
     and what is not used and why.
@@ -130,9 +131,11 @@ def command(
     from rich.console import Console
 
     from labelforge.cli._following import following
-    from labelforge.converters import convert
+    from labelforge.converters import available, convert
     from labelforge.converters.engine.result import terminal_summary
+    from labelforge.own_dataset import file_in_folder
 
+    dataset = dataset if dataset in available() else file_in_folder(dataset)
     root, out = _folders(dataset, folders)
     if dataset == "auto":
         dataset, root = _recognised(root or "")
@@ -155,7 +158,7 @@ def command(
             workers=os.cpu_count() or 1 if workers is None else workers,
             on_error=on_error,  # type: ignore[arg-type]
             overwrite=overwrite,
-            options=_options(pairs),
+            options=_options(dataset, pairs),
             dask=dask,
             progress=follow,
         )
@@ -167,9 +170,10 @@ def command(
 def _recognised(root: str) -> tuple[str, str | None]:
     """The dataset that a folder holds, and its root: none where the folder says itself what it holds."""
     from labelforge.converters import recognise
+    from labelforge.own_dataset import file_in_folder
 
-    own = Path(root) / "dataset.yaml"
-    return (str(own), None) if own.is_file() else (recognise(root), root)
+    own = file_in_folder(root)
+    return (recognise(root), root) if own == root else (own, None)
 
 
 @contextmanager
@@ -199,13 +203,22 @@ def _first_split(dataset: str) -> str:
     return next(iter(OwnDataset.load(dataset).splits if is_dataset_file(dataset) else find_converter(dataset).splits))
 
 
-def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+def _options(dataset: str, pairs: tuple[str, ...]) -> dict[str, str]:
     options = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise ConfigError(
-                f"--option {pair!r} is not of the form NAME=VALUE", cure="Write release=1.2, for example."
-            )
+            raise ConfigError(f"--option {pair!r} is not of the form NAME=VALUE", cure=_forms(dataset, name))
         options[name] = value
     return options
+
+
+def _forms(dataset: str, name: str) -> str:
+    """How options of a dataset are written: the one that is meant, else all."""
+    from labelforge.converters.registry import converter_class, option_names
+
+    kind = converter_class(dataset)
+    known = option_names(kind)
+    meant = [name] if name in known else known
+    forms = " or ".join(f"{option}=... ({kind.option_help.get(option, 'see --help')})" for option in meant)
+    return f"Write {forms}." if forms else f"{kind.title} has no options."

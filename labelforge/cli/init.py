@@ -63,6 +63,5 @@ def _say(folder: str, target: Path, kind: str, classes: int, split: str, known: 
     click.echo(f"  labelforge lint streets --dataset {file}")
     click.echo(f"  labelforge convert {file}{root} OUT --split {split}")
     if known is not None:
-        click.echo(
-            f"The folder has the layout of {known}; without any of this: labelforge convert {known} {folder} OUT"
-        )
+        command = f"labelforge convert {known} {shlex.quote(folder)} OUT"
+        click.echo(f"The folder has the layout of {known}; without any of this: {command}")

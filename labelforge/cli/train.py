@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -113,4 +114,5 @@ def command(
         if result.best is not None:
             click.echo(f"Best by validation: {out / BEST}, of step {int(result.best.name.rpartition('-')[2])}")
             out /= BEST
-        click.echo(f"Next: labelforge evaluate {out} SHARDS..., labelforge predict {out} IMAGES... --out DIR")
+        run = shlex.quote(str(out))
+        click.echo(f"Next: labelforge evaluate {run} SHARDS..., labelforge predict {run} IMAGES... --out DIR")

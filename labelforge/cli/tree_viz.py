@@ -30,20 +30,22 @@ _SUFFIXES = {
     "--format", "kind", type=click.Choice(list(_SUFFIXES)), help="Default: from the suffix of FILE, else text."
 )
 @output_option
-@click.option("--shards", multiple=True, metavar="DIR", help="Count the pixels of these shards (repeatable).")
+@click.option(
+    "--shards", multiple=True, metavar="DIR", help="Show only what these shards teach, with their pixels (repeatable)."
+)
 @click.option(
     "--dataset",
     multiple=True,
     metavar="NAME",
-    help="Show only this dataset's supervision: a name or a dataset.yaml (repeatable).",
+    help="Show only, or beside the shards, this dataset's supervision: a name or a dataset.yaml (repeatable).",
 )
 def command(
     taxonomy: str, kind: str | None, output: str | None, shards: tuple[str, ...], dataset: tuple[str, ...]
 ) -> None:
     """Show a tree: colours, classifier sizes, and which dataset supervises what.
 
-    TAXONOMY is a shipped name or a folder with tree.yaml. All mappings in the folder are shown, unless --dataset names
-    some; a dataset given with --shards is shown with the labels in its shards.
+    TAXONOMY is a shipped name or a folder with tree.yaml. All mappings in the folder are shown, or with --shards the
+    labels of these shards and with --dataset those datasets.
 
     Text shows it in the terminal; html is one self-contained page with a searchable tree and a sunburst; svg and png
     are for a paper, mermaid for a README, dot for Graphviz.
@@ -70,13 +72,15 @@ def _kind_of(output: str | None) -> str:
 def _survey(taxonomy: str, shards: tuple[str, ...], names: tuple[str, ...]) -> Survey:
     from labelforge.drawing import Survey, counted_mappings
     from labelforge.mapping import LabelMapping
-    from labelforge.own_dataset import OwnDataset, is_dataset_file
+    from labelforge.own_dataset import OwnDataset, file_in_folder, is_dataset_file
     from labelforge.taxonomy import Taxonomy
 
     tree = Taxonomy.load(taxonomy)
     counted, counts = counted_mappings(tree, shards)
     found = {mapping.dataset: mapping for mapping in counted}
-    for name in names or LabelMapping.available(tree):
+    known = LabelMapping.available(tree)
+    asked = names or (() if shards else known)  # shards say themselves which datasets are meant
+    for name in (name if name in known else file_in_folder(name) for name in asked):
         if is_dataset_file(name):
             own = OwnDataset.load(name)
             found.setdefault(own.name, own.mapping(tree))

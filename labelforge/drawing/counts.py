@@ -8,6 +8,7 @@ from typing import Any
 
 from labelforge.errors import ShardError
 from labelforge.mapping import LabelMapping
+from labelforge.retarget_command import retarget_cure
 from labelforge.shards import Manifest, open_folder, stored_mapping
 from labelforge.taxonomy import Taxonomy
 
@@ -36,7 +37,7 @@ def counted_mappings(
     for folder in folders:
         place = open_folder(folder)
         manifest = Manifest.load(place)
-        cure = f"Run: labelforge retarget {os.fspath(folder)} --taxonomy {tree.name}"
+        cure = retarget_cure([folder], manifest.dataset, tree)
         if manifest.taxonomy.digest != tree.digest:
             what = f"these shards were made for another tree (taxonomy {manifest.taxonomy.name!r}), not {tree.name!r}"
             raise ShardError(what, where=folder, cure=cure)

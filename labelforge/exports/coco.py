@@ -2,6 +2,7 @@
 
     images/<split>/<dataset>/<key>.jpg
     annotations/<split>.json                file_name is relative to images/<split>
+    README.txt
 
 Shards hold no instances, so an annotation is all pixels of a class in an image (as in COCO-Stuff), as run lengths made
 by pycocotools. Of a dataset of boxes, every box is an annotation with the dataset's own bbox, and the pixels of its
@@ -27,6 +28,16 @@ from labelforge.exports.cut import Cut, CutClass
 from labelforge.exports.samples import REBUILT, Box, ExportSample
 from labelforge.exports.writer import Plan, Writer
 
+_README: Final = """\
+{name}: images and annotations in COCO's format, made by labelforge from the tree {tree}.
+
+    from pycocotools.coco import COCO
+    coco = COCO("annotations/{split}.json")     # file_name is relative to images/{split}
+
+{notes}
+Pixels without an annotation are in no class, or nobody knows in which. Category ids are the class ids of
+classes.json{lift}; it also says what became of every label of the datasets.
+"""
 _MARGIN: Final = 1.0  # pixels of the image; shapes are drawn up to half a pixel beyond their boxes
 Mask = NDArray[np.bool_]
 
@@ -76,7 +87,21 @@ class CocoWriter(Writer):
         if any(shard_set.has_boxes for shard_set in self.plan.sets):
             note += "; for datasets of boxes it is a box"
         rebuilt = (REBUILT.format(counted(self._rebuilt, "image")),) if self._rebuilt else ()
-        return (f"{note}.", *rebuilt)
+        notes = (f"{note}.", *rebuilt)
+        self._readme(notes)
+        return notes
+
+    def _readme(self, notes: tuple[str, ...]) -> None:
+        cut = self.plan.cut
+        lift = self._categories[0] - cut.classes[0].id
+        readme = _README.format(
+            name=self.plan.name,
+            tree=cut.tree.name,
+            split=self.plan.splits[0],
+            notes="\n".join(notes),
+            lift=" plus 1, as many tools keep 0 for nothing" if lift else "",
+        )
+        self.describe("README.txt", readme)
 
     def _numbered(self) -> Iterator[tuple[CutClass, int]]:
         return zip(self.plan.cut.classes, self._categories, strict=True)

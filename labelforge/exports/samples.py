@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,7 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ConfigError, ShardError, did_you_mean
+from labelforge.errors import ConfigError, ShardError, did_you_mean, listed
 from labelforge.exports.cut import Cut, Decision
 from labelforge.shards import IMAGE_SUFFIXES, LABEL_SUFFIX, ShardReader, encode_image
 from labelforge.shards.codec import decode_image, decode_label
@@ -150,6 +151,19 @@ def open_sets(
             owner[place] = reader.url
         sets.append(ShardSet(reader, split, names))
     return tuple(sets)
+
+
+def split_notes(sets: Sequence[ShardSet]) -> tuple[str, ...]:
+    """What to say of splits in which training code would not look for samples; nothing of those that a user named."""
+    odd: dict[str, list[str]] = {}
+    for shard_set in sets:
+        if shard_set.split == shard_set.reader.split and shard_set.split not in SPLITS.values():
+            odd.setdefault(shard_set.split, []).append(shard_set.reader.dataset)
+    return tuple(
+        f"All of {listed(dict.fromkeys(datasets))} is in the split {split!r}, and not in train or val, where "
+        f"training code looks: --split-names {shlex.quote(f'{split}=train')} puts it into train."
+        for split, datasets in odd.items()
+    )
 
 
 def _check_one_tree(readers: Sequence[ShardReader]) -> None:

@@ -107,7 +107,8 @@ class YoloWriter(Writer):
         missing = [split for split in ("train", "val") if split not in self.plan.splits]
         if missing:
             notes.append(
-                f"Ultralytics wants train and val in data.yaml; this export has no {' and no '.join(missing)}."
+                f"Ultralytics wants train and val in data.yaml; this export has no {' and no '.join(missing)}. Name "
+                f"shards of both in one export; --split-names OLD={missing[0]} renames one that is called OLD."
             )
         return tuple(notes)
 

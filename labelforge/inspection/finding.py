@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from labelforge.errors import ConfigError, TaxonomyError, did_you_mean
+from labelforge.errors import ConfigError, TaxonomyError, did_you_mean, listed
 from labelforge.inspection.counts import LabelCounts
 from labelforge.shards import ShardReader, escape_key
 
@@ -62,11 +62,38 @@ def find_label(readers: Sequence[ShardReader], name: str) -> list[Wanted]:
     below = native if any(wanted.rows for wanted in native) else [Wanted(r, rows_below(r, name)) for r in readers]
     found = [wanted for wanted in below if wanted.rows]
     if not found:
-        labels = {row.native_name for reader in readers for row in reader.mapping.rows}
-        nodes = {node.name for reader in readers for node in reader.taxonomy.nodes}
-        what = f"no label of these shards is called {name!r}, and no label lies below a node of that name"
-        raise ConfigError(what, cure=did_you_mean(name, labels | nodes))
+        raise _unknown_label(readers, name)
     return found
+
+
+def _unknown_label(readers: Sequence[ShardReader], name: str) -> ConfigError:
+    """The error about a name that neither a label has, nor a node that labels lie below."""
+    nodes = [(r, r.taxonomy.node(name)) for r in readers if len(r.taxonomy.references.find(name)) == 1]
+    if nodes:
+        wider = {
+            row.native_name
+            for reader, node in nodes
+            for row in reader.mapping.rows
+            if any(leaf in node.leaves for leaf in row.target.leaves)
+        }
+        which = (
+            f"It can be in what is labelled {listed(map(repr, sorted(wider)))}." if wider else "No label can show it."
+        )
+        return ConfigError(f"no label of these shards lies within the node {name!r}", cure=which)
+    known = {label for reader in readers for label in _shown(reader)}
+    what = f"no label of these shards is called {name!r}, and no label lies below a node of that name"
+    return ConfigError(what, cure=did_you_mean(name, known))
+
+
+def _shown(reader: ShardReader) -> Iterator[str]:
+    """Names of the labels that have pixels, and of the nodes that hold one of these."""
+    tree = reader.taxonomy
+    there = [row for row in reader.mapping.rows[1:] if reader.manifest.labels[row.row].pixels]
+    yield from (row.native_name for row in there)
+    spans = [(min(row.target.leaves), max(row.target.leaves)) for row in there if row.target.leaves]
+    for node in tree.nodes:
+        if any(first in node.leaves and last in node.leaves for first, last in spans):
+            yield tree.references.shortest(node.index)
 
 
 def rows_below(reader: ShardReader, reference: str) -> tuple[int, ...]:

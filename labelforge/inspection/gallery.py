@@ -22,6 +22,7 @@ from labelforge.inspection.gallery_labels import GalleryLabels
 from labelforge.inspection.thumbnails import Rows, thumbnail
 from labelforge.inspection.wording import printable
 from labelforge.report import Picture, environment, page_script, script_json
+from labelforge.retarget_command import one_tree_cure
 from labelforge.shards import ShardReader
 
 _SIDE: Final = 320  # pixels of a picture's longer side
@@ -93,7 +94,7 @@ def _check_trees(readers: Sequence[ShardReader]) -> None:
             raise ShardError(
                 f"these shards are of another tree (taxonomy {reader.taxonomy.name!r}) than the first ({first.name!r})",
                 where=reader.url,
-                cure=f"Make a page of each, or run: labelforge retarget {reader.url} --taxonomy {first.name}",
+                cure=f"Make a page of each, or give them one tree. {one_tree_cure(readers)}",
             )
 
 

@@ -22,7 +22,8 @@ from labelforge.lint.overlap_rules import no_shared_leaf
 from labelforge.lint.places import Places
 from labelforge.lint.supervision_rules import inseparable, lone_box, no_signal, one_child, only_boxes
 from labelforge.mapping import LabelMapping
-from labelforge.own_dataset import OwnDataset, is_dataset_file
+from labelforge.own_dataset import OwnDataset, file_in_folder, is_dataset_file
+from labelforge.retarget_command import retarget_cure
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import BoxUse
@@ -110,7 +111,8 @@ def lint_taxonomy(
     chosen = bool(datasets or shards)
     mappings: list[LabelMapping] = []
     files: dict[str, YamlFile] = {}
-    for name in dict.fromkeys(datasets) if chosen else known:
+    for asked in dict.fromkeys(datasets) if chosen else known:
+        name = asked if asked in known else file_in_folder(asked)
         if is_dataset_file(name):
             own = OwnDataset.load(name)
             mapping_file = YamlFile.load(own.mapping_file(tree.name))
@@ -146,7 +148,7 @@ def _tables_of_shards(
             raise ShardError(
                 f"made for taxonomy {reader.taxonomy.tag}, not {tree.tag}",
                 where=reader.url,
-                cure=f"Run: labelforge retarget {reader.url} --taxonomy {source}",
+                cure=retarget_cure([reader.url], reader.dataset, tree, source),
             )
         if reader.dataset not in known:
             found.setdefault(reader.dataset, as_accepted(tree, reader.mapping))

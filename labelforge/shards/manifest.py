@@ -162,6 +162,9 @@ class Manifest(Record):
             ShardError: There is none, or it is damaged or of another version.
         """
         if folder.size(MANIFEST_NAME) is None:
+            if not folder.names():
+                cure = "Give a folder that labelforge convert wrote."
+                raise ShardError("no such folder, or an empty one", where=folder.url, cure=cure)
             raise ShardError(
                 f"holds no {MANIFEST_NAME}: it has no shards, or their conversion did not finish",
                 where=folder.url,

@@ -103,8 +103,15 @@ def test_samples_left_out_are_listed(tmp_path: Path) -> None:
         (
             ["cityscapes", "root", "out", "--option", "release"],
             ConfigError,
-            "--option 'release' is not of the form NAME=VALUE.",
+            "--option 'release' is not of the form NAME=VALUE. Write annotations=... (gtFine (the default) or "
+            "gtCoarse) or labels=... (ids or polygons (default: ids, where there are any)).",
         ),
+        (
+            ["mapillary-vistas", "root", "out", "--option", "release"],
+            ConfigError,
+            "Write release=... (1.2 or 2.0 (default: the newest found)).",
+        ),
+        (["kitti", "root", "out", "--option", "x"], ConfigError, "KITTI has no options."),
         (["cityscapes", "root", "out", "--option", "a=b"], ConfigError, "Cityscapes has no option 'a'."),
     ],
 )

@@ -39,5 +39,5 @@ def test_one_dataset_says_layout_options_and_where_to_get_it(name: str) -> None:
 
 
 def test_a_name_that_is_none() -> None:
-    with pytest.raises(ConfigError, match=r"no converter is called 'city'"):
+    with pytest.raises(ConfigError, match=r"no converter is called 'city'\. Did you mean 'cityscapes'\?"):
         CliRunner().invoke(cli, ["datasets", "city"], catch_exceptions=False)

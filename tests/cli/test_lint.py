@@ -167,7 +167,8 @@ def test_shards_are_checked_by_their_own_label_table(folder: Path, tmp_path: Pat
     found = run(folder, "--shards", tmp_path / "fits", "--json", "-")
     assert [dataset["name"] for dataset in json.loads(found.stdout)["datasets"]] == ["town"]
     fault = str(run(folder, "--shards", tmp_path / "fits", "--shards", tmp_path / "other").exception)
-    assert fault.endswith(f"Run: labelforge retarget {tmp_path / 'other'} --taxonomy {folder}")
+    meant = "--mapping FILE, where FILE says what the labels of cityscapes mean in small."
+    assert fault.endswith(f"Run: labelforge retarget {tmp_path / 'other'} --taxonomy {folder} {meant}")
     fault = str(run("streets", "--shards", tmp_path / "other").exception)
     assert fault.endswith(f"Run: labelforge retarget {tmp_path / 'other'} --taxonomy streets")
 

@@ -146,10 +146,22 @@ def test_verify_says_what_is_wrong_and_ends_accordingly(shards: Path, tmp_path: 
 
 
 def test_verify_goes_on_behind_a_folder_that_cannot_be_read(shards: Path, tmp_path: Path) -> None:
-    result = run("verify", tmp_path, shards / "gtsdb")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun/shard-00000.tar").write_bytes(b"")
+    result = run("verify", tmp_path / "begun", tmp_path / "nosuch", shards / "gtsdb")
     assert result.exit_code == 2
-    assert f"error: {tmp_path}: holds no manifest.json" in result.stderr
+    assert f"error: {tmp_path}/begun: holds no manifest.json" in result.stderr
+    assert f"error: {tmp_path}/nosuch: no such folder, or an empty one. Give a folder that" in result.stderr
     assert "gtsdb train" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["inspect"], ["stats"], ["train", "--out=r"], ["export", "--format=masks", "--classes=leaves"]]
+)
+def test_a_folder_that_is_not_there(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ShardError, match="nosuch: no such folder"):
+        run(*command, "nosuch", *(["out"] if command[0] == "export" else []))
 
 
 def test_statistics_to_a_file_and_to_the_screen(shards: Path, tmp_path: Path) -> None:

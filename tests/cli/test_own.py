@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
-from labelforge.errors import ConfigError, DatasetError, TaxonomyError, counted
-from tests.converters.layouts import contents, picture, save
+from labelforge.errors import ConfigError, DatasetError, ShardError, TaxonomyError, counted
+from tests.converters.layouts import contents, picture, save, write_cityscapes
 from tests.converters.own_layouts import put, write_palette
 
 
@@ -53,6 +54,74 @@ def test_lint_and_tree_viz_read_it(yard: Path) -> None:
     result = run("lint", "streets", "--dataset", yard)
     assert result.exit_code == 0 and "yard" in result.stdout
     assert "yard" in run("tree-viz", "streets", "--dataset", yard, "--format", "text").stdout
+
+
+def test_the_folder_of_the_file_stands_for_it(yard: Path, tmp_path: Path) -> None:
+    assert run("convert", yard.parent, tmp_path / "out", "--workers", "0").exit_code == 0
+    assert run("lint", "streets", "--dataset", yard.parent).stdout == run("lint", "streets", "--dataset", yard).stdout
+    assert "yard" in run("tree-viz", "streets", "--dataset", yard.parent).stdout
+    drafted = run("taxonomy", "draft", yard.parent)
+    assert drafted.exit_code == 0 and "dataset: yard" in drafted.stdout
+    assert "DATASET.yaml [ROOT] OUT" in run("convert", yard.parent).stderr
+
+
+def test_commands_that_are_proposed_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a folder with a space in its name: init, what it names, what convert asks for, and what draft names."""
+    monkeypatch.chdir(tmp_path)
+    write_palette(Path("My Yard (2)"))
+    for name in ("dataset.yaml", "mapping.yaml"):
+        Path("My Yard (2)", name).unlink()
+    said = run("init", "My Yard (2)").stdout.splitlines()
+    steps = [shlex.split(line)[1:] for line in said if line.startswith("  labelforge ")]
+    with pytest.raises(TaxonomyError, match="no mapping says") as caught:
+        run(*steps[-1])
+    _, _, make = str(caught.value).partition("Make one: labelforge ")
+    drafted = run(*shlex.split(make)).stdout.splitlines()
+    steps = [shlex.split(line)[1:] for line in drafted if line.startswith("  labelforge ")]
+    assert [step[0] for step in steps] == ["lint", "convert"]
+    assert all(run(*step).exit_code == 0 for step in steps)
+
+
+def test_two_trees_and_the_way_that_there_is(yard: Path, tmp_path: Path) -> None:
+    """The tree of the first has no mapping for the second, so the first is to be given the tree of the second."""
+    write_cityscapes(tmp_path / "cs")
+    shards = [tmp_path / "shards a", tmp_path / "shards b"]
+    run("convert", "cityscapes", tmp_path / "cs", shards[0], "--workers", "0")
+    run("convert", yard, shards[1], "--workers", "0")
+    with pytest.raises(ShardError, match="made for taxonomy") as caught:
+        run("train", *shards, "--out", tmp_path / "run")
+    command = str(caught.value).partition("Run: labelforge ")[2]
+    assert shlex.split(command) == ["retarget", str(shards[0]), "--taxonomy", "streets"]
+    assert run(*shlex.split(command)).exit_code == 0
+    assert run("lint", "streets", "--shards", shards[0], shards[1]).exit_code == 0
+    with pytest.raises(ShardError, match=r"--mapping FILE, where FILE says what the labels of yard mean in iv2018\."):
+        run("lint", "iv2018", "--shards", shards[1])
+
+
+def test_a_mapping_that_was_edited_and_the_command_that_applies_it(yard: Path, tmp_path: Path) -> None:
+    out, mapping = tmp_path / "my out", yard.with_name("mapping.yaml")
+    run("convert", yard, out, "--workers", "0")
+    mapping.write_text(mapping.read_text().replace("sky: sky", "sky: ignore"))
+    with pytest.raises(ConfigError, match="was converted when labels meant something else") as caught:
+        run("convert", yard, out, "--workers", "0")
+    command = shlex.split(str(caught.value).partition("without reading a pixel: labelforge ")[2])
+    assert command == ["retarget", str(out), "--taxonomy", "streets", "--mapping", str(mapping)]
+    assert "1 of 4 labels changed their meaning" in run(*command).stdout
+    with pytest.raises(ConfigError, match="mean what they should: nothing is left to do"):
+        run("convert", yard, out, "--workers", "0")
+    (out / "manifest.json").unlink()  # as if it had not been finished
+    with pytest.raises(ConfigError, match="It was not finished: give it the tree and the mapping of then"):
+        run("convert", yard, out, "--workers", "0")
+
+
+def test_a_folder_that_holds_something_else_says_what(yard: Path, tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "cs")
+    run("convert", yard, tmp_path / "out", "--workers", "0")
+    with pytest.raises(ConfigError, match=r"holds yard, train; this is cityscapes, train\. Give another folder"):
+        run("convert", "cityscapes", tmp_path / "cs", tmp_path / "out", "--workers", "0")
+    yard.write_text(yard.read_text().replace("void: 255", "void: 254"))
+    with pytest.raises(ConfigError, match=r"with other options \(void was 255 and is 254 now\)"):
+        run("convert", yard, tmp_path / "out", "--workers", "0")
 
 
 def test_retarget_takes_its_mapping(yard: Path, tmp_path: Path) -> None:

@@ -106,6 +106,19 @@ def test_every_native_id_comes_back_from_the_shards(name: str, layout: Layout, t
     assert [sample.meta["key"] for sample in reader] == sorted(written)
 
 
+def test_without_a_tree_it_is_converted_for_one_that_maps_it(name: str, layout: Layout, tmp_path: Path) -> None:
+    layout.write(tmp_path / "root")
+    conversion = convert(name, tmp_path / "root", tmp_path / "out", split=layout.split)
+    assert conversion.manifest.taxonomy.name == layout.tree
+    said = [note for note in conversion.notes if note.startswith("Converted for the tree")]
+    if layout.tree == "iv2018":
+        assert not said
+    else:
+        space = conversion.manifest.dataset
+        why = f"as iv2018 has no mapping for {space}; --taxonomy names another."
+        assert said == [f"Converted for the tree streets, {why}"]
+
+
 @pytest.mark.parametrize("codec", ["keep", "jpeg", "png", "npy"])
 def test_scaled_images_and_labels_stay_together(name: str, layout: Layout, codec: str, tmp_path: Path) -> None:
     written = layout.write(tmp_path / "root")

@@ -220,6 +220,10 @@ def bad_png() -> str:
         ([{"label": ["car"], "points": [[0, 0], [9, 0], [9, 9]]}], "is no class of the dataset"),
         ([{"label": "car", "points": [[0, 0], [9, 0], [1e9, 9]]}], "the coordinate 1e.09 is no place in an image"),
         ([{"label": "car", "points": [[0, 0], [9]]}], "an outline has 3 numbers"),
+        (
+            [{"label": "car", "points": None}],
+            r"\(an outline is None, no list of corners\)\. Correct the file, or export it",
+        ),
         ([{"label": "car", "points": [[0, 0], ["x", 0]]}], "shape 0 is not of the form expected"),
         ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], r"form expected \(a circle of 1 points\)"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask"}], "shape 0 has no 'mask'"),

@@ -142,10 +142,27 @@ def test_names_that_are_looked_for(two: list[ShardReader]) -> None:
     assert [wanted.rows for wanted in find_label(two, "flat/road")] == [(1,), (1,)]
     with pytest.raises(ConfigError, match=r"'rode', .* Did you mean .*'road'"):
         find_label(two, "rode")
+    with pytest.raises(
+        ConfigError, match=r"no label of these shards lies within the node 'car'\. It can be in .* 'with"
+    ):
+        find_label(two, "car")
     assert [(f.reader, f.number) for f in find_sample(two, "k%2E2")] == [(two[0], 2), (two[1], 2)]
     assert find_sample(two, "k.6") == find_sample(two, "k%2E6")
     with pytest.raises(ConfigError, match=r"there is no sample 'k\.77'"):
         find_sample(two, "k.77")
+
+
+def test_a_node_that_these_shards_do_not_show(tmp_path: Path) -> None:
+    """It is known all the same, and it is not proposed in place of a name that is like it."""
+    road = shard_folders.encoded("a", np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.uint8), [(0, 0, 0)] * 3)
+    shard_folders.write(tmp_path, [[road]], shard_folders.mapping(2))
+    readers = [ShardReader(tmp_path)]
+    with pytest.raises(ConfigError, match=r"lies within the node 'car'\. No label can show it\."):
+        find_label(readers, "car")
+    for name in ("caar", "sidewalks"):  # a label that has no pixel
+        with pytest.raises(ConfigError, match=f"is called '{name}'") as caught:
+            find_label(readers, name)
+        assert "car'" not in str(caught.value.cure) and "Did you mean" not in str(caught.value.cure)
 
 
 def counts(samples: list[dict[int, int]], rows: int) -> LabelCounts:

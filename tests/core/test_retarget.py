@@ -201,7 +201,7 @@ def test_nothing_is_written_unless_all_shards_fit(old: Path, new: Path, tmp_path
     manifest.model_copy(update={"labels": labels}).write(open_folder(tmp_path / "bad"))
     before = contents(tmp_path / "good")
     for shards in ([tmp_path / "good", tmp_path / "bad"], [tmp_path / "good", tmp_path / "missing"]):
-        with pytest.raises(LabelforgeError, match=r"row 2 is 'street' \(id 70\)|holds no manifest\.json"):
+        with pytest.raises(LabelforgeError, match=r"row 2 is 'street' \(id 70\)|no such folder"):
             retarget(shards, new)
     assert contents(tmp_path / "good") == before
 

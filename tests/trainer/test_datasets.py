@@ -45,7 +45,10 @@ def test_label_tables_of_one_dataset_must_agree(tmp_path: Path, monkeypatch: pyt
     changed = [*tiny.LABELS["dense"][:-1], (9, "void", "car")]
     monkeypatch.setitem(tiny.LABELS, "dense", changed)
     second = make_shards(tmp_path / "b", "dense", 1)
-    with pytest.raises(ShardError, match=r"mean something different from those in .*\. Run labelforge retarget"):
+    with pytest.raises(
+        ShardError,
+        match=r"mean something different from those in .*\. Run: labelforge retarget .*a .*b --taxonomy tiny",
+    ):
         group_training_sets([ShardReader(first), ShardReader(second)])
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from labelforge.errors import ConfigError, ShardError, did_you_mean
 from labelforge.mapping import LabelMapping
+from labelforge.retarget_command import one_tree_cure, retarget_cure
 from labelforge.shards import Sample, ShardReader
 from labelforge.taxonomy import Taxonomy
 
@@ -104,10 +105,9 @@ def check_taxonomy(readers: Sequence[ShardReader], wanted: str | None = None) ->
     other = "not" if wanted else f"but {readers[0].url} for"
     for reader in readers:
         if reader.taxonomy.digest != tree.digest:
+            cure = retarget_cure([reader.url], reader.dataset, tree, wanted) if wanted else one_tree_cure(readers)
             raise ShardError(
-                f"made for taxonomy {reader.taxonomy.tag}, {other} {tree.tag}",
-                where=reader.url,
-                cure=f"Run: labelforge retarget {reader.url} --taxonomy {wanted or tree.name}",
+                f"made for taxonomy {reader.taxonomy.tag}, {other} {tree.tag}", where=reader.url, cure=cure
             )
     return tree
 
@@ -127,7 +127,7 @@ def group_training_sets(readers: Sequence[ShardReader]) -> tuple[TrainingSet, ..
             raise ShardError(
                 f"its labels of {reader.dataset} mean something different from those in {group[0].url}",
                 where=reader.url,
-                cure=f"Run labelforge retarget --taxonomy {reader.taxonomy.name} on both.",
+                cure=retarget_cure([group[0].url, reader.url], reader.dataset, reader.taxonomy),
             )
         group.append(reader)
     return tuple(TrainingSet(name, tuple(groups[name]), groups[name][0].mapping) for name in sorted(groups))

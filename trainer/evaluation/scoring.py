@@ -20,6 +20,7 @@ from torch import Tensor
 from labelforge.errors import CheckpointError, ConfigError
 from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
+from labelforge.retarget_command import retarget_cure
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.config import Precision
 from labelforge.trainer.data.datasets import check_rows, open_shards
@@ -203,7 +204,7 @@ def check_same_taxonomy(network: Described | NetworkSegmenter, reader: ShardRead
         raise CheckpointError(
             f"trained for taxonomy {ours.tag}, but the shards {reader.url} have {theirs.tag}",
             where=network.place if isinstance(network, Described) else None,
-            cure=f"Run: labelforge retarget {reader.url} --taxonomy {ours.name}",
+            cure=retarget_cure([reader.url], reader.dataset, ours),
         )
 
 
