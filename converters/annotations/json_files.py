@@ -89,8 +89,11 @@ def corners(value: Any) -> list[tuple[float, float]]:
     """The corners of an outline, from [[x, y], ...] or [x, y, x, y, ...].
 
     Raises:
+        TypeError: It is no list.
         ValueError: It has another form, or is no place in an image.
     """
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"an outline is {repr(value)[:40]}, no list of corners")
     flat = [float(number) for pair in value for number in (pair if isinstance(pair, list | tuple) else [pair])]
     if len(flat) % 2:
         raise ValueError(f"an outline has {len(flat)} numbers, which are no pairs of x and y")

@@ -169,7 +169,7 @@ def _entries(text: str, place: Path) -> tuple[tuple[Any, Any], Iterator[tuple[An
 
 def _edges(bbox: Any) -> Sequence[float]:
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise ValueError(f"its bbox {str(bbox)[:60]} is not left, top, width and height")
+        raise ValueError(f"its bbox {repr(bbox)[:60]} is not left, top, width and height")
     return [float(number) for number in bbox]
 
 

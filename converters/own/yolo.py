@@ -17,6 +17,7 @@ from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.layers import Collected, Layers
 from labelforge.converters.own.marks import (
+    AGAIN,
     BoxMarks,
     Classes,
     PaintMarks,
@@ -75,7 +76,7 @@ def read_yolo_polygons(path: Path, classes: Classes) -> PaintMarks:
 def _objects(path: Path, classes: Classes) -> Iterator[tuple[int, int, Sequence[float]]]:
     """Line number, native id and numbers of every object."""
     check_length(path)
-    text = read_file(path, "Unpack the labels again.").decode("utf-8-sig", errors="replace")
+    text = read_file(path, AGAIN).decode("utf-8-sig", errors="replace")
     for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
         if not words:
             continue

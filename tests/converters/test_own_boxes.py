@@ -13,6 +13,7 @@ from labelforge.converters.labels.boxes import draw_boxes
 from labelforge.converters.own.marks import check_length
 from labelforge.errors import DatasetError
 from tests.converters.layouts import NOTHING, Array, picture, read_shards, save
+from tests.converters.own_checks import drawn
 from tests.converters.own_layouts import (
     CLASSES,
     coco,
@@ -20,19 +21,9 @@ from tests.converters.own_layouts import (
     own,
     put,
     voc_xml,
-    write_coco_boxes,
-    write_csv,
     write_voc,
     write_yolo,
 )
-
-
-def drawn(root: Path, key: str = "a") -> Array:
-    """(20, 30) what the boxes of an image of 30 x 20 pixels mean."""
-    converter = own(root)
-    converter.sets("all")
-    (source,) = [source for source in converter.sources("all") if source.key == key]
-    return np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
 
 
 def one_csv(root: Path, text: str, more: str = "") -> Path:
@@ -336,40 +327,6 @@ def test_xml_that_voc_does_not_write(text: str, message: str, tmp_path: Path) ->
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"bbox": [1, 2, 3]}, "annotation 7 is not of the form expected"),
-        (
-            {"bbox": None},
-            r"7 is not of the .*\(its bbox None is not left, top, width and height\)\. Correct",
-        ),
-        ({"iscrowd": "maybe"}, "annotation 7 is not of the form expected .'maybe' is neither 0 nor 1"),
-        ({"bbox": ["x", 2, 3, 4]}, "annotation 7 is not of the form expected"),
-        ({"bbox": [1e300, 2, 3, 4]}, "is no place in an image"),
-        ({"category_id": 5}, "annotation 7 has the category 5, which the file does not list"),
-        ({"image_id": 5}, "there are annotations of image 5, which the file does not list"),
-    ],
-)
-def test_annotations_that_coco_does_not_write(change: dict[str, object], message: str, tmp_path: Path) -> None:
-    write_coco_boxes(tmp_path)
-    entry = {"id": 7, "image": "three", "name": "car", "bbox": [1, 2, 3, 4], **change}
-    put(tmp_path / "annotations/instances.json", coco([entry]))
-    with pytest.raises(DatasetError, match=message):
-        convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
-
-
-def test_an_entry_of_coco_that_is_no_object(tmp_path: Path) -> None:
-    write_coco_boxes(tmp_path)
-    put(tmp_path / "annotations/instances.json", '{"images": [], "annotations": [{"id": 3}, 7], "categories": []}')
-    with pytest.raises(DatasetError, match="annotation 3 has no 'category_id'"):
-        own(tmp_path).sources("all")
-    put(tmp_path / "annotations/instances.json", '{"images": [], "annotations": [7], "categories": []}')
-    message = r"annotation number 1 of the list is not of the form expected \(it is '7', no object\)"
-    with pytest.raises(DatasetError, match=message):
-        own(tmp_path).sources("all")
-
-
 def test_a_million_boxes_on_an_image(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     put(tmp_path / "labels/three.txt", "2 0.5 0.5 0.2 0.2\n" * 30_000)
@@ -382,16 +339,6 @@ def test_files_too_long_for_labels_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="has 11 bytes, too many for a file of labels"):
         check_length(tmp_path / "a.txt", 10)
     check_length(tmp_path / "a.txt", 11)
-
-
-def test_categories_are_known_by_name(tmp_path: Path) -> None:
-    write_csv(tmp_path / "csv")
-    write_coco_boxes(tmp_path / "coco")
-    text = (tmp_path / "coco/annotations/instances.json").read_text()
-    (tmp_path / "coco/annotations/instances.json").write_text(text.replace('"sky"', '"sly"'))
-    with pytest.raises(DatasetError, match=r"'sly' is no class of the dataset\. Did you mean 'sky'"):
-        own(tmp_path / "coco").sources("all")
-    assert CLASSES[2] == "car" and drawn(tmp_path / "csv", "one")[4, 4] == 2
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

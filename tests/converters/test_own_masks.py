@@ -259,9 +259,9 @@ def test_what_differs_in_a_dataset_yaml_is_named(tmp_path: Path) -> None:
     text = path.read_text()
     convert(path, None, tmp_path / "out", split="train")
     for change, what in (
-        (("sky, car", "{id: 9, name: sky}, car"), r"converter_options\.classes\[1\]\[0\] was 1 and is 9 now"),
-        (("void: 255", "void: 9"), r"converter_options\.void was 255 and is 9 now"),
-        (("[road, ", "[road, {id: 8, name: stop}, "), r"converter_options\.classes had 4 entries and has 5 now"),
+        (("sky, car", "{id: 9, name: sky}, car"), r"classes\[1\]\[0\] was 1 and is 9 now"),
+        (("void: 255", "void: 9"), r"void was 255 and is 9 now"),
+        (("[road, ", "[road, {id: 8, name: stop}, "), r"classes had 4 entries and has 5 now"),
     ):
         path.write_text(text.replace(*change))
         if "stop" in change[1]:

@@ -12,17 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from labelforge.converters import NO_ANNOTATION, Source, convert
 from labelforge.errors import DatasetError
-from tests.converters.layouts import Array, picture, save
+from tests.converters.layouts import Array
+from tests.converters.own_checks import MASK, placed, read
 from tests.converters.own_layouts import (
     OUTLINES,
-    coco,
     cvat,
     cvat_polygon,
-    describe,
     inside,
     labelme,
     own,
@@ -32,19 +30,6 @@ from tests.converters.own_layouts import (
     write_supervisely,
     write_yolo_polygons,
 )
-
-MASK = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 1], [0, 0, 1, 1, 0]], bool)
-
-
-def read(root: Path, fmt: str, labels: str, text: str) -> Array:
-    """(20, 30) what one label file of an image "a" of 30 x 20 pixels means."""
-    head = f"kind: polygons\nformat: {fmt}\nimages: images/{{key}}.png\n"
-    describe(root, f"{head}labels: {labels}\nclasses: [road, sky, car, person]\n")
-    save(root / "images" / "a.png", picture(0))
-    put(root / labels.replace("{key}", "a"), text)
-    converter = own(root)
-    (source,) = converter.sources("all")
-    return np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
 
 
 def only(where: Array, value: int) -> Array:
@@ -71,15 +56,6 @@ B64 = base64.b64encode(png(MASK)).decode()
 DEFLATED = {mode: base64.b64encode(zlib.compress(png(MASK, mode))).decode() for mode in ("L", "RGBA")}
 
 ALPHA = base64.b64encode(png(MASK, "L")).decode()  # its tool does not deflate these once more
-
-
-def placed(mask: Array, left: int, top: int) -> Array:
-    """(20, 30) a mask in its place, pixel by pixel."""
-    ids = np.zeros((20, 30), bool)
-    for (row, column), value in np.ndenumerate(mask):
-        if 0 <= row + top < 20 and 0 <= column + left < 30:
-            ids[row + top, column + left] = value
-    return ids
 
 
 def disc(x: float, y: float, rx: float, ry: float) -> Array:
@@ -200,66 +176,6 @@ def test_shapes_of_cvat(shape: str, expected: Array, tmp_path: Path) -> None:
     ]
 
 
-def compressed(mask: Array) -> str:
-    return bytes(coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]).decode()
-
-
-@pytest.mark.parametrize(
-    "counts",
-    [
-        "",
-        "~",
-        "0",
-        3,
-        None,
-        [1, "x"],
-        [-1, 601],
-        [599],
-        [601],
-        [2**62, 2**62],
-        "oooooooooooooooooooooooooo",
-        [True, 599],
-        "é",
-    ],
-)
-def test_run_lengths_that_do_not_fit_are_never_drawn(counts: object, tmp_path: Path) -> None:
-    entry = {"image": "a", "name": "car", "segmentation": {"size": [20, 30], "counts": counts}}
-    with pytest.raises(DatasetError, match=r"annotation 0 is not of the form expected \(.*run lengths"):
-        read(tmp_path, "coco", "x.json", coco([entry], "a"))
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools up to 2.0.11
-def test_objects_of_coco(tmp_path: Path) -> None:
-    """Drawn by COCO's code, smallest on top; crowds are not labelled, objects without a polygon left out."""
-    rle = {"size": [20, 30], "counts": compressed(placed(MASK, 4, 6))}
-    big, small = [0.0, 0.0, 30.0, 0.0, 30.0, 12.0, 0.0, 12.0], [2.0, 2.0, 10.0, 2.0, 10.0, 10.0]
-    entries: list[dict[str, Any]] = [
-        {"image": "a", "name": "person", "segmentation": rle, "iscrowd": 0},
-        {"image": "a", "name": "car", "segmentation": [small, [20.0, 2.0, 25.0, 2.0, 25.0, 8.0]]},
-        {"image": "a", "name": "road", "segmentation": [big]},
-        {"image": "a", "name": "sky", "segmentation": {"size": [20, 30], "counts": [0, 40, 560]}, "iscrowd": 1},
-        {"image": "a", "name": "sky", "segmentation": []},
-    ]
-    expected = np.full((20, 30), NO_ANNOTATION)
-    for value, polygons in ((0, [big]), (2, entries[1]["segmentation"])):
-        expected[coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, 20, 30))) == 1] = value
-    expected[:, :2] = NO_ANNOTATION  # 40 pixels down the first columns, less than the car has
-    expected[placed(MASK, 4, 6)] = 3
-    ids = read(tmp_path, "coco", "x.json", coco(entries, "a"))
-    assert np.array_equal(ids, expected)
-    assert own(tmp_path).notes("all") == [
-        "Left out, since it covers no pixels: 1 x object without a polygon.",
-        "Not labelled, since marked as a crowd, as difficult or to be ignored: 1 x mask in run lengths. "
-        "With 'crowds: label' in dataset.yaml they are labelled.",
-    ]
-
-
-def test_far_corners_take_no_memory(tmp_path: Path) -> None:
-    entry = {"image": "a", "name": "car", "segmentation": [[0, 0, 9e6, 0, 9e6, 9e6]]}
-    with pytest.raises(DatasetError, match="an outline of 27000000 pixels is none of an image of 30 x 20"):
-        read(tmp_path, "coco", "x.json", coco([entry], "a"))
-
-
 def test_outlines_drawn_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long outlines are drawn some edges at a time, so that they take little memory; the pixels are the same."""
     rng = np.random.default_rng(0)
@@ -269,12 +185,6 @@ def test_outlines_drawn_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("labelforge.converters.labels.polygons._CROSSINGS", 100)
     assert np.array_equal(read(tmp_path, "labelme", "images/{key}.json", text), whole)
     assert 0 < (whole == 2).sum() < 600
-
-
-def test_run_lengths_of_another_size_are_one_clear_line(tmp_path: Path) -> None:
-    entry = {"image": "a", "name": "car", "segmentation": {"size": [30, 20], "counts": [600]}}
-    with pytest.raises(DatasetError, match=r"annotation 0 is not .*have size \(30, 20\), but the image has \(20, 30\)"):
-        read(tmp_path, "coco", "x.json", coco([entry], "a"))
 
 
 def test_too_many_corners(tmp_path: Path) -> None:
@@ -291,12 +201,6 @@ def test_masks_of_an_image_are_bounded_together(tmp_path: Path, monkeypatch: pyt
     read(tmp_path, "labelme", "images/{key}.json", labelme([shape] * 2))
     with pytest.raises(DatasetError, match="45 pixels of masks are too many for an image"):
         read(tmp_path, "labelme", "images/{key}.json", labelme([shape] * 3))
-
-
-def test_long_outlines_of_coco_are_refused(tmp_path: Path) -> None:
-    zigzag = [number for i in range(10_000) for number in (0.0, 0.0, 400.0, float(i % 20))]
-    with pytest.raises(DatasetError, match="an outline of 8000000 pixels is none of an image of 30 x 20"):
-        read(tmp_path, "coco", "x.json", coco([{"image": "a", "name": "car", "segmentation": [zigzag]}], "a"))
 
 
 def bad_png() -> str:
@@ -316,6 +220,10 @@ def bad_png() -> str:
         ([{"label": ["car"], "points": [[0, 0], [9, 0], [9, 9]]}], "is no class of the dataset"),
         ([{"label": "car", "points": [[0, 0], [9, 0], [1e9, 9]]}], "the coordinate 1e.09 is no place in an image"),
         ([{"label": "car", "points": [[0, 0], [9]]}], "an outline has 3 numbers"),
+        (
+            [{"label": "car", "points": None}],
+            r"\(an outline is None, no list of corners\)\. Correct the file, or export it",
+        ),
         ([{"label": "car", "points": [[0, 0], ["x", 0]]}], "shape 0 is not of the form expected"),
         ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], r"form expected \(a circle of 1 points\)"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask"}], "shape 0 has no 'mask'"),
