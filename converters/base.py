@@ -118,7 +118,7 @@ class Converter(ABC):
         self.shapes = {}
         if not self.root.is_dir():
             what = "is a file, not a folder" if self.root.exists() else "no such folder"
-            raise DatasetError(what, where=self.root, cure=f"Give the folder that {self.title} was unpacked into.")
+            raise DatasetError(what, where=self.root, cure=f"Give the folder that holds {self.title}.")
         check_root(self.root, self.markers, self.title)
 
     @classmethod
@@ -181,7 +181,7 @@ class Converter(ABC):
         Raises:
             DatasetError: The file is missing or cannot be read.
         """
-        return read_file(self.root / source.image, "Unpack the dataset again.")
+        return read_file(self.root / source.image, "Make or unpack it again.")
 
     def cure_for_unknown(self, ids: Iterable[int]) -> str:
         """A sentence for an error about label values outside the table: what they may be and what to do."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from labelforge.errors import DatasetError, listed
+
+OR_SKIP: Final = ", or leave it out: --on-error skip."
+"""End of a cure where one sample is broken and the others may be whole; not said of a sample that is left out."""
 
 
 def read_file(path: Path, cure: str) -> bytes:
@@ -127,6 +130,8 @@ def list_files(folder: Path, suffixes: Sequence[str], *, what: str, recursive: b
         check_name(file)
     if not files:
         raise DatasetError(
-            f"holds no {what} (looked for *{', *'.join(suffixes)})", where=folder, cure="Unpack that part again."
+            f"holds no {what} (looked for *{', *'.join(suffixes)})",
+            where=folder,
+            cure="Make or unpack that part again.",
         )
     return files

@@ -24,7 +24,7 @@ from labelforge.answers import cover, name_of
 from labelforge.errors import ConfigError, TaxonomyError, counted, did_you_mean
 from labelforge.expression import compile_expression
 from labelforge.label_rows import IntArray, LabelRows
-from labelforge.mapping import LabelMapping
+from labelforge.mapping import BOXES_ALONE, LabelMapping
 from labelforge.taught import AskedClassifier, Choice, leaf_groups, taught_classifiers
 from labelforge.taxonomy import Taxonomy
 from labelforge.treefile import BoxUse
@@ -115,9 +115,10 @@ class LogitLayout:
             layout = cls._flat(tree, list(leaf_groups(rows.meanings[: rows.originals])))
         if layout.num_logits < 2:
             datasets = ", ".join(mapping.dataset for mapping in mappings) or "none"
+            alone = bool(mappings) and all(mapping.supervision == "box" for mapping in mappings)
             raise ConfigError(
                 f"the labels of these datasets ({datasets}) tell nothing apart in the tree {tree.name!r}",
-                cure="Map some labels to different nodes, or add a dataset.",
+                cure=BOXES_ALONE if alone else "Map some labels to different nodes, or add a dataset.",
             )
         return layout
 

@@ -30,6 +30,11 @@ AcceptableRule = Literal["one-child", "unused-label", "no-shared-leaf"]
 LABEL_RULES = frozenset({"unused-label", "no-shared-leaf"})
 """The acceptable rules whose findings are about a native label, not about a node."""
 
+BOXES_ALONE = (
+    "They have boxes alone, and a box says what is in it, but not what is around it: add a dataset with pixel labels "
+    "that shows the same things. Boxes teach to tell kinds of one thing apart, such as signs (docs/BOXES.md)."
+)
+"""What to do where nothing is learnt because all datasets have boxes alone."""
 NO_ANNOTATION = "(no annotation)"
 """Name of row 0."""
 _SEPARATOR = " | "  # between the native names in the name of a set

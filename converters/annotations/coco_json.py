@@ -102,7 +102,7 @@ class Images:
         """
         image = image_entry(entry, self.place, len(self.by_id))
         if self.by_id.setdefault(image.id, image) is not image:
-            cure = "Every image needs an id of its own: unpack the annotations again."
+            cure = "Every image needs an id of its own: make or unpack the annotations again."
             raise DatasetError(f"two images have the id {image.id!r}", where=self.place, cure=cure)
 
     def check_annotations(self, ids: Collection[int | str]) -> None:

@@ -17,7 +17,7 @@ from labelforge.converters.files import open_file, read_file
 from labelforge.converters.labels.labeled_boxes import FARTHEST
 from labelforge.errors import DatasetError
 
-CURE: Final = "Unpack the annotations again."
+CURE: Final = "Make or unpack the annotations again."
 
 
 _FLAGS: Final[Mapping[str, bool]] = {
@@ -56,7 +56,7 @@ def reading(place: Path, what: str, cure: str = CURE) -> Iterator[None]:
         >>> with reading(Path("a.json"), "annotation 3"):
         ...     {"id": 3}["bbox"]
         Traceback (most recent call last):
-        labelforge.errors.DatasetError: a.json: annotation 3 has no 'bbox'. Unpack the annotations again.
+        labelforge.errors.DatasetError: a.json: annotation 3 has no 'bbox'. Make or unpack the annotations again.
 
     Raises:
         DatasetError: The block raised a KeyError, IndexError, TypeError, ValueError or AttributeError.
@@ -162,7 +162,7 @@ def _text(path: Path, cure: str) -> str:
 
 
 def _not_text(path: Path) -> DatasetError:
-    return DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or unpack it again.")
+    return DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or make or unpack it again.")
 
 
 def _not_json(path: Path, error: Exception, cure: str) -> DatasetError:

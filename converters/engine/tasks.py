@@ -9,7 +9,8 @@ from typing import Any
 
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.sample import SampleEncoder
-from labelforge.errors import DatasetError
+from labelforge.converters.files import OR_SKIP
+from labelforge.errors import DatasetError, LabelforgeError, listed
 from labelforge.files import json_digest
 from labelforge.shards import (
     VERSION,
@@ -73,9 +74,12 @@ def sorted_sources(converter: Converter, split: str) -> list[Source]:
     Raises:
         DatasetError: There is none, or two have the same key.
     """
-    sources = converter.sources(split)
-    if not sources:
-        raise DatasetError(f"the split {split} has no samples", where=converter.root, cure="Unpack it again.")
+    try:
+        sources = converter.sources(split)
+        if not sources:
+            raise DatasetError(f"the split {split} has no samples", where=converter.root, cure="Make or unpack it.")
+    except DatasetError as error:
+        raise _naming_others(error, converter, split) from error
     counts = Counter(escape_key(source.key) for source in sources)
     bad = [key for key, count in counts.items() if count > 1 or not key]
     if bad:
@@ -87,6 +91,23 @@ def sorted_sources(converter: Converter, split: str) -> list[Source]:
         )
     _check_case(converter, sources)
     return sorted(sources, key=lambda source: escape_key(source.key))
+
+
+def _naming_others(error: DatasetError, converter: Converter, split: str) -> DatasetError:
+    """The same error about a split whose samples cannot be listed, with the splits that are there."""
+    cure = error.cure or ""
+    others = [name for name in converter.splits if name != split and _is_there(converter, name)]
+    if not others or any(name in cure.replace(".", " ").split() for name in others):
+        return error
+    there = f"{listed(others)} {'are' if len(others) > 1 else 'is'} there."
+    return DatasetError(error.what, where=error.where, line=error.line, cure=f"{cure} Of the other splits, {there}")
+
+
+def _is_there(converter: Converter, split: str) -> bool:
+    try:
+        return bool(converter.sources(split))
+    except LabelforgeError:
+        return False
 
 
 def _check_case(converter: Converter, sources: Sequence[Source]) -> None:
@@ -154,7 +175,7 @@ def _file_sizes(converter: Converter, source: Source, *, must_exist: bool) -> li
                 raise DatasetError(
                     f"sample {source.key} needs this file, and it is missing",
                     where=path,
-                    cure=f"Unpack {converter.title} again, or use --on-error skip to leave out such samples.",
+                    cure=f"Make or unpack it again{OR_SKIP}",
                 ) from error
             sizes.append([path.name, None])
     return sizes
@@ -183,7 +204,7 @@ def run_task(plan: Plan, task: ShardTask, advance: Callable[[], None] | None = N
             except DatasetError as error:
                 if not plan.skip_broken:
                     raise
-                sample = SkippedSample(key=source.key, reason=str(error))
+                sample = SkippedSample(key=source.key, reason=str(error).replace(OR_SKIP, "."))
             yield sample
             if advance is not None:
                 advance()

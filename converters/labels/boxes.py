@@ -19,6 +19,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.converters.files import OR_SKIP
 from labelforge.converters.labels.contract import NO_ANNOTATION, Size
 from labelforge.errors import DatasetError
 
@@ -162,7 +163,7 @@ def overlapping(boxes: Floats | Sequence[Sequence[float]], values: Sequence[int]
                 if (part[:2] < part[2:]).all():
                     areas += 1
                     if areas > _MOST_OVERLAPS:
-                        cure = "Use overlaps=smallest or overlaps=ignore, or use --on-error skip to leave it out."
+                        cure = f"Use overlaps=smallest or overlaps=ignore{OR_SKIP}"
                         raise DatasetError(f"its boxes overlap in more than {_MOST_OVERLAPS:,} places", cure=cure)
                     common.setdefault(members | {value}, []).append(part)
     return {members for members in common if len(members) > 1}

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.converters.files import OR_SKIP
 from labelforge.converters.labels.boxes import Cover, Overlaps, draw_boxes, overlapping
 from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, Ids, RowLookup, Size
 from labelforge.errors import DatasetError
@@ -119,7 +120,7 @@ class LabeledBoxes:
         that is scaled by one factor, as conversion does.
         """
         if len(self.boxes) > MOST_OBJECTS:
-            cure = "Divide the image, or use --on-error skip to leave it out."
+            cure = f"Divide the image{OR_SKIP}"
             raise DatasetError(f"has {len(self.boxes):,} boxes on one image, more than {MOST_OBJECTS:,}", cure=cure)
         boxes = [box for box in self.boxes if box.area]
         scale = np.tile(self._scale(image_size, output_size), 2)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelforge.converters.files import OR_SKIP
 from labelforge.converters.labels.contract import Ids
 from labelforge.errors import DatasetError, listed
 from labelforge.palette import Color
@@ -82,8 +83,8 @@ class ColorTable:
             f"{what}: {pixels} pixel{'s' * (pixels > 1)}, the first at column {column}, row {row}; the label nearest "
             f"to {_unpacked(first)} is {self._names[nearest]!r}, {_unpacked(int(self._colors[nearest]))}",
             where=place,
-            cure="Give the label maps as they were published (resizing and JPEG make colours between those of the "
-            "labels), correct the colours in the label list, or use --on-error skip to leave the image out.",
+            cure="Give the label maps as they were made (resizing and JPEG make colours between those of the labels), "
+            f"correct the colours in the label list{OR_SKIP}",
         )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from labelforge import deflate
+from labelforge.converters.files import OR_SKIP
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.pictures.exif import orientation_of, set_upright
 from labelforge.converters.pictures.jpeg import check_markers
@@ -58,7 +59,7 @@ _TRANSPOSE: Final = {
 }  # EXIF orientation -> what shows the picture upright (EXIF 2.3, tag 0x0112)
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 _PNG_END: Final = END[4:]  # whatever length it says
-_CURE: Final = "Unpack or download it again, or use --on-error skip to leave it out."
+_CURE: Final = f"Make, unpack or download it again{OR_SKIP}"
 BROKEN: Final[tuple[type[Exception], ...]] = (
     OSError,
     SyntaxError,
@@ -106,7 +107,7 @@ def check_pixels(size: Size, place: str | os.PathLike[str]) -> None:
         raise DatasetError(
             f"is {size[1]}x{size[0]} pixels large, more than {MOST_PIXELS:,} in all: decoding it would fill the memory",
             where=place,
-            cure="Cut it into parts, or use --on-error skip to leave it out.",
+            cure=f"Cut it into parts{OR_SKIP}",
         )
 
 
@@ -190,7 +191,7 @@ class SourceImage:
         raise DatasetError(
             f"the image is {self.size[1]}x{self.size[0]} pixels, but its label map {labels} is {size[1]}x{size[0]}",
             where=self.place,
-            cure="Unpack both again; they must be from the same release and not resized.",
+            cure="They must belong together, and neither be resized: make or unpack both again.",
         )
 
     def pixels(self, orientation: int = 1) -> NDArray[np.uint8]:

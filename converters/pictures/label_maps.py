@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import numpy as np
 from PIL import Image, ImageFile
 
-from labelforge.converters.files import read_file
+from labelforge.converters.files import OR_SKIP, read_file
 from labelforge.converters.labels.contract import Ids
 from labelforge.converters.pictures.images import BROKEN, broken_image, check_end, check_pixels, open_picture
 from labelforge.converters.pictures.png import Png
@@ -39,14 +39,15 @@ def read_label_map(path: Path) -> Ids:
     Raises:
         DatasetError: The file is missing, cut short, a colour picture, or a JPEG.
     """
-    mode, (scale, values) = _read_labels(path, _grey, "ids", "JPEG destroys ids.")
+    mode, (scale, values) = _read_labels(path, _grey, "ids", "it destroys ids.")
     if mode == "1":
         return values.astype(np.uint8)
     if values.ndim != 2 or mode not in ("P", "L", "I", "I;16", "I;16B"):
         raise DatasetError(
             f"is a colour picture ({mode}), not a map of label ids",
             where=path,
-            cure="Give the dataset's id maps; some labels share a colour.",
+            cure="Give maps of ids; or in a dataset.yaml, where colours are the labels, write 'format: rgb' and "
+            "the colour of each class.",
         )
     return values // scale if scale > 1 else values
 
@@ -60,10 +61,14 @@ def read_color_map(path: Path) -> Ids:
     Raises:
         DatasetError: The file is missing, cut short, no picture of 8 bit colours, or a JPEG.
     """
-    mode, (red, green, blue) = _read_labels(path, _colors, "colours", "JPEG mixes the colours of labels.")
+    mode, (red, green, blue) = _read_labels(path, _colors, "colours", "it mixes the colours of labels.")
     if mode not in ("RGB", "RGBA", "P"):
         what = f"is not a colour picture (mode {mode})"
-        raise DatasetError(what, where=path, cure="Give the label maps as published, in colours.")
+        raise DatasetError(
+            what,
+            where=path,
+            cure="Give maps of colours; or in a dataset.yaml, where values are the labels, write 'format: ids'.",
+        )
     packed: Ids = red << 16 | green << 8 | blue
     return packed
 
@@ -77,7 +82,7 @@ def read_channel(path: Path, channel: int) -> Ids:
     Raises:
         DatasetError: The file is missing, cut short, no picture of several channels of 8 bits, or a JPEG.
     """
-    mode, values = _read_labels(path, lambda picture, _: np.asarray(picture), "numbers", "JPEG changes numbers.")
+    mode, values = _read_labels(path, lambda picture, _: np.asarray(picture), "numbers", "it changes numbers.")
     if mode not in ("RGB", "RGBA"):
         what = f"is not a picture of several channels (mode {mode})"
         raise DatasetError(what, where=path, cure="Give the label maps as published.")
@@ -89,7 +94,7 @@ def _read_labels(
     path: Path, read: Callable[[ImageFile.ImageFile, bytes], Read], what: str, why: str
 ) -> tuple[str, Read]:
     """The mode of a picture of labels, and what ``read`` takes from it; never from a JPEG, and why not."""
-    data = read_file(path, "Unpack the labels again, or use --on-error skip to leave out samples without them.")
+    data = read_file(path, f"Make or unpack the labels again{OR_SKIP}")
     try:
         with open_picture(data) as picture:
             check_pixels((picture.height, picture.width), path)
@@ -98,7 +103,7 @@ def _read_labels(
     except BROKEN as error:
         raise broken_image(path, len(data), error) from error
     if form in ("JPEG", "MPO"):
-        cure = f"Give the label maps as published; {why}"
+        cure = f"Give label maps that were never JPEG: {why}"
         raise DatasetError(f"is a JPEG, which does not keep label {what}", where=path, cure=cure)
     return mode, found
 

@@ -38,9 +38,19 @@ def never_predicted(case: Case) -> Iterator[Remark]:
                 what = f"a network trained on these labels never predicts {row.native_name!r} of {dataset}: "
                 what += f"no answer lies within {row.target.text}"
                 cure = "Add a dataset that tells its parts apart, or map it to nodes below one child."
+                wider = [other for other in mapping.rows if row.target.leaves < other.target.leaves]
+                if wider:
+                    named = listed(f"{other.native_name!r} ({other.target.text})" for other in wider)
+                    what += f", and the same can be in what is labelled {named}"
+                    cure = f"If the dataset never labels the same pixel so, map {_names(wider)} to what is left: "
+                    cure += f"{{any: [...], except: [{row.target.text}]}}."
                 lowest = case.tree.covering(row.target.leaves)
                 subject = Subject(lowest, dataset=dataset, labels=(row.native_name,))
                 yield Remark("warning", what, cure, subject)
+
+
+def _names(rows: list[LabelRow]) -> str:
+    return listed(repr(row.native_name) for row in rows)
 
 
 def todo(case: Case) -> Iterator[Remark]:
@@ -60,7 +70,8 @@ def _why_unused(case: Case, row: LabelRow, lowest: Node, *, lone: bool) -> tuple
         return "box labels are dropped", "Leave --boxes out, or give it own or path."
     if lone:
         why = f"{row.target.text} is all that the boxes of its dataset could tell there, so they are left out"
-        return why, "Train with loss.lone_boxes=true (here: --lone-boxes), or write {ignore: 'why'}."
+        cure = "Learn it from pixel labels of another dataset, and write {ignore: 'why'} here; or to have boxes say "
+        return why, f"{cure}'always this', train with --set loss.lone_boxes=true (lint: --lone-boxes)."
     open_children = [c for c in lowest.children if row.target.leaves.isdisjoint(case.tree.nodes[c].leaves)]
     chosen_above = any(len(node.children) > 1 for node in case.tree.ancestors(lowest))
     if row.supervision == "box" and (open_children or chosen_above):

@@ -13,7 +13,10 @@ from labelforge.lint.findings import Remark, Severity, Subject
 from labelforge.supervision import Signal
 from labelforge.taxonomy import Classifier, Node
 
-_LONE_CURE = "Train with loss.lone_boxes=true (here: --lone-boxes) if they shall say so all the same."
+_LONE_CURE = (
+    "Pixel labels of another dataset can teach it; to have boxes say 'always this' all the same, train with --set "
+    "loss.lone_boxes=true (lint: --lone-boxes)."
+)
 _PATH_CURE = "Write 'boxes: path' in tree.yaml: box labels below train only the classifier of their own class now."
 
 

@@ -18,8 +18,10 @@ from rich.text import Text
 from labelforge.answers import cover
 from labelforge.learnable import Learnable
 from labelforge.lint.findings import Finding, LintReport
+from labelforge.mapping import BOXES_ALONE
 from labelforge.supervision import SIGNAL_STYLES, Signal, SupervisionTable, dataset_letters
 from labelforge.taxonomy import Classifier
+from labelforge.treefile import BoxUse
 
 _LEGEND = {
     Signal.FROM_PIXELS: ("S", "strong: pixels"),
@@ -29,6 +31,21 @@ _LEGEND = {
 }
 _MARKS = {signal: Text(mark, SIGNAL_STYLES[signal]) for signal, (mark, _) in _LEGEND.items()}
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow"}
+_BOXES: dict[BoxUse, str] = {
+    "own": "boxes; each trains the choice of its own class alone",
+    "path": "boxes; each trains all choices that lead to its class but the first",
+    "drop": "boxes; left out",
+}
+_IN_WORDS = {
+    "no-signal": "a class or choice that no label teaches",
+    "inseparable": "classes that no label tells apart",
+    "one-child": "a choice of which a dataset says one thing only",
+    "lone-box": "a choice that boxes are left out of",
+    "only-boxes": "classes learnt from boxes alone",
+    "unused-label": "a label that trains nothing",
+    "no-shared-leaf": "a label that contradicts others of its name",
+    "same-meaning": "labels that mean the same",
+}
 _NAMES = 12  # names on one line of the table before they are cut short
 
 
@@ -44,7 +61,7 @@ def render(report: LintReport, *, strict: bool) -> RenderableType:
         parts += [_signals(report.supervision), ""]
     elif report.learnable is not None:
         parts += [_choices(report.learnable), ""]
-    parts += [_learnable(report.learnable), ""]
+    parts += [_learnable(report), ""]
     shown = [finding for finding in report.findings if finding.counts]
     for finding in reversed(shown):
         parts += [_finding(finding), ""]
@@ -59,7 +76,7 @@ def _legend(report: LintReport) -> RenderableType:
     names = Table.grid(padding=(0, 2))
     names.add_column(style="bold")
     for number, mapping in enumerate(report.mappings):
-        boxes = f" (boxes: {report.boxes})" if mapping.supervision == "box" else ""
+        boxes = f" ({_BOXES[report.boxes]})" if mapping.supervision == "box" else ""
         names.add_row("" if report.chosen else dataset_letters(number), mapping.dataset + boxes)
     if report.chosen:
         return Group(head, names)
@@ -99,9 +116,12 @@ def _choices(learnable: Learnable) -> RenderableType:
     return table
 
 
-def _learnable(learnable: Learnable | None) -> RenderableType:
+def _learnable(report: LintReport) -> RenderableType:
+    learnable = report.learnable
     if learnable is None:
-        return Text("These labels tell nothing apart: no network can be trained on them.", style="bold red")
+        nothing = Text("These labels tell nothing apart: no network can be trained on them.", style="bold red")
+        alone = bool(report.mappings) and all(mapping.supervision == "box" for mapping in report.mappings)
+        return Group(nothing, Text(BOXES_ALONE)) if alone else nothing
     tree = learnable.table.layout.taxonomy
     lines = [Text(" ".join(learnable.sentences[:2]), style="bold"), *map(Text, learnable.sentences[2:])]
     missing = cover(tree, frozenset(leaf.leaves.start for leaf in learnable.never))
@@ -133,13 +153,13 @@ def _finding(finding: Finding) -> RenderableType:
 def _footer(report: LintReport, *, strict: bool) -> list[RenderableType]:
     lines: list[RenderableType] = []
     kinds = {
-        "notes": [f.rule for f in report.findings if f.severity == "info"],
+        "nothing to be done about": [f.rule for f in report.findings if f.severity == "info"],
         "accepted, with a reason": [f.rule for f in report.findings if f.accepted is not None],
     }
     for kind, rules in kinds.items():
         if rules:
-            counted = ", ".join(f"{count} {rule}" for rule, count in sorted(Counter(rules).items()))
-            lines.append(Text(f"{len(rules)} {kind} (see --json): {counted}", style="dim"))
+            each = (f"{count} x {_IN_WORDS.get(rule, rule)}" for rule, count in sorted(Counter(rules).items()))
+            lines.append(Text(f"Also, {kind}: {'; '.join(each)} (--json FILE has them all).", style="dim"))
     errors, warnings = report.count("error"), report.count("warning")
     verdict = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     lines.append(Text(verdict, style="bold red" if report.fails(strict=strict) else "bold green"))

@@ -92,6 +92,9 @@ def test_samples_left_out_are_listed(tmp_path: Path) -> None:
     text = " ".join(result.stdout.split())
     assert "4 samples in 1 shard, 1 left out" in text
     assert "left out: ulm_000002_000019: " in text and "cut short or broken" in text
+    assert "--on-error" not in text, "it is left out already"
+    with pytest.raises(DatasetError, match="Make, unpack or download it again, or leave it out: --on-error skip"):
+        run("cityscapes", tmp_path / "root", tmp_path / "stopped")
 
 
 @pytest.mark.parametrize(

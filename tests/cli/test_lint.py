@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,42 @@ def test_an_unknown_dataset_names_the_nearest(folder: Path) -> None:
 def test_datasets_in_one_list_or_one_by_one(arguments: str) -> None:
     content = json.loads(run(*arguments.split()).stdout)
     assert [entry["name"] for entry in content["datasets"]] == ["camvid-11", "gtsdb"]
+
+
+def own(folder: Path, kind: str, labels: str, classes: str) -> Path:
+    """A dataset.yaml and its mapping to streets; lint reads nothing else."""
+    form = "yolo" if kind == "boxes" else "ids"
+    (folder / "dataset.yaml").write_text(
+        f"name: yard\nkind: {kind}\nformat: {form}\nimages: i/{{key}}.jpg\nlabels: l/{{key}}.x\nclasses: [{classes}]\n"
+    )
+    supervision = "box" if kind == "boxes" else "pixel"
+    (folder / "mapping.yaml").write_text(f"dataset: yard\nsupervision: {supervision}\nlabels: {{{labels}}}\n")
+    return folder / "dataset.yaml"
+
+
+def test_a_label_that_another_one_holds_names_it(tmp_path: Path) -> None:
+    file = own(tmp_path, "masks", "road: road, persons: human, rider: rider", "road, persons, rider")
+    text = " ".join(run("streets", "--dataset", file).stdout.split())
+    assert "no answer lies within rider, and the same can be in what is labelled 'persons' (human)." in text
+    assert "map 'persons' to what is left: {any: [...], except: [rider]}." in text
+    file = own(
+        tmp_path, "masks", "road: road, persons: {any: [human], except: [rider]}, rider: rider", "road, persons, rider"
+    )
+    assert "never predicts" not in run("streets", "--dataset", file).stdout
+
+
+def test_boxes_alone_are_told_what_they_lack(tmp_path: Path) -> None:
+    file = own(tmp_path, "boxes", "car: car, pedestrian: person", "car, pedestrian")
+    text = " ".join(run("streets", "--dataset", file).stdout.split())
+    assert "tell nothing apart: no network can be trained on them. They have boxes alone" in text
+    assert "add a dataset with pixel labels" in text and "docs/BOXES.md" in text
+    with_pixels = " ".join(run("streets", "--dataset", file, "--dataset", "cityscapes").stdout.split())
+    assert "boxes alone" not in with_pixels
+
+
+def test_notes_are_counted_in_plain_words() -> None:
+    text = " ".join(run("streets", "--dataset", "cityscapes", "gtsdb").stdout.split())
+    assert re.search(r"nothing to be done about: .*\d x a class or choice that no label teaches", text)
+    report = json.loads(run("streets", "--json", "-").stdout)
+    named = {f["rule"] for f in report["findings"] if f["severity"] == "info" or f["accepted"]}
+    assert named and not any(rule in run("streets").stdout for rule in named)

@@ -200,7 +200,9 @@ def test_a_file_that_is_missing_or_cut_short(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"instances_val2017\.json: is not JSON .*\(it ends too early\)"):
         Coco(tmp_path).sources("val2017")
     (tmp_path / JSON).rename(tmp_path / "annotations" / "instances_train2017.json")
-    with pytest.raises(DatasetError, match=r"instances_val2017\.json: this file is missing\. Unpack the annotations"):
+    with pytest.raises(
+        DatasetError, match=r"instances_val2017\.json: this file is missing\. Make or unpack the annotations"
+    ):
         Coco(tmp_path).sources("val2017")
 
 

@@ -106,6 +106,17 @@ def test_every_native_id_comes_back_from_the_shards(name: str, layout: Layout, t
     assert [sample.meta["key"] for sample in reader] == sorted(written)
 
 
+def test_a_split_that_is_not_on_disk_names_those_that_are(name: str, layout: Layout, tmp_path: Path) -> None:
+    layout.write(tmp_path / "root")
+    for split in find_converter(name)(tmp_path / "root").splits:
+        try:
+            find_converter(name)(tmp_path / "root").sources(split)
+        except DatasetError:
+            with pytest.raises(DatasetError, match=rf"(Of the other splits|choose).* {layout.split}\b"):
+                convert(name, tmp_path / "root", tmp_path / "out", split=split)
+            assert not (tmp_path / "out").exists()
+
+
 def test_without_a_tree_it_is_converted_for_one_that_maps_it(name: str, layout: Layout, tmp_path: Path) -> None:
     layout.write(tmp_path / "root")
     conversion = convert(name, tmp_path / "root", tmp_path / "out", split=layout.split)

@@ -61,7 +61,7 @@ def test_a_file_that_is_cut_short_anywhere(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(DatasetError, match=r"cut\.json: (is not JSON of the form expected|is not UTF-8)"):
             list(records(path, WANTED))
     path.write_bytes(whole[: whole.index(b"segmentation") + 30])
-    with pytest.raises(DatasetError, match=r"\(it ends too early\)\. Unpack the annotations again"):
+    with pytest.raises(DatasetError, match=r"\(it ends too early\)\. Make or unpack the annotations again"):
         list(records(path, WANTED))
 
 
