@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 
 from labelforge.converters.files import check_root, is_root, read_file
 from labelforge.converters.labels.contract import NativeLabels
+from labelforge.converters.pictures.images import Turning
 from labelforge.errors import ConfigError, DatasetError, did_you_mean
 from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
@@ -100,10 +101,17 @@ class Converter(ABC):
     label_space: str
     """Name of the label space (``taxonomies/label_spaces/<name>.yaml``) that the ids belong to. A class attribute, or
     set in ``__init__`` by a dataset that has several releases."""
+    exif: Turning = "stored"
+    """What labels were made for where EXIF asks to turn an image and they would fit both ways: the picture as it is
+    ``stored`` (label maps), or ``turned`` as viewers and most annotation tools show it."""
     shapes: Mapping[int, str]
     """Native id -> the shape that its boxes are filled with, one of `labelforge.converters.labels.boxes.SHAPES`;
     rectangles where there is none. Empty at first; before calling any method, the pipeline sets it to what the tree
     says."""
+
+    follow_links: bool = False
+    """Whether links in the root may lead out of it; the pipeline sets it. Only a converter that lists whole folders
+    needs it: whatever files a sample has, the engine checks that they are in the root."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)

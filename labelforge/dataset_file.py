@@ -26,6 +26,8 @@ FORMATS: Final[Mapping[DatasetKind, tuple[Format, ...]]] = {
 they are stored; ``rgb``: their colours."""
 SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat"})
 """Formats of which one file has the labels of many images."""
+MARKED: Final[frozenset[Format]] = frozenset({"csv", "voc", "coco"})
+"""Formats that mark objects as crowds, as difficult or to be ignored."""
 
 _PLACES: Final = re.compile(r"\{(.*?)\}")
 NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -46,7 +48,7 @@ class DatasetFile(BaseModel):
     kind: DatasetKind = Field(description="What the labels are: masks, boxes or polygons.")
     format: Format = Field(
         description="How label files hold them. masks: ids, palette (values as stored) or rgb (colours); boxes: csv, "
-        "yolo, voc or coco; polygons: labelme, cvat, supervisely or coco."
+        "yolo, voc or coco; polygons: labelme, cvat, supervisely, coco or yolo."
     )
     images: Any = Field(
         description="Path of the images, with {key}, perhaps {split}, {group} and *; or a list of paths."
@@ -69,6 +71,16 @@ class DatasetFile(BaseModel):
         None,
         description="Of boxes: what a pixel in boxes of several classes becomes: the smallest one's (the default), not "
         "labelled, or a label that means any of them.",
+    )
+    crowds: Literal["ignore", "label"] | None = Field(
+        None,
+        description="Of csv, voc and coco: what objects become that are marked as a crowd, as difficult or to be "
+        "ignored: not labelled (ignore, the default), or what their class says (label).",
+    )
+    exif: Literal["stored", "turned"] | None = Field(
+        None,
+        description="What labels were made for where EXIF asks to turn a photograph, and its size does not tell: the "
+        "picture as it is stored (the default for masks), or turned as viewers show it (for boxes and polygons).",
     )
     mapping: str | None = Field(
         None, min_length=1, description="Path of the mapping; default: mapping-<tree>.yaml or mapping.yaml."

@@ -29,6 +29,7 @@ from typing import Any, Final, Literal
 from labelforge.class_files import SUFFIXES, checked, color_of, read_classes
 from labelforge.dataset_file import (
     FORMATS,
+    MARKED,
     NAME,
     DatasetFile,
     DatasetKind,
@@ -65,7 +66,9 @@ class OwnDataset:
         space: The labels.
         void: The value or colour of masks that means "not labelled".
         overlaps: What a pixel in boxes of several classes becomes.
+        exif: What labels were made for where EXIF asks to turn a photograph and its size does not tell.
         mapping_name: Path of the mapping, where the file names it.
+        crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
     """
 
     path: Path
@@ -79,7 +82,9 @@ class OwnDataset:
     space: LabelSpace
     void: int | Color | None
     overlaps: Literal["smallest", "ignore", "set"]
+    exif: Literal["stored", "turned"]
     mapping_name: str | None
+    crowds: Literal["ignore", "label"] = "ignore"
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OwnDataset:
@@ -106,6 +111,8 @@ class OwnDataset:
         for key, what in (("void", "masks"), ("overlaps", "boxes")):
             if getattr(content, key) is not None and content.kind != what:
                 file.fail((key,), f"only {what} can have {key!r}", "Delete the line.")
+        if content.crowds is not None and content.format not in MARKED:
+            file.fail(("crowds",), f"{content.format} marks no objects as crowds", "Delete the line.")
         space = _space(file, content)
         return cls(
             path=Path(file.path),
@@ -119,7 +126,9 @@ class OwnDataset:
             space=space,
             void=_void(file, content, space),
             overlaps=content.overlaps or "smallest",
+            exif=content.exif or ("stored" if content.kind == "masks" else "turned"),
             mapping_name=None if content.mapping is None else path_inside(file, ("mapping",), content.mapping),
+            crowds=content.crowds or "ignore",
         )
 
     @property

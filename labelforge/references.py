@@ -6,6 +6,7 @@ which starts with the root's name, always means its node.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from labelforge.errors import did_you_mean
@@ -41,6 +42,17 @@ class References:
         """For a text that does not mean exactly one node: what is wrong, and the cure."""
         found = self.find(reference)
         if not found:
-            return f"unknown node {reference!r}", did_you_mean(reference, self._found)
+            return f"unknown node {reference!r}", self._nearest(reference)
         paths = " or ".join(repr(self.shortest(i)) for i in found)
         return f"the node name {reference!r} is ambiguous", f"Write {paths}."
+
+    def _nearest(self, reference: str) -> str:
+        """The sentence that names the nodes nearest to an unknown one; of a path, those with the same last part."""
+        last = reference.rpartition("/")[2]
+        same = [text for text in self._found if text.rpartition("/")[2] == last]
+        if last == reference or not same:
+            return did_you_mean(reference, self._found)
+        near = difflib.get_close_matches(reference, same, n=1, cutoff=0.8) or [
+            self.shortest(i) for i in self.find(last)
+        ]
+        return f"Did you mean {' or '.join(map(repr, near[:3]))}?"

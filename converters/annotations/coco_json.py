@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.objects import Segmentation
 from labelforge.errors import DatasetError
 from labelforge.label_space import LabelSpace
+
+_LONGEST: Final = 2e6
+"""Pixels of an outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +211,10 @@ def checked_segmentation(value: Any, size: Size) -> Segmentation | None:
 
 
 def _check_length(outline: Sequence[tuple[float, float]], size: Size) -> None:
-    """Check that an outline is no longer than one that winds through the whole image: it is followed pixel by pixel."""
+    """Check that an outline is no longer than any of an object: it is followed pixel by pixel, in memory."""
     points = np.array(outline)
     length = np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum()
     height, width = size
-    most = 4 * (height * width + height + width)
+    most = min(4 * (height * width + height + width), _LONGEST)
     if length > most:
         raise ValueError(f"an outline of {length:.0f} pixels is none of an image of {width} x {height}")

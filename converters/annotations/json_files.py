@@ -20,25 +20,35 @@ from labelforge.errors import DatasetError
 CURE: Final = "Make or unpack the annotations again."
 
 
-def read_json(path: Path) -> Any:
+_FLAGS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("1", "1.0", "true", "yes"), True),
+    **dict.fromkeys(("0", "0.0", "false", "no", "", "none"), False),
+}
+
+
+def read_json(path: Path, cure: str = CURE) -> Any:
     """The content of a JSON file.
+
+    Args:
+        path: The file.
+        cure: What to do if it is broken.
 
     Raises:
         DatasetError: The file is missing or is not JSON, or is nested too deeply, or holds NaN or Infinity.
     """
-    return parse(_text(path), path)
+    return parse(_text(path, cure), path, cure)
 
 
-def parse(text: str, place: Path) -> Any:
+def parse(text: str, place: Path, cure: str = CURE) -> Any:
     """The content of JSON text; raises what `read_json` raises, naming ``place``."""
     try:
         return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        raise _not_json(place, error) from error
+        raise _not_json(place, error, cure) from error
 
 
 @contextmanager
-def reading(place: Path, what: str) -> Iterator[None]:
+def reading(place: Path, what: str, cure: str = CURE) -> Iterator[None]:
     """Turn the errors of taking an entry apart into one that names the file and the entry.
 
         >>> from pathlib import Path
@@ -54,17 +64,36 @@ def reading(place: Path, what: str) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise DatasetError(f"{what} has no {error}", where=place, cure=CURE) from error
+        raise DatasetError(f"{what} has no {error}", where=place, cure=cure) from error
     except (IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise DatasetError(f"{what} is not of the form expected ({error})", where=place, cure=CURE) from error
+        raise DatasetError(f"{what} is not of the form expected ({error})", where=place, cure=cure) from error
+
+
+def flag(value: Any) -> bool:
+    """Whether an annotation has a mark such as ``iscrowd``, from 0, 1, false or true, also as text; none is no mark.
+
+        >>> from labelforge.converters.annotations.json_files import flag
+        >>> flag("0"), flag(True), flag(None)
+        (False, True, False)
+
+    Raises:
+        ValueError: It is something else.
+    """
+    found = _FLAGS.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError(f"{str(value)[:40]!r} is neither 0 nor 1")
+    return found
 
 
 def corners(value: Any) -> list[tuple[float, float]]:
     """The corners of an outline, from [[x, y], ...] or [x, y, x, y, ...].
 
     Raises:
+        TypeError: It is no list.
         ValueError: It has another form, or is no place in an image.
     """
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"an outline is {repr(value)[:40]}, no list of corners")
     flat = [float(number) for pair in value for number in (pair if isinstance(pair, list | tuple) else [pair])]
     if len(flat) % 2:
         raise ValueError(f"an outline has {len(flat)} numbers, which are no pairs of x and y")
@@ -96,17 +125,17 @@ def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, s
         yield record.name, record.entry, record.text
 
 
-def located(path: Path, lists: Mapping[str, bool]) -> Iterator[Record]:
+def located(path: Path, lists: Mapping[str, bool], cure: str = CURE) -> Iterator[Record]:
     """What `records` gives, with the place of each entry in the file; raises what it raises."""
-    with open_file(path, CURE) as stream:
+    with open_file(path, cure) as stream:
         try:
             yield from read_lists(stream, lists)
         except KeyError as error:
-            raise DatasetError(f"holds no list {error}", where=path, cure=CURE) from error
+            raise DatasetError(f"holds no list {error}", where=path, cure=cure) from error
         except UnicodeDecodeError as error:
             raise _not_text(path) from error
         except (ValueError, RecursionError, EOFError) as error:
-            raise _not_json(path, error) from error
+            raise _not_json(path, error, cure) from error
 
 
 def entries_at(path: Path, places: Sequence[EntryPlace]) -> Iterator[Any]:
@@ -124,8 +153,8 @@ def entries_at(path: Path, places: Sequence[EntryPlace]) -> Iterator[Any]:
                 raise DatasetError(str(error), where=path, cure=cure) from error
 
 
-def _text(path: Path) -> str:
-    data = read_file(path, CURE)
+def _text(path: Path, cure: str) -> str:
+    data = read_file(path, cure)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -136,8 +165,8 @@ def _not_text(path: Path) -> DatasetError:
     return DatasetError("is not UTF-8 text", where=path, cure="Save it as UTF-8, or make or unpack it again.")
 
 
-def _not_json(path: Path, error: Exception) -> DatasetError:
+def _not_json(path: Path, error: Exception, cure: str) -> DatasetError:
     if isinstance(error, RecursionError):
-        return DatasetError("is nested too deeply to be annotations", where=path, cure=CURE)
+        return DatasetError("is nested too deeply to be annotations", where=path, cure=cure)
     what = "it ends too early" if isinstance(error, EOFError) else str(error)
-    return DatasetError(f"is not JSON of the form expected ({what})", where=path, cure=CURE)
+    return DatasetError(f"is not JSON of the form expected ({what})", where=path, cure=cure)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, get_args
 
-from labelforge.converters.annotations.json_files import reading, records
+from labelforge.converters.annotations.json_files import flag, reading, records
 from labelforge.converters.base import Source, check_choice
 from labelforge.converters.datasets.paired import PairedConverter, Pairs
 from labelforge.converters.labels.boxes import Overlaps
@@ -81,6 +81,7 @@ labels/det_20/det_<split>.json"""
         self.overlaps = overlaps
         self._classes = {label.name: label.id for label in LabelSpace.load(self.label_space).labels}
         self._set_values: dict[frozenset[int], int] = {}
+        self._crowds: dict[str, int] = {}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -108,7 +109,12 @@ labels/det_20/det_<split>.json"""
         boxes = self._boxes(split)
         if self.overlaps == "set":
             self._set_values = set_values(map(_read, boxes.values()))
-        return [replace(source, labels=self._file(split), annotations=boxes.get(source.key, "[]")) for source in found]
+        texts = [boxes.get(source.key, "[]") for source in found]
+        self._crowds[split] = sum(box.value == NO_ANNOTATION for text in texts for box in _read(text))
+        return [
+            replace(source, labels=self._file(split), annotations=text)
+            for source, text in zip(found, texts, strict=True)
+        ]
 
     def labels(self, source: Source) -> NativeLabels:
         """The labels of an image."""
@@ -128,6 +134,13 @@ labels/det_20/det_<split>.json"""
             return super().missing(split)
         here = {source.key for source in super().sources(split)}
         return sorted(self._boxes(split).keys() - here) if split != "test" else []
+
+    def notes(self, split: str) -> list[str]:
+        """How many boxes are marked as a crowd."""
+        if self.kind == "det_20" and split != "test" and split not in self._crowds:
+            self.sources(split)
+        number = self._crowds.get(split, 0)
+        return [f"Not labelled, since marked as a crowd: {number:,} x box."] if number else []
 
     @staticmethod
     def _file(split: str) -> str:
@@ -152,7 +165,7 @@ labels/det_20/det_<split>.json"""
         if category not in self._classes:
             cure = f"{did_you_mean(category, self._classes)} Give the file of the 2020 labels (det_20)."
             raise DatasetError(f"{name} has a box of the class {category!r}, which is none", where=path, cure=cure)
-        crowd = bool((label.get("attributes") or {}).get("crowd"))
+        crowd = flag((label.get("attributes") or {}).get("crowd"))
         value = NO_ANNOTATION if crowd else self._classes[category]
         edges = Box(value, float(box["x1"]), float(box["y1"]), float(box["x2"]) + 1, float(box["y2"]) + 1)
         if edges.fault:

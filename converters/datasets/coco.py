@@ -34,7 +34,7 @@ from labelforge.converters.annotations.coco_json import (
     same_categories,
     unknown_category,
 )
-from labelforge.converters.annotations.json_files import CURE, entries_at, located, reading
+from labelforge.converters.annotations.json_files import CURE, entries_at, flag, located, reading
 from labelforge.converters.annotations.json_stream import EntryPlace
 from labelforge.converters.base import Converter, Source, check_choice
 from labelforge.converters.datasets.coco_panoptic import images_folder
@@ -146,7 +146,7 @@ annotations/stuff_<split>_pixelmaps/<image>.png (or annotations/stuff_<split>.js
         for entry in entries_at(path, places):
             with reading(path, f"annotation {entry.get('id', '?')} of image {entry['image_id']}"):
                 segmentation = checked_segmentation(entry["segmentation"], size)
-                layer = layers[bool(entry.get("iscrowd", 0))]
+                layer = layers[flag(entry.get("iscrowd"))]
                 area = float(entry["area"])
             if segmentation is not None:
                 yield AnnotatedObject(entry["category_id"], segmentation, area, layer)

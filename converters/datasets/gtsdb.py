@@ -109,6 +109,11 @@ class SignBoxes:
         """The same boxes, those without a shape refined by what the image shows."""
         return replace(self, picture=image)
 
+    def boxes_in(self, image_size: Size, output_size: Size) -> list[list[float]]:
+        """The boxes of ``gt.txt`` in pixel edges of a sample, for its json member."""
+        boxes = [Box(s.class_id, s.left, s.top, s.right + 1, s.bottom + 1) for s in self.signs]
+        return LabeledBoxes(boxes).boxes_in(image_size, output_size)
+
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The rows of the signs' classes; outside the signs, the row of "no annotation".
 

@@ -127,7 +127,8 @@ def _same_options(folder: Folder, there: Mapping[str, Any], wanted: Mapping[str,
         raise ConfigError(f"holds {held}; this is {this}", where=folder.url, cure=_OTHER)
     if set(different) <= _MEANING:
         raise ConfigError("was converted when labels meant something else", where=folder.url, cure=meaning_cure)
-    shown = listed(_changes({key: there.get(key) for key in different}, wanted), 4)
+    options = [key for key in different if not key.endswith("_digest")]  # digests say nothing to people
+    shown = listed((text for key in options for text in _differences(key, there.get(key), wanted[key])), 4)
     raise ConfigError(f"was converted with other options ({shown})", where=folder.url, cure=_OTHER)
 
 
@@ -141,14 +142,22 @@ def _meaning_cure(manifest: Manifest, wanted: Mapping[str, Any], retarget: str) 
     return f"Convert again with --overwrite, or without reading a pixel: {retarget}"
 
 
-def _changes(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """What differs, option by option; of options with parts, part by part."""
-    for key, was in there.items():
-        now = wanted.get(key)
-        if isinstance(was, dict) and isinstance(now, dict):
-            yield from _changes({part: was.get(part) for part in (was | now) if was.get(part) != now.get(part)}, now)
-        elif not key.endswith("_digest"):
-            yield f"{key} was {_short(was)} and is {_short(now)} now"
+def _differences(name: str, there: Any, wanted: Any) -> Iterator[str]:
+    """What of an option differs: inside of mappings each key, inside of lists the first entry."""
+    if there == wanted:
+        return
+    if isinstance(there, Mapping) and isinstance(wanted, Mapping):
+        prefix = "" if name == "converter_options" else f"{name}."  # to the user, they are options like others
+        for key in sorted({*there, *wanted}):
+            yield from _differences(f"{prefix}{key}", there.get(key), wanted.get(key))
+    elif isinstance(there, list) and isinstance(wanted, list) and len(there) == len(wanted):
+        i = next(i for i, (one, other) in enumerate(zip(there, wanted, strict=True)) if one != other)
+        yield from _differences(f"{name}[{i}]", there[i], wanted[i])
+    elif isinstance(there, list) and isinstance(wanted, list):
+        yield f"{name} had {len(there)} entries and has {len(wanted)} now"
+    else:
+        was, now = _short(there), _short(wanted)
+        yield f"{name} was {was} and is {now} now" if was != now else f"{name} is another now"
 
 
 def _short(value: Any) -> str:

@@ -25,7 +25,7 @@ from labelforge.converters.engine.report import conversion_page
 from labelforge.converters.engine.result import Conversion
 from labelforge.converters.engine.row_table import RowTable
 from labelforge.converters.engine.sample import SampleEncoder
-from labelforge.converters.engine.tasks import Plan, ShardTask, make_tasks, sorted_sources
+from labelforge.converters.engine.tasks import Plan, ShardTask, check_inside, make_tasks, sorted_sources
 from labelforge.converters.pictures.images import CODECS, Check, ImageCodec
 from labelforge.converters.registry import open_converter
 from labelforge.errors import ConfigError, DatasetError, ShardError, counted, listed
@@ -111,17 +111,21 @@ def convert(
     if dask is not None:  # workers have a working folder of their own
         root, out = root and Path(root).absolute(), _absolute(out)
         dataset = str(Path(dataset).absolute()) if root is None and isinstance(dataset, str) else dataset
-    opened = _open(open_converter(dataset, root, options or {}), taxonomy, split, refine=refine)
+    given = None if taxonomy is None else Taxonomy.load(taxonomy)
+    opened = _open(open_converter(dataset, root, options or {}), given, split, refine=refine)
     folder = open_folder(out)
     check_ours(folder)
     check_unclaimed(folder)
     converter, tree = opened.converter, opened.tree
+    converter.follow_links = follow_links
     sources = sorted_sources(converter, split)
+    if not follow_links:
+        check_inside(converter, sources)
     mapping, table = _label_table(opened.native, tree, converter.sets(split))
     encoder = SampleEncoder(converter, split, table, mapping.colors(tree), short_side, image_codec, check, refine)
     asked = {**_asked(encoder, mapping, tree), "samples_per_shard": samples_per_shard}
     asked = json.loads(json.dumps(asked))  # as an index gives them back
-    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip", follow_links=follow_links)
+    tasks = make_tasks(sources, encoder, asked, skip_broken=on_error == "skip")
     with only_writer(folder) as claim:
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
@@ -155,9 +159,9 @@ class _Opened:
     native: LabelMapping
 
 
-def _open(converter: Converter, taxonomy: str | os.PathLike[str] | None, split: str, *, refine: bool) -> _Opened:
+def _open(converter: Converter, given: Taxonomy | None, split: str, *, refine: bool) -> _Opened:
     """Make a converter ready for a tree; what is wrong with the tree, the mapping or the split is said now."""
-    tree = Taxonomy.load(converter.tree_name() if taxonomy is None else taxonomy)
+    tree = given or Taxonomy.load(converter.tree_name())
     native = converter.mapping(tree)
     if refine and native.supervision != "box":
         raise ConfigError(f"{converter.title} has no boxes to refine", cure="Leave refine out.")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.engine.row_table import CountingLookup, RowTable
-from labelforge.converters.labels.contract import Refinable, Size
+from labelforge.converters.labels.contract import Boxed, NativeLabels, Refinable, Size
 from labelforge.converters.pictures.images import Check, ImageCodec, SourceImage, fit_short_side
 from labelforge.errors import ConfigError
 from labelforge.shards import LABEL_SUFFIX, EncodedSample, encode_label, escape_key
 
-TURNED: Final = "turned upright as EXIF says, as the labels are"
-NOT_TURNED: Final = "not turned as EXIF says, as the labels fit the picture as it lies; marked as upright"
+TURNS: Final[Mapping[tuple[bool, bool], str]] = {
+    (True, True): "turned upright as EXIF says, as the labels are",
+    (True, False): "turned upright as EXIF says; whether the labels are too cannot be told",
+    (False, True): "not turned as EXIF says, as the labels fit the picture as it lies; marked as upright",
+    (False, False): "not turned as EXIF says; whether the labels are cannot be told; marked as upright",
+}
+"""What is said of images that EXIF asks to turn, by whether they were turned, and whether that was sure."""
 
 
 @dataclass(frozen=True)
@@ -58,34 +63,36 @@ class SampleEncoder:
                 cure="Wrap a label map: return PixelLabels(ids).",
             )
         image = SourceImage.open(self.converter.read_image(source), self.converter.root / source.image)
-        orientation = image.orientation_for(labels.size, label_path.name)
-        shown_size = labels.size or image.size
+        turn = image.turn_for(labels.size, label_path.name, self.converter.exif)
+        shown_size = labels.size or image.size_after(turn.orientation)
         size = fit_short_side(shown_size, self.short_side)
         if self.refine and isinstance(labels, Refinable):
-            labels = labels.refined(image.pixels(orientation))
+            labels = labels.refined(image.pixels(turn.orientation))
         rows_of = CountingLookup(self.table, label_path, self.converter)
         rows = labels.draw(shown_size, size, rows_of)
-        suffix, content = image.store(size, self.codec, orientation, self.check)
+        suffix, content = image.store(size, self.codec, turn.orientation, self.check)
         census = rows_of.census(rows)
         key = escape_key(source.key)
         members = (
             (suffix, content),
             (LABEL_SUFFIX, encode_label(rows, self.palette)),
-            ("json", self._meta(source, image.size, size, orientation)),
+            ("json", self._meta(source, image, size, turn.orientation, labels)),
         )
-        remarks = (TURNED,) if orientation != 1 else (NOT_TURNED,) if image.orientation != 1 else ()
+        remarks = (TURNS[turn.orientation != 1, turn.is_sure],) if image.orientation != 1 else ()
         return EncodedSample(key, members, *size, census.by_row(), census.places(key), remarks)
 
-    def _meta(self, source: Source, source_size: Size, size: Size, orientation: int) -> bytes:
-        meta = {
+    def _meta(self, source: Source, image: SourceImage, size: Size, orientation: int, labels: NativeLabels) -> bytes:
+        meta: dict[str, Any] = {
             "key": source.key,
             "dataset": self.converter.label_space,
             "split": self.split,
             "image": source.image,
             "labels": source.labels,
-            "source_size": source_size,  # (height, width) as stored
+            "source_size": image.size,  # (height, width) as stored
             "orientation": orientation,  # EXIF orientation that was applied
             "size": size,
             "native": dict(source.meta),
         }
+        if isinstance(labels, Boxed):
+            meta["boxes"] = labels.boxes_in(labels.size or image.size_after(orientation), size)
         return json.dumps(meta, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -129,7 +129,6 @@ def make_tasks(
     options: Mapping[str, Any],
     *,
     skip_broken: bool,
-    follow_links: bool = False,
 ) -> list[ShardTask]:
     """One task per shard; a missing file is an error at once, unless broken samples are skipped.
 
@@ -138,13 +137,10 @@ def make_tasks(
         encoder: What a sample becomes.
         options: What the conversion was asked for, as JSON gives it back, ``samples_per_shard`` among it.
         skip_broken: Leave broken samples out instead of raising.
-        follow_links: Take files outside of the dataset's folder, to which links lead.
 
     Raises:
-        DatasetError: A file is missing, or outside of the dataset's folder.
+        DatasetError: A file is missing.
     """
-    if not follow_links:
-        _check_inside(encoder.converter, sources)
     size = options["samples_per_shard"]
     tasks: list[ShardTask] = []
     for start in range(0, len(sources), size):
@@ -155,7 +151,7 @@ def make_tasks(
     return tasks
 
 
-def _check_inside(converter: Converter, sources: Sequence[Source]) -> None:
+def check_inside(converter: Converter, sources: Sequence[Source]) -> None:
     """Raise a `DatasetError` where a file is outside of the dataset's folder, by a link in it or by '..' in a name."""
     top = converter.root.resolve()
     for source in sources:

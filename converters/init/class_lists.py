@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -18,6 +19,12 @@ _NAMES: Final = (
     "notes.json",
 )
 """Names of files that are known to hold lists of classes, the surest first."""
+_VOC: Final = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+"""The classes of Pascal VOC since 2007, from 0 (Everingham et al., the development kit's documentation)."""
+_VOC_FOLDER: Final = re.compile(r"(?i)voc20\d\d|vocdevkit")
 
 
 def class_lists(root: Path, texts: Sequence[str]) -> list[tuple[str, tuple[NativeLabel, ...]]]:
@@ -57,3 +64,28 @@ def fits_colors(classes: Sequence[NativeLabel], colors: Collection[Color]) -> bo
 def fits_names(classes: Sequence[NativeLabel], names: Collection[str]) -> bool:
     """Whether a list has every name that occurs."""
     return {*names} <= {label.name for label in classes}
+
+
+def voc_classes(values: Collection[int], palette: Sequence[int], place: Path) -> tuple[NativeLabel, ...] | None:
+    """The classes of Pascal VOC, if only its values occur, in its colours, and a folder is called so or all occur.
+
+    Other datasets use its colours too, for values of their own.
+
+    Args:
+        values: The values that occur.
+        palette: r, g, b, r, g, b, ... of the values from 0.
+        place: Path of a label file.
+    """
+    known = {*range(len(_VOC)), 255}
+    called = any(_VOC_FOLDER.fullmatch(part) for part in place.parts)
+    colors = [_voc_color(i) for i in range(len(_VOC))]
+    given = [number for color in colors for number in color]
+    if [*palette[: len(given)]] != given or not ({*values} == known or (called and {*values} <= known)):
+        return None
+    return tuple(NativeLabel(i, name, color) for i, (name, color) in enumerate(zip(_VOC, colors, strict=True)))
+
+
+def _voc_color(number: int) -> Color:
+    """The colour of a value in VOC's palette: its bits by turns in r, g and b (VOClabelcolormap.m)."""
+    red, green, blue = (sum((number >> 3 * i + shift & 1) << 7 - i for i in range(8)) for shift in range(3))
+    return red, green, blue

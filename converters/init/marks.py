@@ -16,14 +16,14 @@ from labelforge.converters.labels.objects import ObjectMasks
 from labelforge.converters.own.coco import coco_boxes, coco_objects
 from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
 from labelforge.converters.own.layers import Ellipse, Layers
-from labelforge.converters.own.marks import BoxMarks, Classes
+from labelforge.converters.own.marks import BoxMarks, Classes, LeftOut
 from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, LabelforgeError
 from labelforge.label_space import LabelSpace
 
 LOOKED_AT: Final = 500
-_LINES: Final = 1000  # of a file of YOLO, looked at for polygons
 """Files, or images of a file of many, that are looked at, evenly spread."""
+_LINES: Final = 1000  # of a file of YOLO, looked at for polygons
 
 
 @dataclass
@@ -38,6 +38,7 @@ class MarkLook:
         images: File of many -> names of the images in it.
         faults: What is wrong with those that could not be read, a sentence each.
         all_names: Whether every class that the files name was seen, not only those of some images.
+        left_out: What of them would not be labelled.
     """
 
     kind: DatasetKind
@@ -47,6 +48,7 @@ class MarkLook:
     images: dict[str, list[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     all_names: bool = True
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class _AnyClass(Classes):
@@ -82,7 +84,7 @@ def look_at_marks(root: Path, form: str, files: Sequence[str]) -> MarkLook:
     classes = _AnyClass()
     if form in SHARED:
         texts = _of_many(root, form, files, found, classes)
-        found.kind = _kind_of_coco(texts, classes) if form == "coco" else found.kind
+        found.kind = _kind_of_coco(root, texts, classes) if form == "coco" else found.kind
         for file, text in texts:
             _count(found, classes, partial(OF_ONE[found.kind, form], text, root / file, classes))
     else:
@@ -96,10 +98,10 @@ def look_at_marks(root: Path, form: str, files: Sequence[str]) -> MarkLook:
 
 
 def _outlined(root: Path, files: Sequence[str]) -> bool:
-    """Whether files of YOLO have polygons: a line with more numbers than a box has."""
+    """Whether files of YOLO have polygons: a line with more numbers than a box has, and a confidence."""
     for file in spread(files, LOOKED_AT):
         with (root / file).open(encoding="utf-8", errors="replace") as lines:
-            if any(len(line.split()) > 5 for line in islice(lines, _LINES)):
+            if any(len(line.split()) > 6 for line in islice(lines, _LINES)):
                 return True
     return False
 
@@ -113,7 +115,7 @@ def _of_many(root: Path, form: str, files: Sequence[str], found: MarkLook, class
             if form == "coco":
                 found.ids |= _category_ids(root / file)
         except LabelforgeError as error:
-            found.faults.append(f"{file}: {error.what}")
+            found.faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
             continue
         found.images[file] = [name for name, _ in entries]
         texts += [(file, text) for _, text in entries]
@@ -127,13 +129,13 @@ def _category_ids(path: Path) -> dict[str, int]:
     return {str(entry["name"]): entry["id"] for entry in entries if isinstance(entry.get("id"), int)}
 
 
-def _kind_of_coco(texts: Sequence[tuple[str, str]], classes: Classes) -> DatasetKind:
+def _kind_of_coco(root: Path, texts: Sequence[tuple[str, str]], classes: Classes) -> DatasetKind:
     """Polygons, if most annotations have some; else boxes."""
     outlined = boxed = 0
     for file, text in texts[:50]:
         for read in (coco_objects, coco_boxes):
             try:
-                marks = read(text, Path(file), classes)
+                marks = read(text, root / file, classes)
             except LabelforgeError:
                 continue
             if isinstance(marks, BoxMarks):
@@ -152,6 +154,7 @@ def _count(found: MarkLook, classes: _AnyClass, read: Callable[[], Marks]) -> No
         return
     names = {number: name for name, number in classes.numbers.items()}
     found.opened += 1
+    found.left_out.add(marks.left_out)
     found.objects.update(names[value] for value in _values(marks) if value in names)
 
 

@@ -34,6 +34,7 @@ class MaskLook:
         files: Value or packed colour -> number of files that hold it.
         sizes: (width, height) -> number of files.
         faults: What is wrong with those that could not be read, a sentence each.
+        palette: r, g, b, r, g, b, ... of the first palette picture.
     """
 
     format: Literal["ids", "palette", "rgb"]
@@ -42,6 +43,7 @@ class MaskLook:
     files: Counter[int] = field(default_factory=Counter)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    palette: Sequence[int] = ()
 
 
 def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> MaskLook:
@@ -56,6 +58,8 @@ def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> 
             with Image.open(root / file) as picture:
                 if picture.width * picture.height > _MOST_PIXELS:
                     raise DatasetError("is too large to be looked at", where=file)
+                if found.format == "palette" and not found.palette:
+                    found.palette = picture.getpalette("RGB") or ()
             values, counts = np.unique(read(root / file), return_counts=True)
         except DatasetError as error:
             found.faults.append(f"{file}: {error.what}")

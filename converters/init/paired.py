@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
@@ -22,6 +22,7 @@ from labelforge.converters.init.templates import (
     split_in_name,
 )
 from labelforge.converters.own.splits import Names
+from labelforge.errors import listed
 
 _TRIED: Final = 40  # templates
 
@@ -100,10 +101,13 @@ def pair_shared(survey: Survey, look: MarkLook) -> Found | None:
     lost: list[str] = []
     seen: set[str] = set()
     for file, called in sorted(look.images.items(), key=lambda pair: ("instances" not in pair[0], pair[0])):
-        matches = [names.find(name) for name in called]
+        matches = [names.find(name, file.rpartition("/")[0]) for name in called]
         mine = [match[0] for match in matches if len(match) == 1]
+        if seen & {*mine}:
+            continue  # of two files for the same images, one is enough
         lost += [name for name, match in zip(called, matches, strict=True) if len(match) != 1]
-        if mine and not seen & {*mine}:  # of two files for the same images, one is enough
+        look.faults += _unclear(names, file, called, matches)
+        if mine:
             images_of[file] = mine
             seen |= {*mine}
     if not images_of:
@@ -131,6 +135,18 @@ def pair_shared(survey: Survey, look: MarkLook) -> Found | None:
     else:
         _by_lists(survey, found)
     return found
+
+
+def _unclear(names: Names[str], file: str, called: Sequence[str], matches: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Why names in a file mean no picture, by the first of each kind."""
+    for name, match in zip(called, matches, strict=True):
+        if len(match) > 1:
+            yield f"{file}: {name[:80]!r} may be {listed(match, 3)}"
+            break
+    for name in called:
+        if other := names.elsewhere(name):
+            yield f"{file}: it names {name[:80]!r}, but the picture is {listed(other, 3)}"
+            break
 
 
 def _covering(images: Sequence[str], pictures: Sequence[str]) -> Template | None:

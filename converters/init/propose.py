@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered
+from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered, voc_classes
 from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
 from labelforge.converters.init.marks import MarkLook, look_at_marks
 from labelforge.converters.init.masks import MaskLook, look_at_masks, picture_sizes
@@ -46,19 +46,23 @@ def propose(root: Path) -> Proposal:
     survey = look_at(root)
     if not survey.pictures:
         raise DatasetError("holds no pictures", where=root, cure="Give the folder with your images and labels.")
-    candidates = list(_candidates(survey))
+    faults: list[str] = []
+    candidates = list(_candidates(survey, faults))
     if not candidates:
         seen = ", ".join(f"{counted(len(files), f'{name} file')}" for name, files in survey.labels.items())
         what = f"holds {counted(len(survey.pictures), 'picture')} (such as {survey.pictures[0]})"
         what += f" and {seen}" if seen else ""
+        what += ", but no labels that belong to images were found"
+        what += f" ({'; '.join(faults[:_FAULTS])})" if faults else ""
         cure = "Name labels as their images (a.png and a_mask.png), or write dataset.yaml by hand."
-        raise DatasetError(f"{what}, but no labels that belong to images were found", where=root, cure=cure)
+        raise DatasetError(what, where=root, cure=cure)
     first, others = candidates[0], candidates[1:]
     proposal = _described(survey, first)
     for other in others:
         form = f" ({other.format})" if other.format else ""
         what = f"{other.kind}{form} of {counted(len(other.found.image_files), 'image')}"
         proposal.others.append(f"{what}: images: {other.found.images[0]}, labels: {other.found.labels[0]}")
+    proposal.remarks += [f"Not used: {fault}." for fault in faults[:_FAULTS]]
     if "panoptic" in survey.labels:
         proposal.remarks.append(f"{survey.labels['panoptic'][0]} is COCO's panoptic format, which is not read here.")
     if survey.outside:
@@ -66,8 +70,8 @@ def propose(root: Path) -> Proposal:
     return proposal
 
 
-def _candidates(survey: Survey) -> Iterator[_Candidate]:
-    """What labels the folder has, the most telling first."""
+def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:
+    """What labels the folder has, the most telling first; ``faults`` gets what is wrong with files not used."""
     masks = pair_files(survey, survey.pictures, masks=True)
     segments = "panoptic" in survey.labels  # pictures whose colours are numbers, not labels
     if masks is not None and not segments:
@@ -79,8 +83,12 @@ def _candidates(survey: Survey) -> Iterator[_Candidate]:
         look = look_at_marks(survey.root, form, files) if form in SHARED else None
         pairing = pair_shared(survey, look) if look is not None else pair_files(survey, files, masks=False)
         if pairing is None:
+            faults += look.faults if look is not None else []
             continue
-        look = look or look_at_marks(survey.root, form, pairing.label_files)
+        if look is None or {*pairing.label_files} < {*look.images}:  # what others name is none of this dataset
+            faults_before = look.faults if look is not None else []
+            look = look_at_marks(survey.root, form, pairing.label_files)
+            look.faults = list(dict.fromkeys((*faults_before, *look.faults)))
         yield _Candidate(look.kind, form, pairing, look)
     if masks is not None and segments:
         yield _Candidate("masks", "", masks, None)
@@ -124,10 +132,12 @@ def _describe_masks(survey: Survey, found: Found, proposal: Proposal) -> None:
     if look.format == "rgb":
         _classes_of_colors(look, lists, proposal)
     else:
-        _classes_of_values(look, lists, proposal)
+        _classes_of_values(look, lists, proposal, survey.root.resolve() / found.label_files[0])
 
 
-def _classes_of_values(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> None:
+def _classes_of_values(
+    look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal, place: Path
+) -> None:
     values = sorted(look.pixels)
     if values[-1] == 255 and len(values) > 2:  # of two values, it is what the mask is of
         proposal.void = 255
@@ -138,6 +148,11 @@ def _classes_of_values(look: MaskLook, lists: Sequence[tuple[str, Sequence[Nativ
             seen = {label.id: _share(look, label.id) for label in classes}
             _take_list(file, classes, proposal, seen, guessed=numbered(classes))
             return
+    if (voc := voc_classes(look.pixels, look.palette, place)) is not None:
+        proposal.void = 255
+        seen = {label.id: _share(look, label.id) for label in voc}
+        _take_list("Pascal VOC, whose values and colours these are", voc, proposal, seen, guessed=True)
+        return
     _say_unfit(lists, proposal, "has not the values that occur")
     proposal.classes_from = "The names are made up: no list of classes with all values was found. Write the right ones."
     proposal.classes = [
@@ -179,6 +194,7 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
     which = f"the labels of {counted(look.opened, 'image')}" + ("" if look.all_names else ", evenly spread")
     proposal.looked.append(f"Labels: {counted(total, 'object')} in {which}.")
     proposal.remarks += [f"Label file {fault}" for fault in look.faults[:_FAULTS]]
+    proposal.remarks += look.left_out.sentences(f" (in {which})")
     if not look.all_names:
         proposal.remarks.append(
             f"Only {MARKS_LOOKED_AT} label files were opened: other files may name further classes."

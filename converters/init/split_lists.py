@@ -33,7 +33,7 @@ def split_lists(root: Path, texts: Sequence[str], images: Sequence[str]) -> dict
             entries = read_list(root / file)
         except LabelforgeError:
             continue
-        found = sum(len(names.find(entry)) == 1 for entry in entries)
+        found = sum(any(len(names.find(text)) == 1 for text in readings) for readings in entries)
         if found and 2 * found > len(entries):
             by_folder.setdefault(str(path.parent), {})[path.stem] = (file, found)
     best = max(by_folder.values(), key=lambda lists: sum(count for _, count in lists.values()), default={})

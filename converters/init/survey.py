@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from labelforge.converters.init.templates import PICTURES, spread
+from labelforge.converters.init.templates import spread
 from labelforge.converters.own.csv_boxes import has_header
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
+from labelforge.converters.own.splits import PICTURES
 
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
 _GROUPS: Final = 40  # of files
 _HEAD: Final = 1 << 16  # bytes
 _LONG: Final = 1 << 22  # bytes; a JSON file from here on is not one image's
-_YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\s+[-+.\deE]{1,30}){4,}\s*)?")
+_YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\.0{1,30})?(?:\s+[-+.\deE]{1,30}){4,}\s*)?")
 _OURS: Final = re.compile(r"dataset.*\.yaml|mapping.*\.yaml|manifest\.json|.*\.index\.json")
 
 

@@ -16,9 +16,6 @@ from itertools import product
 from pathlib import PurePosixPath
 from typing import Final
 
-PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
-"""Ends of the names of pictures, in lower case."""
-
 _SAMPLED: Final = 2000  # files that suggest templates
 _TRIED: Final = 30  # templates of images, and of labels, that are tried with each other
 _WORDS: Final = (

@@ -49,6 +49,12 @@ def draw_segmentation(
     return np.asarray(_decode(coco.frPyObjects(polygons, *output_size)).any(axis=2), dtype=np.bool_)
 
 
+def run_pixels(runs: Mapping[str, Any]) -> int:
+    """The number of pixels inside, of run lengths that have passed `check_runs`."""
+    counts = runs["counts"]
+    return int((_lengths(counts) if isinstance(counts, str) else np.asarray(counts))[1::2].sum())
+
+
 def check_runs(runs: Mapping[str, Any], size: Size) -> None:
     """Check that run lengths are those of an image: pycocotools reads past the end of runs that are too few.
 
@@ -62,6 +68,8 @@ def check_runs(runs: Mapping[str, Any], size: Size) -> None:
     if tuple(runs["size"]) != tuple(size):
         raise ValueError(f"the run lengths have size {tuple(runs['size'])}, but the image has {tuple(size)}")
     counts, pixels = runs["counts"], size[0] * size[1]
+    if isinstance(counts, list) and any(type(count) is bool for count in counts):
+        raise ValueError("the run lengths are no numbers of the image's pixels")
     lengths = _lengths(counts) if isinstance(counts, str) else np.asarray(counts)
     if lengths.ndim != 1 or lengths.dtype.kind != "i" or ((lengths < 0) | (lengths > pixels)).any():
         raise ValueError("the run lengths are no numbers of the image's pixels")
@@ -78,7 +86,7 @@ def _lengths(text: str) -> NDArray[np.int64]:
     """
     bits = np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64) - 48
     last = np.flatnonzero((bits & 32) == 0)
-    if not len(bits) or ((bits < 0) | (bits > 63)).any() or last[-1:] != len(bits) - 1:
+    if not len(last) or ((bits < 0) | (bits > 63)).any() or last[-1:] != len(bits) - 1:
         raise ValueError("the run lengths are no string of COCO's")
     first = np.concatenate(([0], last[:-1] + 1))
     if int((last - first).max()) > _CHARACTERS:

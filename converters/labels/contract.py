@@ -37,6 +37,23 @@ class Refinable(Protocol):
         """
 
 
+@runtime_checkable
+class Boxed(Protocol):
+    """Labels that are boxes, which a sample's json member keeps, as pixels do not tell touching objects apart."""
+
+    def boxes_in(self, image_size: Size, output_size: Size) -> list[list[float]]:
+        """The boxes, those without area and those that mark what nobody labelled left out.
+
+        Args:
+            image_size: (height, width) of the source image.
+            output_size: (height, width) of the sample.
+
+        Returns:
+            Of each its native id, then left, top, right and bottom in pixel edges of the sample, and if it is turned
+            the degrees, clockwise as seen.
+        """
+
+
 class NativeLabels(Protocol):
     """The labels of one sample, able to draw themselves at any size: `PixelLabels`, `Unannotated`, boxes, your own.
 

@@ -14,6 +14,7 @@ from labelforge.converters.files import OR_SKIP
 from labelforge.converters.labels.boxes import Cover, Overlaps, draw_boxes, overlapping
 from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, Ids, RowLookup, Size
 from labelforge.errors import DatasetError
+from labelforge.turned_box import Edges, upright_around
 
 FARTHEST: Final = 1e7
 """Coordinates beyond this, either way, are no place in an image."""
@@ -48,6 +49,11 @@ class Box:
     def area(self) -> float:
         """Area in pixels; 0 for a box that has none, or is turned inside out."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+    @property
+    def around(self) -> Edges:
+        """The upright box around it, if it is turned; else its own edges."""
+        return upright_around((self.left, self.top, self.right, self.bottom), self.angle)
 
     @property
     def fault(self) -> str | None:
@@ -91,6 +97,22 @@ class LabeledBoxes:
         """The same boxes, those without a shape refined by what an image shows."""
         return replace(self, image=image)
 
+    def boxes_in(self, image_size: Size, output_size: Size) -> list[list[float]]:
+        """The boxes in pixel edges of a sample, for its json member."""
+        across, down = self._scale(image_size, output_size)
+        found = []
+        for box in self.boxes:
+            if box.area and box.value != NO_ANNOTATION:
+                edges = (box.left * across, box.top * down, box.right * across, box.bottom * down)
+                turned = [box.angle] if box.angle else []
+                found.append([box.value, *(round(edge, 4) for edge in edges), *turned])
+        return found
+
+    def _scale(self, image_size: Size, output_size: Size) -> tuple[float, float]:
+        """Factors of x and y from the coordinates of boxes to pixels of a sample."""
+        height, width = (1, 1) if self.fractions else image_size
+        return output_size[1] / width, output_size[0] / height
+
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The rows of the boxes' labels; outside all boxes, the row of "no annotation".
 
@@ -101,8 +123,7 @@ class LabeledBoxes:
             cure = f"Divide the image{OR_SKIP}"
             raise DatasetError(f"has {len(self.boxes):,} boxes on one image, more than {MOST_OBJECTS:,}", cure=cure)
         boxes = [box for box in self.boxes if box.area]
-        height, width = (1, 1) if self.fractions else image_size
-        scale = np.tile([output_size[1] / width, output_size[0] / height], 2)
+        scale = np.tile(self._scale(image_size, output_size), 2)
         edges = np.array([(box.left, box.top, box.right, box.bottom) for box in boxes]).reshape(-1, 4) * scale
         values = [box.value for box in boxes]
         shapes = [self.shapes.get(value, "rectangle") for value in values]
@@ -144,17 +165,6 @@ def set_values(images: Iterable[Sequence[Box]]) -> dict[frozenset[int], int]:
     found: set[frozenset[int]] = set()
     for boxes in images:
         seen = [box for box in boxes if box.area and box.value != NO_ANNOTATION]
-        found |= overlapping([_upright(box) for box in seen], [box.value for box in seen])
+        found |= overlapping([box.around for box in seen], [box.value for box in seen])
     ordered = sorted(found, key=lambda members: (len(members), sorted(members)))
     return {members: -1 - i for i, members in enumerate(ordered)}
-
-
-def _upright(box: Box) -> tuple[float, float, float, float]:
-    """The upright box around a turned one."""
-    if not box.angle:
-        return box.left, box.top, box.right, box.bottom
-    middle = ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
-    wide, high = (box.right - box.left) / 2, (box.bottom - box.top) / 2
-    cos, sin = abs(math.cos(math.radians(box.angle))), abs(math.sin(math.radians(box.angle)))
-    x, y = wide * cos + high * sin, wide * sin + high * cos
-    return middle[0] - x, middle[1] - y, middle[0] + x, middle[1] + y

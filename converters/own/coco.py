@@ -2,43 +2,74 @@
 
 A box is left, top, width and height in pixels; ``rotation`` or ``angle``, in the annotation or in its ``attributes``,
 turns it about its middle, in degrees, clockwise as seen. Objects are drawn by COCO's own code, the largest first. What
-is marked as a crowd, or to be ignored, is drawn as "not labelled".
+is marked as a crowd, or to be ignored, is drawn as "not labelled", unless the dataset.yaml says ``crowds: label``.
 
-Categories are taken by their names, whatever their ids.
+Categories are taken by their names, whatever their ids. The files may hold hundreds of megabytes: an image only carries
+where in the file its annotations are, and these are read when it is converted.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from array import array
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from labelforge.converters.annotations.json_files import corners, parse, reading, records
-from labelforge.converters.labels.contract import NO_ANNOTATION, Size
+from labelforge.converters.annotations.coco_json import checked_segmentation
+from labelforge.converters.annotations.json_files import entries_at, flag, located, parse, reading
+from labelforge.converters.annotations.json_stream import EntryPlace
+from labelforge.converters.labels.coco_masks import run_pixels
+from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION
 from labelforge.converters.labels.labeled_boxes import Box
-from labelforge.converters.labels.objects import AnnotatedObject, ObjectMasks
-from labelforge.converters.own.layers import MOST_PIXELS
+from labelforge.converters.labels.objects import AnnotatedObject, ObjectMasks, Segmentation
+from labelforge.converters.own.layers import MOST_PIXELS, image_size
 from labelforge.converters.own.marks import (
+    AGAIN,
     LARGEST_SHARED,
+    RUN_LENGTHS,
     BoxMarks,
     Classes,
+    LeftOut,
     PaintMarks,
     check_count,
     check_length,
     checked_boxes,
-    without_area,
 )
-from labelforge.converters.own.run_lengths import coco_counts, mask_of_counts
 from labelforge.errors import DatasetError
 
 _LISTS: Final = {"images": True, "annotations": True, "categories": True}
-_FAR: Final = 16  # images beside each other
-_LONGEST: Final = 2e6  # pixels; drawing takes memory by the length of an outline
-_NOT_DRAWN: Final = ("iscrowd", "ignore")
+_ONE: Final = {"images": "image", "annotations": "annotation", "categories": "category"}
+_MARKS: Final = ("iscrowd", "ignore")
+
+
+@dataclass
+class _Content:
+    """What a file lists, in any order.
+
+    Attributes:
+        images: Id -> name and size.
+        places: Id of an image -> start, length, checksum and category's place in ``used`` of each of its annotations.
+        used: Category of some annotation -> its place, and the annotation.
+        values: Category -> native id.
+    """
+
+    images: dict[Hashable, tuple[str, Any]] = field(default_factory=dict)
+    places: dict[Hashable, array[int]] = field(default_factory=lambda: defaultdict(lambda: array("q")))
+    used: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
+    values: dict[Hashable, int] = field(default_factory=dict)
+
+    def native_ids(self, path: Path) -> list[int]:
+        """The native id of each category used; raises what `read_coco` raises."""
+        for category, (_, what) in self.used.items():
+            if category not in self.values:
+                fault = f"{what} has the category {category}, which the file does not list"
+                raise DatasetError(fault, where=path, cure=AGAIN)
+        return [self.values[category] for category in self.used]
 
 
 def read_coco(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
@@ -48,99 +79,113 @@ def read_coco(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
         DatasetError: The file is missing or broken, or a category is no class.
     """
     check_length(path, LARGEST_SHARED)
-    images: dict[int, tuple[str, Any]] = {}
-    entries: dict[int, list[str]] = defaultdict(list)
-    values: dict[int, int] = {}
-    used: dict[int, int] = {}
-    for kind, entry, text in records(path, _LISTS):
-        with reading(path, f"{kind.removesuffix('s')} {_id(entry)}"):
-            if kind == "images":
-                images[entry["id"]] = (str(entry["file_name"]), [entry.get("height"), entry.get("width")])
-            elif kind == "categories":
-                values[entry["id"]] = classes.named(entry["name"], path)
-            else:
-                used.setdefault(entry["category_id"], entry["id"])
-                entries[entry["image_id"]].append(text)
-    for category, annotation in used.items():
-        if category not in values:
-            what = f"annotation {annotation} has the category {category}, which the file does not list"
-            raise DatasetError(what, where=path, cure="Unpack the annotations again.")
-    lost = [number for number in entries if number not in images]
+    found = _content(path, classes)
+    ids = found.native_ids(path)
+    lost = [number for number in found.places if number not in found.images]
     if lost:
         what = f"there are annotations of image {lost[0]!r}, which the file does not list"
-        raise DatasetError(what, where=path, cure="Unpack the annotations again.")
-    ids = json.dumps({str(category): values[category] for category in used})
-    for number, (name, size) in images.items():
-        yield name, f'{{"size":{json.dumps(size)},"ids":{ids},"entries":[{",".join(entries[number])}]}}'
+        raise DatasetError(what, where=path, cure=AGAIN)
+    for number, (name, size) in found.images.items():
+        places = found.places.get(number, array("q")).tolist()
+        places[3::4] = [ids[category] for category in places[3::4]]
+        yield name, json.dumps({"size": size, "entries": places}, separators=(",", ":"))
 
 
-def coco_boxes(text: str, place: Path, _: Classes) -> BoxMarks:
+def _content(path: Path, classes: Classes) -> _Content:
+    found = _Content()
+    seen = dict.fromkeys(_LISTS, 0)
+    for record in located(path, _LISTS, AGAIN):
+        kind, entry = record.name, record.entry
+        what = f"{_ONE[kind]} {_called(entry, seen[kind])}"
+        seen[kind] += 1
+        with reading(path, what, AGAIN):
+            if not isinstance(entry, Mapping):
+                raise TypeError(f"it is {str(entry)[:40]!r}, no object")
+            if kind == "images":
+                found.images[entry["id"]] = (str(entry["file_name"]), [entry.get("height"), entry.get("width")])
+            elif kind == "categories":
+                found.values[entry["id"]] = classes.named(entry["name"], path)
+            else:
+                category, _ = found.used.setdefault(entry["category_id"], (len(found.used), what))
+                places = found.places[entry["image_id"]]
+                places.extend((*record.place, category))
+                if len(places) > 4 * MOST_OBJECTS:
+                    check_count(len(places) // 4, path)
+    return found
+
+
+def coco_boxes(text: str, place: Path, classes: Classes) -> BoxMarks:
     """The boxes of one image, from what `read_coco` gave.
 
     Raises:
         DatasetError: An annotation is malformed.
     """
-    data = parse(text, place)
-    check_count(len(data["entries"]), place)
+    size, entries = _entries(text, place)
     boxes = []
-    for entry in data["entries"]:
-        with reading(place, f"annotation {_id(entry)}"):
-            left, top, width, height = (float(number) for number in entry["bbox"])
-            boxes.append(Box(_value(entry, data["ids"]), left, top, left + width, top + height, _angle(entry)))
+    for entry, value in entries:
+        with reading(place, f"annotation {entry.get('id', 'without id')}", AGAIN):
+            left, top, width, height = _edges(entry["bbox"])
+            native = classes.unless(_marked(entry), value)
+            boxes.append(Box(native, left, top, left + width, top + height, _angle(entry)))
     checked_boxes(boxes, place)
-    return BoxMarks(boxes, _size(data["size"]), left_out=without_area(boxes))
+    return BoxMarks(boxes, image_size(*size))
 
 
-def coco_objects(text: str, place: Path, _: Classes) -> PaintMarks:
+def coco_objects(text: str, place: Path, classes: Classes) -> PaintMarks:
     """The polygons and run lengths of one image, from what `read_coco` gave.
 
     Raises:
         DatasetError: An annotation is malformed, or run lengths do not fit the image.
     """
-    data = parse(text, place)
-    check_count(len(data["entries"]), place)
-    left_out: Counter[str] = Counter()
+    given, entries = _entries(text, place)
+    left_out = LeftOut()
     found: list[AnnotatedObject] = []
-    with reading(place, "the image"):
-        height, width = data["size"]
-        if not (type(height) is int and type(width) is int and 0 < height * width <= MOST_PIXELS):
-            raise ValueError(f"its height {height!r} and width {width!r} are no size of a picture")
-    for entry in data["entries"]:
-        with reading(place, f"annotation {_id(entry)}"):
-            thing = _object(entry.get("segmentation"), _value(entry, data["ids"]), (height, width))
-            if thing is None:
-                left_out["object without a polygon"] += 1
-            else:
-                found.append(thing)
-    return PaintMarks(ObjectMasks((height, width), found), left_out)
+    with reading(place, "an image", AGAIN):
+        size = image_size(*given)
+        if size is None or size[0] * size[1] > MOST_PIXELS:
+            raise ValueError(f"its height {given[0]!r} and width {given[1]!r} are no size of a picture")
+    for entry, value in entries:
+        with reading(place, f"annotation {entry.get('id', 'without id')}", AGAIN):
+            native = classes.unless(_marked(entry), value)
+            outline = entry.get("segmentation")
+            drawn = checked_segmentation(outline, size) if outline else None
+            if drawn is None:
+                left_out.empty["object without a polygon"] += 1
+                continue
+            counts = left_out.marked if native == NO_ANNOTATION else left_out.plain
+            counts[RUN_LENGTHS if isinstance(drawn, Mapping) else "object"] += 1
+            found.append(AnnotatedObject(native, drawn, _area(drawn)))
+    return PaintMarks(ObjectMasks(size, found), left_out)
 
 
-def _object(segmentation: Any, value: int, size: Size) -> AnnotatedObject | None:
-    """An object with its area as drawn: annotated areas are missing in the files of many tools."""
+def _entries(text: str, place: Path) -> tuple[tuple[Any, Any], Iterator[tuple[Any, int]]]:
+    """The size of an image as the file gives it, and each of its annotations with its native id."""
+    data = parse(text, place)  # as `read_coco` wrote it
+    numbers = data["entries"]
+    places = [EntryPlace(*three) for three in zip(numbers[::4], numbers[1::4], numbers[2::4], strict=True)]
+    entries = entries_at(place, places) if places else iter(())
+    return tuple(data["size"]), zip(entries, numbers[3::4], strict=True)
+
+
+def _edges(bbox: Any) -> Sequence[float]:
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise ValueError(f"its bbox {repr(bbox)[:60]} is not left, top, width and height")
+    return [float(number) for number in bbox]
+
+
+def _area(segmentation: Segmentation) -> float:
+    """Of an object as drawn: annotated areas are missing in the files of many tools."""
     if isinstance(segmentation, Mapping):
-        height, width = segmentation["size"]
-        counts = coco_counts(segmentation["counts"])
-        area = float(mask_of_counts(counts, (width, height)).sum())
-        return AnnotatedObject(value, {"size": [height, width], "counts": counts}, area)
-    outlines = [corners(points) for points in segmentation or ()]
-    outlines = [points for points in outlines if len(points) > 2]
-    if not outlines:
-        return None
-    area = length = 0.0
-    for points in outlines:
-        far = max(abs(number) for point in points for number in point)
-        if far > _FAR * max(size):
-            raise ValueError(f"the coordinate {far:g} is no place in an image of {size[1]} x {size[0]}")
-        x, y = np.asarray(points).T
-        length += float(np.maximum(abs(x - np.roll(x, -1)), abs(y - np.roll(y, -1))).sum())
-        if length > _LONGEST:
-            raise ValueError(f"an outline {length:,.0f} pixels long is none of an object")
+        return float(run_pixels(segmentation))
+    area = 0.0
+    for points in segmentation:
+        x, y = np.reshape(points, (-1, 2)).T
         area += abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
-    return AnnotatedObject(value, [[number for point in points for number in point] for points in outlines], area)
+    return area
 
 
-def _value(entry: Mapping[str, Any], ids: Mapping[str, int]) -> int:
-    return NO_ANNOTATION if any(entry.get(flag) for flag in _NOT_DRAWN) else ids[str(entry["category_id"])]
+def _marked(entry: Mapping[str, Any]) -> bool:
+    return any(flag(entry.get(name)) for name in _MARKS)
 
 
 def _angle(entry: Mapping[str, Any]) -> float:
@@ -152,10 +197,6 @@ def _angle(entry: Mapping[str, Any]) -> float:
     return 0.0
 
 
-def _size(size: Any) -> Size | None:
-    height, width = size
-    return (height, width) if type(height) is int and type(width) is int and height > 0 and width > 0 else None
-
-
-def _id(entry: Any) -> Any:
-    return entry.get("id", "without id") if isinstance(entry, Mapping) else "that is no object"
+def _called(entry: Any, number: int) -> str:
+    """What to call an entry: by its id, or by its place in its list."""
+    return str(entry["id"])[:40] if isinstance(entry, Mapping) and "id" in entry else f"number {number + 1} of the list"

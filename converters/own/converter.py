@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from labelforge.converters.labels.contract import NO_ANNOTATION, NativeLabels
 from labelforge.converters.labels.labeled_boxes import set_values
 from labelforge.converters.labels.pixels import PixelLabels
 from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
-from labelforge.converters.own.marks import BoxMarks, Classes
+from labelforge.converters.own.marks import BoxMarks, Classes, LeftOut
 from labelforge.converters.own.pairing import find_pairs
 from labelforge.converters.own.shared import find_entries
 from labelforge.converters.pictures.color_table import ColorTable
@@ -62,9 +61,10 @@ class OwnData(Converter):
         self.title = self.own.title  # type: ignore[misc]  # of each dataset its own
         self.label_space = self.own.name
         self.splits = tuple(self.own.splits)
+        self.exif = self.own.exif
         self._mapping = mapping
         self._colors = _color_table(self.own) if self.own.format == "rgb" else None
-        self._classes = Classes(self.own.space, self.own.path.name)
+        self._classes = Classes(self.own.space, self.own.path.name, self.own.crowds)
         self._sets: dict[frozenset[int], int] = {}
         self._sources: dict[str, _Split] = {}
 
@@ -75,12 +75,13 @@ class OwnData(Converter):
     @property
     def options(self) -> dict[str, Any]:
         """What of the dataset.yaml decides how a label file is read."""
-        classes = [[label.id, label.name, label.color] for label in self.own.space.labels]
         own = self.own
         classes = [[label.id, label.name, label.color] for label in own.space.labels]
-        found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes}
+        found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes, "exif": own.exif}
         if own.kind == "masks":
             return found | {"void": own.void}
+        if own.crowds != "ignore":
+            found["crowds"] = own.crowds
         if own.kind == "boxes":
             return found | {"overlaps": own.overlaps, "shapes": {str(k): self.shapes[k] for k in sorted(self.shapes)}}
         return found
@@ -142,7 +143,7 @@ class OwnData(Converter):
         return self._sources[split]
 
     def _find(self, split: str) -> _Split:
-        pairs = find_pairs(self.own, self.root, split)
+        pairs = find_pairs(self.own, self.root, split, follow_links=self.follow_links)
         if self.own.format not in SHARED:
             sources = [Source(key, image, pairs.labels[key]) for key, image in sorted(pairs.images.items())]
             return _Split(sources, pairs.missing, pairs.notes)
@@ -160,16 +161,15 @@ class OwnData(Converter):
         return OF_ONE[self.own.kind, self.own.format](source.annotations, place, self._classes)
 
     def _left_out(self, sources: Sequence[Source]) -> list[str]:
-        """What label files have that cannot be drawn, counted over some of them, evenly spread."""
+        """What of label files is not labelled, counted over some of them, evenly spread."""
         if self.own.kind == "masks":
             return []
         some = sources[:: max(1, -(-len(sources) // _LOOKED_AT))]
-        counts: Counter[str] = Counter()
+        found = LeftOut()
         for source in some:
             with suppress(DatasetError):  # a broken sample that was skipped
-                counts += self._marks(source).left_out
-        where = "" if len(some) == len(sources) else f" (of {counted(len(some), 'image')} looked at)"
-        return [f"Left out, since it covers no pixels: {n:,} x {what}{where}." for what, n in sorted(counts.items())]
+                found.add(self._marks(source).left_out)
+        return found.sentences("" if len(some) == len(sources) else f" (of {counted(len(some), 'image')} looked at)")
 
     def _mask(self, path: Path) -> PixelLabels:
         if self._colors is not None:

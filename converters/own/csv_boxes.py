@@ -1,7 +1,8 @@
 """Boxes of many images in a CSV file, whose columns are found by their names.
 
 A line is a box, in pixels: either its edges (right and bottom exclusive, counted from 0), or its left, top, width and
-height. A line that names an image and leaves the rest empty is an image without a box.
+height. A line that names an image and leaves the rest empty is an image without a box. Where ``width`` and ``height``
+are none of the box, as beside its edges, they are the image's, which must have this size.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import Final
 
 import pandas as pd
 
+from labelforge.converters.annotations.json_files import flag
 from labelforge.converters.files import read_file
-from labelforge.converters.labels.contract import NO_ANNOTATION
+from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.own.marks import (
     LARGEST_SHARED,
@@ -26,7 +28,6 @@ from labelforge.converters.own.marks import (
     Classes,
     check_length,
     checked_boxes,
-    without_area,
 )
 from labelforge.errors import DatasetError, listed
 
@@ -47,7 +48,8 @@ SIZES: Final = (
 )
 ANGLE: Final = ("angle", "rotation")
 IGNORED: Final = ("ignore", "iscrowd", "is_crowd", "crowd", "difficult")
-_YES: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+HEIGHT: Final = ("height", "image_height", "img_height")
+WIDTH: Final = ("width", "image_width", "img_width")
 
 
 def read_csv(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
@@ -64,6 +66,7 @@ def read_csv(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
     texts = {name: table[columns[name]].tolist() for name in names}
     angles = _optional(table, columns, ANGLE)
     ignored = _optional(table, columns, IGNORED)
+    sizes = _sizes(path, table, columns, table[image].tolist(), names)
     found: dict[str, list[list[float]]] = {}
     for i, (name, kind) in enumerate(zip(table[image].tolist(), table[label].tolist(), strict=True)):
         line = i + 2
@@ -76,21 +79,21 @@ def read_csv(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
             what = f"{bad[0]} is {texts[bad[0]][i][:40]!r}, not a number"
             raise DatasetError(what, where=path, line=line, cure="Correct the line.")
         value = classes.either(kind.strip(), path, line)
-        if _flag(ignored[i], path, line):
-            value = NO_ANNOTATION
+        value = classes.unless(_flag(ignored[i], path, line), value)
         left, top, third, fourth = values
         right, bottom = (third, fourth) if edges else (left + third, top + fourth)
         box = Box(value, left, top, right, bottom, _angle(angles[i], path, line))
         checked_boxes([box], path, [line])
         boxes.append([box.value, box.left, box.top, box.right, box.bottom, box.angle])
     _check_pixels(path, found)
-    yield from ((name, json.dumps(boxes)) for name, boxes in found.items())
+    yield from ((name, json.dumps({"size": sizes.get(name), "boxes": boxes})) for name, boxes in found.items())
 
 
 def csv_marks(text: str, place: Path, _: Classes) -> BoxMarks:
     """The boxes of one image, from what `read_csv` gave."""
-    boxes = checked_boxes([Box(int(value), *rest) for value, *rest in json.loads(text)], place)
-    return BoxMarks(boxes, left_out=without_area(boxes))
+    data = json.loads(text)
+    boxes = checked_boxes([Box(int(value), *rest) for value, *rest in data["boxes"]], place)
+    return BoxMarks(boxes, data["size"] and tuple(data["size"]))
 
 
 def has_header(first: str) -> bool:
@@ -145,6 +148,28 @@ def _box_columns(path: Path, columns: Mapping[str, str]) -> tuple[tuple[str, ...
     raise DatasetError(what, where=path, line=1, cure=cure)
 
 
+def _sizes(
+    path: Path, table: pd.DataFrame, columns: Mapping[str, str], images: Sequence[str], box: Sequence[str]
+) -> dict[str, Size]:
+    """Image -> its height and width, where the file says them; tools that do not know them write 0 or nothing."""
+    free = {name: column for name, column in columns.items() if name not in box}
+    found: dict[str, Size] = {}
+    lines = zip(images, _optional(table, free, HEIGHT), _optional(table, free, WIDTH), strict=True)
+    for line, (image, height, width) in enumerate(lines, start=2):
+        if height.strip() in ("", "0") or width.strip() in ("", "0"):
+            continue
+        try:
+            size = int(float(height)), int(float(width))
+        except (ValueError, OverflowError):
+            what = f"the image's width {width[:40]!r} and height {height[:40]!r} are no numbers"
+            raise DatasetError(what, where=path, line=line, cure="Correct them.") from None
+        other = found.setdefault(image.strip(), size)
+        if other != size:
+            what = f"the image {image[:80]!r} is {size[1]} x {size[0]} here and {other[1]} x {other[0]} before"
+            raise DatasetError(what, where=path, line=line, cure="An image has one size; correct the lines.")
+    return found
+
+
 def _optional(table: pd.DataFrame, columns: Mapping[str, str], known: Sequence[str]) -> list[str]:
     name = next((columns[name] for name in known if name in columns), None)
     return [""] * len(table) if name is None else [str(value) for value in table[name].tolist()]
@@ -152,10 +177,9 @@ def _optional(table: pd.DataFrame, columns: Mapping[str, str], known: Sequence[s
 
 def _flag(text: str, path: Path, line: int) -> bool:
     try:
-        return _YES[text.strip().lower()]
-    except KeyError:
-        cure = "Write 0 or 1."
-        raise DatasetError(f"{text[:40]!r} is neither 0 nor 1", where=path, line=line, cure=cure) from None
+        return flag(text)
+    except ValueError as error:
+        raise DatasetError(str(error), where=path, line=line, cure="Write 0 or 1.") from None
 
 
 def _angle(text: str, path: Path, line: int) -> float:

@@ -1,24 +1,25 @@
 """CVAT's "CVAT for images" XML: polygons, boxes, ellipses and masks of many images.
 
-Shapes are painted by their z_order, those of the same in the order of the file. Boxes may be turned. Points, polylines,
-cuboids and skeletons are left out.
+Shapes are painted by their z_order, those of the same in the order of the file. Boxes may be turned. Points and
+polylines are left out, since they cover nothing, and so are cuboids and skeletons, which are not read.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labelforge.converters.annotations.json_files import corners, parse, reading
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
-from labelforge.converters.own.labelme import image_size
-from labelforge.converters.own.layers import Bitmap, Collected, Ellipse, Layer, Layers
-from labelforge.converters.own.marks import LARGEST_SHARED, Classes, PaintMarks, check_count
-from labelforge.converters.own.run_lengths import mask_of_counts
+from labelforge.converters.own.layers import MOST_PIXELS, Bitmap, Collected, Ellipse, Layer, Layers, image_size
+from labelforge.converters.own.marks import AGAIN, LARGEST_SHARED, Classes, PaintMarks, check_count
 from labelforge.converters.own.xml_files import Element, read_xml
 from labelforge.errors import DatasetError
 
@@ -63,10 +64,12 @@ def cvat_marks(text: str, place: Path, classes: Classes) -> PaintMarks:
     check_count(len(data["shapes"]), place)
     found = Collected()
     for kind, line, facts in sorted(data["shapes"], key=_order):
-        with reading(place, f"the <{kind[:20]}> of line {line}"):
-            drawn = kind in DRAWN
-            found.add(kind, _layer(kind, facts, classes.named(facts["label"], place, line)) if drawn else None)
-    with reading(place, "the image"):
+        with reading(place, f"the <{kind[:20]}> of line {line}", AGAIN):
+            if kind in DRAWN:
+                found.add(kind, _layer(kind, facts, classes.named(facts["label"], place, line)))
+            else:
+                found.skip(kind, facts.get("label"))
+    with reading(place, "the image", AGAIN):
         size = image_size(*(None if value is None else int(value) for value in data["size"]))
     return PaintMarks(Layers(size, found.layers), found.left_out)
 
@@ -87,7 +90,7 @@ def _layer(kind: str, facts: Mapping[str, Any], value: int) -> Layer | None:
     if kind == "mask":
         counts = [int(count) for count in facts["rle"].split(",")]
         size = (int(facts["height"]), int(facts["width"]))
-        return Bitmap(value, int(facts["left"]), int(facts["top"]), mask_of_counts(counts, size))
+        return Bitmap(value, int(facts["left"]), int(facts["top"]), _mask(counts, size))
     if kind == "box":
         left, top, right, bottom = (float(facts[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
         box = Box(value, left, top, right, bottom, angle)
@@ -99,6 +102,17 @@ def _layer(kind: str, facts: Mapping[str, Any], value: int) -> Layer | None:
     if not box.area:
         return None
     return Ellipse(box) if kind == "ellipse" else Region(value, [_turned(box)])
+
+
+def _mask(counts: Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(rows, columns) bool, the mask that run lengths make row by row: how many pixels are outside, then inside, ..."""
+    runs = np.asarray(counts, dtype=np.int64)
+    rows, columns = size
+    if rows < 1 or columns < 1 or rows * columns > MOST_PIXELS:
+        raise ValueError(f"a mask of {columns} x {rows} pixels")
+    if runs.min() < 0 or runs.max() > MOST_PIXELS or int(runs.sum()) != rows * columns:
+        raise ValueError(f"run lengths that do not add up to {columns} x {rows} pixels")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(rows, columns)
 
 
 def _turned(box: Box) -> list[tuple[float, float]]:

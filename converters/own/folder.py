@@ -14,27 +14,32 @@ CLUTTER: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "$recycle.bi
 _DEEPEST: Final = 40  # folders
 
 
-def list_below(root: Path, folders: Iterable[str], outside: list[str] | None = None) -> list[str]:
+def list_below(
+    root: Path, folders: Iterable[str], outside: list[str] | None = None, *, follow_links: bool = False
+) -> list[str]:
     """The files in some folders of a dataset and below them, as sorted paths relative to its root.
 
-    Links are followed as long as they stay inside the root.
+    A folder outside of the root, to which a link leads, is only listed if that is asked for: it may be a whole disk.
+    Links to files are listed; the engine refuses what is outside of the root when it knows which files are read.
 
     Args:
         root: The dataset's folder.
         folders: Folders of it, as relative paths; "" for itself.
-        outside: Gets the links that lead out of the root; None: such a link is an error.
+        outside: Gets the links that lead out of the root, which are left out then.
+        follow_links: List such folders too.
 
     Raises:
-        DatasetError: A link leads out of the root, or a folder cannot be read.
+        DatasetError: A link leads to a folder outside of the root, or a folder cannot be read.
     """
+    home = None if follow_links else root.resolve()
     wanted = sorted({folder.strip("/") for folder in folders})
     tops = [f for f in wanted if not any(f != other and (not other or f.startswith(f"{other}/")) for other in wanted)]
-    home = root.resolve()
     found: set[str] = set()
     for top in tops:
         place = root / top
         if place.is_dir():
-            _check_inside(place, home)
+            if home is not None:
+                check_inside(place, home)
             found.update(_walk(place, f"{top}/" if top else "", home, (), outside))
     return sorted(found)
 
@@ -44,7 +49,9 @@ def clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in CLUTTER
 
 
-def _walk(folder: Path, prefix: str, home: Path, above: tuple[Path, ...], outside: list[str] | None) -> Iterator[str]:
+def _walk(
+    folder: Path, prefix: str, home: Path | None, above: tuple[Path, ...], outside: list[str] | None
+) -> Iterator[str]:
     here = folder.resolve()
     if here in above or len(above) > _DEEPEST:
         return  # a link to a folder above it
@@ -58,18 +65,20 @@ def _walk(folder: Path, prefix: str, home: Path, above: tuple[Path, ...], outsid
         if not entry.name.isprintable():
             cure = "Rename it: names are text without control characters, in the system's encoding."
             raise DatasetError(f"holds the name {entry.name!r}", where=folder, cure=cure)
-        if entry.is_symlink():
+        if home is not None and entry.is_symlink():
             if outside is not None and not Path(entry.path).resolve().is_relative_to(home):
                 outside.append(prefix + entry.name)
                 continue
-            _check_inside(Path(entry.path), home)
+            if entry.is_dir():
+                check_inside(Path(entry.path), home)
         if entry.is_dir():
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", home, (*above, here), outside)
         elif entry.is_file():
             yield prefix + entry.name
 
 
-def _check_inside(path: Path, home: Path) -> None:
+def check_inside(path: Path, home: Path) -> None:
+    """Raise a `DatasetError` if a file or folder of a dataset is outside of its root, which is resolved, by a link."""
     if not path.resolve().is_relative_to(home):
-        cure = "Put the files there, or move dataset.yaml to a folder that holds all of them."
+        cure = "Use --follow-links if that is intended, or move dataset.yaml to a folder that holds all of them."
         raise DatasetError("is a link that leads out of the dataset's folder", where=path, cure=cure)

@@ -7,10 +7,9 @@ import binascii
 import io
 import warnings
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,16 @@ from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup,
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.pixels import nearest
 from labelforge.converters.labels.polygons import Region, paint
+from labelforge.converters.own.marks import LeftOut
 from labelforge.converters.pictures.images import BROKEN
 
 MOST_PIXELS: Final = 1 << 27
 """Of a bitmap, and of all bitmaps of an image; more are no masks of objects."""
 MOST_CORNERS: Final = 200_000
 """Of all polygons of an image; more are no annotation."""
+_NO_AREA: Final = frozenset({"point", "points", "line", "linestrip", "polyline"})
+"""Kinds of shapes that never cover a pixel."""
+_SIGNATURE: Final = b"\x89PNG"
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,12 @@ class Collected:
 
     Attributes:
         layers: From the lowest to the highest.
-        left_out: What covers no pixels: what -> how often.
+        left_out: What labels nothing.
     """
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []
-        self.left_out: Counter[str] = Counter()
+        self.left_out = LeftOut()
         self._pixels = self._corners = 0
 
     def add(self, kind: str, layer: Layer | None) -> None:
@@ -123,7 +126,7 @@ class Collected:
             ValueError: The bitmaps or the polygons of the image are too large.
         """
         if layer is None:
-            self.left_out[f"{kind[:20]} without an area"] += 1
+            self.left_out.empty[kind] += 1
             return
         if isinstance(layer, Bitmap):
             self._pixels += layer.mask.size
@@ -134,6 +137,13 @@ class Collected:
                 f"{self._corners:,} corners and {self._pixels:,} pixels of masks are too many for an image"
             )
         self.layers.append(layer)
+
+    def skip(self, kind: str, label: object) -> None:
+        """Count a shape that is not drawn, by its kind, and if that could have an area, by its class."""
+        if kind in _NO_AREA:
+            self.left_out.empty[kind] += 1
+        else:
+            self.left_out.unread[f"{kind[:20]} of {str(label)[:40]!r}"] += 1
 
 
 def _placed(bitmap: Bitmap, size: Size) -> NDArray[np.bool_]:
@@ -153,7 +163,7 @@ def mask_of(text: object, *, deflated: bool = False) -> NDArray[np.bool_]:
 
     Args:
         text: The text.
-        deflated: Whether the PNG is deflated once more (Supervisely).
+        deflated: Whether the PNG may be deflated once more (Supervisely).
 
     Returns:
         (H, W) bool.
@@ -165,7 +175,7 @@ def mask_of(text: object, *, deflated: bool = False) -> NDArray[np.bool_]:
         raise ValueError("a mask is no text")
     try:
         data = base64.b64decode(text, validate=True)
-        if deflated:
+        if deflated and not data.startswith(_SIGNATURE):
             data = zlib.decompressobj().decompress(data, MOST_PIXELS)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -180,3 +190,8 @@ def mask_of(text: object, *, deflated: bool = False) -> NDArray[np.bool_]:
     if values.ndim == 2:
         return values.astype(np.bool_)
     return np.asarray(values[:, :, -1] if values.shape[2] in (2, 4) else values.max(axis=2), dtype=np.bool_)
+
+
+def image_size(height: Any, width: Any) -> Size | None:
+    """The size of the image that a file gives, if it gives one."""
+    return (height, width) if type(height) is int and type(width) is int and height > 0 and width > 0 else None

@@ -6,18 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from labelforge.converters.labels.boxes import Overlaps
-from labelforge.converters.labels.contract import MOST_OBJECTS, NativeLabels, Size
+from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, NativeLabels, Size
 from labelforge.converters.labels.labeled_boxes import Box, LabeledBoxes
-from labelforge.errors import DatasetError, did_you_mean
+from labelforge.errors import DatasetError, did_you_mean, listed
 from labelforge.label_space import LabelSpace
 
 LARGEST: Final = 1 << 28
 """Bytes; the longest label file of one image that is read."""
 LARGEST_SHARED: Final = 1 << 32
 """Bytes; the longest file with the labels of many images that is read."""
+AGAIN: Final = "Correct the file, or export it again."
+"""What to do with a label file that is broken."""
+RUN_LENGTHS: Final = "mask in run lengths"
+"""What `LeftOut` calls such a mask."""
 
 
 class Classes:
@@ -26,12 +30,18 @@ class Classes:
     Args:
         space: The classes.
         file: Name of the ``dataset.yaml``, for messages.
+        crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
     """
 
-    def __init__(self, space: LabelSpace, file: str) -> None:
+    def __init__(self, space: LabelSpace, file: str, crowds: Literal["ignore", "label"] = "ignore") -> None:
         self._ids = {label.name: label.id for label in space.labels}
         self._known = {*space.ids}
         self._file = file
+        self._crowds = crowds
+
+    def unless(self, marked: bool, value: int) -> int:
+        """The id of an object's class; `NO_ANNOTATION` if it is marked and such objects are not labelled."""
+        return NO_ANNOTATION if marked and self._crowds == "ignore" else value
 
     def named(self, name: object, place: Path, line: int | None = None) -> int:
         """The id of a class by its name.
@@ -59,6 +69,56 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What of label files is not labelled.
+
+    Attributes:
+        empty: What covers no pixels -> how often.
+        unread: What is of a kind that is not read, with its class -> how often.
+        marked: What is marked as a crowd, as difficult or to be ignored -> how often.
+        plain: What is not marked -> how often, where both kinds are counted.
+    """
+
+    empty: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+    marked: Counter[str] = field(default_factory=Counter)
+    plain: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: LeftOut) -> None:
+        """Count what of another image is not labelled, too."""
+        for mine, more in zip(self._counters(), other._counters(), strict=True):
+            mine.update(more)
+
+    def sentences(self, where: str = "") -> list[str]:
+        """What to say of it.
+
+        Args:
+            where: What was looked at, if that is not everything.
+        """
+        found = []
+        for why, counts, more in (
+            ("Left out, since it covers no pixels", self.empty, ""),
+            ("Left out, since shapes of this kind are not read", self.unread, ""),
+            ("Not labelled, since marked as a crowd, as difficult or to be ignored", self.marked, self._advice),
+        ):
+            if counts:
+                shown = listed((f"{number:,} x {what}" for what, number in sorted(counts.items())), 8)
+                found.append(f"{why}: {shown}{where}.{more}")
+        return found
+
+    @property
+    def _advice(self) -> str:
+        if self.marked[RUN_LENGTHS] and not self.plain[RUN_LENGTHS]:
+            why = "All run lengths are marked: Datumaro and CVAT mark every mask so. "
+        else:
+            why = ""
+        return f" {why}With 'crowds: label' in dataset.yaml they are labelled."
+
+    def _counters(self) -> tuple[Counter[str], ...]:
+        return self.empty, self.unread, self.marked, self.plain
+
+
+@dataclass(frozen=True)
 class BoxMarks:
     """The boxes of one image.
 
@@ -66,13 +126,22 @@ class BoxMarks:
         boxes: All of them; those without area draw nothing.
         size: (height, width) of the image, if the file says it.
         fractions: Whether the numbers are fractions of the image's width and height.
-        left_out: What else the file has that is not drawn: what -> how often.
     """
 
     boxes: Sequence[Box]
     size: Size | None = None
     fractions: bool = False
-    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def left_out(self) -> LeftOut:
+        """The boxes that label nothing."""
+        found = LeftOut()
+        for box in self.boxes:
+            if not box.area:
+                found.empty["box"] += 1
+            elif box.value == NO_ANNOTATION:
+                found.marked["box"] += 1
+        return found
 
     def labels(self, shapes: Mapping[int, str], overlaps: Overlaps, sets: Mapping[frozenset[int], int]) -> NativeLabels:
         """The boxes as labels that draw themselves."""
@@ -85,11 +154,11 @@ class PaintMarks:
 
     Attributes:
         labels: They draw themselves.
-        left_out: What else the file has that is not drawn: what -> how often.
+        left_out: What else the file has, which labels nothing.
     """
 
     labels: NativeLabels
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 def checked_boxes(boxes: Sequence[Box], place: Path, lines: Sequence[int] | None = None) -> Sequence[Box]:
@@ -111,12 +180,6 @@ def check_count(number: int, place: Path) -> None:
     if number > MOST_OBJECTS:
         what = f"{number:,} objects in one image, more than {MOST_OBJECTS:,}"
         raise DatasetError(what, where=place, cure="Check the annotations; split the image if they are right.")
-
-
-def without_area(boxes: Sequence[Box]) -> Counter[str]:
-    """How many boxes have no area."""
-    count = sum(not box.area for box in boxes)
-    return Counter({"box without area": count}) if count else Counter()
 
 
 def check_length(path: Path, most: int = LARGEST) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from labelforge.converters.own.folder import list_below
+from labelforge.converters.own.folder import check_inside, list_below
 from labelforge.converters.own.patterns import Pattern
 from labelforge.converters.own.splits import Names, read_list, split_of
 from labelforge.dataset_file import SHARED
@@ -41,8 +41,14 @@ class Pairs:
     whole: bool = True
 
 
-def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
+def find_pairs(own: OwnDataset, root: Path, split: str, *, follow_links: bool = False) -> Pairs:
     """The images of a split that have labels, and the files with these.
+
+    Args:
+        own: The dataset.
+        root: Its folder.
+        split: The split.
+        follow_links: Take files outside of the folder, to which links lead.
 
     Raises:
         DatasetError: No image fits the paths, none has labels, two have the same key, or a link leads out of the root.
@@ -51,7 +57,7 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     text = own.splits[split] if folders or files_of_split else None
     stands = text if isinstance(text, str) else None
     images, labels = ([Pattern(path, stands) for path in paths] for paths in (own.images, own.labels))
-    files = list_below(root, [pattern.folder for pattern in (*images, *labels)])
+    files = list_below(root, [pattern.folder for pattern in (*images, *labels)], follow_links=follow_links)
     shared = own.format in SHARED
     usable = [file for file in files if file.rpartition("/")[2] not in CLASS_LISTS]
     label_files = _by_key(root, usable, labels, "label files", several=shared)
@@ -63,10 +69,14 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     if not taken:
         wanted = " or ".join(pattern.text for pattern in labels)
         raise DatasetError(f"no file fits the path of the labels, {wanted}", where=root, cure=_cure(own))
+    if not follow_links:  # these are read before the engine sees which files the samples have
+        lists = [] if folders or files_of_split or not isinstance(own.splits[split], str) else [own.splits[split]]
+        for name in (*(taken if shared else ()), *lists):
+            check_inside(root / str(name), root.resolve())
     chosen, notes = _chosen(own, root, split, image_files, images)
     found = {key: image_files[key][0] for key in chosen}
     if shared:
-        others = _others(own, root, split) if folders else {paths[0] for paths in image_files.values()}
+        others = _others(own, root, split, follow_links) if folders else {paths[0] for paths in image_files.values()}
         whole = folders or not files_of_split
         return Pairs(
             found, {}, tuple(sorted(taken)), tuple(sorted(others - {*found.values()})), tuple(notes), (), whole
@@ -82,13 +92,13 @@ def find_pairs(own: OwnDataset, root: Path, split: str) -> Pairs:
     return Pairs(paired, {key: label_files[key][0] for key in paired}, notes=tuple(notes), missing=lost)
 
 
-def _others(own: OwnDataset, root: Path, split: str) -> set[str]:
+def _others(own: OwnDataset, root: Path, split: str, follow_links: bool) -> set[str]:
     """The images of other splits, where one file has the labels of all."""
     if any("{split}" in path for path in own.labels):
         return set()
     texts = [text for name, text in own.splits.items() if name != split and isinstance(text, str)]
     patterns = [Pattern(path, text) for path in own.images for text in texts]
-    files = list_below(root, [pattern.folder for pattern in patterns])
+    files = list_below(root, [pattern.folder for pattern in patterns], follow_links=follow_links)
     return {path for path in files if any(pattern.match(path) for pattern in patterns)}
 
 
@@ -130,14 +140,14 @@ def _chosen(
 def _listed(own: OwnDataset, root: Path, name: str, images: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
     """The keys that a list names, by key or by path."""
     place = root / name
-    if not place.resolve().is_relative_to(root.resolve()):
-        raise DatasetError("is a link that leads out of the dataset's folder", where=place, cure="Copy the list here.")
     names = Names({paths[0]: key for key, paths in images.items()})
     found: set[str] = set()
     lost = []
     entries = read_list(place)
-    for entry in entries:
-        keys = [entry] if entry in images else names.find(entry)
+    for readings in entries:
+        entry = readings[0]
+        keys = [text for text in readings if text in images][:1]
+        keys = keys or next((fits for text in readings if (fits := names.find(text))), [])
         if len(keys) > 1:
             cure = "Write its path from the folder of dataset.yaml."
             raise DatasetError(f"{entry!r} may be {listed(images[key][0] for key in keys)}", where=place, cure=cure)

@@ -46,11 +46,11 @@ class Pattern:
         parts = _PART.split(self.text)
         seen: set[str] = set()
         expression = ""
-        for part in parts:
+        for i, part in enumerate(parts, start=1):
             if part in seen:
                 expression += f"(?P={part[1:-1]})"  # the same text again
             else:
-                expression += _MEANS.get(part, re.escape(part))
+                expression += _MEANS.get(part) or (_ending(part) if i == len(parts) else re.escape(part))
             seen |= {part} & {"{key}", "{group}"}
         self._regex = re.compile(expression, re.DOTALL)
         self.folder = parts[0].rpartition("/")[0]
@@ -64,3 +64,9 @@ class Pattern:
         found = match.groupdict()
         group = found.get("group") or ""
         return Named("/".join(part for part in (group, found.get("key")) if part), group)
+
+
+def _ending(text: str) -> str:
+    """An expression for the end of a path: its suffix may be in capitals or not, as cameras differ in this."""
+    folders, dot, suffix = text.rpartition(".")
+    return f"{re.escape(folders)}(?i:{re.escape(dot + suffix)})" if dot and "/" not in suffix else re.escape(text)

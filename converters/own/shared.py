@@ -48,15 +48,17 @@ def find_entries(
     texts: dict[str, str] = {}
     called: dict[str, str] = {}
     missing: list[str] = []
+    apart: list[tuple[str, str | None]] = []  # names, and keys of images of the same name in other folders
     for file in pairs.shared:
         for name, text in read(root / file, classes):
-            found = names.find(name)
+            found = names.find(name, file.rpartition("/")[0])
             if len(found) > 1:
                 images = listed(pairs.images[key] if key is not None else "one of another split" for key in found)
                 cure = "Name images by their path from the dataset's folder."
                 raise DatasetError(f"the image {name[:80]!r} may be {images}", where=root / file, cure=cure)
             if not found:
                 missing.append(name)
+                apart += [(name, other) for other in names.elsewhere(name)][:1]
             elif (key := found[0]) is not None:
                 if key in texts:
                     what = f"{called[key][:80]!r} and {name[:80]!r} both mean the image {pairs.images[key]}"
@@ -66,8 +68,15 @@ def find_entries(
     if not texts:
         what = f"names none of {counted(len(bare), 'image')}, such as {bare[0]}"
         what += f"; it names {missing[0][:80]!r}" if missing else ""
-        raise DatasetError(what, where=root / pairs.shared[0], cure="Compare the names with what is on disk.")
+        cure = "Compare the names with what is on disk" + (", folders too." if apart else ".")
+        raise DatasetError(what, where=root / pairs.shared[0], cure=cure)
     notes = []
+    other = [(name, pairs.images[key]) for name, key in apart if key is not None]
+    if other:
+        few = listed((f"{name[:80]!r} is not {image}" for name, image in other), 2)
+        one = "name is that of an image in another folder, and is not taken for it"
+        more = "names are those of images in other folders, and are not taken for them"
+        notes.append(f"{len(other):,} {one if len(other) == 1 else more}: {few}.")
     if bare and pairs.whole:
         has = "is in no label file and is" if len(bare) == 1 else "are in no label file and are"
         notes.append(f"{counted(len(bare), 'image')} {has} left out, such as {listed(bare, 2)}.")

@@ -1,20 +1,22 @@
 """Supervisely's JSON, a file per image: polygons with holes, rectangles and bitmaps, painted in the order of the file.
 
 The corners of polygons are taken as pixel edges; a rectangle includes the pixels of both of its corners, as in
-Supervisely. Points, lines and what else has no area are left out.
+Supervisely. An alpha mask covers what is not wholly transparent, which is its area there, too. Points, lines and what
+else has no area are left out, and so are kinds that are not read (cuboids, graphs).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from labelforge.converters.annotations.json_files import corners, read_json, reading
 from labelforge.converters.labels.polygons import Region
-from labelforge.converters.own.labelme import image_size
-from labelforge.converters.own.layers import Bitmap, Collected, Layer, Layers, mask_of
-from labelforge.converters.own.marks import Classes, PaintMarks, check_count, check_length
+from labelforge.converters.own.layers import Bitmap, Collected, Layer, Layers, image_size, mask_of
+from labelforge.converters.own.marks import AGAIN, Classes, PaintMarks, check_count, check_length
+
+_DRAWN: Final = ("polygon", "rectangle", "bitmap", "alpha_mask")
 
 
 def read_supervisely(path: Path, classes: Classes) -> PaintMarks:
@@ -24,24 +26,27 @@ def read_supervisely(path: Path, classes: Classes) -> PaintMarks:
         DatasetError: The file is missing or broken, or an object is malformed or of an unknown class.
     """
     check_length(path)
-    data = read_json(path)
+    data = read_json(path, AGAIN)
     found = Collected()
-    with reading(path, "the file"):
+    with reading(path, "the file", AGAIN):
         objects = list(data["objects"])
         size = image_size(data["size"]["height"], data["size"]["width"])
     check_count(len(objects), path)
     for i, thing in enumerate(objects):
-        with reading(path, f"object {i}"):
+        with reading(path, f"object {i}", AGAIN):
             kind = thing["geometryType"]
-            drawn = kind in ("polygon", "rectangle", "bitmap")
-            found.add(str(kind), _layer(kind, thing, classes.named(thing["classTitle"], path)) if drawn else None)
+            if kind in _DRAWN:
+                found.add(kind, _layer(kind, thing, classes.named(thing["classTitle"], path)))
+            else:
+                found.skip(str(kind), thing["classTitle"])
     return PaintMarks(Layers(size, found.layers), found.left_out)
 
 
 def _layer(kind: str, thing: Mapping[str, Any], value: int) -> Layer | None:
-    if kind == "bitmap":
-        left, top = (int(number) for number in thing["bitmap"]["origin"])
-        return Bitmap(value, left, top, mask_of(thing["bitmap"]["data"], deflated=True))
+    if kind in ("bitmap", "alpha_mask"):
+        bitmap = thing["bitmap"] if "bitmap" in thing else thing[kind]
+        left, top = (int(number) for number in bitmap["origin"])
+        return Bitmap(value, left, top, mask_of(bitmap["data"], deflated=True))
     outline = corners(thing["points"]["exterior"])
     if kind == "rectangle":
         (x0, y0), (x1, y1) = outline

@@ -1,16 +1,17 @@
 """Pascal VOC's boxes, an XML file per image.
 
 Pixels count from 1, and a box includes its last ones. So the edges of a box are xmin - 1, ymin - 1, xmax, ymax. Objects
-that are marked as difficult are drawn as "not labelled".
+that are marked as difficult are drawn as "not labelled", unless the dataset.yaml says ``crowds: label``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from labelforge.converters.labels.contract import NO_ANNOTATION, Size
+from labelforge.converters.annotations.json_files import flag
+from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.labeled_boxes import Box
-from labelforge.converters.own.marks import BoxMarks, Classes, checked_boxes, without_area
+from labelforge.converters.own.marks import BoxMarks, Classes, checked_boxes
 from labelforge.converters.own.xml_files import Element, read_xml
 from labelforge.errors import DatasetError
 
@@ -30,7 +31,7 @@ def read_voc(path: Path, classes: Classes) -> BoxMarks:
             boxes.append(_object(element, path, classes))
             lines.append(element.line)
     checked_boxes(boxes, path, lines)
-    return BoxMarks(boxes, size, left_out=without_area(boxes))
+    return BoxMarks(boxes, size)
 
 
 def _object(element: Element, path: Path, classes: Classes) -> Box:
@@ -39,12 +40,18 @@ def _object(element: Element, path: Path, classes: Classes) -> Box:
         if place is None:
             raise ValueError("it has no <bndbox>")
         left, top, right, bottom = (float(place.value(tag) or "") for tag in ("xmin", "ymin", "xmax", "ymax"))
-        difficult = int(element.value("difficult") or 0)
     except ValueError as error:
         cure = "Write xmin, ymin, xmax and ymax as numbers."
         raise DatasetError(f"an object is no box ({error})", where=path, line=element.line, cure=cure) from None
-    value = classes.named(element.value("name"), path, element.line)
-    return Box(NO_ANNOTATION if difficult else value, left - 1, top - 1, right, bottom)
+    try:
+        difficult = flag(element.value("difficult"))
+    except ValueError as error:
+        what = f"<difficult> is wrong ({error})"
+        raise DatasetError(what, where=path, line=element.line, cure="Write 0 or 1.") from None
+    name = element.value("name")
+    if not name:
+        raise DatasetError("an object has no <name>", where=path, line=element.line, cure="Write its class.")
+    return Box(classes.unless(difficult, classes.named(name, path, element.line)), left - 1, top - 1, right, bottom)
 
 
 def _size(element: Element) -> Size | None:

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from xml.parsers import expat
 
 from labelforge.converters.files import read_file
-from labelforge.converters.own.marks import LARGEST, check_length
+from labelforge.converters.own.marks import AGAIN, LARGEST, check_length
 from labelforge.errors import DatasetError
 
 _DEEPEST: Final = 50
@@ -60,7 +60,7 @@ def read_xml(path: Path, root: str, most: int = LARGEST) -> Iterator[Element]:
             deeply.
     """
     check_length(path, most)
-    data = read_file(path, "Unpack the labels again.")
+    data = read_file(path, AGAIN)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     handlers = _Handlers(parser, root)
@@ -75,7 +75,7 @@ def read_xml(path: Path, root: str, most: int = LARGEST) -> Iterator[Element]:
         raise DatasetError(what, where=path, cure="Save it as UTF-8.") from None
     except expat.ExpatError as error:
         what = f"is not XML ({expat.ErrorString(error.code)})"
-        raise DatasetError(what, where=path, line=error.lineno, cure="Unpack the labels again.") from None
+        raise DatasetError(what, where=path, line=error.lineno, cure=AGAIN) from None
 
 
 class _RefusedError(Exception):
@@ -106,7 +106,7 @@ class _Handlers:
             cure = "Correct 'format' or 'labels' in dataset.yaml."
             raise _RefusedError(f"its root is <{tag[:40]}>, but <{self._root}> was expected", cure)
         if len(self._open) > _DEEPEST:
-            raise _RefusedError("is nested too deeply to be annotations", "Unpack the labels again.")
+            raise _RefusedError("is nested too deeply to be annotations", AGAIN)
         self._open.append(Element(tag, facts, self._parser.CurrentLineNumber))
 
     def _end(self, _: str) -> None:

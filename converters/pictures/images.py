@@ -111,6 +111,23 @@ def check_pixels(size: Size, place: str | os.PathLike[str]) -> None:
         )
 
 
+Turning = Literal["stored", "turned"]
+"""Whether labels were made for a picture as it is stored, or as viewers show it, turned as EXIF says."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How an image is turned.
+
+    Attributes:
+        orientation: The EXIF orientation to apply; 1: none.
+        is_sure: Whether only so it fits its labels, or EXIF asks for nothing.
+    """
+
+    orientation: int
+    is_sure: bool
+
+
 @dataclass(frozen=True)
 class SourceImage:
     """An image file in memory.
@@ -149,21 +166,28 @@ class SourceImage:
             )
         return cls(data, os.fspath(place), form, (height, width), orientation)
 
-    def orientation_for(self, size: Size | None, labels: str) -> int:
-        """The EXIF orientation to apply so that the image fits its labels: 1 unless the sizes agree only when turned.
+    def size_after(self, orientation: int) -> Size:
+        """(height, width) of the image with an EXIF orientation applied."""
+        return self.size[::-1] if orientation in _SIDEWAYS else self.size
+
+    def turn_for(self, size: Size | None, labels: str, otherwise: Turning) -> Turn:
+        """How to turn the image so that it lies as its labels do.
 
         Args:
             size: (height, width) that the labels were made for; None if they fit any.
             labels: The label file, for the message.
+            otherwise: What to do where EXIF asks to turn the image and its labels would fit both ways.
 
         Raises:
             DatasetError: The image fits neither as stored nor turned.
         """
+        turned = self.size_after(self.orientation)
+        if size is not None and size == self.size != turned:
+            return Turn(1, is_sure=True)
+        if size is not None and size == turned != self.size:
+            return Turn(self.orientation, is_sure=True)
         if size is None or size == self.size:
-            return 1
-        orientation = self.orientation
-        if orientation in _SIDEWAYS and size == self.size[::-1]:
-            return orientation
+            return Turn(1 if otherwise == "stored" else self.orientation, is_sure=self.orientation == 1)
         raise DatasetError(
             f"the image is {self.size[1]}x{self.size[0]} pixels, but its label map {labels} is {size[1]}x{size[0]}",
             where=self.place,

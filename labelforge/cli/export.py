@@ -14,7 +14,7 @@ _SHARD_FORMATS = ("masks", "coco", "parquet", "yolo")
 
 
 @click.command("export")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
 @click.option(
     "--format",
@@ -25,8 +25,15 @@ _SHARD_FORMATS = ("masks", "coco", "parquet", "yolo")
 @click.option(
     "--classes",
     metavar="CUT",
-    help="Of shards: the classes, as nodes ('road, sidewalk, traffic sign/front'), leaves, depth=2, a .txt or .yaml "
-    "file, or a label space (cityscapes: all of its labels; cityscapes:evaluated: those of its benchmark).",
+    help="Of shards: the classes, as nodes ('road, car | van, traffic sign/front'; | puts several into one class), "
+    "leaves, depth=2, a .txt or .yaml file, or a label space (cityscapes: all of its labels; cityscapes:evaluated: "
+    "those of its benchmark).",
+)
+@click.option(
+    "--rest",
+    metavar="NAME",
+    help="Of shards: one more class, NAME, for all that surely lies outside the others (background). Default: that is "
+    "ignored. What may be in one of them, or has no label, stays ignored.",
 )
 @click.option(
     "--split-names",
@@ -41,6 +48,7 @@ def command(
     out: Path,
     form: str | None,
     classes: str | None,
+    rest: str | None,
     split_names: tuple[str, ...],
     overwrite: bool,
 ) -> None:
@@ -55,17 +63,23 @@ def command(
     network's. It needs the packages of pip install 'labelforge[onnx]'.
 
     SHARDS are folders that 'labelforge convert' wrote, of one tree; OUT is a new folder. A label that lies inside one
-    class of CUT becomes that class, any other is ignored; the table, OUT/report.html and OUT/classes.json say which and
+    class of CUT becomes that class, any other is ignored (or with --rest NAME the class NAME, if it surely lies outside
+    all others); the table, OUT/report.html and OUT/classes.json say which and
     why. masks are label maps beside images, with a dataset file for mmsegmentation; coco opens in pycocotools, parquet
     in Hugging Face datasets (pip install 'labelforge[hf]'), yolo in Ultralytics.
     """
+    if not sources:
+        cure = "Write: labelforge export SHARDS... OUT --format masks --classes CUT, or labelforge export RUN OUT.onnx."
+        raise ConfigError("there is one path, but it takes what to export and OUT", where=out, cure=cure)
     if form is None and out.suffix == ".onnx":
         form = "onnx"
     if form is None:
         cure = f"Add --format with one of {', '.join(_SHARD_FORMATS)}, or name a file that ends in .onnx."
         raise ConfigError("is no ONNX file, and no format is given", where=out, cure=cure)
     if form == "onnx":
-        given = [name for name, value in (("--classes", classes), ("--split-names", split_names)) if value]
+        given = [
+            name for name, value in (("--classes", classes), ("--rest", rest), ("--split-names", split_names)) if value
+        ]
         if given:
             raise ConfigError(f"{given[0]} is for shards, not for a network", cure="Leave it out, or add --format.")
         if len(sources) > 1:
@@ -75,7 +89,7 @@ def command(
     if classes is None:
         cure = "Name nodes, or write leaves, depth=2, a file, or a label space such as cityscapes:evaluated."
         raise ConfigError(f"the format {form} needs --classes", cure=cure)
-    _export_shards(sources, out, form, classes, _pairs(split_names), overwrite)
+    _export_shards(sources, out, form, classes, rest, _pairs(split_names), overwrite)
 
 
 def _export_network(run: Path, out: Path, overwrite: bool) -> None:
@@ -92,28 +106,33 @@ def _export_network(run: Path, out: Path, overwrite: bool) -> None:
 
 
 def _export_shards(
-    shards: tuple[str, ...], out: Path, form: str, classes: str, split_names: dict[str, str], overwrite: bool
+    shards: tuple[str, ...],
+    out: Path,
+    form: str,
+    classes: str,
+    rest: str | None,
+    split_names: dict[str, str],
+    overwrite: bool,
 ) -> None:
-    from labelforge.console import narrow_console, progress_bar
+    from labelforge.cli._following import following
+    from labelforge.console import narrow_console
     from labelforge.exports import export_shards, export_summary
 
-    progress = progress_bar()
-    bar = progress.add_task(f"export {form}", total=None)
-
-    def follow(done: int, total: int) -> None:
-        progress.start()  # now that there is something to do; a running bar just goes on
-        progress.update(bar, completed=done, total=total)
-
     try:
-        export = export_shards(
-            shards, out, to=form, classes=classes, split_names=split_names, overwrite=overwrite, progress=follow
-        )
+        with following(f"export {form}", "samples") as follow:
+            export = export_shards(
+                shards,
+                out,
+                to=form,
+                classes=classes,
+                rest=rest,
+                split_names=split_names,
+                overwrite=overwrite,
+                progress=follow,
+            )
     except KeyboardInterrupt:
         click.echo(f"Interrupted: nothing is left in {out}.", err=True)
         raise SystemExit(128 + signal.SIGINT) from None
-    finally:
-        if progress.live.is_started:  # stopping one that never started would print an empty line
-            progress.stop()
     console = narrow_console()
     console.print(export_summary(export))
     console.print(f"{out}/report.html", style="dim", soft_wrap=True)

@@ -58,7 +58,7 @@ def _say(folder: str, target: Path, kind: str, classes: int, split: str, known: 
     beside = target.resolve().parent == Path(folder).resolve()
     root = "" if beside else f" {shlex.quote(os.fspath(folder))}"
     file, mapping = shlex.quote(str(target)), shlex.quote(str(target.with_name("mapping.yaml")))
-    click.echo(f"{target}: {kind} of {classes} classes. Check it, then:")
+    click.echo(f"{target}: {kind} of {classes} {'class' if classes == 1 else 'classes'}. Check it, then:")
     click.echo(f"  labelforge taxonomy draft {file} --taxonomy streets -o {mapping}")
     click.echo(f"  labelforge lint streets --dataset {file}")
     click.echo(f"  labelforge convert {file}{root} OUT --split {split}")

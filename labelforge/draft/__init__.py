@@ -8,7 +8,7 @@ A draft says of every label how sure it is and why, and leaves what it does not 
 
 from labelforge.draft.drafting import Draft, check_new, draft_mapping
 from labelforge.draft.lists import LabelList, read_labels
-from labelforge.draft.matching import Sureness
+from labelforge.draft.match import Sureness
 from labelforge.draft.measure import Measured, leave_one_out
 from labelforge.draft.proposal import Proposal
 from labelforge.draft.table import markdown_table

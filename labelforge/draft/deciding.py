@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from labelforge.draft.matching import Match, Matcher, Sureness
+from labelforge.draft.match import Match, Sureness
+from labelforge.draft.matching import Matcher
 from labelforge.draft.names import NativeName, Words
 from labelforge.draft.vocabulary import Vocabulary
 from labelforge.draft.voting import Verdict, vote
@@ -48,9 +49,9 @@ def decide(matcher: Matcher, names: Sequence[NativeName]) -> list[Entry]:
         matcher: What is known.
         names: The labels' names.
     """
-    entries = [Entry(name, matcher.match(name)) for name in names]
+    entries = [Entry(name, matcher.match(name)) for name in map(matcher.bare, names)]
     _decide(matcher.vocabulary, entries)
-    if _look_inside(matcher, entries):
+    if _look_inside(matcher, entries) or _leave_far(matcher.vocabulary, entries):
         _decide(matcher.vocabulary, entries)
     return entries
 
@@ -73,13 +74,14 @@ def _join(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
     on_foot = bool(words & vocabulary.thesaurus.on_foot)
     pairs = [[vocabulary.node_leaves(words) for words in pair] for pair in vocabulary.thesaurus.together]
     riders = vocabulary.around(frozenset().union(*(rider for rider, _ in pairs)))
+    about = {id(entry) for entry in entries if _is_about(entry)}  # by what they hold before anything is joined
     for pair, sets in zip(vocabulary.thesaurus.together, pairs, strict=True):
         for (one, other), missing in zip((sets, sets[::-1]), pair[::-1], strict=True):
             if not one or not other or any(entry.leaves & other for entry in entries):
                 continue
             rides = one == sets[0]
             for entry in entries:
-                if entry.leaves & one and (entry.leaves <= riders if rides else on_foot) and _is_about(entry):
+                if entry.leaves & one and (entry.leaves <= riders if rides else on_foot) and id(entry) in about:
                     entry.leaves, entry.joined = entry.leaves | other, f"no label means {' '.join(missing)}"
 
 
@@ -171,6 +173,22 @@ def _look_inside(matcher: Matcher, entries: Sequence[Entry]) -> bool:
                 entry.match, changed = found, True
             elif entry.match is not None:
                 entry.match = entry.match.less(Sureness.CHECK, f"not of {domain.name}, as most labels are")
+    return changed
+
+
+def _leave_far(vocabulary: Vocabulary, entries: Sequence[Entry]) -> bool:
+    """Leave names to decide that only a part of the tree knows in which no other label of the list lies.
+
+    A box is a household item in a list of things in rooms; in a list of things in streets it can be anything.
+    """
+    tree = vocabulary.tree
+    changed = False
+    for entry in entries:
+        if entry.match is None or not entry.match.far or not entry.leaves:
+            continue
+        branch = frozenset(next(top.leaves for top in tree.nodes if top.depth == 1 and entry.leaves & set(top.leaves)))
+        if not any(other.leaves & branch for other in entries if other is not entry):
+            entry.match, changed = None, True
     return changed
 
 

@@ -9,71 +9,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from enum import IntEnum
+from dataclasses import replace
 
+from labelforge.draft.compound import listed
+from labelforge.draft.match import Match, Part, Sureness, all_leaves, commonly, shown
 from labelforge.draft.names import NativeName, Words, joined_parts, key_of, suffixes
 from labelforge.draft.spelling import Speller
 from labelforge.draft.vocabulary import Reading, Vocabulary
-from labelforge.draft.voting import most_common
 from labelforge.taxonomy import Node
 
 _SHORTEST = 4  # letters of a name that is run together with another one
 _MANY = 3  # mappings that together tell what a vague word means
-
-
-class Sureness(IntEnum):
-    """How sure a proposal is."""
-
-    TODO = 0
-    CHECK = 1
-    LIKELY = 2
-    SURE = 3
-
-
-@dataclass(frozen=True)
-class Part:
-    """A phrase that is known.
-
-    Attributes:
-        words: The phrase.
-        readings: Its meanings in tree and mappings.
-    """
-
-    words: Words
-    readings: tuple[Reading, ...]
-
-
-@dataclass(frozen=True)
-class Match:
-    """What is known of a native name; what it means is everything that its parts mean.
-
-    Attributes:
-        parts: The known phrases.
-        sureness: How sure it is that they are meant.
-        how: How they were found, for people; empty for the same name.
-        ignored: The reason to ignore the name; None if it means something.
-        rest_of: Phrases of which it means what has no label of its own ("other vehicle").
-        siblings: The general phrases of its path, if it can mean what any other label below them means.
-        own: Whether the parts are names of the label itself, not of something that holds it; only then does it take
-            leaves from other labels, and only then do these take leaves from it.
-    """
-
-    parts: tuple[Part, ...]
-    sureness: Sureness
-    how: str = ""
-    ignored: str | None = None
-    rest_of: tuple[Part, ...] = ()
-    siblings: tuple[Words, ...] = ()
-    own: bool = True
-
-    def less(self, sureness: Sureness, how: str) -> Match:
-        """The same, at most so sure, and found in one more step."""
-        return replace(self, sureness=min(self.sureness, sureness), how="; ".join(filter(None, (how, self.how))))
-
-    def within(self, how: str) -> Match:
-        """The same as something that holds the label."""
-        return replace(self.less(Sureness.CHECK, how), own=False)
 
 
 class Matcher:
@@ -90,6 +36,13 @@ class Matcher:
         self._of_phrase: dict[Words, Match | None] = {}
         self._of_known: dict[Words, Match | None] = {}
         self._top = {leaf: top for top in vocabulary.tree.root.children for leaf in vocabulary.tree.nodes[top].leaves}
+
+    def bare(self, name: NativeName) -> NativeName:
+        """A name without first words that only say that it is a label's ("TYPE_CAR"), unless it is known with them."""
+        first = name.path[0] if name.path else ()
+        if len(first) < 2 or first[0] not in self.thesaurus.prefixes or self._same(name.whole) is not None:
+            return name
+        return replace(name, path=(first[1:], *name.path[1:]), whole=name.whole[1:])
 
     def match(self, name: NativeName) -> Match | None:
         """What a native name can mean; None if nothing of it is known."""
@@ -108,10 +61,26 @@ class Matcher:
     def phrase(self, words: Words) -> Match | None:
         """What a phrase can mean, by all evidence."""
         if words not in self._of_phrase:
-            self._of_phrase[words] = _first(words, self._known, self._head, self._run_together, self._misspelt)
+            self._of_phrase[words] = _first(
+                words,
+                self._known,
+                self._sign,
+                self._part,
+                self._in_a_row,
+                self._head,
+                self._run_together,
+                self._misspelt,
+            )
         return self._of_phrase[words]
 
     def inside(self, words: Words, leaves: Collection[int]) -> Match | None:
+        """What a phrase means within some leaves: the node that fits it, of the family of signs that it tells."""
+        found, family = self._fitting(words, leaves), self._family(words)
+        if family is None or not all_leaves(family) <= frozenset(leaves):
+            return found
+        return found if found is not None and all_leaves(found) <= all_leaves(family) else family
+
+    def _fitting(self, words: Words, leaves: Collection[int]) -> Match | None:
         """The node within some leaves whose name fits a phrase best, word by word; None if none or several do."""
         around = self.vocabulary.tree.covering(leaves)
         context = {word for node in (around, *self._above(around)) for word in self._node_words[node.index]}
@@ -131,7 +100,7 @@ class Matcher:
             return None
         reference = self.vocabulary.tree.references.shortest(lowest.index)
         part = Part(words, (Reading(frozenset(lowest.leaves), None, reference),))
-        return Match((part,), Sureness.LIKELY, f"{_shown(words)} of {around.name}")
+        return Match((part,), Sureness.LIKELY, f"{shown(words)} of {around.name}")
 
     def _above(self, node: Node) -> list[Node]:
         return list(self.vocabulary.tree.ancestors(node))[:-1]
@@ -147,14 +116,18 @@ class Matcher:
             return None
         sources = {reading.source for reading in readings}
         special = all(reading.source is None and reading.leaves <= self.vocabulary.special for reading in readings)
-        if special and self._synonym(words) is not None:
+        synonym = self._broader(words) or self._synonym(words)
+        if special and synonym is not None:
             return None
         vague = key_of(words) in self.thesaurus.not_last and len(sources - {None}) < _MANY
         alone = len(sources) == 1 and None not in sources
         sureness = Sureness.CHECK if vague else Sureness.LIKELY if alone or special else Sureness.SURE
-        found = Match((Part(words, readings),), sureness)
-        wider = self._broader(words) if alone else None
-        return found if wider is None else replace(wider, parts=(*found.parts, *wider.parts))
+        joint = self._broader(words) if alone else None
+        if joint is not None:
+            return replace(joint, parts=(Part(words, readings), *joint.parts))
+        if alone and synonym is not None:  # one mapping says this, and other mappings something of its synonyms
+            readings += tuple(reading for part in synonym.parts for reading in part.readings)
+        return Match((Part(words, readings),), sureness, far=vague and len(sources) == 1)
 
     def _ignored(self, words: Words) -> Match | None:
         reason = self.thesaurus.ignored.get(key_of(words))
@@ -173,8 +146,8 @@ class Matcher:
     def _known(self, words: Words) -> Match | None:
         """The same name, a synonym, an abbreviation, something more general, or all of these with fewer words."""
         if words not in self._of_known:  # found once: steps that leave out a word each would try all orders of doing so
-            names = (self._ignored, self._rest, self._group, self._same, self._synonym, self._abbreviated)
-            self._of_known[words] = _first(words, *names, self._broader, self._stripped, self._turned)
+            names = (self._ignored, self._rest, self._group, self._same, self._broader, self._synonym)
+            self._of_known[words] = _first(words, *names, self._near, self._abbreviated, self._stripped, self._turned)
         return self._of_known[words]
 
     def _synonym(self, words: Words) -> Match | None:
@@ -184,12 +157,12 @@ class Matcher:
             return None
         every = tuple(dict.fromkeys(reading for part in known for reading in part.readings))
         sureness = Sureness.CHECK if key_of(words) in self.thesaurus.not_last else Sureness.LIKELY
-        return Match((Part(known[0].words, every),), sureness, f"means the same as {_shown(known[0].words)}")
+        return Match((Part(known[0].words, every),), sureness, f"means the same as {shown(known[0].words)}")
 
     def _abbreviated(self, words: Words) -> Match | None:
         long = tuple(word for short in words for word in self.thesaurus.abbreviations.get(short, (short,)))
         found = None if long == words else self._known(long)
-        return None if found is None else found.less(Sureness.LIKELY, f"short for {_shown(long)}")
+        return None if found is None else found.less(Sureness.LIKELY, f"short for {shown(long)}")
 
     def _broader(self, words: Words) -> Match | None:
         found = [self._same(other) or self._synonym(other) for other in self.thesaurus.broader.get(key_of(words), ())]
@@ -197,9 +170,14 @@ class Matcher:
         if not known or len(known) < len(found):
             return None
         parts = tuple(part for match in known for part in match.parts)
-        names = " or ".join(_shown(match.parts[0].words) for match in known)
+        names = " or ".join(shown(match.parts[0].words) for match in known)
         how = f"a kind of {names}" if len(known) == 1 else f"can be {names}"
         return Match(parts, Sureness.LIKELY, how, own=False)
+
+    def _near(self, words: Words) -> Match | None:
+        other = self.thesaurus.near.get(key_of(words))
+        found = None if other is None else self._same(other) or self._synonym(other)
+        return None if other is None or found is None else found.within(f"comes near {shown(other)}")
 
     def _rest(self, words: Words) -> Match | None:
         """What "other vehicle" means: a vehicle, but none that has a label of its own."""
@@ -212,10 +190,10 @@ class Matcher:
         general = self._known(bare)
         same = self._same(words)
         if general is not None and general.ignored is not None:
-            return same or general.less(Sureness.LIKELY, f"read as {_shown(bare)}")
+            return same or general.less(Sureness.LIKELY, f"read as {shown(bare)}")
         if general is None or general.rest_of or general.sureness <= Sureness.CHECK:
             return same
-        how = f"{_shown(bare)} without what has a label of its own"
+        how = f"{shown(bare)} without what has a label of its own"
         return Match(() if same is None else same.parts, Sureness.LIKELY, how, rest_of=general.parts, own=False)
 
     def _group(self, words: Words) -> Match | None:
@@ -228,13 +206,16 @@ class Matcher:
         if found is None or not found.parts:
             return None
         same = self._same(words)
-        how = f"several of {_shown(bare)}"
+        how = f"several of {shown(bare)}"
         return replace(found.less(Sureness.LIKELY, how), parts=(*found.parts, *(() if same is None else same.parts)))
+
+    def _in_a_row(self, words: Words) -> Match | None:
+        return listed(words, self._named)
 
     def _turned(self, words: Words) -> Match | None:
         right = self.vocabulary.turned(words)
         found = None if right is None or right == words else self._named(right)
-        return None if right is None or found is None else found.less(Sureness.LIKELY, f"read as {_shown(right)}")
+        return None if right is None or found is None else found.less(Sureness.LIKELY, f"read as {shown(right)}")
 
     def _run_together(self, words: Words) -> Match | None:
         """Two known names written as one ("bikelanesidewalk"), of one main branch: both can be meant."""
@@ -258,7 +239,44 @@ class Matcher:
         if bare == words:
             bare = tuple(word for word in words if word not in self.thesaurus.states)
         found = self._known(bare) if bare and bare != words else None
-        return None if found is None else found.less(Sureness.LIKELY, f"read as {_shown(bare)}")
+        if found is not None:
+            return found.less(Sureness.LIKELY, f"read as {shown(bare)}")
+        return self._stripped_word(words[0]) if len(words) == 1 else None
+
+    def _stripped_word(self, word: str) -> Match | None:
+        """The same of two words that are run together ("smallpole")."""
+        states = (state for state in self.thesaurus.states if word.startswith(state))
+        cut = (word.removeprefix(state) for state in states if len(state) >= _SHORTEST)
+        bare = next((rest for rest in cut if len(rest) >= _SHORTEST and self._named((rest,)) is not None), None)
+        found = None if bare is None else self._known((bare,))
+        return None if bare is None or found is None else found.less(Sureness.CHECK, f"read as {shown((bare,))}")
+
+    def _family(self, words: Words) -> Match | None:
+        """The family of signs to which one belongs that says this ("no parking"); None if the words do not tell."""
+        names = [name for name, said in self.thesaurus.sign_families if set(said) <= set(words)]
+        found = self._same(names[0]) if len(set(names)) == 1 else None
+        return None if found is None else found.within(f"says {shown(words)}")
+
+    def _sign(self, words: Words) -> Match | None:
+        """What "no parking sign" means: the sign of that name, its family, or any sign."""
+        sign = self._named(words[-1:]) if len(words) > 1 and words[-1] in self.thesaurus.signs else None
+        if sign is None:
+            return None
+        bare, around = words[:-1], all_leaves(sign)
+        readings = self.vocabulary.readings(bare)
+        named = tuple(reading for reading in readings if reading.source is None and reading.leaves <= around)
+        if named:
+            return Match((Part(bare, named),), Sureness.LIKELY, f"the sign {shown(bare)}")
+        if set(bare) <= self.thesaurus.turning:  # "no sign" is none
+            return None
+        says = any(set(said) <= set(bare) for _, said in self.thesaurus.sign_families)
+        return (self._family(bare) or sign.within(f"ends with {shown(words[-1:])}")) if says else None
+
+    def _part(self, words: Words) -> Match | None:
+        """What "bicycle wheel" means: a bicycle."""
+        found = self._named(words[:-1]) if len(words) > 1 and words[-1] in self.thesaurus.parts else None
+        vague = key_of(words[:-1]) in self.thesaurus.not_last  # a flat roof is no part of what is flat
+        return None if found is None or vague else found.within(f"a part of {shown(words[:-1])}")
 
     def _head(self, words: Words) -> Match | None:
         """The end of a phrase that is known; with what is said before it, where both can be meant.
@@ -280,19 +298,21 @@ class Matcher:
         before, head, match, other = max(found, key=lambda split: split[3] is not None)
         if self._ignored(before) is not None:
             return None
-        if other is not None and _common(other) >= _common(match):
-            return match.less(Sureness.LIKELY, f"{_shown(head)} of {_shown(before)}")
+        if other is not None and commonly(other) and commonly(other) < commonly(match):
+            return other.less(Sureness.LIKELY, f"{shown(before)}, a kind of {shown(head)}")
+        if other is not None and commonly(other) >= commonly(match):
+            return match.less(Sureness.LIKELY, f"{shown(head)} of {shown(before)}")
         if other is not None and self._beside(other, match):
-            how = f"{_shown(before)} and {_shown(head)}, or a kind of the latter"
+            how = f"{shown(before)} and {shown(head)}, or a kind of the latter"
             return Match((*other.parts, *match.parts), Sureness.CHECK, how, own=False)
-        return match.within(f"ends with {_shown(head)}")
+        return match.within(f"ends with {shown(head)}")
 
     def _named(self, words: Words) -> Match | None:
-        return self._same(words) or self._synonym(words) or self._broader(words)
+        return self._same(words) or self._broader(words) or self._synonym(words)
 
     def _beside(self, one: Match, other: Match) -> bool:
         """Whether two phrases mean different things of one main branch."""
-        first, second = _common(one), _common(other)
+        first, second = commonly(one), commonly(other)
         tops = {self._top[leaf] for leaf in first | second}
         return bool(first and second) and len(tops) == 1 and not first & second
 
@@ -301,7 +321,7 @@ class Matcher:
         found = None if right is None else self._known(right)
         if right is None or found is None:
             return None
-        return found.less(Sureness.CHECK, f"spelt like {_shown(right)}")
+        return found.less(Sureness.CHECK, f"spelt like {shown(right)}")
 
     def _joined(self, phrases: tuple[Words, ...]) -> Match | None:
         """All that a name like "car / van" joins, if all of it is known."""
@@ -315,12 +335,12 @@ class Matcher:
         if reasons or any(match.rest_of for match in known):
             return None
         parts = tuple(part for match in known for part in match.parts)
-        return Match(parts, Sureness.CHECK, " and ".join(map(_shown, phrases)))
+        return Match(parts, Sureness.CHECK, " and ".join(map(shown, phrases)))
 
     def _dashed(self, name: NativeName) -> Match | None:
         """All that "pole - road sign" names, if that is no path: if no phrase holds what another one means."""
         found = [self._known(words) for words in name.path] if " - " in name.text else []
-        sets = [frozenset() if match is None else _common(match) for match in found]
+        sets = [frozenset() if match is None else commonly(match) for match in found]
         apart = all(sets) and not any(one & other for one, other in itertools.combinations(sets, 2))
         return self._joined(name.path) if sets and apart else None
 
@@ -331,21 +351,21 @@ class Matcher:
         for words in suffixes(name.path)[1:-1] + ([] if empty else turned):
             found = self._named(words)
             if found is not None:
-                return found.less(Sureness.LIKELY, f"read as {_shown(words)}")
+                return found.less(Sureness.LIKELY, f"read as {shown(words)}")
         general = self._general(name.path)
         if set(name.last) <= self.thesaurus.others:
             return self._rest_of_path(general)
         if set(name.last) <= self.thesaurus.ambiguous:
             parts = () if general is None else general.parts
-            how = f"any {_shown(name.path[-2])}, of whatever kind"
+            how = f"any {shown(name.path[-2])}, of whatever kind"
             return Match(parts, Sureness.CHECK, how, siblings=name.path[:-1], own=False)
         return self._special(name.last, general)
 
     def _special(self, words: Words, general: Match | None) -> Match | None:
         """The last phrase of a path, read in the part of the tree that the phrases before it mean."""
         own = self._known(words)
-        around = frozenset() if general is None else _leaves(general)
-        if own is not None and (own.ignored is not None or not around or _leaves(own) & around):
+        around = frozenset() if general is None else all_leaves(general)
+        if own is not None and (own.ignored is not None or not around or all_leaves(own) & around):
             return own
         inside = self.inside(words, around) if around else None
         if inside is not None:
@@ -353,9 +373,9 @@ class Matcher:
         if own is not None and own.sureness > Sureness.CHECK:  # a vague word that does not belong there says nothing
             return own.less(Sureness.CHECK, "")
         found = self.phrase(words)
-        if general is None or (found is not None and _leaves(found) & around):
+        if general is None or (found is not None and all_leaves(found) & around):
             return found
-        return general.within(f"a kind of {_shown(general.parts[0].words)}")
+        return general.within(f"a kind of {shown(general.parts[0].words)}")
 
     def _general(self, path: tuple[Words, ...]) -> Match | None:
         """The nearest of the general phrases of a path that means something."""
@@ -368,23 +388,9 @@ class Matcher:
     def _rest_of_path(self, general: Match | None) -> Match:
         if general is None:
             return Match((), Sureness.LIKELY, ignored="anything that has no label of its own")
-        how = f"{_shown((general.rest_of or general.parts)[0].words)} without what has a label of its own"
+        how = f"{shown((general.rest_of or general.parts)[0].words)} without what has a label of its own"
         return Match((), Sureness.LIKELY, how, rest_of=general.rest_of or general.parts, own=False)
 
 
 def _first(words: Words, *steps: Callable[[Words], Match | None]) -> Match | None:
     return next((found for step in steps if (found := step(words)) is not None), None)
-
-
-def _common(match: Match) -> frozenset[int]:
-    """What the parts of a match mean to most."""
-    return frozenset().union(*(most_common(part.readings) for part in match.parts))
-
-
-def _leaves(match: Match) -> frozenset[int]:
-    readings = (reading for part in (*match.parts, *match.rest_of) for reading in part.readings)
-    return frozenset().union(*(reading.leaves for reading in readings))
-
-
-def _shown(words: Words) -> str:
-    return f"'{' '.join(words)}'"

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from labelforge.draft.matching import Sureness
+from labelforge.draft.match import Sureness
 from labelforge.draft.proposal import Proposal, draft
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy

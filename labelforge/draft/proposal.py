@@ -13,7 +13,8 @@ from typing import Any
 
 from labelforge.answers import cover, node_of
 from labelforge.draft.deciding import Entry, decide
-from labelforge.draft.matching import Match, Matcher, Sureness
+from labelforge.draft.match import Match, Sureness
+from labelforge.draft.matching import Matcher
 from labelforge.draft.names import parse_name
 from labelforge.draft.thesaurus import Thesaurus
 from labelforge.draft.vocabulary import TODO, Reading, Vocabulary
@@ -73,9 +74,8 @@ def _proposal(vocabulary: Vocabulary, entry: Entry) -> Proposal:
 
 
 def _sureness(entry: Entry, match: Match) -> Sureness:
-    if match.sureness == Sureness.SURE and (entry.joined or any(v.rivals or v.agreed <= 0.5 for v in entry.verdicts)):
-        return Sureness.LIKELY
-    return match.sureness
+    doubts = entry.joined or any(v.rivals or v.agreed <= 0.5 or v.without - entry.leaves for v in entry.verdicts)
+    return min(match.sureness, Sureness.LIKELY) if doubts else match.sureness
 
 
 def _why(vocabulary: Vocabulary, entry: Entry) -> str:

@@ -23,6 +23,7 @@ class SynonymFile(BaseModel):
 
     same: list[list[str]] = Field(description="Phrases that mean the same.")
     kinds: dict[str, list[str] | list[list[str]]] = Field(description="A phrase, and phrases for kinds of it.")
+    near: dict[str, list[str]] = Field(description="A phrase, and phrases for what comes near it but is no kind of it.")
     joint: dict[str, list[str]] = Field(description="A phrase, and the phrases that it covers together.")
     together: dict[str, str] = Field(description="A phrase, and what it holds where that has no label of its own.")
     on_foot: list[str] = Field(description="Words for persons that leave out those who ride.")
@@ -34,6 +35,10 @@ class SynonymFile(BaseModel):
     states: list[str] = Field(description="Words in front that do not change what something is.")
     turning: list[str] = Field(description="Words in front that change what something is.")
     not_last: list[str] = Field(description="Last words that say nothing by themselves.")
+    prefixes: list[str] = Field(description="First words that only say that a label follows.")
+    parts: list[str] = Field(description="Last words for a part of what is named before.")
+    signs: list[str] = Field(description="Last words of names of signs.")
+    sign_families: dict[str, list[str]] = Field(description="A family of signs, and words that its signs say.")
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Thesaurus:
     Attributes:
         same: The phrases that mean the same as a key, the key's own among them.
         broader: The phrases that together cover what a key means.
-        by_words: The phrases of ``same`` and ``broader``, by their sorted words.
+        near: The phrase that comes nearest to a key, without covering it.
+        by_words: The phrases of ``same``, ``broader`` and ``near``, by their sorted words.
         together: Pairs of phrases: one, and what it holds where that has no label of its own.
         on_foot: Words for persons that leave out those who ride.
         abbreviations: The words that a word stands for.
@@ -54,10 +60,15 @@ class Thesaurus:
         states: Words in front that change nothing.
         turning: Words in front that change everything.
         not_last: Phrases that say nothing as the last word of a longer name, and little by themselves.
+        prefixes: First words that only say that a label follows.
+        parts: Last words for a part of what is named before.
+        signs: Last words of names of signs.
+        sign_families: Families of signs, each with a phrase that its signs say.
     """
 
     same: Mapping[str, tuple[Words, ...]]
     broader: Mapping[str, tuple[Words, ...]]
+    near: Mapping[str, Words]
     by_words: Mapping[Words, Words]
     together: tuple[tuple[Words, Words], ...]
     on_foot: frozenset[str]
@@ -69,6 +80,10 @@ class Thesaurus:
     states: frozenset[str]
     turning: frozenset[str]
     not_last: frozenset[str]
+    prefixes: frozenset[str]
+    parts: frozenset[str]
+    signs: frozenset[str]
+    sign_families: tuple[tuple[Words, Words], ...]
 
     @staticmethod
     @cache
@@ -97,10 +112,13 @@ class Thesaurus:
             for words in map(words_of, _flat(listed)):
                 broader.setdefault(key_of(words), (words_of(general),))
                 spoken.append(words)
+        near = {words: words_of(other) for other, listed in content.near.items() for words in map(words_of, listed)}
+        families = ((words_of(name), words_of(said)) for name, texts in content.sign_families.items() for said in texts)
         return cls(
             same=same,
             broader=broader,
-            by_words={tuple(sorted(words)): words for words in spoken},
+            near={key_of(words): other for words, other in near.items()},
+            by_words={tuple(sorted(words)): words for words in (*spoken, *near)},
             together=tuple((words_of(one), words_of(other)) for one, other in content.together.items()),
             on_foot=_words(content.on_foot),
             abbreviations={key_of(words_of(short)): words_of(long) for short, long in content.abbreviations.items()},
@@ -111,12 +129,17 @@ class Thesaurus:
             states=_words(content.states),
             turning=_words(content.turning),
             not_last=frozenset(key_of(words_of(text)) for text in content.not_last),
+            prefixes=_words(content.prefixes),
+            parts=_words(content.parts),
+            signs=_words(content.signs),
+            sign_families=tuple(families),
         )
 
     @property
     def words(self) -> frozenset[str]:
         """Every word that stands in the list."""
         phrases = [phrase for group in (*self.same.values(), *self.broader.values()) for phrase in group]
+        phrases += self.by_words.values()
         found = {word for phrase in phrases for word in phrase}
         return frozenset(found.union(self.abbreviations, self.others, self.ambiguous, self.states, self.not_last))
 

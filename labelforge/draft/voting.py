@@ -6,9 +6,9 @@ its vote counts ten times that of the others. Where no mapping was ever in the s
 of the new list takes is out, unless all mappings agree about it.
 
 Readings that have nothing in common are different words: the ones with the most mappings behind them win. A third of
-the votes puts a leaf in: a meaning that is too wide teaches less, one that is too narrow teaches what is wrong. What
-most mappings say has votes of its own about leaves that no label takes, so that a single coarse list (CamVid's eleven
-classes) does not decide.
+the votes puts a leaf in, a quarter if no other label takes it and several mappings count it in: a meaning that is too
+wide teaches less, one that is too narrow teaches what is wrong. What most mappings say has votes of its own about
+leaves that no label takes, so that a single coarse list (CamVid's eleven classes) does not decide.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _NODE = 0.5  # what the tree's own name for something counts beside a mapping th
 _ELSEWHERE = 0.1  # what a mapping in another situation counts
 _COMMON = 1.5  # what the most common reading counts besides
 _ENOUGH = 1 / 3  # share of the votes that puts a leaf in
+_ENOUGH_FREE = 1 / 4  # the same of a leaf that no other label takes, if more than one voice is for it
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def _holds(
         alike = alike or same
         weight = 1.0 if same else _NODE if reading.source is None else _ELSEWHERE
         votes[leaf in reading.leaves] += weight / voices[reading.source]
-    return (alike or not is_taken) and votes[True] >= _ENOUGH * (votes[True] + votes[False])
+    several = len({reading.source for reading in used if leaf in reading.leaves}) > 1
+    enough = _ENOUGH_FREE if several and not is_taken else _ENOUGH
+    return (alike or not is_taken) and votes[True] >= enough * (votes[True] + votes[False])
 
 
 def _groups(readings: Sequence[Reading]) -> list[list[Reading]]:

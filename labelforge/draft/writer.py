@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from labelforge.draft.matching import Sureness
+from labelforge.draft.match import Sureness
 from labelforge.draft.proposal import Proposal
 from labelforge.expression import Expression
 from labelforge.label_space import LabelSpace

@@ -2,6 +2,7 @@
 
     images/<split>/<dataset>/<key>.jpg
     annotations/<split>.json                file_name is relative to images/<split>
+    README.txt
 
 Shards hold no instances, so an annotation is all pixels of a class in an image (as in COCO-Stuff), as run lengths made
 by pycocotools. Of a dataset of boxes, every box is an annotation with the dataset's own bbox, and the pixels of its
@@ -22,10 +23,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as run_lengths
 
+from labelforge.errors import counted
 from labelforge.exports.cut import Cut, CutClass
-from labelforge.exports.samples import Box, ExportSample
+from labelforge.exports.samples import REBUILT, Box, ExportSample
 from labelforge.exports.writer import Plan, Writer
 
+_README: Final = """\
+{name}: images and annotations in COCO's format, made by labelforge from the tree {tree}.
+
+    from pycocotools.coco import COCO
+    coco = COCO("annotations/{split}.json")     # file_name is relative to images/{split}
+
+{notes}
+Pixels without an annotation are in no class, or nobody knows in which. Category ids are the class ids of
+classes.json{lift}; it also says what became of every label of the datasets.
+"""
 _MARGIN: Final = 1.0  # pixels of the image; shapes are drawn up to half a pixel beyond their boxes
 Mask = NDArray[np.bool_]
 
@@ -36,7 +48,7 @@ class CocoWriter(Writer):
     def __init__(self, folder: Path, plan: Plan) -> None:
         super().__init__(folder, plan)
         self._parts: dict[tuple[str, str], IO[str]] = {}
-        self._images = 0
+        self._images = self._rebuilt = 0
         self._annotations = 0
         self._categories = category_ids(plan.cut)
 
@@ -44,6 +56,9 @@ class CocoWriter(Writer):
         """Write an image, and its entries."""
         self.put(f"images/{sample.split}/{sample.place}.{sample.suffix}", sample.image)
         self._images += 1
+        self._rebuilt += sample.boxes is None and any(
+            shard_set.has_boxes and shard_set.reader.dataset == sample.dataset for shard_set in self.plan.sets
+        )
         height, width = sample.values.shape
         entry = {
             "id": self._images,
@@ -71,7 +86,22 @@ class CocoWriter(Writer):
         note = "No instances: an annotation is all pixels of a class in an image"
         if any(shard_set.has_boxes for shard_set in self.plan.sets):
             note += "; for datasets of boxes it is a box"
-        return (f"{note}.",)
+        rebuilt = (REBUILT.format(counted(self._rebuilt, "image")),) if self._rebuilt else ()
+        notes = (f"{note}.", *rebuilt)
+        self._readme(notes)
+        return notes
+
+    def _readme(self, notes: tuple[str, ...]) -> None:
+        cut = self.plan.cut
+        lift = self._categories[0] - cut.classes[0].id
+        readme = _README.format(
+            name=self.plan.name,
+            tree=cut.tree.name,
+            split=self.plan.splits[0],
+            notes="\n".join(notes),
+            lift=" plus 1, as many tools keep 0 for nothing" if lift else "",
+        )
+        self.describe("README.txt", readme)
 
     def _numbered(self) -> Iterator[tuple[CutClass, int]]:
         return zip(self.plan.cut.classes, self._categories, strict=True)

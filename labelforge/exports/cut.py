@@ -7,12 +7,15 @@ cut or reaches over several classes or out of all, nobody can say which class a 
 Classes made of nodes never overlap. Those of a label space (`labelforge.exports.cut_reader`) may: several can then hold
 a label, and the smallest of them wins if it lies inside all others. If it does not, or two classes mean the same, the
 label is ignored. Labels of that label space's own dataset are not decided by sets but by name.
+
+A cut can have a class for all leaves that no other class holds (`Cut.with_rest`). It is a class like any other: a label
+becomes it only if all of its leaves are there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Final
@@ -54,10 +57,14 @@ class Decision:
     Attributes:
         index: Position of the class that it becomes; None if its pixels are ignored.
         why: Why they are; empty otherwise.
+        touched: Positions of the classes that an ignored label can be, but for that of the rest.
+        outside: Leaves that it can be as well, and that none of these classes holds.
     """
 
     index: int | None
     why: str = ""
+    touched: tuple[int, ...] = ()
+    outside: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class Cut:
         classes: The classes, in order; position = index.
         dataset: The label space that the classes are of; None for a cut made of nodes.
         notes: What the user should know about it.
+        rest: Position of the class of all that lies outside the others; None if there is none.
     """
 
     text: str
@@ -87,6 +95,7 @@ class Cut:
     classes: tuple[CutClass, ...]
     dataset: str | None = None
     notes: tuple[str, ...] = ()
+    rest: int | None = None
 
     @classmethod
     def of(
@@ -129,6 +138,32 @@ class Cut:
         )
         return cls(text, tree, classes, dataset, (*notes, *extra))
 
+    def with_rest(self, name: str) -> Cut:
+        """This cut and, as its last class, all that lies outside its classes; its id is the next after theirs.
+
+        Args:
+            name: The class's name.
+
+        Raises:
+            ConfigError: The name is empty or a class has it, or nothing lies outside the classes.
+        """
+        where = f"rest {name!r}"
+        if not name.strip():
+            raise ConfigError("a class needs a name", where=where, cure="Write --rest background.")
+        if any(name == c.name for c in self.classes):
+            raise ConfigError(f"a class is called {name!r} already", where=where, cure="Choose another name.")
+        leaves = frozenset(range(len(self.tree.leaves))).difference(*(c.leaves for c in self.classes))
+        if not leaves:
+            what = f"the classes {self.text!r} hold the whole tree {self.tree.name}: nothing is left over"
+            raise ConfigError(what, where=where, cure="Leave --rest out, or name fewer classes.")
+        number = max(c.id for c in self.classes) + 1
+        if number >= _MOST:
+            raise ConfigError(f"its id would be {number:,}", where=where, cure=f"A label map holds at most {_MOST}.")
+        taken = [(0, 0, 0), *(c.color for c in self.classes)]
+        color = distinct_color(len(self.classes), taken)
+        last = CutClass(number, name, color, leaves, node_names(self.tree, leaves))
+        return replace(self, classes=(*self.classes, last), rest=len(self.classes))
+
     @property
     def bits(self) -> int:
         """Bits of a value in exported label maps: 8, or 16 where the classes need it."""
@@ -165,13 +200,17 @@ class Cut:
             return Decision(None, row.target.reason or "the mapping ignores it")
         if dataset == self.dataset and row.native_id is not None:
             own = [index for index, c in enumerate(self.classes) if row.native_name in c.labels]
-            return Decision(own[0]) if own else Decision(None, "in none of the classes")
+            if own:
+                return Decision(own[0])
+            if self.rest is not None and row.target.leaves <= self.classes[self.rest].leaves:
+                return Decision(self.rest)
+            return Decision(None, "in none of the classes")
         return self._by_leaves(row.target.leaves)
 
     def _by_leaves(self, leaves: frozenset[int]) -> Decision:
         holding = [index for index, c in enumerate(self.classes) if leaves <= c.leaves]
         if not holding:
-            return Decision(None, self._undecided(leaves))
+            return self._undecided(leaves)
         smallest = min(holding, key=lambda index: len(self.classes[index].leaves))
         inner = self.classes[smallest].leaves
         if all(inner < self.classes[index].leaves for index in holding if index != smallest):
@@ -179,14 +218,17 @@ class Cut:
         names = [self.classes[index].name for index in holding]
         return Decision(None, f"fits {listed(names, 3)} alike")
 
-    def _undecided(self, leaves: frozenset[int]) -> str:
-        touched = [c for c in self.classes if c.leaves & leaves]
+    def _undecided(self, leaves: frozenset[int]) -> Decision:
+        touched = tuple(i for i, c in enumerate(self.classes) if c.leaves & leaves and i != self.rest)
         if not touched:
-            return "in none of the classes"
-        names = listed([c.name for c in touched], 3)
-        if leaves <= frozenset().union(*(c.leaves for c in touched)):
-            return f"can be any of {names}"
-        return f"can be {names}, or in none of the classes"
+            return Decision(None, "in none of the classes")
+        outside = leaves.difference(*(self.classes[index].leaves for index in touched))
+        names = listed([self.classes[index].name for index in touched], 3)
+        if not outside:
+            return Decision(None, f"can be any of {names}", touched)
+        place = "in none of the classes" if self.rest is None else self.classes[self.rest].name
+        nodes = listed(node_names(self.tree, outside), 3)
+        return Decision(None, f"can be {names}, or {place} ({nodes})", touched, outside)
 
 
 def node_names(tree: Taxonomy, leaves: Collection[int]) -> tuple[str, ...]:
@@ -198,6 +240,16 @@ def node_names(tree: Taxonomy, leaves: Collection[int]) -> tuple[str, ...]:
         if wanted.issuperset(node.leaves)
         and (node.parent is None or not wanted.issuperset(tree.nodes[node.parent].leaves))
     )
+
+
+def with_parents(tree: Taxonomy, names: Sequence[str]) -> str:
+    """Nodes for people, each with the node above it: "front" alone says little, "traffic sign/front" all.
+
+    Args:
+        tree: The tree.
+        names: Its nodes.
+    """
+    return ", ".join("/".join(tree.node(name).path.split("/")[-2:]) for name in names)
 
 
 def _check_apart(where: str, tree: Taxonomy, drafts: Sequence[Draft]) -> None:

@@ -1,10 +1,11 @@
 """Reads a cut from what a user writes.
 
 road, sidewalk, vehicle/car      nodes of the tree, one class each
+road, car | van                  with several nodes in one class
 leaves                           every leaf is a class
 depth=2                          the nodes at that depth, and the leaves above it
-classes.txt                      a file with a node on every line (after # comes a comment)
-classes.yaml                     a list of nodes, or names of classes and what they are (a label expression or a
+classes.txt                      a file with a class on every line, written likewise (after # comes a comment)
+classes.yaml                     a list of the same, or names of classes and what they are (a label expression or a
                                  list of nodes): {flat: [road, sidewalk], car: car}
 cityscapes                       all labels of a label space that are not ignored, with their native ids
 cityscapes:evaluated             the classes of its benchmark, numbered from 0 as there
@@ -29,7 +30,7 @@ from labelforge.yamlfile import YamlFile
 
 _DEPTH: Final = re.compile(r"depth\s*=\s*([0-9]{1,9})")
 _EVALUATED: Final = ":evaluated"
-FORMS: Final = "Write nodes ('road, sidewalk'), leaves, depth=2, a file with a node per line, or a label space."
+FORMS: Final = "Write nodes ('road, car | van'), leaves, depth=2, a file with a node per line, or a label space."
 """What a cut may be, for messages."""
 
 
@@ -57,15 +58,19 @@ def read_cut(text: str, tree: Taxonomy, stored: Mapping[str, Space]) -> Cut:
     asked = text.strip()
     depth = _DEPTH.fullmatch(asked)
     if asked == "leaves":
-        return _of_nodes(asked, tree, tree.leaves)
+        return _of_nodes(asked, tree, ([leaf] for leaf in tree.leaves))
     if depth:
-        return _of_nodes(asked, tree, nodes_at_depth(tree, int(depth[1])))
+        return _of_nodes(asked, tree, ([node] for node in nodes_at_depth(tree, int(depth[1]))))
     if Path(asked).suffix in (".yaml", ".yml", ".txt"):
         return _of_file(Path(asked), tree)
+    where = f"classes {asked!r}"
+    if re.match(r"depth\s*=", asked):
+        cure = "Write depth=2 for the nodes two levels below the root."
+        raise ConfigError("a depth is a number of levels, from 0", where=where, cure=cure)
     names = [name.strip() for name in asked.split(",")]
-    if len(names) == 1 and not tree.references.find(asked):
+    if len(names) == 1 and "|" not in asked and not tree.references.find(asked):
         return _of_space(asked, tree, stored)
-    return _of_nodes(asked, tree, [_node(name, tree, f"classes {asked!r}") for name in names])
+    return _of_nodes(asked, tree, [_nodes(name, tree, where) for name in names])
 
 
 def nodes_at_depth(tree: Taxonomy, depth: int) -> list[Node]:
@@ -73,24 +78,31 @@ def nodes_at_depth(tree: Taxonomy, depth: int) -> list[Node]:
     return [node for node in tree.nodes if node.depth == depth or (node.is_leaf and node.depth < depth)]
 
 
-def _of_nodes(text: str, tree: Taxonomy, nodes: Iterable[Node]) -> Cut:
-    chosen = list(nodes)
-    plain = [node.name for node in chosen]
+def _of_nodes(text: str, tree: Taxonomy, classes: Iterable[Sequence[Node]]) -> Cut:
+    """The cut whose classes are nodes, or several nodes together."""
+    chosen = list(classes)
+    plain = [node.name for nodes in chosen for node in nodes]
+
+    def name(node: Node) -> str:
+        return node.name if plain.count(node.name) == 1 else tree.references.shortest(node.index)
+
     drafts = [
-        Draft(
-            node.name if plain.count(node.name) == 1 else tree.references.shortest(node.index), frozenset(node.leaves)
-        )
-        for node in chosen
+        Draft(" | ".join(name(node) for node in nodes), frozenset().union(*(node.leaves for node in nodes)))
+        for nodes in chosen
     ]
     return Cut.of(text, tree, drafts)
 
 
-def _node(name: str, tree: Taxonomy, where: str, line: int | None = None) -> Node:
-    found = tree.references.find(name)
-    if len(found) != 1:
-        what, cure = tree.references.explain(name)
-        raise ConfigError(what, where=where, line=line, cure=cure if name else FORMS)
-    return tree.nodes[found[0]]
+def _nodes(text: str, tree: Taxonomy, where: str, line: int | None = None) -> list[Node]:
+    """The nodes of one class: "car", or "car | van"."""
+    found = []
+    for name in [text] if tree.references.find(text) else [part.strip() for part in text.split("|")]:
+        meant = tree.references.find(name)
+        if len(meant) != 1:
+            what, cure = tree.references.explain(name)
+            raise ConfigError(what, where=where, line=line, cure=cure if name else FORMS)
+        found.append(tree.nodes[meant[0]])
+    return found
 
 
 def _of_file(path: Path, tree: Taxonomy) -> Cut:
@@ -100,11 +112,11 @@ def _of_file(path: Path, tree: Taxonomy) -> Cut:
         except (OSError, UnicodeDecodeError) as fault:
             raise ConfigError(f"cannot be read ({fault})", where=path, cure="Give a text file of nodes.") from None
         named = [(number, line.split("#")[0].strip()) for number, line in enumerate(lines, start=1)]
-        return _of_nodes(path.name, tree, [_node(name, tree, str(path), number) for number, name in named if name])
+        return _of_nodes(path.name, tree, [_nodes(name, tree, str(path), number) for number, name in named if name])
     file = YamlFile.load(path, ConfigError)
     if isinstance(file.data, list):
         return _of_nodes(
-            path.name, tree, [_node(str(name), tree, str(path), file.line((i,))) for i, name in enumerate(file.data)]
+            path.name, tree, [_nodes(str(name), tree, str(path), file.line((i,))) for i, name in enumerate(file.data)]
         )
     if not isinstance(file.data, dict):
         file.fail((), "holds neither a list of nodes nor names with nodes", "Write '- road', or 'flat: [road]'.")
@@ -124,8 +136,9 @@ def _of_space(text: str, tree: Taxonomy, stored: Mapping[str, Space]) -> Cut:
     shipped = _shipped(tree)
     if name not in stored and (shipped is None or name not in LabelMapping.available(shipped)):
         known = {*stored, *([] if shipped is None else LabelMapping.available(shipped))}
-        what, _ = tree.references.explain(name)
-        near = did_you_mean(name, [*(node.name for node in tree.nodes), *known]) if name else ""
+        what, near = tree.references.explain(name)
+        if "/" not in name:
+            near = did_you_mean(name, [*(node.name for node in tree.nodes), *known]) if name else ""
         cure = f"{near} {FORMS} Label spaces here: {listed(sorted(known), 20)}."
         raise ConfigError(f"{what} of the tree {tree.name}, and no label space", where="classes", cure=cure)
     if name in stored:

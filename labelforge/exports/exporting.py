@@ -23,10 +23,11 @@ from labelforge.exports.coco import CocoWriter
 from labelforge.exports.cut import Cut
 from labelforge.exports.cut_reader import Space, read_cut
 from labelforge.exports.folder import MARKER, whole_export
+from labelforge.exports.gaps import check_some_pixel, gap_notes
 from labelforge.exports.masks import MasksWriter
 from labelforge.exports.parquet import ParquetWriter
 from labelforge.exports.report import Export, ExportedSet, export_page
-from labelforge.exports.samples import ExportSample, ShardSet, open_sets, samples
+from labelforge.exports.samples import ExportSample, ShardSet, open_sets, samples, split_notes
 from labelforge.exports.writer import Plan, Writer
 from labelforge.exports.yolo import YoloWriter
 from labelforge.files import json_text
@@ -50,6 +51,7 @@ def export_shards(
     *,
     to: str,
     classes: str,
+    rest: str | None = None,
     split_names: Mapping[str, str] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -57,9 +59,9 @@ def export_shards(
     """Write shards in a format for training elsewhere, with the classes of a cut.
 
         >>> import labelforge as lf
-        >>> done = lf.export_shards(["shards/cityscapes-train"], "exported", to="masks", classes="driveable, scene/car")
+        >>> done = lf.export_shards(["shards/cityscapes-train"], "exported", to="masks", classes="driveable, car | bus")
         >>> [c.name for c in done.cut.classes], done.cut.ignore, done.samples
-        (['driveable', 'car'], 255, 5)
+        (['driveable', 'car | bus'], 255, 5)
 
     Every label whose meaning lies inside one class becomes that class; all others are ignored, and the report says
     which and why. Image files are copied unchanged (but for an EXIF mark that would turn them); npy becomes png.
@@ -69,6 +71,7 @@ def export_shards(
         out: A new or empty folder.
         to: The format: ``masks``, ``coco``, ``parquet`` or ``yolo``.
         classes: The cut (`labelforge.exports.cut_reader`): nodes, ``leaves``, ``depth=2``, a file, or a label space.
+        rest: Name of one more class, for what surely lies outside all of these; default: that is ignored.
         split_names: What a split is to be called, by the dataset's name of it. Default: training is train; validation
             and valid are val; testing is test; others stay.
         overwrite: Replace an export that is there.
@@ -78,7 +81,8 @@ def export_shards(
         What was done: classes, labels and pixels.
 
     Raises:
-        ConfigError: An option is wrong, ``out`` holds something else, or a package for the format is missing.
+        ConfigError: An option is wrong, no pixel would be in a class, ``out`` holds something else, or a package for
+            the format is missing.
         ShardError: Shards are missing or damaged, their trees differ, or a sample has no name that can be a file's.
         TaxonomyError: A file of classes names an unknown node.
     """
@@ -90,10 +94,13 @@ def export_shards(
     tree = sets[0].reader.taxonomy
     spaces = {s.reader.dataset: Space(s.reader.mapping, s.reader.manifest.protocol) for s in sets}
     cut = read_cut(classes, tree, spaces)
+    if rest is not None:
+        cut = cut.with_rest(rest)
+    check_some_pixel(sets, cut)
     with whole_export(out, overwrite=overwrite) as folder:
         with closing(FORMATS[to](folder, Plan(cut, sets, Path(out).resolve().name))) as writer:
             gallery = _write_samples(writer, sets, cut, progress)
-            notes = (*cut.notes, *writer.finish())
+            notes = (*cut.notes, *gap_notes(sets, cut), *split_notes(sets), *writer.finish())
         export = Export(Path(out), to, cut, tuple(ExportedSet.of(s, cut) for s in sets), notes)
         export_page(export, gallery).write(folder / REPORT_NAME)
         contents = [*(path.name for path in folder.iterdir()), MARKER]

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from labelforge.errors import ConfigError, listed
 from labelforge.files import writing_into
+from labelforge.shards import MANIFEST_NAME
 
 MARKER: Final = "classes.json"
 """The file that a whole export has; it lists what else is there under ``contents``."""
@@ -93,7 +94,12 @@ def _check(folder: Path, *, overwrite: bool) -> None:
     there = {path.name for path in folder.iterdir()} - {_LOCK, STAGING}
     foreign = sorted(there - _ours(folder))
     if foreign:
-        raise ConfigError(f"holds files that are no export: {listed(foreign)}", where=folder, cure=_OTHER)
+        cure = (
+            "These are shards: the last folder that is named is the one to write to."
+            if MANIFEST_NAME in there
+            else _OTHER
+        )
+        raise ConfigError(f"holds files that are no export: {listed(foreign)}", where=folder, cure=cure)
     if MARKER in there and not overwrite:
         cure = "Give another folder, or add --overwrite to replace it."
         raise ConfigError("holds an export already", where=folder, cure=cure)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from labelforge.errors import ConfigError
+from labelforge.exports.cut import with_parents
 from labelforge.exports.samples import ExportSample
 from labelforge.exports.writer import Plan, Writer
 from labelforge.shards import encode_label
@@ -95,7 +96,9 @@ class ParquetWriter(Writer):
         names = [split.name for split in self._splits.values()]
         files = [{"split": name, "path": f"data/{name}-*.parquet"} for name in names]
         head = {"task_categories": ["image-segmentation"], "configs": [{"config_name": "default", "data_files": files}]}
-        rows = "".join(f"| {c.id} | {_cell(c.name)} | {_cell(', '.join(c.nodes))} |\n" for c in cut.classes)
+        rows = "".join(
+            f"| {c.id} | {_cell(c.name)} | {_cell(with_parents(cut.tree, c.nodes))} |\n" for c in cut.classes
+        )
         card = _CARD.format(name=self.plan.name, tree=cut.tree.name, ignore=cut.ignore, split=names[0], rows=rows)
         self.describe("README.md", f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{card}")
         return ()

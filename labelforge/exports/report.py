@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labelforge import __version__
-from labelforge.errors import counted
-from labelforge.exports.cut import Cut
+from labelforge.errors import counted, listed
+from labelforge.exports.cut import Cut, with_parents
 from labelforge.exports.samples import ShardSet
 from labelforge.report import Bar, Column, Facts, Fold, Gallery, GalleryRow, Page, Swatch, Table, Text
 
@@ -73,6 +73,16 @@ class ExportedSet:
     def pixels(self) -> int:
         """Pixels of all of its samples."""
         return sum(line.pixels for line in self.labels)
+
+    @property
+    def ignored(self) -> int:
+        """Those of them that are in no class."""
+        return sum(line.pixels for line in self.labels if line.index is None)
+
+    @property
+    def ignored_share(self) -> str:
+        """The same in words, as a share of all pixels."""
+        return f"{self.ignored / (self.pixels or 1):.1%} ignored"
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,7 @@ class Export:
             "contents": sorted(contents),
             "taxonomy": {"name": self.cut.tree.name, "digest": self.cut.tree.digest},
             "cut": self.cut.text,
+            "rest": None if self.cut.rest is None else self.cut.classes[self.cut.rest].name,
             "ignore": self.cut.ignore,
             "ignored_pixels": self.ignored,
             "classes": [
@@ -161,6 +172,7 @@ class Export:
                     "split": s.split,
                     "exported_as": s.exported_as,
                     "samples": s.samples,
+                    "ignored_pixels": s.ignored,
                     "labels": [
                         {
                             "name": line.name,
@@ -187,7 +199,7 @@ def export_summary(export: Export) -> RenderableType:
     parts: list[RenderableType] = []
     for s in export.sets:
         renamed = "" if s.exported_as == s.split else f" (as {s.exported_as})"
-        title = f"{s.dataset}, {s.split}{renamed}: {counted(s.samples, 'sample')}"
+        title = f"{s.dataset}, {s.split}{renamed}: {counted(s.samples, 'sample')}, {s.ignored_share}"
         table = TerminalTable(title=title, title_justify="left", box=None, pad_edge=False)
         table.add_column("label", overflow="fold")
         table.add_column("pixels", justify="right", no_wrap=True)
@@ -203,7 +215,8 @@ def export_summary(export: Export) -> RenderableType:
     parts.append(TerminalText(f"{export.summary()}."))
     empty = [c.name for c, pixels in zip(export.cut.classes, export.pixels_per_class, strict=True) if not pixels]
     if empty:
-        parts.append(TerminalText(f"{len(empty)} of {len(export.cut.classes)} classes have no pixel.", style="dim"))
+        told = f"{len(empty)} of {len(export.cut.classes)} classes have no pixel: {listed(empty, 8)}."
+        parts.append(TerminalText(told, style="dim"))
     parts += [TerminalText(f"note: {note}", style="yellow") for note in export.notes]
     return Group(*parts)
 
@@ -251,7 +264,7 @@ def export_page(export: Export, pictures: Sequence[GalleryRow]) -> Page:
 def _class_table(export: Export) -> Table:
     total = export.pixels or 1
     rows: list[tuple[Cell, ...]] = [
-        (Swatch(c.name, c.color), c.id, ", ".join(c.nodes), pixels, Bar(pixels / total))
+        (Swatch(c.name, c.color), c.id, with_parents(export.cut.tree, c.nodes), pixels, Bar(pixels / total))
         for c, pixels in zip(export.cut.classes, export.pixels_per_class, strict=True)
     ]
     rows.append(("(ignored)", export.cut.ignore, "", export.ignored, Bar(export.ignored / total)))
@@ -279,4 +292,4 @@ def _label_table(export: Export, s: ExportedSet, lines: Sequence[LabelLine]) -> 
         Column("became"),
         Column("ignored, because"),
     )
-    return Table(columns, tuple(rows), f"Labels of {s.dataset}, {s.split}, most pixels first")
+    return Table(columns, tuple(rows), f"Labels of {s.dataset}, {s.split}, most pixels first; {s.ignored_share}")

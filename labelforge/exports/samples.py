@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,17 +18,23 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from labelforge.errors import ConfigError, ShardError, did_you_mean
+from labelforge.errors import ConfigError, ShardError, did_you_mean, listed
 from labelforge.exports.cut import Cut, Decision
 from labelforge.shards import IMAGE_SUFFIXES, LABEL_SUFFIX, ShardReader, encode_image
 from labelforge.shards.codec import decode_image, decode_label
+from labelforge.turned_box import upright_around
 
 Values = NDArray[np.uint8] | NDArray[np.uint16]
 SPLITS: Final[Mapping[str, str]] = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
 """What datasets call the splits that exports call train, val and test; other names stay."""
 
+REBUILT: Final = (
+    "{} of a dataset of boxes keep only pixels: objects of a class that touch became one. Convert them again to have "
+    "the boxes."
+)
+"""What is said of shards of boxes that do not keep them: those of earlier versions."""
+
 _LONGEST: Final = 200  # bytes of one part of a name; file systems take 255, with the suffix
-_SIDEWAYS: Final = range(5, 9)  # EXIF orientations that exchange height and width
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class ExportSample:
         suffix: What the image is: ``jpg`` or ``png``.
         image: The image file.
         values: (H, W) ids of the cut's classes, and the cut's ignore value; not writable.
-        boxes: The boxes that the dataset has in this image; None if it is not a dataset of boxes, or keeps none.
+        boxes: The boxes that the dataset has in this image; None if it is not a dataset of boxes.
     """
 
     dataset: str
@@ -144,6 +151,19 @@ def open_sets(
             owner[place] = reader.url
         sets.append(ShardSet(reader, split, names))
     return tuple(sets)
+
+
+def split_notes(sets: Sequence[ShardSet]) -> tuple[str, ...]:
+    """What to say of splits in which training code would not look for samples; nothing of those that a user named."""
+    odd: dict[str, list[str]] = {}
+    for shard_set in sets:
+        if shard_set.split == shard_set.reader.split and shard_set.split not in SPLITS.values():
+            odd.setdefault(shard_set.split, []).append(shard_set.reader.dataset)
+    return tuple(
+        f"All of {listed(dict.fromkeys(datasets))} is in the split {split!r}, and not in train or val, where "
+        f"training code looks: --split-names {shlex.quote(f'{split}=train')} puts it into train."
+        for split, datasets in odd.items()
+    )
 
 
 def _check_one_tree(readers: Sequence[ShardReader]) -> None:
@@ -232,24 +252,21 @@ def _sample(shard_set: ShardSet, number: int, lookup: NDArray[Any], decisions: S
 
 
 def _boxes(
-    shard_set: ShardSet, meta: Any, size: tuple[int, ...], decisions: Sequence[Decision]
+    shard_set: ShardSet, meta: Mapping[str, Any], size: tuple[int, ...], decisions: Sequence[Decision]
 ) -> tuple[Box, ...] | None:
-    """The boxes that a converter has noted: pixel numbers of the source image, right and bottom inclusive.
+    """The boxes that the conversion has kept, upright and cut off at the border; None if it has kept none.
 
-    None if it has noted none, or in another form. Boxes of labels that become no class are left out.
+    Boxes of labels that become no class are left out.
     """
-    row_of = shard_set.reader.mapping.row_of
-    try:
-        height, width = meta["source_size"]
-        if meta.get("orientation", 1) in _SIDEWAYS:
-            height, width = width, height
-        across, down = size[1] / width, size[0] / height
-        found = []
-        for box in meta["native"]["boxes"]:
-            left, top, right, bottom = (float(box[side]) for side in ("left", "top", "right", "bottom"))
-            index = decisions[row_of[int(box["class_id"])]].index
-            if index is not None:
-                found.append(Box(index, left * across, top * down, (right + 1) * across, (bottom + 1) * down))
-    except (KeyError, TypeError, ValueError):
+    if "boxes" not in meta:
         return None
+    row_of = shard_set.reader.mapping.row_of
+    found = []
+    for native_id, left, top, right, bottom, *angle in meta["boxes"]:
+        index = decisions[row_of[int(native_id)]].index
+        if index is not None:
+            box = upright_around((left, top, right, bottom), angle[0] if angle else 0.0)
+            low, high = np.clip(box[:2], 0, size[::-1]), np.clip(box[2:], 0, size[::-1])
+            if (low < high).all():
+                found.append(Box(index, *low.tolist(), *high.tolist()))
     return tuple(found)

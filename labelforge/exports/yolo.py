@@ -19,8 +19,9 @@ import shapely
 import yaml
 from numpy.typing import NDArray
 
+from labelforge.errors import counted
 from labelforge.exports.outlines import Outline, Points, filled, outlines
-from labelforge.exports.samples import Box, ExportSample
+from labelforge.exports.samples import REBUILT, Box, ExportSample
 from labelforge.exports.writer import Plan, Writer
 
 _README: Final = """\
@@ -38,6 +39,7 @@ class YoloWriter(Writer):
     def __init__(self, folder: Path, plan: Plan) -> None:
         super().__init__(folder, plan)
         self.detection = all(shard_set.has_boxes for shard_set in plan.sets)
+        self._rebuilt = 0
         self._both = np.zeros(len(plan.cut.classes), dtype=np.int64)
         self._either = np.zeros(len(plan.cut.classes), dtype=np.int64)
 
@@ -54,6 +56,7 @@ class YoloWriter(Writer):
             found = [o for o in outlines(sample.values) if o.value != self.plan.cut.ignore]
             index_of = self.plan.cut.index_of
             if self.detection:
+                self._rebuilt += 1
                 lines = [_box_line(_around(o, index_of[o.value]), scale) for o in found]
             else:
                 lines = [f"{index_of[o.value]} {_numbers(o.ring / scale)}" for o in found]
@@ -92,6 +95,8 @@ class YoloWriter(Writer):
                     f"The polygons give the pixels back with IoU {self._both.sum() / self._either.sum():.4f}, by class "
                     f"{iou.mean():.4f} (lowest: {worst}, {iou.min():.4f})."
                 )
+        if self._rebuilt:
+            notes.append(REBUILT.format(counted(self._rebuilt, "image")))
         total = sum(int(shard_set.pixels.sum()) for shard_set in self.plan.sets)
         ignored = self.ignored_pixels()
         if ignored and not self.detection:  # outside of boxes is background
@@ -102,7 +107,8 @@ class YoloWriter(Writer):
         missing = [split for split in ("train", "val") if split not in self.plan.splits]
         if missing:
             notes.append(
-                f"Ultralytics wants train and val in data.yaml; this export has no {' and no '.join(missing)}."
+                f"Ultralytics wants train and val in data.yaml; this export has no {' and no '.join(missing)}. Name "
+                f"shards of both in one export; --split-names OLD={missing[0]} renames one that is called OLD."
             )
         return tuple(notes)
 

@@ -49,7 +49,7 @@ def test_a_draft_is_written_into_a_tree_of_ones_own(labels: Path, tmp_path: Path
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "TODO frobnicator" in lines
     assert any(line.startswith("check pedestrain person spelt like 'pedestrian'") for line in lines)
-    assert max(map(len, result.stdout.splitlines())) <= 90
+    assert max(len(line) for line in result.stdout.splitlines() if str(tmp_path) not in line) <= 90
     assert LabelSpace.load(space).names == ("road", "car", "frobnicator", "pedestrain")
     mapping = LabelMapping.load(Taxonomy.load(folder), "town")
     assert (mapping.dataset, mapping.supervision, len(mapping.rows)) == ("town", "box", 5)

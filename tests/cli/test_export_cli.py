@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -12,7 +14,7 @@ from labelforge.cli import cli
 from labelforge.cli.export import _SHARD_FORMATS
 from labelforge.errors import ConfigError
 from labelforge.exports import FORMATS
-from tests.exports.sets import street_shards, table, toy_rows, write_set
+from tests.exports.sets import read_ids, street_shards, table, toy_rows, write_set
 
 
 def run(*arguments: str | Path, catch: bool = False) -> Result:
@@ -24,14 +26,15 @@ def test_the_table_says_what_became_of_each_label(tmp_path: Path) -> None:
     result = run(*shards, tmp_path / "out", "--format", "masks", "--classes", "road, sidewalk, front, vegetation")
     assert result.exit_code == 0, result.output
     text = re.sub(r" +", " ", result.stdout)
-    assert "cityscapes, train: 5 samples" in text
-    assert "mapillary-vistas-2.0, validation (as val): 3 samples" in text
+    assert re.search(r"cityscapes, train: 5 samples, \d+\.\d% ignored", text)
+    assert re.search(r"mapillary-vistas-2.0, validation \(as val\): 3 samples, \d+\.\d% ignored", text)
     assert re.search(r"\nvegetation [\d,]+ \d\.\d\d% vegetation\s", text)
     assert re.search(r"\n\(no annotation\) [\d,]+ \d+\.\d\d% ignored: outside all boxes\s", text)
     assert re.search(r"10 samples as masks, 4 classes; [\d,]+ pixels: \d+\.\d% in a class, \d+\.\d%\s+ignored\.", text)
     assert text.rstrip().endswith("out/report.html")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "What became of the labels of gtsdb, train" in page and "without a pixel here" in page
+    assert "traffic sign/front" in page  # "front" alone would say little
 
 
 def test_split_names(tmp_path: Path) -> None:
@@ -39,8 +42,27 @@ def test_split_names(tmp_path: Path) -> None:
     result = run(
         tmp_path / "in", tmp_path / "out", "--format", "yolo", "--classes", "leaves", "--split-names", "all=train"
     )
-    assert "toy-labels, all (as train): 1 sample\n" in re.sub(r" +", " ", result.stdout).replace(" \n", "\n")
-    assert "note: YOLO has no ignore" in result.stdout
+    assert "toy-labels, all (as train): 1 sample, " in re.sub(r" +", " ", result.stdout)
+    assert "note: YOLO has no ignore" in result.stdout and "is in the split" not in result.stdout
+    assert "export yolo: 1 of 1 samples, 0 s" in result.stderr.splitlines()  # no terminal: a line, not a bar
+    again = run(tmp_path / "in", tmp_path / "o2", "--format", "masks", "--classes", "leaves").stdout
+    assert "toy-labels is in the split 'all'" in again and "--split-names all=train" in " ".join(again.split())
+
+
+def test_the_rest_is_a_class(tmp_path: Path) -> None:
+    rows = toy_rows()
+    write_set(tmp_path / "in", {"a": (rows, "png")}, table())
+    result = run(
+        tmp_path / "in", tmp_path / "out", "--format=masks", "--classes", "road | sidewalk, sky", "--rest", "background"
+    )
+    text = re.sub(r" +", " ", result.stdout)
+    assert "1 of 3 classes have no pixel: sky." in text
+    assert re.search(r"\ncar \d+ \d+\.\d\d% background", text)
+    assert re.search(r"\nmovable \d+ \d+\.\d\d% ignored: can be sky, or background \(vehicle\)", text)
+    want = np.select([np.isin(rows, [1, 2]), rows == 3], [0, 2], 255)  # road and ground; car
+    assert np.array_equal(read_ids(tmp_path / "out/labels/train/toy-labels/a.png"), want)
+    told = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert told["rest"] == "background" and told["sources"][0]["ignored_pixels"] == np.count_nonzero(want == 255)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +71,12 @@ def test_split_names(tmp_path: Path) -> None:
         (["in", "out"], "out: is no ONNX file, and no format is given. Add --format with one of masks, coco"),
         (["in", "out", "--format", "masks"], "the format masks needs --classes. Name nodes"),
         (["in", "out.onnx", "--classes", "leaves"], "--classes is for shards, not for a network"),
+        (
+            ["in", "--format", "masks", "--classes", "leaves"],
+            r"in: there is one path, .*export SHARDS\.\.\. OUT --format",
+        ),
+        (["in", "out.onnx", "--rest", "x"], "--rest is for shards, not for a network"),
+        (["in", "out", "--format=masks", "--classes=truck, sidewalk"], "no pixel of these shards would be in a class"),
         (["in", "out", "--format", "onnx", "--split-names", "a=b"], "--split-names is for shards, not for a network"),
         (["in", "in", "out.onnx"], "2 runs for one ONNX file"),
         (["in", "out", "--format=coco", "--classes=leaves", "--split-names=a"], "is not of the form OLD=NEW"),

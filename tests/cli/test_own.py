@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from labelforge.cli import cli
 from labelforge.errors import ConfigError, DatasetError, ShardError, TaxonomyError, counted
-from tests.converters.layouts import contents, write_cityscapes
-from tests.converters.own_layouts import write_palette
+from tests.converters.layouts import contents, picture, save, write_cityscapes
+from tests.converters.own_layouts import put, write_palette
 
 
 def run(*arguments: str | Path) -> Result:
@@ -162,6 +162,12 @@ def test_init_and_the_commands_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "mapping.yaml").write_text(mapping)
     run("convert", tmp_path / "else.yaml", tmp_path / "yard", tmp_path / "again", "--split", "train", "--workers", "0")
     assert contents(tmp_path / "again")["shard-00000.tar"] == contents(tmp_path / "out")["shard-00000.tar"]
+
+
+def test_init_counts_one_class(tmp_path: Path) -> None:
+    save(tmp_path / "images/a.png", picture(0))
+    put(tmp_path / "labels/a.txt", "0 0.5 0.5 0.2 0.2\n")
+    assert "boxes of 1 class. Check it, then:" in run("init", tmp_path).stdout
 
 
 def test_nothing_is_written_where_nothing_is_found(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from labelforge.converters import Converter, Source
 from labelforge.converters.own.converter import OwnData
@@ -231,6 +233,36 @@ def outline_map(key: str) -> Array:
     return ids
 
 
+def write_coco_polygons(root: Path) -> dict[str, Written]:
+    """COCO's JSON with polygons and a mask in run lengths, which COCO's own code draws, the smallest on top."""
+    entries: list[dict[str, Any]] = []
+    found = {}
+    for i, (key, outlines) in enumerate(OUTLINES.items()):
+        drawn = []
+        for name, points in outlines:
+            polygon = [number for point in points for number in point]
+            runs = coco_mask.frPyObjects([polygon], 20, 30)[0]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # up to 2.0.11
+                mask = coco_mask.decode(runs).astype(bool)
+            segmentation: Any = [polygon]
+            if name == "road":
+                segmentation = {"size": [20, 30], "counts": runs["counts"].decode()}
+            entries.append({"image": key, "name": name, "segmentation": segmentation, "iscrowd": 0})
+            x, y = np.array(points).T
+            area = abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2 if name != "road" else mask.sum()
+            drawn.append((-area, name, mask))
+        ids = np.full((20, 30), NOTHING)
+        for _, name, mask in sorted(drawn, key=lambda each: each[0]):
+            ids[mask] = CLASSES.index(name)
+        image = save(root / "images" / f"{key}.png", picture(i))
+        found[key] = Written(np.asarray(Image.open(image)), ids)
+    put(root / "labels.json", coco(entries))
+    head = "kind: polygons\nformat: coco\nimages: images/{key}.png\nlabels: labels.json\n"
+    describe(root, head + "classes: [road, sky, car, person]\n")
+    return found
+
+
 def outlines_of(root: Path, text: str) -> dict[str, Written]:
     """Images with the polygons above, described so."""
     describe(root, text + "\nclasses: [road, sky, car, person]\n")
@@ -327,6 +359,7 @@ OWN = {
     "voc": OwnLayout(write_voc),
     "csv": OwnLayout(write_csv),
     "coco boxes": OwnLayout(write_coco_boxes),
+    "coco polygons": OwnLayout(write_coco_polygons),
     "labelme": OwnLayout(write_labelme),
     "supervisely": OwnLayout(write_supervisely),
     "cvat": OwnLayout(write_cvat),

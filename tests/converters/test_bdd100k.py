@@ -20,7 +20,7 @@ from tests.converters.layouts import NOTHING, picture, read_shards, save, write_
 CLASSES = {label.name: label.id for label in LabelSpace.load("bdd100k-boxes").labels}
 
 
-def frame(name: str, *boxes: tuple[str, float, float, float, float], crowd: bool = False) -> dict[str, Any]:
+def frame(name: str, *boxes: tuple[str, float, float, float, float], crowd: bool | str = False) -> dict[str, Any]:
     corners = [dict(zip(("x1", "y1", "x2", "y2"), box[1:], strict=True)) for box in boxes]
     labels = [
         {"id": str(i), "category": box[0], "attributes": {"crowd": crowd, "occluded": True}, "box2d": corner}
@@ -48,7 +48,10 @@ def boxes(tmp_path: Path) -> Path:
 
 def test_boxes_hold_their_first_and_last_pixel(boxes: Path, tmp_path: Path) -> None:
     conversion = convert("bdd100k", boxes, tmp_path / "out", split="val", taxonomy="streets")
-    assert conversion.notes == ("Left out because their images are not on disk: gone.",)
+    assert conversion.notes == (
+        "Left out because their images are not on disk: gone.",
+        "Not labelled, since marked as a crowd: 1 x box.",
+    )
     found = {key: ids for key, (_, ids, _) in read_shards(tmp_path / "out").items()}
     want = np.full((20, 30), NOTHING)
     want[1:19, 8:13] = CLASSES["pedestrian"]  # the larger box: below the car
@@ -83,6 +86,10 @@ def test_the_test_split_has_no_labels(boxes: Path, tmp_path: Path) -> None:
             r"the box \(1, 1, 1e\+12, 3\) is no place",
         ),
         ('[{"name": "a.jpg", "labels": [{"category": "car", "box2d": {"x1": 3}}]}]', r"the frame a\.jpg has no 'y1'"),
+        (
+            json.dumps([frame("a.jpg", ("car", 1, 1, 2, 2), crowd="perhaps")]),
+            r"the frame a\.jpg is not of the form expected \('perhaps' is neither 0 nor 1\)",
+        ),
         ('{"frames": [{"name": "a.jpg", "labels": 3}]}', r"the frame a\.jpg is not of the form expected"),
     ],
 )

@@ -39,7 +39,7 @@ def test_compressed_run_lengths_are_read_as_pycocotools_reads_them(lengths: list
 @pytest.mark.parametrize(
     "counts",
     [[5, 5], [0, 10**7], [5, -5, 600], [5.5, 594.5], [True] * 600, [], [[600]], [2**63, 2], [2**62] * 4 + [600], None,
-     "", "zzzz", "0" * 50 + "P", "é", "P" * 40 + "0", "~~~", " 00", 7],
+     "", "zzzz", "0" * 50 + "P", "é", "oooooo", "P" * 40 + "0", "~~~", " 00", 7],
 )  # fmt: skip
 def test_run_lengths_that_are_none_of_the_image(counts: Any) -> None:
     """pycocotools draws most of these, with whatever is in memory behind them."""

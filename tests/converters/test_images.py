@@ -20,7 +20,7 @@ from PIL import Image
 
 from labelforge import deflate
 from labelforge.converters.labels.pixels import nearest
-from labelforge.converters.pictures.images import Check, ImageCodec, SourceImage, fit_short_side
+from labelforge.converters.pictures.images import Check, ImageCodec, SourceImage, Turn, fit_short_side
 from labelforge.converters.pictures.label_maps import read_label_map
 from labelforge.errors import DatasetError
 from tests.converters.layouts import picture, save
@@ -299,17 +299,22 @@ def test_orientation_is_applied_where_only_then_the_sizes_agree(tmp_path: Path, 
     path = save(tmp_path / "turned.jpg", np.ascontiguousarray(turned), exif=exif, quality=95, subsampling=0)
     image = SourceImage.open(path.read_bytes(), path)
     sideways = orientation >= 5
-    applied = image.orientation_for((40, 24), "label.png")
-    assert applied == (orientation if sideways else 1)
+    for prefer in ("stored", "turned"):
+        # Labels of the upright picture, of the stored one, and of nobody knows which.
+        turn = image.turn_for((40, 24), "label.png", prefer)
+        is_sure = sideways or orientation == 1
+        assert turn == Turn(orientation if sideways or prefer == "turned" else 1, is_sure=is_sure)
+        assert image.turn_for(turned.shape[:2], "label.png", prefer).orientation == (
+            1 if sideways or prefer == "stored" else orientation
+        )
+        unsized = image.turn_for(None, "gt.txt", prefer)
+        assert unsized == Turn(orientation if prefer == "turned" else 1, is_sure=orientation == 1)
     for size in [(40, 24), (20, 12)]:
-        shown = np.load(io.BytesIO(image.store(size, "npy", applied)[1]))
-        expected = upright if sideways else turned
+        shown = np.load(io.BytesIO(image.store(size, "npy", orientation)[1]))
+        expected = upright
         if size != (40, 24):
             expected = expected.reshape(20, 2, 12, 2, 3).mean(axis=(1, 3))
         assert np.abs(shown - expected.astype(float)).mean() < 5
-    if sideways:  # the labels fit the picture as stored: it stays as it is
-        assert image.orientation_for((24, 40), "label.png") == 1
-    assert image.orientation_for(None, "gt.txt") == 1
 
 
 def test_sizes_that_no_orientation_brings_together(tmp_path: Path) -> None:
@@ -317,7 +322,7 @@ def test_sizes_that_no_orientation_brings_together(tmp_path: Path) -> None:
     image = SourceImage.open(path.read_bytes(), path)
     message = r"image\.jpg: the image is 30x20 pixels, but its label map label\.png is 20x30\. They must belong"
     with pytest.raises(DatasetError, match=message):
-        image.orientation_for((30, 20), "label.png")
+        image.turn_for((30, 20), "label.png", "stored")
 
 
 @given(st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 9000))

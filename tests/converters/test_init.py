@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,14 @@ from PIL import Image
 
 from labelforge.converters import convert
 from labelforge.converters.init import propose
-from labelforge.converters.init.describe import Description, describe
+from labelforge.converters.init.class_lists import _voc_color
+from labelforge.converters.init.describe import describe
 from labelforge.converters.init.masks import MaskLook, look_at_masks
 from labelforge.converters.init.templates import suggested
 from labelforge.errors import DatasetError
+from tests.converters.init_checks import check, converted, init
 from tests.converters.layouts import (
-    ANYTHING,
     NOTHING,
-    Array,
-    Written,
     label_blocks,
     palette_png,
     picture,
@@ -33,52 +31,12 @@ from tests.converters.own_layouts import (
     CLASSES,
     COLORS,
     OWN,
-    coco,
-    cvat,
-    cvat_polygon,
-    labelme,
     put,
     voc_xml,
     write_colors,
     write_ids,
-    write_labelme,
     write_palette,
-    write_yolo,
-    write_yolo_polygons,
 )
-
-
-def init(root: Path) -> Description:
-    """Describe a folder, write the file, and a mapping of all its classes."""
-    for name in ("dataset.yaml", "mapping.yaml"):
-        (root / name).unlink(missing_ok=True)
-    found = describe(root)
-    (root / "dataset.yaml").write_text(found.text)
-    own = found.dataset
-    first, *others = own.space.names
-    labels = f"  {json.dumps(first)}: road\n" + "".join(f"  {json.dumps(name)}: ignore\n" for name in others)
-    kind = "box" if own.kind == "boxes" else "pixel"
-    head = f"dataset: {own.name}\ntaxonomy: streets\nsupervision: {kind}\nlabels:\n"
-    (root / "mapping.yaml").write_text(head + labels)
-    return found
-
-
-def converted(root: Path, split: str, out: Path) -> dict[str, Array]:
-    """Key -> (H, W) labels of the shards: places in `CLASSES`; of other names, the ids."""
-    conversion = convert(root / "dataset.yaml", None, out, split=split)
-    names = {row.native_id: row.native_name for row in conversion.mapping.rows}
-    numbers = {i: CLASSES.index(name) for i, name in names.items() if name in CLASSES}
-    found = {}
-    for key, (_, ids, _) in read_shards(out).items():
-        found[key] = np.array([[numbers.get(i, i) for i in row] for row in ids.tolist()])
-    return found
-
-
-def check(found: Mapping[str, Array], written: Mapping[str, Written]) -> None:
-    assert sorted(found) == sorted(written)
-    for key, sample in written.items():
-        sure = sample.ids != ANYTHING
-        assert np.array_equal(found[key][sure], sample.ids[sure]), key
 
 
 @pytest.mark.parametrize("name", sorted({*OWN} - {"rgb", "ids"}))
@@ -190,86 +148,6 @@ def test_voc_with_masks_and_boxes(tmp_path: Path) -> None:
     check(converted(tmp_path / "root", "train", tmp_path / "out"), written)
 
 
-@pytest.mark.parametrize("form", ["images/{0}/{1}.jpg labels/{0}/{1}.txt", "{0}/images/{1}.jpg {0}/labels/{1}.txt"])
-@pytest.mark.parametrize("names", [None, "classes.txt", "data.yaml"])
-@pytest.mark.parametrize("kind", ["boxes", "polygons"])
-def test_yolo_as_its_tools_write_it(form: str, names: str | None, kind: str, tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    written = {"boxes": write_yolo, "polygons": write_yolo_polygons}[kind](tmp_path / "other")
-    for split in ("train", "valid", "test"):
-        for key in written:
-            image, labels = form.format(split, key.replace("/", "-")).split()
-            save(root / image, picture(0))
-            put(root / labels, (tmp_path / f"other/labels/{key}.txt").read_text())
-    texts = {"classes.txt": "\n".join(CLASSES), "data.yaml": f"train: ../x\nnc: 4\nnames: [{', '.join(CLASSES)}]\n"}
-    if names:
-        put(root / names, texts[names])
-    found = init(root)
-    assert [*found.dataset.splits] == ["train", "valid", "test"] and found.dataset.kind == kind
-    assert ("guessed name" in found.text) == (names is None)
-    got = converted(root, "valid", tmp_path / "out")
-    want = {key.replace("/", "-"): sample.ids.tolist() for key, sample in written.items()}
-    assert {k: v.tolist() for k, v in got.items()} == want
-
-
-COCO_LAYOUTS = {
-    "folders": ("{split}2017/{key}.png", "annotations/instances_{split}2017.json"),
-    "one folder": ("images/{key}.png", "annotations/instances_{split}.json"),
-    "roboflow": ("{split}/{key}.png", "{split}/_annotations.coco.json"),
-    "odd names": ("{split}/{key}.png", "coco_{split}_v1.json"),
-}
-
-
-@pytest.mark.parametrize("name", COCO_LAYOUTS)
-def test_coco_files_of_several_splits(name: str, tmp_path: Path) -> None:
-    images, labels = COCO_LAYOUTS[name]
-    root = tmp_path / "root"
-    for i, split in enumerate(("train", "val")):
-        keys = [f"{split}{j}" for j in range(3)]
-        for key in keys:
-            save(root / images.format(split=split, key=key), picture(i))
-        entries = [{"image": key, "name": "car", "bbox": [j, 0, 5, 5], "iscrowd": 0} for j, key in enumerate(keys)]
-        put(root / labels.format(split=split), coco(entries, keys))
-    own = init(root).dataset
-    assert own.kind == "boxes" and own.format == "coco" and len(own.splits) == 2
-    assert own.labels == (labels.replace("2017", ""),)
-    assert [label.id for label in own.space.labels] == [997, 998, 999, 1000]  # as the files have them
-    got = converted(root, next(split for split in own.splits if split.startswith("val")), tmp_path / "out")
-    assert sorted(got) == ["val0", "val1", "val2"]
-    assert (got["val2"][0, 2:7] == 2).all() and got["val2"][0, 1] == NOTHING
-
-
-def test_of_two_files_for_the_same_images_one_is_taken(tmp_path: Path) -> None:
-    for key in ("a", "b"):
-        save(tmp_path / f"images/{key}.png", picture(0))
-    entries = [{"image": key, "name": "car", "bbox": [0, 0, 5, 5], "iscrowd": 0} for key in ("a", "b")]
-    put(tmp_path / "annotations/a_keypoints.json", coco(entries, ("a", "b")))
-    put(tmp_path / "annotations/instances.json", coco(entries, ("a", "b")))
-    assert init(tmp_path).dataset.labels == ("annotations/instances.json",)
-
-
-def test_a_csv_file_with_numbers_of_classes(tmp_path: Path) -> None:
-    save(tmp_path / "a.png", picture(0))
-    put(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax,class_id\na.png,0,0,5,5,10\na.png,9,9,12,12,2\n")
-    found = init(tmp_path)
-    assert [(label.id, label.name) for label in found.dataset.space.labels] == [(2, "class 2"), (10, "class 10")]
-    assert found.text.count("# guessed name") == 2
-    (ids,) = converted(tmp_path, "all", tmp_path / "out").values()
-    assert (ids[0, 0], ids[10, 10], ids[19, 29]) == (10, 2, NOTHING)
-
-
-def test_cvat_tasks_in_several_files(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    for i in range(2):
-        save(root / f"images/task{i}/a.png", picture(i))
-        text = cvat({f"task{i}/a": cvat_polygon(CLASSES[i], [(0, 0), (10, 0), (10, 10), (0, 10)])})
-        put(root / f"task_{i}.xml", text)
-    own = init(root).dataset
-    assert own.images == ("images/{key}.png",) and len(own.labels) == 2
-    got = converted(root, "all", tmp_path / "out")
-    assert {key: int(ids[5, 5]) for key, ids in got.items()} == {"task0/a": 0, "task1/a": 1}
-
-
 MASK_LAYOUTS: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
     "two folders": (lambda i: f"rgb/{i}.jpg", lambda i: f"semantic/{i}.png"),
     "endings": (lambda i: f"x/{i}_image.jpg", lambda i: f"x/{i}_label.png"),
@@ -327,6 +205,29 @@ def test_more_kinds_of_pictures(tmp_path: Path) -> None:
     assert len(converted(root, "all", tmp_path / "out")) == 4
 
 
+VOC_COLORS = {1: (128, 0, 0), 2: (0, 128, 0), 7: (128, 128, 128), 15: (192, 128, 128), 20: (0, 64, 128)}
+"""Of VOC's own legend: aeroplane, bicycle, car, person, tvmonitor."""
+
+
+@pytest.mark.parametrize(("folder", "whole"), [("x", True), ("x", False), ("VOC2012", False)])
+def test_masks_of_voc_without_a_list_of_classes(folder: str, whole: bool, tmp_path: Path) -> None:
+    """All of its values in its colours, or a folder of its name; of fewer elsewhere, the names are made up."""
+    root, known = tmp_path / folder, whole or folder == "VOC2012"
+    ids = np.arange(600, dtype=np.uint8).reshape(20, 30) % (22 if whole else 6)
+    ids[ids == 21] = 255
+    colors = [number for i in range(256) for number in _voc_color(i)]
+    assert {i: tuple(colors[3 * i : 3 * i + 3]) for i in VOC_COLORS} == VOC_COLORS
+    save(root / "JPEGImages/a.jpg", picture(0))
+    palette_png(root / "SegmentationClass/a.png", ids, colors)
+    found = describe(root)
+    names = {label.id: label.name for label in found.dataset.space.labels}
+    assert (names.get(15) == "person") == known and names[1] == ("aeroplane" if known else "value 1")
+    assert found.text.count("# guessed name") == len(names) == (21 if known else 6)
+    assert found.dataset.void == (255 if known else None)
+    palette_png(root / "SegmentationClass/a.png", ids, [*colors[3:], 0, 0, 0])
+    assert "value 1" in describe(root).text
+
+
 def test_two_values_are_no_void(tmp_path: Path) -> None:
     for i in range(2):
         save(tmp_path / f"images/{i}.png", picture(i))
@@ -360,24 +261,6 @@ def test_folders_that_hold_nothing_to_pair(tmp_path: Path) -> None:
         describe(tmp_path / "signs")
 
 
-def test_names_that_yaml_would_read_otherwise(tmp_path: Path) -> None:
-    names = ["no", "12", "true", "a: b", "{x}", "#5", "ünï", "1e5", "it's", 'say "x"', "- a", "null", "1, 2", "ends "]
-    shapes = [{"label": name, "points": [[0, 0], [5, 0], [5, 5]], "shape_type": "polygon"} for name in names]
-    save(tmp_path / "images/a b.png", picture(0))
-    content = {"shapes": shapes, "imagePath": "a", "imageHeight": 20, "imageWidth": 30}
-    put(tmp_path / "images/a b.json", json.dumps(content))
-    assert sorted(init(tmp_path).dataset.space.names) == sorted(names)
-
-
-def test_a_name_that_cannot_be_printed(tmp_path: Path) -> None:
-    write_labelme(tmp_path)
-    (tmp_path / "dataset.yaml").unlink()
-    path = tmp_path / "images/one.json"
-    path.write_text(path.read_text().replace('"road"', '"ro\\u0007ad"'))
-    text = describe(tmp_path).text
-    assert "is no name of a class" in text.replace("\n# ", " ") and "\a" not in text
-
-
 def test_only_some_label_files_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(30):
         save(tmp_path / f"images/{i:02d}.png", picture(0, 4, 4))
@@ -396,16 +279,6 @@ def test_only_some_label_files_are_opened(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Image, "open", counting)
     assert "Label files: 7 of 30, evenly spread, were opened." in describe(tmp_path).text
     assert len([path for path in opened if "masks/" in path]) == 7
-
-
-def test_a_folder_per_frame(tmp_path: Path) -> None:
-    """Of very many folders, not every file is opened to see what it is."""
-    for i in range(60):
-        save(tmp_path / f"root/frame{i:02d}/image.png", picture(0, 20, 30))
-        shape = {"label": "car", "points": [[0, 0], [9, 0], [9, 9]], "shape_type": "polygon"}
-        put(tmp_path / f"root/frame{i:02d}/image.json", labelme([shape]))
-    own = init(tmp_path / "root").dataset
-    assert own.format == "labelme" and len(converted(tmp_path / "root", "all", tmp_path / "out")) == 60
 
 
 def test_templates_of_a_path() -> None:

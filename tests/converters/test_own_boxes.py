@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labelforge.converters import NO_ANNOTATION, convert
 from labelforge.converters.labels.boxes import draw_boxes
 from labelforge.converters.own.marks import check_length
 from labelforge.errors import DatasetError
 from tests.converters.layouts import NOTHING, Array, picture, read_shards, save
+from tests.converters.own_checks import drawn
 from tests.converters.own_layouts import (
     CLASSES,
     coco,
@@ -19,19 +21,9 @@ from tests.converters.own_layouts import (
     own,
     put,
     voc_xml,
-    write_coco_boxes,
-    write_csv,
     write_voc,
     write_yolo,
 )
-
-
-def drawn(root: Path, key: str = "a") -> Array:
-    """(20, 30) what the boxes of an image of 30 x 20 pixels mean."""
-    converter = own(root)
-    converter.sets("all")
-    (source,) = [source for source in converter.sources("all") if source.key == key]
-    return np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
 
 
 def one_csv(root: Path, text: str, more: str = "") -> Path:
@@ -126,7 +118,7 @@ def test_boxes_without_area_are_counted_and_those_over_the_border_cut(tmp_path: 
     one_csv(tmp_path, "image,xmin,ymin,xmax,ymax,class\n" + "\n".join(rows))
     assert np.array_equal(drawn(tmp_path), block((2, 0, 0, 3, 2), (0, 25, 15, 30, 20)))
     notes = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all").notes
-    assert notes == ("Left out, since it covers no pixels: 2 x box without area.",)
+    assert notes == ("Left out, since it covers no pixels: 2 x box.",)
 
 
 def test_what_is_to_be_ignored_is_not_labelled(tmp_path: Path) -> None:
@@ -206,6 +198,18 @@ def test_one_file_for_all_splits(tmp_path: Path) -> None:
         own(tmp_path).sources("train")
 
 
+def test_labels_of_another_folder_are_not_taken(tmp_path: Path) -> None:
+    path = one_csv(tmp_path, "path,xmin,ymin,xmax,ymax,class\nfront/a.png,0,0,9,9,car\n")
+    with pytest.raises(DatasetError, match=r"names none of 1 image, .*'front/a\.png'\. Compare .* folders too"):
+        own(tmp_path).sources("all")
+    path.write_text(path.read_text() + "images/a.png,0,0,9,9,sky\n")
+    converter = own(tmp_path)
+    assert drawn(tmp_path)[0, 0] == 1 and converter.missing("all") == ["front/a.png"]
+    assert converter.notes("all") == [
+        "1 name is that of an image in another folder, and is not taken for it: 'front/a.png' is not images/a.png."
+    ]
+
+
 def drawn_split(root: Path, split: str) -> int:
     converter = own(root)
     (source,) = converter.sources(split)
@@ -217,6 +221,9 @@ def drawn_split(root: Path, split: str) -> int:
     [
         ("2 0.5 0.5 0.2", "4 words are no box", 1),
         ("\n2 0.5 0.5 0.2 0.2 0.1 0.3", "7 words are no box, but perhaps a polygon", 2),
+        ("2 0.5 0.5 0.2 0.2 0.9", "6 words are no box, but perhaps one with a confidence", 1),
+        ("2 0 0 0.2 0 0.2 0.1 0 0.1", "9 words are no box, but perhaps one that is turned.*'kind: polygons'", 1),
+        ("1.5 0.5 0.5 0.2 0.2", "is no object", 1),
         ("car 0.5 0.5 0.2 0.2", "'car 0.5 0.5 0.2 0.2' is no object", 1),
         ("9 0.5 0.5 0.2 0.2", "no class of the dataset has the id 9", 1),
         ("2 15 10 6 4", "is not in fractions of the image", 1),
@@ -248,7 +255,30 @@ def test_yolo_at_another_size(tmp_path: Path) -> None:
     expected = np.full((4, 8), NO_ANNOTATION)
     expected[:2, :4] = 2
     assert np.array_equal(ids, expected)
-    assert converter.notes("all") == ["Left out, since it covers no pixels: 1 x box without area."]
+    assert converter.notes("all") == ["Left out, since it covers no pixels: 1 x box."]
+
+
+def test_classes_of_yolo_as_arrays_of_floats_have_them(tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    put(tmp_path / "labels/three.txt", "2.000000e+00 0.5 0.5 1.0 1.0\n")
+    assert (drawn(tmp_path, "three") == 2).all()
+
+
+def test_a_csv_file_that_says_the_size_of_images(tmp_path: Path) -> None:
+    """Boxes for a picture of another size are refused; 0 is a size that a tool did not know."""
+    head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    path = one_csv(tmp_path, f"{head}a.png,30,20,car,2,3,12,9\na.png,0,0,sky,20,3,22,9\n")
+    assert np.array_equal(drawn(tmp_path), block((2, 2, 3, 12, 9), (1, 20, 3, 22, 9)))
+    convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    path.write_text(f"{head}a.png,60,40,car,2,3,12,9\n")
+    with pytest.raises(DatasetError, match=r"is 30x20 pixels, but its label map boxes\.csv is 60x40"):
+        convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all", overwrite=True)
+    path.write_text(f"{head}a.png,30,20,car,2,3,12,9\na.png,60,40,car,2,3,12,9\n")
+    with pytest.raises(DatasetError, match=r"3: the image 'a\.png' is 60 x 40 here and 30 x 20 before"):
+        own(tmp_path).sources("all")
+    path.write_text(f"{head}a.png,wide,20,car,2,3,12,9\n")
+    with pytest.raises(DatasetError, match="2: the image's width 'wide' and height '20' are no numbers"):
+        own(tmp_path).sources("all")
 
 
 DIFFICULT = (
@@ -278,6 +308,8 @@ BOMB = """<!DOCTYPE a [<!ENTITY x "lol"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;">]>
         (BOMB, "declares entities, which annotations have no use for"),
         ("<annotation>" + "<a>" * 100_000, "is nested too deeply"),
         ("<annotation><object><name>car</name></object></annotation>", "an object is no box .it has no <bndbox>"),
+        (voc_xml([("car", 0, 0, 1, 1)]).replace("<name>car</name>", ""), "an object has no <name>"),
+        (voc_xml([("car", 0, 0, 1, 1)]).replace("t>0", "t>-1"), "<difficult> is wrong .'-1' is neither 0 nor 1"),
         (voc_xml([("kar", 0, 0, 1, 1)]), "'kar' is no class of the dataset. Did you mean 'car'"),
         (voc_xml([("car", 0, 0, 1, 1)]).replace("<xmin>1", "<xmin>one"), "an object is no box"),
         (voc_xml([("car", 0, 0, 1, 1)]).replace("<xmin>1", "<xmin>nan"), "is no place in an image"),
@@ -295,25 +327,6 @@ def test_xml_that_voc_does_not_write(text: str, message: str, tmp_path: Path) ->
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"bbox": [1, 2, 3]}, "annotation 7 is not of the form expected"),
-        ({"bbox": None}, "annotation 7 is not of the form expected"),
-        ({"bbox": ["x", 2, 3, 4]}, "annotation 7 is not of the form expected"),
-        ({"bbox": [1e300, 2, 3, 4]}, "is no place in an image"),
-        ({"category_id": 5}, "annotation 7 has the category 5, which the file does not list"),
-        ({"image_id": 5}, "there are annotations of image 5, which the file does not list"),
-    ],
-)
-def test_annotations_that_coco_does_not_write(change: dict[str, object], message: str, tmp_path: Path) -> None:
-    write_coco_boxes(tmp_path)
-    entry = {"id": 7, "image": "three", "name": "car", "bbox": [1, 2, 3, 4], **change}
-    put(tmp_path / "annotations/instances.json", coco([entry]))
-    with pytest.raises(DatasetError, match=message):
-        convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
-
-
 def test_a_million_boxes_on_an_image(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     put(tmp_path / "labels/three.txt", "2 0.5 0.5 0.2 0.2\n" * 30_000)
@@ -328,11 +341,43 @@ def test_files_too_long_for_labels_are_not_read(tmp_path: Path) -> None:
     check_length(tmp_path / "a.txt", 11)
 
 
-def test_categories_are_known_by_name(tmp_path: Path) -> None:
-    write_csv(tmp_path / "csv")
-    write_coco_boxes(tmp_path / "coco")
-    text = (tmp_path / "coco/annotations/instances.json").read_text()
-    (tmp_path / "coco/annotations/instances.json").write_text(text.replace('"sky"', '"sly"'))
-    with pytest.raises(DatasetError, match=r"'sly' is no class of the dataset\. Did you mean 'sky'"):
-        own(tmp_path / "coco").sources("all")
-    assert CLASSES[2] == "car" and drawn(tmp_path / "csv", "one")[4, 4] == 2
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("exif", [None, "stored", "turned"])
+@pytest.mark.parametrize("side", [30, 20])  # a picture of 30 x 20 pixels, and a square one
+def test_boxes_lie_on_what_viewers_show(orientation: int, exif: str | None, side: int, tmp_path: Path) -> None:
+    """A bright corner, and a box around it as somebody drew it who saw the picture turned, or as it is stored."""
+    upright = np.zeros((20, side, 3), np.uint8)
+    upright[:8, :10] = 250
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    save(tmp_path / "images/a.png", np.ascontiguousarray(stored), exif=tag)
+    drawn_on = stored if exif == "stored" else upright
+    rows, columns = np.nonzero(drawn_on[..., 0])
+    height, width = drawn_on.shape[:2]
+    x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+    line = f"0 {(x0 + x1) / 2 / width} {(y0 + y1) / 2 / height} {(x1 - x0) / width} {(y1 - y0) / height}"
+    put(tmp_path / "labels/a.txt", line)
+    extra = f"exif: {exif}\n" if exif else ""
+    describe(
+        tmp_path,
+        f"kind: boxes\nformat: yolo\nimages: images/{{key}}.png\nlabels: labels/{{key}}.txt\nclasses: [car]\n{extra}",
+        "box",
+        ("car",),
+    )
+    conversion = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    image, ids, meta = read_shards(tmp_path / "out")["a"]
+    assert np.array_equal(ids == 0, image[..., 0] > 0)
+    assert image.shape[:2] == (stored if exif == "stored" else upright).shape[:2]
+    assert meta["boxes"] == [[0, *np.array([x0, y0, x1, y1], float).tolist()]]
+    said = [note for note in conversion.notes if "EXIF" in note]
+    assert len(said) == (orientation != 1) and all("cannot be told" in note for note in said)

@@ -15,7 +15,7 @@ from labelforge.converters.own.patterns import Named, Pattern
 from labelforge.converters.own.splits import Names, split_of
 from labelforge.errors import ConfigError, DatasetError, TaxonomyError
 from tests.converters.layouts import picture, read_shards, save
-from tests.converters.own_layouts import describe, own, write_colors, write_ids, write_palette
+from tests.converters.own_layouts import describe, own, write_colors, write_csv, write_ids, write_palette
 
 
 def flat(root: Path, more: str = "", images: str = "images/{key}.png") -> None:
@@ -113,6 +113,53 @@ def test_names_are_found_by_what_their_paths_have_in_common() -> None:
     assert names.find("z") == []
 
 
+def test_folders_that_disagree_are_never_the_same_image() -> None:
+    names = Names({"rear/0000.png": 1, "data/left/1.png": 2, "3.png": 3})
+    assert names.find("front/0000.png") == names.find("front/0000") == names.find("/home/me/front/0000.png") == []
+    assert names.elsewhere("front/0000.png") == [1] and names.elsewhere("rear/0000.png") == []
+    assert names.find("0000.png") == names.find("../rear/0000.png") == names.find("old/rear/0000.jpg") == [1]
+    assert names.find("left/1.png") == names.find("/x/data/left/1.png") == [2] and names.find("other/left/1.png") == []
+    assert names.find("any/3.png") == [3]  # beside the dataset.yaml: the folder may be its own
+
+
+def test_a_name_without_its_last_part_is_another() -> None:
+    names = Names({"img.png": 1, "a.b.jpg": 2})
+    assert names.find("img.1") == names.find("img.txt") == names.find("a") == []
+    assert names.find("img.JPG") == names.find("img") == [1] and names.find("a.b") == names.find("a.b.png") == [2]
+
+
+LISTS = {
+    "images/a 1.png": "a 1",
+    "images/b.png,labels/b_mask.png": "b",
+    "./images/b.png labels/b_mask.png": "b",
+    "images/a 1.png\tlabels/a 1.png": "a 1",
+    "a 1": "a 1",
+    "b -1": "b",
+    "b , 3": "b",
+    "b;x": "b",
+    "/content/data/images/b.jpeg": "b",
+}
+
+
+@pytest.mark.parametrize("line", LISTS)
+def test_lines_of_lists(line: str, tmp_path: Path) -> None:
+    flat(tmp_path, "splits: {train: train.txt}")
+    add(tmp_path, "a 1", "a", "b")
+    (tmp_path / "train.txt").write_text(f"# a list\n{line}\n\n")
+    assert [source.key for source in own(tmp_path).sources("train")] == [LISTS[line]]
+
+
+def test_suffixes_in_capitals(tmp_path: Path) -> None:
+    """Only the suffix may differ in case."""
+    flat(tmp_path)
+    add(tmp_path, "a", "b", "c")
+    (tmp_path / "images/b.png").rename(tmp_path / "images/b.PNG")
+    (tmp_path / "labels/c.png").rename(tmp_path / "labels/c.Png")
+    assert [source.image for source in own(tmp_path).sources("all")] == ["images/a.png", "images/b.PNG", "images/c.png"]
+    (tmp_path / "images/b.PNG").rename(tmp_path / "Images.png")
+    assert len(own(tmp_path).sources("all")) == 2
+
+
 def test_what_cannot_be_paired_is_said(tmp_path: Path) -> None:
     flat(tmp_path)
     add(tmp_path, "a", "b")
@@ -155,13 +202,36 @@ def test_links_stay_inside(tmp_path: Path) -> None:
     inside = tmp_path / "root" / "labels" / "again"
     inside.symlink_to(tmp_path / "root" / "labels")  # a circle
     assert [source.key for source in own(tmp_path / "root").sources("all")] == ["a"]
-    for link, target in (("images/b.png", "images/b.png"), ("images/more", "images"), ("labels/b.png", "labels/b.png")):
+    for link, label in (("images/b.png", "labels/b.png"), ("images/more", "labels/more"), ("labels/b.png", "")):
         path = tmp_path / "root" / link
-        path.symlink_to(tmp_path / "elsewhere" / target)
-        with pytest.raises(DatasetError, match="is a link that leads out of the dataset's folder") as caught:
-            own(tmp_path / "root").sources("all")
+        path.symlink_to(tmp_path / "elsewhere" / link.replace("/more", ""))
+        if label:
+            (tmp_path / "root" / label).symlink_to(tmp_path / "elsewhere" / label.replace("/more", ""))
+        else:
+            save(tmp_path / "root/images/b.png", picture(0, 4, 6))
+        dataset, out = tmp_path / "root/dataset.yaml", tmp_path / "out"
+        with pytest.raises(DatasetError, match=r"out(side)? of the dataset's folder.* Use --follow-links if") as caught:
+            convert(dataset, None, out, split="all", overwrite=True)
         assert caught.value.where == str(path)
+        convert(dataset, None, out, split="all", follow_links=True, overwrite=True)
+        assert len(read_shards(out)) == 2
         path.unlink()
+        (tmp_path / "root" / (label or "images/b.png")).unlink()
+
+
+def test_what_is_read_to_list_samples_stays_inside(tmp_path: Path) -> None:
+    """A file with the labels of many images, and a list: nothing of what links outside lead to is told."""
+    write_csv(tmp_path / "csv")
+    flat(tmp_path / "list", "splits: {train: train.txt}")
+    add(tmp_path / "list", "a")
+    (tmp_path / "secret").write_text("a\n")
+    for root, name, split in ((tmp_path / "csv", "boxes.csv", "all"), (tmp_path / "list", "train.txt", "train")):
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(tmp_path / "secret")
+        with pytest.raises(DatasetError, match=r"is a link that leads out of .* Use --follow-links if"):
+            own(root).sources(split)
+    convert(tmp_path / "list/dataset.yaml", None, tmp_path / "out", split="train", follow_links=True)
+    assert len(read_shards(tmp_path / "out")) == 1
 
 
 def test_lists_of_a_split(tmp_path: Path) -> None:
@@ -180,6 +250,25 @@ def test_lists_of_a_split(tmp_path: Path) -> None:
     (tmp_path / "train.txt").unlink()
     with pytest.raises(DatasetError, match=r"train\.txt: this file is missing"):
         own(tmp_path).sources("train")
+
+
+def test_what_differs_in_a_dataset_yaml_is_named(tmp_path: Path) -> None:
+    """Two long values that begin alike say nothing."""
+    write_palette(tmp_path / "root")
+    path = tmp_path / "root/dataset.yaml"
+    text = path.read_text()
+    convert(path, None, tmp_path / "out", split="train")
+    for change, what in (
+        (("sky, car", "{id: 9, name: sky}, car"), r"classes\[1\]\[0\] was 1 and is 9 now"),
+        (("void: 255", "void: 9"), r"void was 255 and is 9 now"),
+        (("[road, ", "[road, {id: 8, name: stop}, "), r"classes had 4 entries and has 5 now"),
+    ):
+        path.write_text(text.replace(*change))
+        if "stop" in change[1]:
+            mapping = tmp_path / "root/mapping.yaml"
+            mapping.write_text(mapping.read_text() + "  stop: ignore\n")
+        with pytest.raises(ConfigError, match=what):
+            convert(path, None, tmp_path / "out", split="train")
 
 
 def test_the_root_can_be_elsewhere(tmp_path: Path) -> None:

@@ -12,18 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from labelforge.converters import NO_ANNOTATION, Source, convert
-from labelforge.converters.own.run_lengths import coco_counts, mask_of_counts
 from labelforge.errors import DatasetError
-from tests.converters.layouts import Array, picture, save
+from tests.converters.layouts import Array
+from tests.converters.own_checks import MASK, placed, read
 from tests.converters.own_layouts import (
     OUTLINES,
-    coco,
     cvat,
     cvat_polygon,
-    describe,
     inside,
     labelme,
     own,
@@ -33,19 +30,6 @@ from tests.converters.own_layouts import (
     write_supervisely,
     write_yolo_polygons,
 )
-
-MASK = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 1], [0, 0, 1, 1, 0]], bool)
-
-
-def read(root: Path, fmt: str, labels: str, text: str) -> Array:
-    """(20, 30) what one label file of an image "a" of 30 x 20 pixels means."""
-    head = f"kind: polygons\nformat: {fmt}\nimages: images/{{key}}.png\n"
-    describe(root, f"{head}labels: {labels}\nclasses: [road, sky, car, person]\n")
-    save(root / "images" / "a.png", picture(0))
-    put(root / labels.replace("{key}", "a"), text)
-    converter = own(root)
-    (source,) = converter.sources("all")
-    return np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
 
 
 def only(where: Array, value: int) -> Array:
@@ -65,19 +49,13 @@ def png(mask: Array, mode: str = "1") -> bytes:
 
 
 RECTANGLE = inside([(2.2, 3.6), (9.5, 3.6), (9.5, 8.5), (2.2, 8.5)])
+TURNED_BOX = inside(OUTLINES["one"][1][1][:4])
 CONCAVE = inside(OUTLINES["one"][1][1])
 TRIANGLE: list[tuple[float, float]] = [(3.25, 4), (14.75, 3.5), (12.5, 15.75)]
 B64 = base64.b64encode(png(MASK)).decode()
 DEFLATED = {mode: base64.b64encode(zlib.compress(png(MASK, mode))).decode() for mode in ("L", "RGBA")}
 
-
-def placed(mask: Array, left: int, top: int) -> Array:
-    """(20, 30) a mask in its place, pixel by pixel."""
-    ids = np.zeros((20, 30), bool)
-    for (row, column), value in np.ndenumerate(mask):
-        if 0 <= row + top < 20 and 0 <= column + left < 30:
-            ids[row + top, column + left] = value
-    return ids
+ALPHA = base64.b64encode(png(MASK, "L")).decode()  # its tool does not deflate these once more
 
 
 def disc(x: float, y: float, rx: float, ry: float) -> Array:
@@ -95,6 +73,8 @@ def disc(x: float, y: float, rx: float, ry: float) -> Array:
         ({"points": [[9.5, 8.5], [2.2, 3.6]], "shape_type": "rectangle"}, RECTANGLE),
         ({"points": [[11.3, 9.9], [14.3, 13.9]], "shape_type": "circle"}, disc(11.3, 9.9, 5, 5)),
         ({"points": [[28, 18], [28, 13]], "shape_type": "circle"}, disc(28, 18, 5, 5)),
+        ({"points": OUTLINES["one"][1][1][:4], "shape_type": "rotation", "direction": 0.3}, TURNED_BOX),
+        ({"points": [[2.2, 3.6], [9.5, 3.6], [9.5, 8.5], [2.2, 8.5]], "shape_type": "rectangle"}, RECTANGLE),
         ({"points": [[4, 6], [8, 8]], "shape_type": "mask", "mask": B64}, placed(MASK, 4, 6)),
         ({"points": [[27, 18], [31, 20]], "shape_type": "mask", "mask": B64}, placed(MASK, 27, 18)),
     ],
@@ -115,10 +95,7 @@ def test_shapes_without_an_area_are_left_out_and_counted(tmp_path: Path) -> None
     ids = read(tmp_path, "labelme", "images/{key}.json", labelme(shapes))
     assert np.array_equal(ids, only(inside([(0, 0), (9, 0), (9, 9)]), 1))
     assert convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all").notes == (
-        "Left out, since it covers no pixels: 1 x line without an area.",
-        "Left out, since it covers no pixels: 1 x linestrip without an area.",
-        "Left out, since it covers no pixels: 1 x point without an area.",
-        "Left out, since it covers no pixels: 1 x polygon without an area.",
+        "Left out, since it covers no pixels: 1 x line, 1 x linestrip, 1 x point, 1 x polygon.",
     )
 
 
@@ -146,6 +123,14 @@ HOLE = [(6.5, 5.5), (10.5, 5.5), (10.5, 9.5)]
         (
             {"geometryType": "bitmap", "bitmap": {"origin": [28, -1], "data": DEFLATED["L"]}},
             placed(MASK, 28, -1),
+        ),
+        (
+            {"geometryType": "alpha_mask", "bitmap": {"origin": [3, 5], "data": ALPHA}},
+            placed(MASK, 3, 5),
+        ),
+        (
+            {"geometryType": "alpha_mask", "bitmap": {"origin": [3, 5], "data": DEFLATED["L"]}},
+            placed(MASK, 3, 5),
         ),
     ],
 )
@@ -187,78 +172,8 @@ def test_shapes_of_cvat(shape: str, expected: Array, tmp_path: Path) -> None:
     ids = read(tmp_path, "cvat", "annotations.xml", cvat({"a": shape}))
     assert expected.any() and np.array_equal(ids, only(expected, 2))
     assert own(tmp_path).notes("all") == [
-        "Left out, since it covers no pixels: 1 x points without an area.",
-        "Left out, since it covers no pixels: 1 x polyline without an area.",
+        "Left out, since it covers no pixels: 1 x points, 1 x polyline.",
     ]
-
-
-def compressed(mask: Array) -> str:
-    return bytes(coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]).decode()
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_run_lengths_of_coco(seed: int) -> None:
-    """Against COCO's own code, also for runs longer than one piece of its text, and shrinking ones."""
-    rng = np.random.default_rng(seed)
-    height, width = rng.integers(1, 400, 2).tolist()
-    runs = np.cumsum(rng.integers(1, (10, 1000, 100_000)[seed % 3], 500))
-    flat = np.searchsorted(runs, np.arange(height * width), side="right") % 2
-    mask = flat.reshape(width, height).T.astype(bool)
-    counts = coco_counts(compressed(mask))
-    assert np.array_equal(mask_of_counts(counts, (width, height)).T, mask)
-    assert coco_counts(counts) == counts
-
-
-@pytest.mark.parametrize(
-    "counts",
-    [
-        "",
-        "~",
-        "0",
-        3,
-        None,
-        [1, "x"],
-        [-1, 601],
-        [599],
-        [601],
-        [2**62, 2**62],
-        "oooooooooooooooooooooooooo",
-        [True, 599],
-        "é",
-    ],
-)
-def test_run_lengths_that_do_not_fit_are_never_drawn(counts: object, tmp_path: Path) -> None:
-    entry = {"image": "a", "name": "car", "segmentation": {"size": [20, 30], "counts": counts}}
-    with pytest.raises(DatasetError, match=r"annotation 0 is not of the form expected \(.*run lengths"):
-        read(tmp_path, "coco", "x.json", coco([entry], "a"))
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools up to 2.0.11
-def test_objects_of_coco(tmp_path: Path) -> None:
-    """Drawn by COCO's code, smallest on top; crowds are not labelled, objects without a polygon left out."""
-    rle = {"size": [20, 30], "counts": compressed(placed(MASK, 4, 6))}
-    big, small = [0.0, 0.0, 30.0, 0.0, 30.0, 12.0, 0.0, 12.0], [2.0, 2.0, 10.0, 2.0, 10.0, 10.0]
-    entries: list[dict[str, Any]] = [
-        {"image": "a", "name": "person", "segmentation": rle, "iscrowd": 0},
-        {"image": "a", "name": "car", "segmentation": [small, [20.0, 2.0, 25.0, 2.0, 25.0, 8.0]]},
-        {"image": "a", "name": "road", "segmentation": [big]},
-        {"image": "a", "name": "sky", "segmentation": {"size": [20, 30], "counts": [0, 40, 560]}, "iscrowd": 1},
-        {"image": "a", "name": "sky", "segmentation": []},
-    ]
-    expected = np.full((20, 30), NO_ANNOTATION)
-    for value, polygons in ((0, [big]), (2, entries[1]["segmentation"])):
-        expected[coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, 20, 30))) == 1] = value
-    expected[:, :2] = NO_ANNOTATION  # 40 pixels down the first columns, less than the car has
-    expected[placed(MASK, 4, 6)] = 3
-    ids = read(tmp_path, "coco", "x.json", coco(entries, "a"))
-    assert np.array_equal(ids, expected)
-    assert own(tmp_path).notes("all") == ["Left out, since it covers no pixels: 1 x object without a polygon."]
-
-
-def test_far_corners_take_no_memory(tmp_path: Path) -> None:
-    entry = {"image": "a", "name": "car", "segmentation": [[0, 0, 9e6, 0, 9e6, 9e6]]}
-    with pytest.raises(DatasetError, match=r"the coordinate 9e.06 is no place in an image of 30 x 20"):
-        read(tmp_path, "coco", "x.json", coco([entry], "a"))
 
 
 def test_outlines_drawn_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,12 +203,6 @@ def test_masks_of_an_image_are_bounded_together(tmp_path: Path, monkeypatch: pyt
         read(tmp_path, "labelme", "images/{key}.json", labelme([shape] * 3))
 
 
-def test_long_outlines_of_coco_are_refused(tmp_path: Path) -> None:
-    zigzag = [number for i in range(10_000) for number in (0.0, 0.0, 400.0, float(i % 20))]
-    with pytest.raises(DatasetError, match=r"an outline [\d,]+ pixels long is none of an object"):
-        read(tmp_path, "coco", "x.json", coco([{"image": "a", "name": "car", "segmentation": [zigzag]}], "a"))
-
-
 def bad_png() -> str:
     """A mask whose header says that it has 2**60 pixels."""
     data = bytearray(png(MASK))
@@ -311,8 +220,12 @@ def bad_png() -> str:
         ([{"label": ["car"], "points": [[0, 0], [9, 0], [9, 9]]}], "is no class of the dataset"),
         ([{"label": "car", "points": [[0, 0], [9, 0], [1e9, 9]]}], "the coordinate 1e.09 is no place in an image"),
         ([{"label": "car", "points": [[0, 0], [9]]}], "an outline has 3 numbers"),
+        (
+            [{"label": "car", "points": None}],
+            r"\(an outline is None, no list of corners\)\. Correct the file, or export it",
+        ),
         ([{"label": "car", "points": [[0, 0], ["x", 0]]}], "shape 0 is not of the form expected"),
-        ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], "shape 0 is not of the form expected"),
+        ([{"label": "car", "points": [[0, 0]], "shape_type": "circle"}], r"form expected \(a circle of 1 points\)"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask"}], "shape 0 has no 'mask'"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": "!"}], "a mask cannot be read"),
         ([{"label": "car", "points": [[0, 0], [4, 2]], "shape_type": "mask", "mask": "AAAA"}], "is no whole PNG"),

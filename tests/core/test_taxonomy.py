@@ -91,6 +91,9 @@ def test_references_are_unique_names_or_path_suffixes() -> None:
     assert tree.node("scene/back").path == "back"
     with pytest.raises(TaxonomyError, match=r"'back' is ambiguous\. Write 'scene/back' or 'sign/back'"):
         tree.node("back")
+    for wrong, right in {"scene/car": "car", "trafic sign/front": "traffic sign/front", "sceen/cra": ""}.items():
+        what, cure = Taxonomy.load("streets").references.explain(wrong)
+        assert what == f"unknown node {wrong!r}" and (cure == f"Did you mean {right!r}?" or not right)
     with pytest.raises(TaxonomyError, match=r"unknown node 'parkin'\. Did you mean 'parking'"):
         tree.node("parkin")
 

@@ -11,9 +11,11 @@ from labelforge.draft import WORDS, Measured, leave_one_out, markdown_table
 from labelforge.draft.measure import OUTCOMES
 from labelforge.draft.table import shares, total
 from labelforge.taxonomy import Taxonomy
-from tests.draft.known_lists import HELD_OUT, measure
+from tests.draft.known_lists import DRAFTED_ONCE, HELD_OUT, LATER, measure
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "DRAFT.md"
+GROUPS = {"*": HELD_OUT, "+": LATER, "#": DRAFTED_ONCE}
+"""How lists are marked that were kept aside, or came later."""
 NOT_STREETS = ("ade20k-150", "coco-panoptic-133", "coco-stuff-171")
 
 
@@ -60,9 +62,17 @@ def _sureness(measured: Sequence[Measured]) -> str:
 
 def _lists(tree: Taxonomy) -> str:
     lines = ["| list | labels | exact | or coarser | unknown | wrong |", "|---|---:|---:|---:|---:|---:|"]
-    for one in sorted(measure(tree), key=lambda one: one.dataset in HELD_OUT):
-        name = one.dataset + " *" * (one.dataset in HELD_OUT)
+    marks = {name: mark for mark, names in GROUPS.items() for name in names}
+    found = sorted(
+        measure(tree), key=lambda one: list(GROUPS).index(marks[one.dataset]) if one.dataset in marks else -1
+    )
+    for one in found:
+        name = f"{one.dataset} {marks.get(one.dataset, '')}".strip()
         lines.append(f"| {name} | {len(one.labels)} | {' | '.join(shares([one]))} |")
+    for mark, names in GROUPS.items():
+        group = [one for one in found if one.dataset in names]
+        lines.append(f"| all {mark} | {sum(len(one.labels) for one in group)} | {' | '.join(shares(group))} |")
+    lines.append(f"| all | {sum(len(one.labels) for one in found)} | {' | '.join(shares(found))} |")
     return "\n".join(lines)
 
 

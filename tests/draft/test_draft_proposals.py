@@ -17,7 +17,7 @@ from labelforge.expression import LabelTarget, compile_expression
 from labelforge.mapping import LabelMapping
 from labelforge.taxonomy import Taxonomy
 from labelforge.yamlfile import KeyPath
-from tests.draft.known_lists import HELD_OUT, measure
+from tests.draft.known_lists import DRAFTED_ONCE, HELD_OUT, LATER, measure
 
 CITYSCAPES = [
     "road",
@@ -90,7 +90,29 @@ MEANT = {
     "vegitation": ("vegetation", "CHECK"),
     # words that are two things: the one that most lists mean
     "construction": ("construction", "CHECK"),
-    "pedestrian crossing": ("zebra crossing", "LIKELY"),
+    # one odd mapping against what others say of its synonyms
+    "bush": ("plant", "LIKELY"),
+    "barrel": ("traffic device", "LIKELY"),
+    # what is painted, in either way; a sign of the same name is not meant
+    "pedestrian crossing": ({"any": ["zebra crossing", "crosswalk plain"]}, "LIKELY"),
+    "crosswalk": ({"any": ["zebra crossing", "crosswalk plain"]}, "LIKELY"),
+    # near, but no kind of it; a part of it
+    "helicopter": ("airplane", "CHECK"),
+    "bicycle wheel": ("bicycle", "CHECK"),
+    "tree_root": ("tree", "CHECK"),
+    # signs, by what they say
+    "no parking sign": ("prohibitory sign", "CHECK"),
+    "traffic-sign--no-parking": ("prohibitory sign", "CHECK"),
+    "no entry sign": ("no entry", "LIKELY"),
+    "pedestrian crossing sign": ("pedestrian crossing", "LIKELY"),
+    "parking lot sign": ({"any": ["traffic sign", "signage"]}, "CHECK"),
+    # a first word that only says that a label follows
+    "TYPE_VAN": ("van", "SURE"),
+    "class_trailer": ("trailer", "LIKELY"),
+    # a thing and what it is one of; several things in a row; a word run together with one that adds nothing
+    "van vehicle": ("van", "LIKELY"),
+    "TrainBusBoat": ({"any": ["rail vehicle", "bus", "boat"]}, "CHECK"),
+    "mobilebarrier": ("road barrier", "CHECK"),
 }
 
 
@@ -122,6 +144,9 @@ NOT_MEANT = {
     "traffic light pole": "street light",
     "pedestrian bridge": "person",
     "truck.stop": "stop",
+    "flat roof": "flat",
+    "smallmouth": "person",
+    "greenhorn": "animal",
 }
 
 
@@ -133,7 +158,9 @@ def test_words_that_only_look_alike(tree: Taxonomy, mappings: list[LabelMapping]
     )
 
 
-@pytest.mark.parametrize("name", ["frobnicator", "bus stop", "car wash", "toy car", "...", "  -- "])
+@pytest.mark.parametrize(
+    "name", ["frobnicator", "bus stop", "car wash", "toy car", "log", "no sign", "type", "...", "  -- "]
+)
 def test_what_is_not_known_is_left_to_decide(tree: Taxonomy, mappings: list[LabelMapping], name: str) -> None:
     found = proposed(tree, mappings, name, CITYSCAPES)
     assert found.sureness == Sureness.TODO
@@ -149,6 +176,10 @@ IGNORED = [
     "other objects",
     "license plate",
     "Obstacles / trash",
+    "TYPE_UNDEFINED",
+    "TYPE_STATIC",
+    "TYPE_DYNAMIC",
+    "ignored regions",
 ]
 
 
@@ -200,6 +231,38 @@ def test_a_list_of_signs_is_read_as_signs(tree: Taxonomy, mappings: list[LabelMa
     ]
     found = {p.name: p.expression for p in draft(tree, others, signs)}
     assert (found["construction"], found["animals"]) == ("construction ahead", "animals crossing")
+    said = {"noLeftTurn": "prohibitory sign", "stopAhead": "danger sign", "rightLaneMustTurn": "mandatory sign"}
+    found = {p.name: p.expression for p in draft(tree, others, [*signs, *said])}
+    assert {name: found[name] for name in said} == said
+
+
+def test_a_name_of_a_part_that_the_list_is_not_about_is_left_to_decide(
+    tree: Taxonomy, mappings: list[LabelMapping]
+) -> None:
+    """A box is a household item in a room, and a roundabout is a sign beside signs."""
+    assert proposed(tree, mappings, "box", CITYSCAPES).sureness == Sureness.TODO
+    assert proposed(tree, mappings, "box", [*CITYSCAPES, "pillow"]).leaves == leaves(tree, "household item")
+    assert proposed(tree, mappings, "roundabout", ["plane", "ship", "bridge"]).sureness == Sureness.TODO
+    assert proposed(tree, mappings, "roundabout", ["stop sign", "yield sign"]).leaves == leaves(tree, "roundabout")
+
+
+def test_a_name_of_a_hundred_words_is_read_at_once(tree: Taxonomy, mappings: list[LabelMapping]) -> None:
+    """Names in a row are found without trying every way to cut a phrase."""
+    assert proposed(tree, mappings, "car " * 50).leaves == leaves(tree, {"any": ["car", "van"]})
+
+
+def test_who_is_joined_does_not_depend_on_the_order_of_pairs(tree: Taxonomy, mappings: list[LabelMapping]) -> None:
+    """A label of two-wheelers and cars holds both kinds of riders where none has a label, not the first one alone."""
+    others = [mapping for mapping in mappings if mapping.dataset != "a2d2-38"]
+    found = proposed(tree, others, "small vehicle", ["pedestrian", "truck"]).leaves
+    riders = leaves(tree, {"any": ["bicyclist", "motorcyclist"]})
+    assert found & riders in (frozenset(), riders)
+
+
+def test_what_a_mapping_reads_more_widely_is_not_sure(tree: Taxonomy, mappings: list[LabelMapping]) -> None:
+    found = proposed(tree, mappings, "building", [*CITYSCAPES, "tunnel"])
+    assert "some hold" in found.why
+    assert found.sureness == Sureness.LIKELY
 
 
 def test_groups_mean_what_their_members_do(tree: Taxonomy, mappings: list[LabelMapping]) -> None:
@@ -282,11 +345,12 @@ def test_twins_are_releases_of_one_dataset(mappings: list[LabelMapping]) -> None
 def test_lists_of_other_datasets_are_drafted_as_people_would(tree: Taxonomy) -> None:
     """Most labels right, nearly none wrong, in the lists that weights were chosen on and in those kept aside."""
     found = measure(tree)
-    for held_out in (False, True):
-        labels = [l.outcome for m in found if (m.dataset in HELD_OUT) == held_out for l in m.labels]  # noqa: E741
+    first = {measured.dataset for measured in found} - {*HELD_OUT, *LATER, *DRAFTED_ONCE}
+    for lists, right in ((first, 0.94), (HELD_OUT, 0.94), (LATER, 0.90), (DRAFTED_ONCE, 0.80)):
+        labels = [label.outcome for m in found if m.dataset in lists for label in m.labels]
         share = {outcome: labels.count(outcome) / len(labels) for outcome in OUTCOMES}
         assert share["exact"] >= 0.75
-        assert share["exact"] + share["coarser"] >= 0.94
+        assert share["exact"] + share["coarser"] >= right
         assert share["wrong"] <= 0.03
 
 

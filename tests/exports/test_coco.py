@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ def test_pycocotools_reads_exactly_the_classes(streets: list[Path], tmp_path: Pa
     assert min(train.anns) > 0 and min(train.cats) > 0  # tools take 0 for nothing
     assert train.cats[1]["supercategory"] == "flat"
     assert not list((tmp_path / "coco" / "annotations").glob(".*"))
+    readme = (tmp_path / "coco" / "README.txt").read_text()
+    assert "classes.json plus 1" in readme and "it is a box" in readme
+    (path,) = re.findall(r'COCO\("(.*)"\)', readme)
+    assert COCO(tmp_path / "coco" / path).imgs
 
 
 def test_a_dataset_of_pixels_has_one_annotation_per_class_and_image(tmp_path: Path) -> None:
@@ -94,9 +99,10 @@ def test_boxes_are_the_datasets_own(tmp_path: Path) -> None:
 
 
 def test_boxes_of_labels_in_no_class_are_left_out(streets: list[Path], tmp_path: Path) -> None:
-    export_shards(streets[2:], tmp_path / "out", to="coco", classes="car")
+    export_shards(streets, tmp_path / "out", to="coco", classes="vegetation")
     opened = COCO(tmp_path / "out" / "annotations" / "train.json")
-    assert not opened.anns and len(opened.imgs) == 2
+    signs = [i for i in opened.imgs if opened.imgs[i]["file_name"].startswith("gtsdb/")]
+    assert len(signs) == 2 and not opened.getAnnIds(imgIds=signs) and opened.anns
 
 
 @pytest.mark.parametrize(("ids", "numbers"), [([0, 1], [1, 2]), ([1, 200], [1, 200]), ([7, 0], [8, 1])])

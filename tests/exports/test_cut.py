@@ -16,7 +16,7 @@ from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
 from labelforge.taxonomy import Taxonomy
-from tests.core.random_trees import meaning, trees, worlds
+from tests.core.random_trees import leaf_names, meaning, trees, worlds
 from tests.exports.sets import TREE, antichains, expected_class, table
 
 
@@ -54,6 +54,67 @@ def test_every_depth_divides_all_leaves(data: st.DataObject) -> None:
 def test_leaves() -> None:
     assert [c.name for c in read_cut("leaves", TREE, {}).classes] == ["road", "sidewalk", "car", "truck", "sky"]
     assert [c.name for c in read_cut("depth=1", TREE, {}).classes] == ["flat", "vehicle", "sky"]
+
+
+def test_several_nodes_can_be_one_class(tmp_path: Path) -> None:
+    cut = read_cut("car | sky,road", TREE, {})
+    assert [(c.name, c.nodes) for c in cut.classes] == [("car | sky", ("car", "sky")), ("road", ("road",))]
+    assert [c.nodes for c in read_cut("road | sidewalk", TREE, {}).classes] == [("flat",)]
+    for name, content in (("c.txt", "car | sky  # all that is blue\nroad\n"), ("c.yaml", "- car | sky\n- road\n")):
+        (tmp_path / name).write_text(content)
+        assert read_cut(str(tmp_path / name), TREE, {}).classes == cut.classes
+    tree = Taxonomy.parse("name: t\ntree:\n  all: [a | b, a, b]\n")
+    assert [c.nodes for c in read_cut("a | b, a", tree, {}).classes] == [("a | b",), ("a",)]
+
+
+@given(st.data())
+def test_the_rest_is_what_surely_lies_outside_all_classes(data: st.DataObject) -> None:
+    world = data.draw(worlds())
+    nodes = data.draw(antichains(world.tree))
+    plain = read_cut(", ".join(node.name for node in nodes), world.tree, {})
+    held = {name for node in nodes for name in leaf_names(world.tree, node)}
+    if held == leaf_names(world.tree, world.tree.root):
+        with pytest.raises(ConfigError, match="hold the whole tree random: nothing is left over"):
+            plain.with_rest("other")
+        return
+    cut = plain.with_rest("other")
+    assert [c.id for c in cut.classes] == list(range(len(nodes) + 1)) and cut.classes[-1].name == "other"
+    assert len({c.color for c in cut.classes}) == len(nodes) + 1
+    for row, expression in zip(world.mapping.rows[1:], world.expressions, strict=True):
+        meant = meaning(world.tree, expression)
+        outside = bool(meant) and not meant & held
+        before, after = plain.decide(row, "random"), cut.decide(row, "random")
+        assert after.index == (len(nodes) if outside else before.index)
+    assert cut.decide(world.mapping.rows[0], "random").index is None  # what has no label may be anything
+
+
+def test_the_rest_of_a_label_space() -> None:
+    """Labels of its own that are in no class: only what shares nothing with a class is surely outside."""
+    mapping = table({"road": "road", "crowd": "vehicle", "cars": "car", "sky": "sky", "junk": "ignore"}, "other")
+    space = Space(mapping, Protocol.of_labels(["road", "cars"]))
+    cut = read_cut("other:evaluated", TREE, {"other": space}).with_rest("background")
+    assert [(c.id, c.name) for c in cut.classes] == [(0, "road"), (1, "cars"), (2, "background")]
+    assert [cut.decide(row, "other").index for row in mapping.rows] == [None, 0, None, 1, 2, None]
+    own_ids = read_cut("other", TREE, {"other": Space(table({"x": "car", "y": "ignore", "z": "sky"}, "other"), None)})
+    assert [c.id for c in own_ids.with_rest("rest").classes] == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("", "a class needs a name"), ("car", "rest 'car': a class is called 'car' already")]
+)
+def test_faults_in_the_rest(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_cut("road, car", TREE, {}).with_rest(name)
+
+
+def test_what_a_label_can_be_besides_is_said() -> None:
+    (row,) = table({"movable": {"any": ["flat", "sky", "truck"]}}).rows[1:]
+    cut = read_cut("road, car | truck", TREE, {})
+    decision = cut.decide(row, "x")
+    assert decision.why == "can be road, car | truck, or in none of the classes (sidewalk, sky)"
+    assert [cut.classes[index].name for index in decision.touched] == ["road", "car | truck"]
+    assert {TREE.leaves[leaf].name for leaf in decision.outside} == {"sidewalk", "sky"}
+    assert cut.with_rest("rest").decide(row, "x").why == "can be road, car | truck, or rest (sidewalk, sky)"
 
 
 def test_names_that_repeat_get_longer() -> None:
@@ -105,6 +166,13 @@ def test_faults_in_files(tmp_path: Path, name: str, content: str | None, message
         ("cityscape", "no label space. Did you mean .*Label spaces here: cityscapes"),
         ("", "unknown node ''"),
         ("road,", "Write nodes"),
+        ("road | cra, sky", "unknown node 'cra'. Did you mean 'car'"),
+        ("road | car, flat", r"the classes 'road \| car' and 'flat' overlap: both hold road"),
+        ("road |", "Write nodes"),
+        ("scene/car", r"unknown node 'scene/car' of the tree toy.*\. Did you mean 'car'\?"),
+        ("road, scene/car", r"unknown node 'scene/car'\. Did you mean 'car'\?"),
+        ("depth=x", "classes 'depth=x': a depth is a number of levels, from 0. Write depth=2"),
+        ("depth = -1", "a depth is a number of levels"),
         ("toy:evaluated", "the label space toy says of no benchmark how it scores"),
     ],
 )
@@ -143,7 +211,7 @@ def test_labels_of_a_space_keep_their_ids_and_are_found_by_name() -> None:
     assert [d.index for d in decisions] == [None, 3, 2, None, None]  # the smallest class that holds it
     assert decisions[0].why == "fits paved, tarmac alike"
     assert decisions[3].why == "in none of the classes"
-    assert decisions[4].why == "can be paved, tarmac, or in none of the classes"
+    assert decisions[4].why == "can be paved, tarmac, or in none of the classes (sidewalk)"
 
 
 def test_classes_that_cross_decide_nothing() -> None:

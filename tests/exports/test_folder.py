@@ -173,6 +173,14 @@ def test_folders_that_cannot_be(shards: Path, tmp_path: Path) -> None:
         export_shards([], tmp_path / "out", to="masks", classes="leaves")
 
 
+def test_the_output_is_not_named(shards: Path, tmp_path: Path) -> None:
+    """Two shard sets, and OUT forgotten: the second would be the output."""
+    before = contents(shards)
+    with pytest.raises(ConfigError, match=r"These are shards: the last folder that is named is the one to write to"):
+        export(tmp_path / "in", shards, overwrite=True)
+    assert contents(shards) == before
+
+
 def test_a_link_in_the_folder_is_removed_not_followed(shards: Path, tmp_path: Path) -> None:
     out, kept = tmp_path / "out", tmp_path / "kept"
     export(shards, out)

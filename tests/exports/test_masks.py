@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from labelforge.errors import ConfigError
 from labelforge.exports import export_shards
 from labelforge.label_space import LabelSpace
 from labelforge.shards import (
@@ -59,6 +60,14 @@ def test_every_pixel_and_every_count(data: st.DataObject) -> None:
         samples: Any = {key: (rows, "png") for key, rows in maps.items()}
         write_set(folder / "in", samples, world.mapping, world.tree)
         cut = ", ".join(node.name for node in nodes)
+        shown = {int(row) for rows in maps.values() for row in np.unique(rows)}
+        if all(lookup[row] == 255 for row in shown) and any(
+            not world.mapping.rows[row].target.ignored for row in shown
+        ):
+            with pytest.raises(ConfigError, match="no pixel of these shards would be in a class"):
+                export_shards([folder / "in"], folder / "out", to="masks", classes=cut)
+            assert not (folder / "out").exists()
+            return
         done = export_shards([folder / "in"], folder / "out", to="masks", classes=cut)
         for key, rows in maps.items():
             assert np.array_equal(read_ids(folder / "out" / "labels" / "train" / "random" / f"{key}.png"), lookup[rows])

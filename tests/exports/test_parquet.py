@@ -58,6 +58,7 @@ def test_pictures_and_features(tmp_path: Path) -> None:
     (config,) = yaml.safe_load(head)["configs"]
     for entry in config["data_files"]:
         assert list((tmp_path / "parquet").glob(entry["path"]))
+    assert "traffic sign/front" in (tmp_path / "parquet" / "README.md").read_text()  # "front" alone would say little
 
 
 def test_groups_and_files_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,16 @@ class Shards:
         out = self.out / "shards" / name
         if not (out / "manifest.json").is_file():
             self.tell(f"Converting {name}")
-        convert(kind, root, out, split=split, taxonomy=HERE / tree, short_side=SHORT_SIDE, options=options)
+        convert(
+            kind,
+            root,
+            out,
+            split=split,
+            taxonomy=HERE / tree,
+            short_side=SHORT_SIDE,
+            options=options,
+            follow_links=True,  # a copy of CamVid may be links to another
+        )
         return out
 
 
