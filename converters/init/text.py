@@ -45,8 +45,8 @@ def _head(proposal: Proposal, folder: str, known: str | None) -> Iterator[str]:
     if known is not None:
         command = f"labelforge convert {known} {shlex.quote(folder)} OUT"
         yield from _comment(
-            f"This folder has the layout of {known}: {command} reads it without this file, with the names and the mapping "
-            "that come with labelforge."
+            f"This folder has the layout of {known}: {command} reads it without this file, with the names and the "
+            "mapping that come with labelforge."
         )
     for sentence in (*proposal.looked, *proposal.remarks):
         yield from _comment(sentence)
