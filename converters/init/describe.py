@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def describe(folder: str | os.PathLike[str]) -> Description:
     except DatasetError as fault:
         if known is None:
             raise
-        cure = f"It has the layout of {known}: labelforge convert {known} {root} OUT"
+        cure = f"It has the layout of {known}: labelforge convert {known} {shlex.quote(str(root))} OUT"
         raise DatasetError(fault.what, where=fault.where, cure=cure) from fault
     text = dataset_text(proposal, _name(root), str(root), known)
     return Description(text, OwnDataset.from_file(YamlFile.parse(text, "what was found")), known)

@@ -117,8 +117,8 @@ def _describe_masks(survey: Survey, found: Found, proposal: Proposal) -> None:
     look = look_at_masks(survey.root, found.label_files)
     proposal.format = look.format
     number = len(found.label_files)
-    of = f"all {number:,}" if look.opened == number else f"{look.opened} of {number:,}, evenly spread,"
-    proposal.looked.append(f"Label files: {of} were opened.")
+    of = f"all {number:,} were" if look.opened == number else f"{look.opened} of {number:,}, evenly spread, were"
+    proposal.looked.append(f"Label files: {of if number > 1 else 'the only one was'} opened.")
     proposal.remarks += [f"Label file {fault}." for fault in look.faults[:_FAULTS]]
     if len(look.faults) > _FAULTS:
         proposal.remarks.append(f"{len(look.faults)} of the label files looked at have such faults.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -42,9 +43,10 @@ def dataset_text(proposal: Proposal, name: str, folder: str, known: str | None) 
 def _head(proposal: Proposal, folder: str, known: str | None) -> Iterator[str]:
     yield from _comment(f"What 'labelforge init' found in {folder}. Check it; lines with 'guessed' need it most.")
     if known is not None:
+        command = f"labelforge convert {known} {shlex.quote(folder)} OUT"
         yield from _comment(
-            f"This folder has the layout of {known}: 'labelforge convert {known} {folder} OUT' reads it without this "
-            "file, with the names and the mapping that come with labelforge."
+            f"This folder has the layout of {known}: {command} reads it without this file, with the names and the "
+            "mapping that come with labelforge."
         )
     for sentence in (*proposal.looked, *proposal.remarks):
         yield from _comment(sentence)
