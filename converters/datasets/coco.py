@@ -37,7 +37,7 @@ from labelforge.converters.annotations.coco_json import (
 from labelforge.converters.annotations.json_files import CURE, entries_at, flag, located, reading
 from labelforge.converters.annotations.json_stream import EntryPlace
 from labelforge.converters.base import Converter, Source, check_choice
-from labelforge.converters.datasets.coco_panoptic import images_folder
+from labelforge.converters.datasets.coco_panoptic import images_folder, splits_of
 from labelforge.converters.labels.contract import MOST_OBJECTS, NO_ANNOTATION, Ids, Size
 from labelforge.converters.labels.objects import AnnotatedObject, ObjectMasks
 from labelforge.converters.pictures.label_maps import read_label_map
@@ -71,7 +71,7 @@ class Coco(Converter):
     title = "COCO"
     splits = ("train2017", "val2017")
     label_space = "coco-stuff-171"
-    markers = ("annotations/instances_*2017.json",)
+    markers = ("annotations/instances_*20??.json",)
     home = "https://cocodataset.org"
     layout = """\
 annotations/instances_<split>.json
@@ -83,6 +83,7 @@ annotations/stuff_<split>_pixelmaps/<image>.png (or annotations/stuff_<split>.js
         super().__init__(root)
         check_choice("stuff", stuff, get_args(Stuff))
         self.stuff = stuff
+        self.splits = splits_of(self.root, "instances", type(self).splits)
 
     @property
     def options(self) -> dict[str, Any]:

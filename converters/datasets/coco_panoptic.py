@@ -10,7 +10,8 @@ Pixels that no segment holds are not annotated. The format is that of `labelforg
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,16 @@ class CocoPanoptic(Converter):
     title = "COCO panoptic"
     splits = ("train2017", "val2017")
     label_space = "coco-panoptic-133"
-    markers = ("annotations/panoptic_*2017.json",)
+    markers = ("annotations/panoptic_*20??.json",)
     home = "https://cocodataset.org"
     layout = """\
 annotations/panoptic_<split>.json
 annotations/panoptic_<split>/<image>.png (or panoptic_<split>/...)
 <split>/<image>.jpg (or images/<split>/...)"""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        super().__init__(root)
+        self.splits = splits_of(self.root, "panoptic", type(self).splits)
 
     def sources(self, split: str) -> list[Source]:
         """The images of a split that are on disk."""
@@ -66,6 +71,18 @@ annotations/panoptic_<split>/<image>.png (or panoptic_<split>/...)
 
     def _native_ids(self, categories: Iterable[Any], place: Path) -> dict[int, int]:
         return same_categories(categories, LabelSpace.load(self.label_space), place)
+
+
+def splits_of(root: Path, kind: str, usual: Sequence[str]) -> tuple[str, ...]:
+    """The splits of a copy: the usual ones, and those of other years whose annotations are there.
+
+    Args:
+        root: The dataset's folder.
+        kind: What the names of the annotation files begin with.
+        usual: Names that are splits whether they are there or not.
+    """
+    there = (path.stem.removeprefix(f"{kind}_") for path in (root / "annotations").glob(f"{kind}_*20[0-9][0-9].json"))
+    return tuple(dict.fromkeys([*usual, *sorted(there)]))
 
 
 def images_folder(root: Path, split: str) -> str:

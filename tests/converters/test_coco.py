@@ -317,3 +317,13 @@ def test_polygons_that_overlap_and_leave_the_image(tmp_path: Path) -> None:
     found = run(tmp_path / "root", tmp_path / "out")
     assert list(found) == ["a/one"]
     assert np.array_equal(found["a/one"][1], expected)
+
+
+def test_a_copy_of_another_year(tmp_path: Path) -> None:
+    written = write_coco(tmp_path)
+    for path in sorted(tmp_path.rglob("*val2017*"), key=lambda path: -len(path.parts)):
+        path.rename(path.with_name(path.name.replace("2017", "2014")))
+    converter = Coco(tmp_path)
+    assert converter.splits == ("train2017", "val2017", "val2014")
+    assert [source.key for source in converter.sources("val2014")] == sorted(written)
+    assert recognise(tmp_path) == "coco"
