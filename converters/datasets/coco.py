@@ -69,7 +69,7 @@ class Coco(Converter):
 
     name = "coco"
     title = "COCO"
-    splits = ("train2017", "val2017")
+    splits: tuple[str, ...] = ("train2017", "val2017")
     label_space = "coco-stuff-171"
     markers = ("annotations/instances_*20??.json",)
     home = "https://cocodataset.org"

@@ -36,7 +36,7 @@ class CocoPanoptic(Converter):
 
     name = "coco-panoptic"
     title = "COCO panoptic"
-    splits = ("train2017", "val2017")
+    splits: tuple[str, ...] = ("train2017", "val2017")
     label_space = "coco-panoptic-133"
     markers = ("annotations/panoptic_*20??.json",)
     home = "https://cocodataset.org"

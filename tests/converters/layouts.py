@@ -224,8 +224,8 @@ LAYOUTS = {
     "cityscapes": Layout("train", write_cityscapes, "leftImg8bit, and gtFine or gtCoarse"),
     "mapillary-vistas": Layout("validation", write_vistas, r"config\*\.json"),
     "gtsdb": Layout("train", write_gtsdb, r"gt\.txt"),
-    "coco": Layout("val2017", write_coco, r"annotations/instances_\*2017\.json", tree="streets"),
-    "coco-panoptic": Layout("val2017", write_coco_panoptic, r"annotations/panoptic_\*2017\.json", tree="streets"),
+    "coco": Layout("val2017", write_coco, r"annotations/instances_\*20\?\?\.json", tree="streets"),
+    "coco-panoptic": Layout("val2017", write_coco_panoptic, r"annotations/panoptic_\*20\?\?\.json", tree="streets"),
     "wilddash2": Layout("public", write_wilddash2, r"panoptic\.json and panoptic and images", tree="streets"),
     "camvid": Layout("train", write_camvid, r"\*annot or LabeledApproved_full", tree="streets"),
     "bdd100k": Layout(
