@@ -114,6 +114,11 @@ class LabelRow:
         """Native names of the labels that a set was made of; of a native label, its own."""
         return self.native_name.split(_SEPARATOR) if self.native_id is None else [self.native_name]
 
+    @property
+    def undecided(self) -> bool:
+        """Whether somebody has still to say what it means: it is ignored, with a reason that begins with TODO."""
+        return self.target.ignored and (self.target.reason or "").startswith("TODO")
+
     def node(self, tree: Taxonomy) -> Node | None:
         """The lowest node that holds all that the label can mean in the mapping's tree; None where it is ignored."""
         return None if self.target.ignored else tree.covering(self.target.leaves)

@@ -136,7 +136,7 @@ def convert(
         if not manifest.totals.samples:
             reason = manifest.totals.skipped[0].reason
             raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-        notes = (*_default_note(opened, taxonomy), *_notes(manifest, converter, split))
+        notes = (*_default_note(opened, taxonomy), *_notes(manifest, converter, split), *_undecided(manifest, mapping))
         conversion = Conversion(manifest, mapping, converter.title, run.kept, notes)
         _publish(conversion, folder, claim)
     return conversion
@@ -293,6 +293,19 @@ class _Run:
 
 def _absolute(out: str | os.PathLike[str]) -> str | os.PathLike[str]:
     return out if "://" in os.fspath(out) or not os.fspath(out) else Path(out).absolute()
+
+
+def _undecided(manifest: Manifest, mapping: LabelMapping) -> Iterator[str]:
+    """That labels with pixels have no meaning yet."""
+    open_rows = [row for row in mapping.rows if row.undecided and manifest.labels[row.row].pixels]
+    if open_rows:
+        pixels = sum(manifest.labels[row.row].pixels for row in open_rows)
+        names = listed(repr(row.native_name) for row in open_rows)
+        yield (
+            f"{counted(len(open_rows), 'label')} with {pixels / manifest.totals.pixels:.1%} of the pixels "
+            f"{'are' if len(open_rows) > 1 else 'is'} TODO in the mapping, and teach{'es' * (len(open_rows) == 1)} "
+            f"nothing: {names}. Decide in the mapping; 'labelforge retarget' then needs no new conversion."
+        )
 
 
 def _notes(manifest: Manifest, converter: Converter, split: str) -> tuple[str, ...]:

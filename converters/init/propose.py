@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -153,13 +153,49 @@ def _classes_of_values(
         seen = {label.id: _share(look, label.id) for label in voc}
         _take_list("Pascal VOC, whose values and colours these are", voc, proposal, seen, guessed=True)
         return
-    _say_unfit(lists, proposal, "has not the values that occur")
+    if _nearly_fits(look, lists, proposal):
+        return
+    _say_unfit(lists, proposal, _lacking(lists[0][1], values) if lists else "")
     proposal.classes_from = "The names are made up: no list of classes with all values was found. Write the right ones."
     proposal.classes = [
         ProposedClass(value, f"value {value}", None, _share(look, value), guessed=True)
         for value in values
         if value != proposal.void
     ]
+
+
+def _nearly_fits(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> bool:
+    """Take a list of names alone that lacks one value, which then means "not labelled"; whether there was one."""
+    values = {*look.pixels} - {proposal.void}
+    for file, classes in lists:
+        count = len(classes)
+        if proposal.void is not None or not numbered(classes) or any(label.color for label in classes):
+            continue
+        if values == {*range(1, count + 1)} or (
+            0 not in values and values <= {*range(1, count + 1)} and count in values
+        ):
+            shifted = [replace(label, id=label.id + 1) for label in classes]
+            seen = {label.id: _share(look, label.id) for label in shifted}
+            _take_list(file, shifted, proposal, seen, guessed=True)
+            proposal.classes_from += " Guessed: that values count from 1, as 0 does not occur."
+            return True
+        extra = values - {label.id for label in classes}
+        if len(extra) == 1:
+            proposal.void = extra.pop()
+            _take_list(file, classes, proposal, {x.id: _share(look, x.id) for x in classes}, guessed=True)
+            share = _share(look, proposal.void)
+            proposal.classes_from += f" Guessed: that {proposal.void} ({share}), which has no name, is not labelled."
+            if proposal.void == count:
+                proposal.classes_from += " Look at a mask: where 0 is not labelled instead, the names count from 1."
+            return True
+    return False
+
+
+def _lacking(classes: Sequence[NativeLabel], values: Sequence[int]) -> str:
+    """What a list lacks."""
+    absent = sorted({*values} - {label.id for label in classes})
+    named = f"has {counted(len(classes), 'class')}" if not numbered(classes) else f"names 0 to {len(classes) - 1}"
+    return f"{named}, but {listed(absent, 6)} occur{'s' * (len(absent) == 1)} too"
 
 
 def _classes_of_colors(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> None:

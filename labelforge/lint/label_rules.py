@@ -11,8 +11,6 @@ from labelforge.mapping import LabelRow
 from labelforge.palette import Color
 from labelforge.taxonomy import Node
 
-_TODO = "TODO"  # how a reason begins that stands for a decision to be made, as in drafted mappings
-
 
 def unused_label(case: Case) -> Iterator[Remark]:
     """A label is not ignored, but no classifier learns from it."""
@@ -56,7 +54,7 @@ def _names(rows: list[LabelRow]) -> str:
 def todo(case: Case) -> Iterator[Remark]:
     """Labels of a mapping are left to decide: ignored with a reason that begins with TODO."""
     for mapping in case.mappings:
-        names = tuple(row.native_name for row in mapping.rows if (row.target.reason or "").startswith(_TODO))
+        names = tuple(row.native_name for row in mapping.rows if row.undecided)
         if names:
             number = counted(len(names), "label")
             what = f"{number} of {mapping.dataset} {'is' if len(names) == 1 else 'are'} left to decide: "

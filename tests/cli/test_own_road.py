@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,12 @@ def test_boxes_in_fractions_are_refined_too(tmp_path: Path) -> None:
         run("convert", tmp_path / "dataset.yaml", tmp_path / f"out{len(refine)}", "--split", "all", *refine)
     whole, refined = (read_shards(tmp_path / f"out{n}")["a"][1] == 0 for n in range(2))
     assert whole.sum() == 80 * 60 and (refined != thing).sum() < (whole != thing).sum()
+
+
+def test_labels_that_are_left_to_decide_are_said_at_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "yard"
+    yard(folder)
+    run("init", folder)
+    run("taxonomy", "draft", folder, "-o", folder / "mapping.yaml")
+    said = " ".join(run("convert", folder, tmp_path / "out", "--split", "val").stdout.split())
+    assert re.search(r"1 label with \d+\.\d% of the pixels is TODO in the mapping, and teaches nothing: 'frobnic", said)

@@ -108,7 +108,7 @@ def test_camvid_as_segnet_has_it_and_a_list_of_other_classes(tmp_path: Path) -> 
     assert (own.images, own.labels) == (("{split}/{key}.png",), ("{split}annot/{key}.png",))
     assert own.splits == {"train": "train", "val": "val"} and "train: train  # 4 images" in found.text
     assert own.space.names == tuple(f"value {i}" for i in range(12))
-    assert "The list label_colors.txt has not the values that occur" in found.text
+    assert "The list label_colors.txt" in found.text and "and was not used" in found.text
     assert found.known == "camvid" and "labelforge convert camvid" in found.text
     check(converted(root, "train", tmp_path / "out"), written)
 
@@ -291,3 +291,30 @@ def test_templates_of_a_path() -> None:
         "data/{split}/{key}.png",
         "{group}/{split}/{key}.png",
     } <= texts
+
+
+@pytest.mark.parametrize(
+    ("values", "void", "first"),
+    [
+        ([0, 1, 2, 3], 3, 0),  # the value behind the last name
+        ([0, 1, 2, 200], 200, 0),
+        ([1, 2, 3], None, 1),  # names that count from 1
+        ([2, 3], None, 1),
+    ],
+)
+def test_a_list_of_names_that_lacks_one_value(values: list[int], void: int | None, first: int, tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", label_blocks(i, values))
+    put(tmp_path / "classes.txt", "road\ncar\nsky\n")
+    found = init(tmp_path)
+    classes = [(label.id, label.name) for label in found.dataset.space.labels]
+    assert classes == [(first, "road"), (first + 1, "car"), (first + 2, "sky")]
+    assert found.dataset.void == void and "Guessed" in found.text and "value" not in [name for _, name in classes]
+
+
+def test_a_list_that_lacks_more_says_what(tmp_path: Path) -> None:
+    save(tmp_path / "images/0.png", picture(0))
+    save(tmp_path / "masks/0.png", label_blocks(0, [0, 1, 7, 9]))
+    put(tmp_path / "classes.txt", "road\ncar\nsky\n")
+    assert "The list classes.txt names 0 to 2, but 7, 9 occur too, and was not used." in init(tmp_path).text
