@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
@@ -95,6 +95,7 @@ def read_lists(stream: BinaryIO, lists: Mapping[str, bool]) -> Iterator[Record]:
     """
     window = _Window(stream)
     if window.peek() == "[":
+        _check_all_there(lists, ())
         yield from _entries(window, "", wanted=True)
         return
     found = set()
@@ -112,6 +113,10 @@ def read_lists(stream: BinaryIO, lists: Mapping[str, bool]) -> Iterator[Record]:
             window.value()
         if window.peek() != "}":
             window.take(",")
+    _check_all_there(lists, found)
+
+
+def _check_all_there(lists: Mapping[str, bool], found: Collection[str]) -> None:
     absent = [name for name, needed in lists.items() if needed and name not in found]
     if absent:
         raise KeyError(absent[0])

@@ -228,6 +228,10 @@ def _of_color(number: int, color: Color, look: MaskLook) -> ProposedClass:
 def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
     total = look.objects.total()
     which = f"the labels of {counted(look.opened, 'image')}" + ("" if look.all_names else ", evenly spread")
+    if not look.objects:
+        what = f"no label could be read; {look.faults[0]}" if look.faults else "has label files, but no object in them"
+        cure = "Repair or label some first, or write a dataset.yaml by hand (docs/OWN_DATA.md)."
+        raise DatasetError(what, where=survey.root, cure=cure)
     proposal.looked.append(f"Labels: {counted(total, 'object')} in {which}.")
     proposal.remarks += [f"Label file {fault}" for fault in look.faults[:_FAULTS]]
     proposal.remarks += look.left_out.sentences(f" (in {which})")

@@ -192,3 +192,19 @@ def test_boxes_with_a_confidence_are_no_polygons(tmp_path: Path) -> None:
     found = init(tmp_path)
     assert found.dataset.kind == "boxes"
     assert "6 words are no box, but perhaps one with a confidence" in found.text.replace("\n# ", " ")
+
+
+def test_label_files_of_which_none_can_be_read_say_why(tmp_path: Path) -> None:
+    save(tmp_path / "images/a.png", picture(0))
+    put(tmp_path / "images/a.xml", '<?xml version="1.0" encoding="gbk"?><annotation><object></object></annotation>')
+    with pytest.raises(DatasetError, match=r"no label could be read; .*a\.xml"):
+        init(tmp_path)
+
+
+def test_a_folder_of_images_without_an_object_is_described(tmp_path: Path) -> None:
+    """Nothing is wrong with it: nobody has drawn anything yet."""
+    save(tmp_path / "images/a.png", picture(0))
+    put(tmp_path / "images/a.xml", "<annotation></annotation>")
+    with pytest.raises(DatasetError) as caught:
+        init(tmp_path)
+    assert caught.value.cure and "what was found" not in str(caught.value)

@@ -109,3 +109,11 @@ def test_an_entry_that_has_changed_is_not_taken_for_the_one_that_was_there(tmp_p
     path.write_text(path.read_text().replace('{"id": 2}', '{"id": 3}'))
     with pytest.raises(DatasetError, match=r"a\.json: it has changed since its annotations were listed"):
         list(entries_at(path, places))
+
+
+def test_a_list_at_the_top_has_no_lists_of_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('[{"id": 1}]')
+    with pytest.raises(DatasetError, match="holds no list 'images'"):
+        list(records(path, {"images": True}))
+    assert [entry for _, entry, _ in records(path, {"frames": False})] == [{"id": 1}]
