@@ -17,6 +17,8 @@ import difflib
 import os
 from collections.abc import Iterable
 
+from labelforge.wording import printable
+
 _BEGINNING = 3  # letters of a name that say which is meant
 
 
@@ -54,7 +56,7 @@ class LabelforgeError(Exception):
     def __str__(self) -> str:
         place = "" if self.where is None else self.where + (f":{self.line}" if self.line else "") + ": "
         cure = f" {self.cure}" if self.cure else ""
-        return " ".join(f"{place}{self.what.rstrip('.')}.{cure}".split())
+        return printable(" ".join(f"{place}{self.what.rstrip('.')}.{cure}".split()))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions cross process boundaries by pickle, which calls the class with positional arguments only.

@@ -11,10 +11,10 @@ from labelforge.errors import counted
 from labelforge.inspection import LabelCounts, choose_different, label_lines
 from labelforge.inspection.labels import LabelLine
 from labelforge.inspection.thumbnails import Rows, overlay, thumbnail
-from labelforge.inspection.wording import printable
 from labelforge.report import Bar, Column, Facts, Fold, Gallery, GalleryRow, Page, Picture, Swatch, Table, Text
 from labelforge.report.blocks import Block, Cell
 from labelforge.shards import ShardReader
+from labelforge.wording import printable
 
 _PICTURES: Final = 4
 _SIDE: Final = 640  # pixels of a picture's longer side

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labelforge.inspection.labels import absence, label_lines
-from labelforge.inspection.wording import printable
 from labelforge.mapping import LabelMapping
 from labelforge.shards import Manifest
+from labelforge.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -52,7 +52,7 @@ def command(context: click.Context, shards: tuple[str, ...], quick: bool, worker
 def _verify(url: str, quick: bool, workers: int) -> Verification:
     from labelforge.console import progress_bar
     from labelforge.inspection import verify_shards
-    from labelforge.inspection.wording import printable
+    from labelforge.wording import printable
 
     with progress_bar(transient=True) as bar:
         task = bar.add_task(printable(url), total=None)
@@ -65,7 +65,7 @@ def _verify(url: str, quick: bool, workers: int) -> Verification:
 
 
 def _print(result: Verification) -> None:
-    from labelforge.inspection.wording import printable
+    from labelforge.wording import printable
 
     for problem in result.problems:
         click.echo(str(problem))

@@ -20,10 +20,10 @@ from labelforge.inspection.choice import choose_different
 from labelforge.inspection.counts import LabelCounts
 from labelforge.inspection.gallery_labels import GalleryLabels
 from labelforge.inspection.thumbnails import Rows, thumbnail
-from labelforge.inspection.wording import printable
 from labelforge.report import Picture, environment, page_script, script_json
 from labelforge.retarget_command import one_tree_cure
 from labelforge.shards import ShardReader
+from labelforge.wording import printable
 
 _SIDE: Final = 320  # pixels of a picture's longer side
 _MOST_FRAMES: Final = 200  # in a page, however many labels there are

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from labelforge.inspection.counts import LabelCounts
 from labelforge.inspection.labels import label_lines
-from labelforge.inspection.wording import printable
 from labelforge.palette import Color, hex_color
 from labelforge.shards import ShardReader
 from labelforge.taxonomy import Taxonomy
+from labelforge.wording import printable
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from labelforge.inspection.wording import printable
 from labelforge.mapping import LabelMapping
+from labelforge.wording import printable
 
 _NAMED: Final = 5  # labels without a pixel that are named; more are only counted
 

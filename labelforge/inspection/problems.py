@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from labelforge.inspection.wording import printable
+from labelforge.wording import printable
 
 MOST: Final = 200
 """Problems of one shard, or of one folder apart from its shards, that are kept; the rest is only counted."""

@@ -13,8 +13,8 @@ from labelforge.errors import ShardError, counted
 from labelforge.inspection.counts import LabelCounts
 from labelforge.inspection.finding import Frame, Wanted, most_of
 from labelforge.inspection.labels import LabelLine, absence, label_lines
-from labelforge.inspection.wording import printable
 from labelforge.shards import ShardReader
+from labelforge.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

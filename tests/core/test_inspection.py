@@ -16,9 +16,9 @@ from labelforge.errors import ConfigError
 from labelforge.inspection import LabelCounts, choose_different
 from labelforge.inspection.finding import find_label, find_sample, most_of
 from labelforge.inspection.labels import absence
-from labelforge.inspection.wording import printable
 from labelforge.mapping import LabelMapping
 from labelforge.shards import ShardReader
+from labelforge.wording import printable
 from tests.core import shard_folders
 from tests.core.shard_folders import TREE
 
