@@ -81,7 +81,12 @@ labels/det_20/det_<split>.json"""
         self.overlaps = overlaps
         self._classes = {label.name: label.id for label in LabelSpace.load(self.label_space).labels}
         self._set_values: dict[frozenset[int], int] = {}
+        self._named: dict[str, frozenset[str]] = {}
         self._crowds: dict[str, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Worker processes need no lists of images."""
+        return {**self.__dict__, "_named": {}}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -107,6 +112,7 @@ labels/det_20/det_<split>.json"""
         if self.kind != "det_20" or split == "test":
             return found
         boxes = self._boxes(split)
+        self._named[split] = frozenset(boxes)  # the file is a gigabyte: it is read once
         if self.overlaps == "set":
             self._set_values = set_values(map(_read, boxes.values()))
         texts = [boxes.get(source.key, "[]") for source in found]
@@ -132,8 +138,11 @@ labels/det_20/det_<split>.json"""
         """Names of the images that have labels but are not on disk."""
         if self.kind != "det_20":
             return super().missing(split)
-        here = {source.key for source in super().sources(split)}
-        return sorted(self._boxes(split).keys() - here) if split != "test" else []
+        if split == "test":
+            return []
+        if split not in self._named:
+            self.sources(split)
+        return sorted(self._named[split] - {source.key for source in super().sources(split)})
 
     def notes(self, split: str) -> list[str]:
         """How many boxes are marked as a crowd."""
