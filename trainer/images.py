@@ -11,22 +11,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from labelforge.errors import DatasetError
+from labelforge.orientation import ORIENTATION, UPRIGHT
 from labelforge.trainer.config import DataConfig
 from labelforge.trainer.resampling import Pixels, resample
 
 __all__ = ["Pixels", "fit_scale", "network_size", "read_image", "resize"]
-
-_EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns an image upright, by its EXIF orientation."""
 
 
 def read_image(file: Path) -> npt.NDArray[np.uint8]:
@@ -48,7 +37,7 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
                     cure="Save it with 8 bits per channel.",
                 )
             pixels = picture.convert("RGB")
-            turn = _UPRIGHT.get(_orientation(picture))
+            turn = UPRIGHT.get(_orientation(picture))
             return np.asarray(pixels if turn is None else pixels.transpose(turn))
     except UnidentifiedImageError:
         raise DatasetError("not an image", where=file, cure="Leave the file out.") from None
@@ -59,7 +48,7 @@ def read_image(file: Path) -> npt.NDArray[np.uint8]:
 def _orientation(picture: Image.Image) -> int:
     """EXIF orientation, 1 (upright) to 8; 1 if it cannot be read."""
     try:
-        value = picture.getexif().get(_EXIF_ORIENTATION, 1)
+        value = picture.getexif().get(ORIENTATION, 1)
     except (OSError, SyntaxError, ValueError, struct.error):
         return 1
     return value if isinstance(value, int) else 1

@@ -15,7 +15,8 @@ from typing import Final
 
 from PIL import Image
 
-_ORIENTATION: Final = 0x0112
+from labelforge.orientation import ORIENTATION
+
 _LAST: Final = 8  # value that EXIF knows
 _SHORT: Final = 3  # the type of the entry's value, by TIFF's numbers
 _HEADER: Final = b"Exif\0\0"
@@ -73,7 +74,7 @@ def _entry(block: bytes) -> tuple[int, str, int] | None:
             at = directory + 2 + 12 * number
             tag, kind = struct.unpack_from(f"{order}HH", block, at)
             (value,) = struct.unpack_from(f"{order}H", block, at + 8)
-            if (tag, kind) == (_ORIENTATION, _SHORT):
+            if (tag, kind) == (ORIENTATION, _SHORT):
                 return (at + 8, order, value) if 2 <= value <= _LAST else None
     except struct.error:
         pass

@@ -26,6 +26,7 @@ from labelforge.converters.pictures.exif import orientation_of, set_upright
 from labelforge.converters.pictures.jpeg import check_markers
 from labelforge.converters.pictures.png import Png
 from labelforge.errors import DatasetError
+from labelforge.orientation import UPRIGHT
 from labelforge.png import END, DamageError
 from labelforge.shards import encode_image
 from labelforge.shards.codec import ImageSuffix
@@ -48,15 +49,6 @@ pixel data that decode to something.
 _SUFFIX_OF_FORMAT: Final[dict[str, ImageSuffix]] = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}
 _SUFFIX_OF_CODEC: Final[dict[str, ImageSuffix]] = {"jpeg": "jpg", "png": "png", "npy": "npy"}
 _COLOR_MODES: Final = frozenset({"L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-_TRANSPOSE: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}  # EXIF orientation -> what shows the picture upright (EXIF 2.3, tag 0x0112)
 _SIDEWAYS: Final = frozenset({5, 6, 7, 8})
 _PNG_END: Final = END[4:]  # whatever length it says
 _CURE: Final = f"Make, unpack or download it again{OR_SKIP}"
@@ -211,7 +203,7 @@ class SourceImage:
                 rgb = picture.convert("RGB")
         except BROKEN as error:
             raise broken_image(self.place, len(self.data), error) from error
-        return np.asarray(rgb if orientation == 1 else rgb.transpose(_TRANSPOSE[orientation]))
+        return np.asarray(rgb if orientation == 1 else rgb.transpose(UPRIGHT[orientation]))
 
     def store(
         self, size: Size, codec: ImageCodec, orientation: int = 1, check: Check = "fast"
@@ -254,7 +246,7 @@ class SourceImage:
         if stored_size != self.size:
             rgb = rgb.resize((stored_size[1], stored_size[0]), Image.Resampling.BICUBIC)
         if orientation != 1:
-            rgb = rgb.transpose(_TRANSPOSE[orientation])
+            rgb = rgb.transpose(UPRIGHT[orientation])
         return suffix, encode_image(np.asarray(rgb), suffix)
 
     def _prove(self, check: Check) -> None:

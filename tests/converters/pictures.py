@@ -59,3 +59,18 @@ def palette_png(path: Path, ids: Array, palette: Sequence[int]) -> Path:
     image.putpalette(palette)
     image.save(path)
     return path
+
+
+def as_stored(upright: Array, orientation: int) -> Array:
+    """An (H, W, 3) picture as a file with an EXIF orientation stores it (EXIF 2.3: what row 0 and column 0 show)."""
+    turned = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    return np.ascontiguousarray(turned)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +15,7 @@ from labelforge.converters import convert
 from labelforge.converters.engine import dask_cluster
 from labelforge.errors import ConfigError, DatasetError, LabelforgeError
 from tests.converters.layouts import DyingCityscapes, SlowCityscapes, contents
+from tests.converters.running import interrupted
 from tests.servers import dask_cluster as cluster
 
 HERE = Path(__file__).parents[2]
@@ -106,20 +103,7 @@ def test_an_interrupt_keeps_finished_shards(root: Path, tmp_path: Path, address:
         f"try: convert(SlowCityscapes, {paths}, split='train', samples_per_shard=1, dask={address!r})\n"
         "except KeyboardInterrupt: print('interrupted')"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=HERE,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 30
-    while not list(out.glob("shard*.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
-    assert (stdout.strip(), stderr, process.returncode) == ("interrupted", "", 0)
+    assert interrupted(code, lambda: [*out.glob("shard*.json")]) == ("interrupted", "", 0)
     assert not (out / "manifest.json").exists() and not (out / ".writing").exists()
     conversion = convert("cityscapes", root, out, split="train", samples_per_shard=1, dask=address)
     assert conversion.kept >= 1

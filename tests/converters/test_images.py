@@ -24,6 +24,7 @@ from labelforge.converters.pictures.images import Check, ImageCodec, SourceImage
 from labelforge.converters.pictures.label_maps import read_label_map
 from labelforge.errors import DatasetError
 from tests.converters.layouts import picture, save
+from tests.converters.pictures import as_stored
 
 
 def png(path: Path, ids: list[list[int]], bits: int, color_type: int, palette: bytes = b"") -> Path:
@@ -284,19 +285,10 @@ def test_grey_palette_and_transparent_images_become_rgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied_where_only_then_the_sizes_agree(tmp_path: Path, orientation: int) -> None:
     upright = picture(3, 40, 24)
-    turned = {  # EXIF 2.3, tag 0x0112: what row 0 and column 0 of the stored picture show
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.transpose(1, 0, 2),
-        6: upright.transpose(1, 0, 2)[::-1],
-        7: upright.transpose(1, 0, 2)[::-1, ::-1],
-        8: upright.transpose(1, 0, 2)[:, ::-1],
-    }[orientation]
+    turned = as_stored(upright, orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(tmp_path / "turned.jpg", np.ascontiguousarray(turned), exif=exif, quality=95, subsampling=0)
+    path = save(tmp_path / "turned.jpg", turned, exif=exif, quality=95, subsampling=0)
     image = SourceImage.open(path.read_bytes(), path)
     sideways = orientation >= 5
     for prefer in ("stored", "turned"):

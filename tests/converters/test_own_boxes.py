@@ -24,6 +24,7 @@ from tests.converters.own_layouts import (
     write_voc,
     write_yolo,
 )
+from tests.converters.pictures import as_stored
 
 
 def one_csv(root: Path, text: str, more: str = "") -> Path:
@@ -348,19 +349,10 @@ def test_boxes_lie_on_what_viewers_show(orientation: int, exif: str | None, side
     """A bright corner, and a box around it as somebody drew it who saw the picture turned, or as it is stored."""
     upright = np.zeros((20, side, 3), np.uint8)
     upright[:8, :10] = 250
-    stored = {
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.transpose(1, 0, 2),
-        6: upright.transpose(1, 0, 2)[::-1],
-        7: upright.transpose(1, 0, 2)[::-1, ::-1],
-        8: upright.transpose(1, 0, 2)[:, ::-1],
-    }[orientation]
+    stored = as_stored(upright, orientation)
     tag = Image.Exif()
     tag[0x0112] = orientation
-    save(tmp_path / "images/a.png", np.ascontiguousarray(stored), exif=tag)
+    save(tmp_path / "images/a.png", stored, exif=tag)
     drawn_on = stored if exif == "stored" else upright
     rows, columns = np.nonzero(drawn_on[..., 0])
     height, width = drawn_on.shape[:2]

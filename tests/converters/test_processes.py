@@ -20,8 +20,7 @@ import pytest
 from labelforge.converters import convert
 from labelforge.errors import ShardError
 from tests.converters.layouts import contents, write_cityscapes
-
-HERE = Path(__file__).parents[2]
+from tests.converters.running import HERE, interrupted, wait_for
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal to a process group")
@@ -32,20 +31,7 @@ def test_an_interrupt_ends_all_workers_quietly(root: Path, tmp_path: Path) -> No
         f"try: convert(StuckCityscapes, {str(root)!r}, {str(out)!r}, split='train', samples_per_shard=3, workers=2)\n"
         "except KeyboardInterrupt: print('interrupted')"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=HERE,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 30
-    while len(list(out.glob(".shard*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
-    assert (stdout.strip(), stderr, process.returncode) == ("interrupted", "", 0)
+    assert interrupted(code, lambda: len([*out.glob(".shard*")]) >= 2) == ("interrupted", "", 0)
     assert not (out / "manifest.json").exists()
 
 
@@ -64,15 +50,11 @@ def test_workers_end_with_a_conversion_that_is_killed(root: Path, tmp_path: Path
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 30
-    while len(list(out.glob(".shard*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: len([*out.glob(".shard*")]) >= 2)
     assert len(_group(process.pid)) > 2
     process.send_signal(killed_by)
     process.wait(timeout=20)
-    deadline = time.monotonic() + 20
-    while _group(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: not _group(process.pid), 20)
     left = _group(process.pid)
     if left:
         os.killpg(process.pid, signal.SIGKILL)

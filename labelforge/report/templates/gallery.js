@@ -4,29 +4,10 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const { frames, labels, nodes, folders } = data;
 const LEGEND = 8;  // labels of a frame that are named below it
-const $ = (id) => document.getElementById(id);
-const full = (count) => count.toLocaleString("en");
+{% include "helpers.js" %}
 const plural = (count, noun) => `${full(count)} ${noun}${count === 1 ? "" : "s"}`;
 const severalDatasets = new Set(labels.map((label) => label.dataset)).size > 1;
 const state = { node: 0, label: null };  // label null: all labels below the node
-
-function make(tag, options = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(options)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (key === "style") element.style.cssText = value;
-    else element.setAttribute(key, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function short(count) {
-  for (const [power, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (count >= 0.9995 * power) return (count / power).toPrecision(3) + unit;
-  }
-  return String(count);
-}
 
 function percent(part, whole) {
   const share = 100 * part / whole;

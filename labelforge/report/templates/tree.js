@@ -5,7 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const { nodes, labels, datasets } = data;
 const SVG = "http://www.w3.org/2000/svg";
 const HUB = 130, RIM = 496, FONT = 23;
-const $ = (id) => document.getElementById(id);
+{% include "helpers.js" %}
 const items = nodes.map((_, i) => $(`node-${i}`));
 const rowOf = (i) => items[i].firstElementChild;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -16,17 +16,6 @@ document.documentElement.classList.add("js");
 
 // ---- helpers
 
-function make(tag, options = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(options)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (key === "style") element.style.cssText = value;
-    else element.setAttribute(key, value);
-  }
-  element.append(...children);
-  return element;
-}
-
 function draw(tag, attributes = {}) {
   const element = document.createElementNS(SVG, tag);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -34,14 +23,6 @@ function draw(tag, attributes = {}) {
 }
 
 const leaves = (count) => (count === 1 ? "1 leaf" : `${count} leaves`);
-const full = (count) => count.toLocaleString("en");
-
-function short(count) {
-  for (const [power, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (count >= 0.9995 * power) return (count / power).toPrecision(3) + unit;
-  }
-  return String(count);
-}
 
 function above(i) {  // from a node's parent to the root
   const found = [];
