@@ -32,9 +32,9 @@ def name_of(tree: Taxonomy, leaves: frozenset[int]) -> str:
     node = node_of(tree, leaves)
     if node is not None:
         return node.path
-    members = _names(tree, leaves)
+    members = cover_names(tree, leaves)
     around = tree.covering(leaves)
-    missing = _names(tree, frozenset(around.leaves) - leaves)
+    missing = cover_names(tree, frozenset(around.leaves) - leaves)
     if len(missing) < len(members) - 1:
         return f"{tree.references.shortest(around.index)} except {', '.join(missing)}"
     return " | ".join(members)
@@ -95,5 +95,6 @@ def _drawn(tree: Taxonomy, leaves: frozenset[int], first: int) -> int:
     return first + int(hashlib.sha256(text.encode()).hexdigest(), 16) % (END_OF_IDS - first)
 
 
-def _names(tree: Taxonomy, leaves: frozenset[int]) -> list[str]:
+def cover_names(tree: Taxonomy, leaves: frozenset[int]) -> list[str]:
+    """The shortest unique names of what `cover` gives."""
     return [tree.references.shortest(node.index) for node in cover(tree, leaves)]

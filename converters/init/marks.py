@@ -119,7 +119,7 @@ def _of_many(root: Path, form: str, files: Sequence[str], found: MarkLook, class
             continue
         found.images[file] = [name for name, _ in entries]
         texts += [(file, text) for _, text in entries]
-    some = texts if len(texts) <= LOOKED_AT else [texts[i * len(texts) // LOOKED_AT] for i in range(LOOKED_AT)]
+    some = spread(texts, LOOKED_AT)
     found.all_names = len(some) == len(texts) or form != "cvat"  # the others name their classes in the file itself
     return some
 

@@ -253,7 +253,7 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
         return
     if proposal.format != "coco":
         for file, classes in lists:
-            if fits_names(classes, look.objects) and look.objects:
+            if fits_names(classes, look.objects):
                 _take_list(
                     file, classes, proposal, {x.id: seen.get(x.name, "not seen") for x in classes}, guessed=False
                 )

@@ -31,7 +31,6 @@ class Survey:
         pictures: Pictures of any kind.
         labels: Format -> files with labels of that format.
         texts: Files that may be lists of classes or of samples.
-        others: Number of all other files.
         outside: Links that lead out of the folder.
     """
 
@@ -39,7 +38,6 @@ class Survey:
     pictures: list[str] = field(default_factory=list)
     labels: dict[str, list[str]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
-    others: int = 0
     outside: list[str] = field(default_factory=list)
 
 
@@ -66,8 +64,6 @@ def look_at(root: Path) -> Survey:
                 found.labels.setdefault(name, []).extend(some)
         if suffix in (".json", ".csv", ".txt", ".yaml", ".yml", ".names"):
             found.texts += files
-        elif suffix not in kinds:
-            found.others += len(files)
     return found
 
 

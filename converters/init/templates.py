@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeVar
+
+Thing = TypeVar("Thing")
 
 _SAMPLED: Final = 2000  # files that suggest templates
 _TRIED: Final = 30  # templates of images, and of labels, that are tried with each other
@@ -172,7 +174,7 @@ def suggested(file: str) -> Iterator[Template]:
                         yield Template(tuple(found), start, end, suffix)
 
 
-def spread(things: Sequence[str], number: int) -> list[str]:
+def spread(things: Sequence[Thing], number: int) -> list[Thing]:
     """Some of the things, evenly spread."""
     if len(things) <= number:
         return list(things)

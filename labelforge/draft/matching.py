@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import cached_property
 
 from labelforge.draft.compound import listed
 from labelforge.draft.match import Match, Part, Sureness, all_leaves, commonly, shown
@@ -105,7 +106,7 @@ class Matcher:
     def _above(self, node: Node) -> list[Node]:
         return list(self.vocabulary.tree.ancestors(node))[:-1]
 
-    @property
+    @cached_property
     def _node_words(self) -> dict[int, frozenset[str]]:
         return {node.index: words for node, words in self.vocabulary.node_words}
 

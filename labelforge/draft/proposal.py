@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labelforge.answers import cover, node_of
+from labelforge.answers import cover_names, node_of
 from labelforge.draft.deciding import Entry, decide
 from labelforge.draft.match import Match, Sureness
 from labelforge.draft.matching import Matcher
@@ -89,7 +89,7 @@ def _why(vocabulary: Vocabulary, entry: Entry) -> str:
         said.append("the node of this name")
     without = frozenset().union(*(verdict.without for verdict in entry.verdicts)) - entry.leaves
     if without and entry.leaves:
-        said.append(f"some hold {listed(_names(vocabulary.tree, without), 2)} too")
+        said.append(f"some hold {listed(cover_names(vocabulary.tree, without), 2)} too")
     rivals = [rival for verdict in entry.verdicts for rival in verdict.rivals]
     if rivals:
         said.append(f"elsewhere {listed(dict.fromkeys(map(_meaning, rivals)), 2)}")
@@ -133,13 +133,9 @@ def shortest_expression(tree: Taxonomy, leaves: frozenset[int]) -> Expression:
     node = node_of(tree, leaves)
     if node is not None:
         return tree.references.shortest(node.index)
-    members = _names(tree, leaves)
+    members = cover_names(tree, leaves)
     around = tree.covering(leaves)
-    missing = _names(tree, frozenset(around.leaves) - leaves)
+    missing = cover_names(tree, frozenset(around.leaves) - leaves)
     if around.parent is not None and len(missing) < len(members) - 1:
         return {"any": [tree.references.shortest(around.index)], "except": missing}
     return {"any": members}
-
-
-def _names(tree: Taxonomy, leaves: frozenset[int]) -> list[str]:
-    return [tree.references.shortest(node.index) for node in cover(tree, leaves)]

@@ -58,6 +58,7 @@ class Vocabulary:
         self._readings: dict[str, list[Reading]] = {}
         self._words: dict[str, Words] = {}
         self._sorted: dict[Words, Words] = {}
+        self._taken: dict[tuple[str, frozenset[int]], frozenset[int]] = {}
         for node in tree.nodes[1:]:
             self._add(words_of(node.name), _of_node(tree, node))
             if node.depth > 1:  # "traffic sign/front" is also known as "traffic sign front"
@@ -117,10 +118,6 @@ class Vocabulary:
             others = [row.target.leaves for row in self.mappings[reading.source].rows]
             self._taken[key] = frozenset().union(*(s for s in others if not s >= reading.leaves))
         return self._taken[key]
-
-    @cached_property
-    def _taken(self) -> dict[tuple[str, frozenset[int]], frozenset[int]]:
-        return {}
 
     def _add(self, words: Words, reading: Reading, *, in_order: bool = False) -> None:
         key = key_of(words)

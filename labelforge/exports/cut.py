@@ -20,6 +20,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Final
 
+from labelforge.answers import cover_names
 from labelforge.errors import ConfigError, listed
 from labelforge.mapping import LabelRow
 from labelforge.palette import Color, distinct_color
@@ -233,13 +234,7 @@ class Cut:
 
 def node_names(tree: Taxonomy, leaves: Collection[int]) -> tuple[str, ...]:
     """The fewest nodes that are together a set of leaves, by their shortest unique names, in the tree's order."""
-    wanted = frozenset(leaves)
-    return tuple(
-        tree.references.shortest(node.index)
-        for node in tree.nodes
-        if wanted.issuperset(node.leaves)
-        and (node.parent is None or not wanted.issuperset(tree.nodes[node.parent].leaves))
-    )
+    return tuple(cover_names(tree, frozenset(leaves)))
 
 
 def with_parents(tree: Taxonomy, names: Sequence[str]) -> str:
