@@ -3,11 +3,14 @@
 At a classifier, the frequency f of a label is the share of what the label can mean in all that lies below it. Its
 pixels weigh a / sqrt(f) (``inverse-sqrt``) or a / f (``inverse``), where *a* makes the mean over all labelled pixels of
 the classifier 1, so that the loss weights of classifiers mean the same as without. A rare class is rare at every
-classifier on the way down to it: those above must find it first.
+classifier on the way down to it: those above must find it first. Where the loss is a mean over pixels
+(``loss.mean=pixel``), a label has one weight for all its classifiers, by its frequency among everything; the mean is 1
+over the pixels with pixel labels, and over those in boxes.
 
 The share of a class is the product of the shares on the way down to it, each estimated from the pixels that train that
 classifier. So what is known of movers among everything (from fine and coarse labels) meets what is known of cars among
-movers (from fine labels and boxes).
+movers (from fine labels and boxes). Boxes are drawn around some things and not around others: at a classifier they only
+say how those compare that their dataset draws boxes around. Boxes of lights and signs do not make poles rare.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 
 from labelforge.label_rows import leaf_sets
 from labelforge.targets import SILENT, TargetTable
-from labelforge.trainer.config import ClassWeighting
+from labelforge.trainer.config import ClassWeighting, Mean
 
 _POWERS = {"inverse-sqrt": -0.5, "inverse": -1.0}
 _ROUNDS = 1000
@@ -25,7 +28,12 @@ _CLOSE = 1e-9
 
 
 def class_weights(
-    table: TargetTable, pixels: NDArray[np.int64], weighting: ClassWeighting, *, flip: bool = True
+    table: TargetTable,
+    pixels: NDArray[np.int64],
+    weighting: ClassWeighting,
+    *,
+    flip: bool = True,
+    mean: Mean = "classifier",
 ) -> NDArray[np.float32] | None:
     """The weights of all labels.
 
@@ -34,10 +42,11 @@ def class_weights(
         pixels: (L,) labelled pixels of each of its rows; or fewer, if the last rows have none.
         weighting: How weights follow from numbers.
         flip: Whether half of the images are mirrored, which turns labels into others.
+        mean: What the loss averages.
 
     Returns:
         (L, J) weight of each row's pixels in each classifier, or None if all are 1 because they are not wanted. It is
-        1 where a classifier is silent, and where no pixel shows what the row can mean.
+        1 where no pixel shows what the row can mean, and if means are over classifiers, where one is silent.
     """
     if weighting == "none":
         return None
@@ -47,12 +56,28 @@ def class_weights(
         counts = (counts + np.bincount(table.mirror, weights=counts, minlength=len(counts))) / 2
     frequencies = label_frequencies(table, counts)
     weights = np.ones(table.target.shape, np.float32)
+    trains, power = table.target != SILENT, _POWERS[weighting]
+    if mean == "pixel":
+        for kind in (table.from_box, ~table.from_box):
+            _weigh(weights, trains.any(axis=1) & kind, frequencies[:, 0], counts, power)
+        return weights
     for j, frequency in enumerate(frequencies.T):
-        seen = (table.target[:, j] != SILENT) & (frequency > 0)
-        if counts[seen].any():
-            rarity = frequency[seen] ** _POWERS[weighting]
-            weights[seen, j] = rarity * counts[seen].sum() / (rarity * counts[seen]).sum()
+        _weigh(weights[:, j, None], trains[:, j], frequency, counts, power)
     return weights
+
+
+def _weigh(
+    weights: NDArray[np.float32],
+    rows: NDArray[np.bool_],
+    frequency: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    power: float,
+) -> None:
+    """Set the weights of some rows by their frequency, so that the mean over their pixels is 1."""
+    seen = rows & (frequency > 0)
+    if counts[seen].any():
+        rarity = frequency[seen] ** power
+        weights[seen] = (rarity * counts[seen].sum() / (rarity * counts[seen]).sum())[:, None]
 
 
 def label_frequencies(table: TargetTable, counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,41 +99,61 @@ def label_frequencies(table: TargetTable, counts: NDArray[np.float64]) -> NDArra
         for child in range(j + 1, layout.num_classifiers):
             if layout.parent[child] == j:
                 meant[:, layout.branch[child]] *= found[:, child]
-        found[:, j] = meant @ choice_shares(table.allowed[:, columns], counts)
+        found[:, j] = meant @ choice_shares(table.allowed[:, columns], counts, _named(table, j))
     return found
 
 
-def choice_shares(allowed: NDArray[np.bool_], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def choice_shares(
+    allowed: NDArray[np.bool_], counts: NDArray[np.float64], among: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
     """How pixels are shared by the children of a classifier: of all shares those that make the labels most likely.
 
-    Found by expectation maximisation (Dempster, Laird and Rubin 1977): the pixels of a label that allows several
-    children are divided by the shares that these have, which gives new shares, and so on; first by those of the labels
-    that allow one. So coarse labels count, too: without them, what only fine labels tell apart would seem rare.
+    The pixels of a label that allows several children are divided by the shares that these have, which gives new
+    shares, and so on; first by those of the labels that allow one. So coarse labels count, too: without them, what only
+    fine labels tell apart would seem rare. That is expectation maximisation (Dempster, Laird and Rubin 1977); where
+    labels are chosen among some of the children only, with the step of Hunter 2004 (MM algorithms for generalized
+    Bradley-Terry models).
 
     Args:
         allowed: (L, Cj) which children each label allows; all False where it says nothing.
         counts: (L,) labelled pixels.
+        among: (L, Cj) which children the label was chosen among; default: all.
 
     Returns:
         (Cj,) shares; 0 for a child that less than a pixel shows, the same for all where no pixel says anything.
     """
+    children = allowed.shape[1]
     says = allowed.any(1) & (counts > 0)
     if not says.any():
-        return np.full(allowed.shape[1], 1 / allowed.shape[1])
-    sets, of_row = np.unique(allowed[says], axis=0, return_inverse=True)
+        return np.full(children, 1 / children)
+    choices = np.concatenate([allowed, np.ones_like(allowed) if among is None else among], axis=1)[says]
+    distinct, of_row = np.unique(choices, axis=0, return_inverse=True)
+    sets, fields = distinct[:, :children], distinct[:, children:]
     pixels = np.bincount(of_row.ravel(), weights=counts[says])
     single = sets.sum(1) == 1
-    shares: NDArray[np.float64] = (
-        pixels[single] @ sets[single] + 1e-6
-    )  # a child that no label shows alone begins with next to nothing
+    # A child that no label shows alone begins with next to nothing.
+    shares: NDArray[np.float64] = pixels[single] @ sets[single] + 1e-6
     shares /= shares.sum()
     for _ in range(_ROUNDS):
         divided = sets * shares
-        before, shares = shares, pixels @ (divided / divided.sum(1, keepdims=True)) / pixels.sum()
+        chosen = pixels @ (divided / divided.sum(1, keepdims=True))
+        offered = (pixels / (fields * shares).sum(1)) @ fields
+        before, shares = shares, np.divide(chosen, offered, out=np.zeros(children), where=offered > 0)
+        shares /= shares.sum()
         if np.abs(shares - before).max() < _CLOSE:
             break
     shares[shares * pixels.sum() < 1] = 0
     return shares
+
+
+def _named(table: TargetTable, classifier: int) -> NDArray[np.bool_]:
+    """(L, Cj) the children that a row was chosen among: of boxes those that any box of its dataset names, else all."""
+    allowed = table.allowed[:, table.layout.slices[classifier]]
+    among = np.ones_like(allowed)
+    for dataset in np.unique(table.dataset[table.from_box]):
+        rows = table.from_box & (table.dataset == dataset)
+        among[rows] = allowed[rows].any(axis=0)
+    return among
 
 
 def _meant(table: TargetTable, classifier: int) -> NDArray[np.bool_]:

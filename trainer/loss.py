@@ -11,9 +11,9 @@ the gate (:mod:`labelforge.trainer.gates`): those where j's parent currently cho
 above j do, or everywhere: as the configuration says). The total is the sum over classifiers, each times its loss weight
 (the paper's lambda).
 
-Two options change how much pixels count, neither of them the paper's. With class weights every pixel's loss is
-multiplied by the weight of its class; the divisor stays the same. And each mean can be one over datasets
-(:mod:`labelforge.trainer.means`).
+Three options change how much pixels count, none of them the paper's. Means can be over pixels instead of over those of
+a classifier (:mod:`labelforge.trainer.weighting`). With class weights every pixel's loss is multiplied by the weight of
+its class; the divisor stays the same. And each mean can be one over datasets (:mod:`labelforge.trainer.means`).
 
 Logits come at the network's stride and labels have the image's size. The kernels (:mod:`labelforge.trainer.kernels`)
 interpolate where they compute. The reference (:func:`reference_sums`) upsamples everything first; each classifier then
@@ -33,17 +33,18 @@ from torch import Tensor
 from labelforge.errors import ConfigError, TaxonomyError
 from labelforge.logits import LogitLayout
 from labelforge.targets import SET, SILENT
-from labelforge.trainer.config import Balance, Gate
+from labelforge.trainer.config import Balance, Gate, Mean
 from labelforge.trainer.gates import pass_gate
 from labelforge.trainer.kernels.choice import Kernel, choose_loss
 from labelforge.trainer.kernels.fused import FusedLoss
 from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
 from labelforge.trainer.kernels.sampling import Sampling
-from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, mean_factors, share_counts, share_sums
+from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, mean_factors, share_sums
 from labelforge.trainer.models.network import upsample
 from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.tables import TableTensors
+from labelforge.trainer.weighting import SharedCounts, Weighting
 
 
 class LossOutput(NamedTuple):
@@ -63,7 +64,7 @@ class LossOutput(NamedTuple):
     total: Tensor
     """() float: the loss to minimise; always part of the graph, zero with zero gradients where nothing is active."""
     per_classifier: Tensor
-    """(J,) float, detached: mean over pixel labels + mean over boxes, before the loss weight."""
+    """(J,) float, detached: mean over pixel labels + mean over boxes, before the loss weight, whatever the total is."""
     labelled_pixels: Tensor
     """(J,) int64: pixels in the mean over pixel labels."""
     passed_pixels: Tensor
@@ -116,6 +117,8 @@ def hierarchical_loss(
     weights: Tensor | None = None,
     gate: Gate = "parent",
     *,
+    mean: Mean = "classifier",
+    box_weight: float = 0.1,
     balance: Balance = "pixels",
     class_weights: Tensor | None = None,
     grid: PixelGrid | None = None,
@@ -144,8 +147,12 @@ def hierarchical_loss(
         rows_nhw: (N, H, W) global rows of the target table, on the same device. Not the local rows of a dataset: those
             become global ones by :meth:`GlobalRows.of`.
         tensors: The target table, on the same device.
-        weights: (J,) loss weight per classifier, on the same device; default :func:`loss_weights`.
+        weights: (J,) loss weight per classifier, on the same device; default :func:`loss_weights`, or 1 where means
+            are over pixels.
         gate: Which box pixels count. No gradient flows through the decisions of the classifiers above.
+        mean: What is averaged: ``classifier``: the losses of each classifier (the paper's). ``pixel``: those of all
+            pixels, each the sum over the classifiers that its label trains.
+        box_weight: Weight of the mean over pixels in boxes, if means are over pixels.
         balance: ``datasets``: each mean is one over the datasets that have such pixels, of their means.
         class_weights: (L, J) weight of each row's pixels in each classifier, on the same device.
         grid: Learn only from these of the pixels.
@@ -166,7 +173,9 @@ def hierarchical_loss(
     if rows_nhw.tensor.device.type == "cpu" if check is None else check:
         _check_range(rows_nhw.tensor, len(tensors.target))
     if weights is None:
-        weights = loss_weights(layout).to(logits_nchw.device, non_blocking=True)
+        given = loss_weights(layout) if mean == "classifier" else torch.ones(layout.num_classifiers)
+        weights = given.to(logits_nchw.device, non_blocking=True)
+    weighting = Weighting(weights, mean, box_weight)
     logits = logits_nchw if logits_nchw.dtype == torch.float64 else logits_nchw.float()
     sampling = Sampling.of((logits.shape[2], logits.shape[3]), (rows_nhw.shape[1], rows_nhw.shape[2]))
     rows = rows_nhw.tensor
@@ -187,13 +196,13 @@ def hierarchical_loss(
     backend = choose_loss(kernel, logits, sampling, tensors)
     if backend is not None:
         with torch.autocast(logits.device.type, enabled=False):  # what autocast would do in half precision
-            total, per_classifier, pixels = FusedLoss.apply(logits, problem, backend, weights)  # type: ignore[no-untyped-call]
+            total, per_classifier, pixels = FusedLoss.apply(logits, problem, backend, weighting)  # type: ignore[no-untyped-call]
         return LossOutput(total, per_classifier, *pixels)
-    return _reference_loss(logits, problem, (rows_nhw.shape[1], rows_nhw.shape[2]), grid, weights)
+    return _reference_loss(logits, problem, (rows_nhw.shape[1], rows_nhw.shape[2]), grid, weighting)
 
 
 def _reference_loss(
-    logits_nchw: Tensor, problem: LossProblem, size: tuple[int, int], grid: PixelGrid | None, weights: Tensor
+    logits_nchw: Tensor, problem: LossProblem, size: tuple[int, int], grid: PixelGrid | None, weighting: Weighting
 ) -> LossOutput:
     """The loss from logits upsampled to the labels' size, differentiated by autograd."""
     if size != tuple(logits_nchw.shape[2:]):
@@ -201,10 +210,11 @@ def _reference_loss(
     else:
         fine = logits_nchw if grid is None else grid.pick(logits_nchw)
     sums, counts = reference_sums(fine, problem)
-    sizes, boxes = share_counts(counts.sizes, counts.boxes)
-    per_classifier = (mean_factors(sizes).to(sums.dtype) * share_sums(sums)).sum(dim=0)
-    pixels = (*sizes.view(-1, KINDS, sizes.shape[1]).sum(dim=0), boxes)
-    return LossOutput((weights * per_classifier).sum(), per_classifier.detach(), *pixels)
+    shared, all_sums = SharedCounts.of(problem, counts), share_sums(sums)
+    per_classifier = (mean_factors(shared.sizes).to(sums.dtype) * all_sums.detach()).sum(dim=0)
+    total = (weighting.factors(shared).to(sums.dtype) * all_sums).sum()
+    pixels = (*shared.sizes.view(-1, KINDS, len(per_classifier)).sum(dim=0), shared.boxes)
+    return LossOutput(total, per_classifier, *pixels)
 
 
 def reference_sums(fine_nchw: Tensor, problem: LossProblem) -> tuple[Tensor, PixelCounts]:
@@ -234,7 +244,8 @@ def reference_sums(fine_nchw: Tensor, problem: LossProblem) -> tuple[Tensor, Pix
         sums.append(grouped_sums(losses, group, problem.number))
         sizes.append(group_sizes(group, problem.number))
         in_boxes.append(boxes.sum())
-    counts = PixelCounts(torch.stack(sizes, dim=-1), torch.stack(in_boxes), None)
+    pixels = torch.bincount(labels.flatten(), minlength=len(tensors.target))
+    counts = PixelCounts(torch.stack(sizes, dim=-1), torch.stack(in_boxes), pixels, None)
     return torch.stack(sums, dim=-1), counts
 
 

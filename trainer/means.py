@@ -46,13 +46,14 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def share_counts(sizes: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """(G, J) and (J,) int64 pixels of this process to those of all."""
+def share_counts(*counts: Tensor) -> tuple[Tensor, ...]:
+    """Int64 numbers of pixels of this process, of any shapes, to those of all."""
     if processes() == 1:
-        return sizes, boxes
-    packed = torch.cat([sizes, boxes[None]])
+        return counts
+    packed = torch.cat([count.flatten() for count in counts])
     dist.all_reduce(packed)
-    return packed[:-1], packed[-1]
+    parts = torch.split(packed, [count.numel() for count in counts])
+    return tuple(part.view(count.shape) for part, count in zip(parts, counts, strict=True))
 
 
 def share_sums(sums: Tensor) -> Tensor:

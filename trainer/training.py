@@ -215,9 +215,10 @@ class Trainer:
         self._optimizer = make_optimizer(self.network, config.optim)
         self._tensors = TableTensors.of(table, device)
         loss = config.loss
-        self._loss_weights = loss_weights(table.layout, loss.root, loss.others, loss.nodes).to(device)
+        usual = (loss.root, loss.others) if loss.mean == "classifier" else (1.0, 1.0)
+        self._loss_weights = loss_weights(table.layout, *usual, loss.nodes).to(device)
         known = np.zeros(0, np.int64) if pixels is None else pixels
-        found = class_weights(table, known, loss.class_weights, flip=config.data.flip)
+        found = class_weights(table, known, loss.class_weights, flip=config.data.flip, mean=loss.mean)
         self._class_weights = None if found is None else torch.from_numpy(found).to(device)
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:
@@ -347,6 +348,8 @@ class Trainer:
             self._tensors,
             self._loss_weights,
             asked.gate,
+            mean=asked.mean,
+            box_weight=asked.box_weight,
             balance=asked.balance,
             class_weights=self._class_weights,
             grid=PixelGrid.of_step(number, asked.stride) if asked.stride > 1 else None,

@@ -135,6 +135,54 @@ def test_a_mirrored_label_is_as_frequent_as_the_one_that_it_comes_from() -> None
     assert straight[mirrored, 0] == 1 and straight[2, 0] < straight[1, 0]
 
 
+def test_boxes_do_not_make_rare_what_nobody_draws_boxes_around() -> None:
+    allowed = np.eye(3, dtype=bool)[[0, 1, 2, 0, 1]]
+    among = np.array([[1, 1, 1]] * 3 + [[1, 1, 0]] * 2, bool)
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        counts = rng.uniform(1, 60, 5)
+
+        def surprise(logits: NDArray[np.float64], counts: Any = counts) -> float:
+            shares = softmax(logits)
+            likely = (allowed * shares).sum(1) / (among * shares).sum(1)
+            return -float((counts * np.log(likely)).sum())
+
+        best = softmax(minimize(surprise, np.zeros(3), tol=1e-10).x)
+        shares = choice_shares(allowed, counts, among)
+        assert shares == pytest.approx(best, abs=1e-3)
+        assert shares[2] == pytest.approx(counts[2] / counts[:3].sum()), "boxes say nothing of the third"
+
+
+def test_a_dataset_of_boxes_only_compares_what_it_draws_boxes_around() -> None:
+    tree = Taxonomy.from_dict(TREE)
+    named = {"pixel": ["ignore", "sky", "car", "sign", "dog"], "box": ["ignore", "car", "sign"]}
+    mappings = [
+        LabelMapping.from_records(
+            tree,
+            kind,
+            [
+                {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": kind}
+                for i, target in enumerate(targets)
+            ],
+        )
+        for kind, targets in named.items()
+    ]
+    made = TargetTable.compile(tree, mappings)
+    found = label_frequencies(made, np.array([0, 500, 20, 30, 50, 0, 30_000, 20_000.0]))
+    assert found[4, 1] == pytest.approx(0.5), "half of all things are dogs, of which there are no boxes"
+    assert found[2, 1] + found[3, 1] == pytest.approx(0.5)
+    assert found[2, 1] / found[3, 1] == pytest.approx(30_020 / 20_030)
+
+
+def test_with_means_over_pixels_a_label_weighs_the_same_at_all_its_classifiers() -> None:
+    pixels = np.array([0, 900, 100, 0, 3000, 1000])
+    weights = class_weights(boxes_and_pixels(), pixels, "inverse", mean="pixel")
+    assert weights is not None and (weights == weights[:, :1]).all()
+    sky, thing, car, sign = weights[[1, 2, 4, 5], 0].tolist()
+    assert thing / sky == pytest.approx(9) and (900 * sky + 100 * thing) / 1000 == pytest.approx(1)
+    assert sign / car == pytest.approx(3) and (3000 * car + 1000 * sign) / 4000 == pytest.approx(1)
+
+
 def test_none_are_made_unless_wanted() -> None:
     assert class_weights(table(), np.zeros(0, np.int64), "none") is None
 

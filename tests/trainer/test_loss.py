@@ -17,7 +17,7 @@ from torch import Tensor
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.errors import ConfigError
 from labelforge.trainer import TableTensors
-from labelforge.trainer.config import Balance, Gate
+from labelforge.trainer.config import Balance, Gate, Mean
 from labelforge.treefile import Boxes
 from tests.core.random_trees import whole_table
 from tests.trainer.plain_rows import hierarchical_loss
@@ -57,6 +57,8 @@ class Options:
     class_weights: list[list[float]] | None = None  # by label and softmax
     boxes: Boxes = "own"
     lone_boxes: bool = True
+    mean: Mean = "classifier"
+    box_weight: float = 1.0
 
 
 @dataclass
@@ -143,6 +145,7 @@ def expected_loss(
         way = {"parent": way[-1:], "path": way, "none": []}[options.gate]
         return all(part(logits, k).index(max(part(logits, k))) == branch for k, branch in way)
 
+    shares = pixel_shares(labels, active, pixels, options)
     result = Expected(0, [], [], [], [], [[0.0] * sum(len(s.children) for s in softmaxes) for _ in pixels])
     for j in range(len(softmaxes)):
         groups: dict[bool, dict[int, list[tuple[int, list[int]]]]] = {False: {}, True: {}}
@@ -160,21 +163,38 @@ def expected_loss(
             for group in by_dataset.values():
                 for p, allowed in group:
                     z = part(pixels[p][1], j)
-                    factor = 1 / (len(by_dataset) * len(group))
-                    if options.class_weights:
-                        factor *= options.class_weights[pixels[p][0]][j]
+                    weight = options.class_weights[pixels[p][0]][j] if options.class_weights else 1
+                    share = weight / (len(by_dataset) * len(group))
+                    factor = share if options.mean == "classifier" else weight * shares[p]
                     everything, inside = log_sum_exp(z), log_sum_exp([z[i] for i in allowed])
-                    mean += factor * (everything - inside)
+                    mean += share * (everything - inside)
+                    result.total += weights[j] * factor * (everything - inside)
                     for i, value in enumerate(z):
                         slope = math.exp(value - everything) - (math.exp(value - inside) if i in allowed else 0)
                         result.gradient[p][starts[j] + i] += weights[j] * factor * slope
         labelled, passed = (sum(len(group) for group in groups[box].values()) for box in (False, True))
         result.per_classifier.append(mean)
-        result.total += weights[j] * mean
         result.labelled.append(labelled)
         result.passed.append(passed)
         result.boxes.append(in_boxes)
     return result
+
+
+def pixel_shares(
+    labels: Sequence[Label], active: Sequence[dict[int, list[int]]], pixels: Sequence[tuple[int, Any]], options: Options
+) -> list[float]:
+    """Where means are over pixels, what each pixel's loss is multiplied with; of one that trains nothing it is 0."""
+
+    def kind(number: int) -> tuple[bool, int]:
+        return labels[number].box, labels[number].dataset if options.balance == "datasets" else 0
+
+    kinds = [kind(number) if active[number] else None for number, _ in pixels]
+    found = []
+    for own in kinds:
+        means = len({other for other in kinds if other is not None and own is not None and other[0] == own[0]})
+        weight = options.box_weight if own is not None and own[0] else 1
+        found.append(weight / (means * kinds.count(own)) if own is not None else 0.0)
+    return found
 
 
 # --- random worlds ----------------------------------------------------------------------------------------------------
@@ -245,6 +265,8 @@ def assert_equal_to(
         TableTensors.of(table),
         torch.tensor(weights, dtype=torch.float64),
         options.gate,
+        mean=options.mean,
+        box_weight=options.box_weight,
         balance=options.balance,
         class_weights=options.class_weights and torch.tensor(options.class_weights, dtype=torch.float64),
     )
@@ -266,6 +288,8 @@ def random_options(rng: random.Random, labels: int, softmaxes: int) -> Options:
         class_weights=rng.choice([None, [[rng.uniform(0.2, 3) for _ in range(softmaxes)] for _ in range(labels)]]),
         boxes=rng.choice(["own", "path"]),
         lone_boxes=rng.random() < 0.5,
+        mean=rng.choice(["classifier", "pixel"]),
+        box_weight=rng.uniform(0, 2),
     )
 
 

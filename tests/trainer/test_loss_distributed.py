@@ -58,8 +58,8 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not (dist.is_available() and dist.is_gloo_available()), reason="this torch has no gloo")
-@pytest.mark.parametrize(("plain", "stride"), [(True, 1), (False, 1), (False, 8)])  # at stride 8 by a kernel
-def test_two_processes_equal_one(tmp_path: Path, plain: bool, stride: int) -> None:
+@pytest.mark.parametrize(("kind", "stride"), [("plain", 1), ("weighted", 1), ("weighted", 8), ("pixel", 8)])
+def test_two_processes_equal_one(tmp_path: Path, kind: str, stride: int) -> None:  # at stride 8 by a kernel
     tree = Taxonomy.load("iv2018")
     mappings = [LabelMapping.load(tree, name) for name in ("cityscapes", "gtsdb")]
     compiled = TargetTable.compile(tree, mappings, layout=LogitLayout.compile(tree))
@@ -77,7 +77,9 @@ def test_two_processes_equal_one(tmp_path: Path, plain: bool, stride: int) -> No
     native = torch.randint(0, compiled.offsets[1], (4, 6, 7), generator=generator)
     classes = torch.randint(0, len(compiled.layout.classes), (4, 6, 7), generator=generator)
     options: dict[str, Any] = {}
-    if not plain:
+    if kind == "pixel":
+        options = {"mean": "pixel"}
+    elif kind == "weighted":
         weights = torch.rand(compiled.target.shape, generator=generator, dtype=torch.float64) + 0.5
         options = {"balance": "datasets", "class_weights": weights}
     given = {"layer": layer.state_dict(), "images": images, "labels": labels, "native": native, "classes": classes}

@@ -93,6 +93,23 @@ def test_the_means_over_pixel_labels_and_over_boxes_are_separate(table: TableTen
     assert output.per_classifier[FRONT].item() == pytest.approx(math.log(3 / 2) + box)  # not (3 log(3/2) + box) / 4
 
 
+def test_a_mean_over_pixels_is_that_of_the_labels_negative_log_probabilities(table: TableTensors) -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(1, 9, 1, 4, generator=generator, dtype=torch.float64) * 2
+    output = hierarchical_loss(logits, torch.tensor([[[SKY, THING, NOT_GO, NOTHING]]]), table, mean="pixel")
+    root, thing, sign, front = (part.softmax(dim=0)[:, 0].T for part in torch.split(logits[0], [2, 2, 2, 3]))
+    not_go = root[2, 1] * thing[2, 1] * sign[2, 1] * (front[2, 0] + front[2, 1])
+    assert output.total.item() == pytest.approx(-torch.stack([root[0, 0], root[1, 1], not_go]).log().sum().item() / 3)
+
+
+def test_of_a_mean_over_pixels_in_boxes_those_that_a_gate_shuts_out_are_part(table: TableTensors) -> None:
+    logits = logits_for({}, OPEN, OPEN, SHUT, SHUT)
+    labels = torch.tensor([[[SKY, STOP_BOX, STOP_BOX, STOP_BOX, STOP_BOX]]])
+    output = hierarchical_loss(logits, labels, table, mean="pixel", box_weight=0.5)
+    assert output.total.item() == pytest.approx(math.log(2) + 0.5 * (2 * math.log(3)) / 4)
+    assert output.per_classifier[FRONT].item() == pytest.approx(math.log(3)), "in the log it is a mean over what passes"
+
+
 @pytest.mark.parametrize("label", [NOTHING, STOP_BOX])
 def test_nothing_active_is_zero_with_zero_gradient(table: TableTensors, label: int) -> None:
     logits = logits_for(SHUT, SHUT).float().requires_grad_()

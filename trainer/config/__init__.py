@@ -8,7 +8,7 @@ and each description says why it is what it is; the settings of the method's aut
 from __future__ import annotations
 
 from labelforge.trainer.config.data import Augmentation, DataConfig
-from labelforge.trainer.config.loss import Balance, ClassWeighting, Gate, LossConfig
+from labelforge.trainer.config.loss import Balance, ClassWeighting, Gate, LossConfig, Mean
 from labelforge.trainer.config.model import Bottlenecks, DecoderName, ModelConfig, Normalisation, Start, Upsampling
 from labelforge.trainer.config.optim import EmaConfig, OptimConfig
 from labelforge.trainer.config.part import NonNegative, Positive
@@ -25,6 +25,7 @@ __all__ = [
     "EmaConfig",
     "Gate",
     "LossConfig",
+    "Mean",
     "Metric",
     "ModelConfig",
     "NonNegative",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from labelforge.trainer.config.part import NonNegative, Part, Positive, check_numbers
 from labelforge.treefile import BoxUse
@@ -15,6 +15,9 @@ Gate = Literal["parent", "path", "none"]
 Balance = Literal["pixels", "datasets"]
 """What counts the same in a classifier's loss: every pixel, or every dataset."""
 
+Mean = Literal["classifier", "pixel"]
+"""What is averaged: the losses of each classifier, or those of all pixels (:mod:`labelforge.trainer.weighting`)."""
+
 ClassWeighting = Literal["none", "inverse-sqrt", "inverse"]
 """How the pixels of rare classes gain weight (:mod:`labelforge.trainer.class_weights`)."""
 
@@ -22,6 +25,15 @@ ClassWeighting = Literal["none", "inverse-sqrt", "inverse"]
 class LossConfig(Part):
     """The loss, one term per classifier."""
 
+    mean: Mean = Field(
+        default="classifier",
+        description="classifier: the sum of the classifiers' losses, each a mean over its own pixels times its weight "
+        "(the paper's). pixel: the mean over all pixels of the sum of a pixel's losses, which for a pixel label is its "
+        "negative log probability; better in a deep tree, and no weights to choose but that of boxes.",
+    )
+    box_weight: NonNegative = Field(
+        default=0.1, description="Weight of the mean over pixels in boxes; only counts with loss.mean=pixel."
+    )
     root: NonNegative = Field(
         default=1.0, description="Weight of the root classifier's loss (the paper's lambda, as in the authors' code)."
     )
@@ -65,6 +77,15 @@ class LossConfig(Part):
         "inverse (square root) of its share, coarse labels and boxes counted in; at every classifier that it trains, 1 "
         "on average.",
     )
+
+    @model_validator(mode="after")
+    def _weights_need_their_mean(self) -> Self:
+        """Refuse weights that the means asked for do not have."""
+        unused, wanted = (("root", "others"), "classifier") if self.mean == "pixel" else (("box_weight",), "pixel")
+        for name in unused:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} only counts with loss.mean={wanted}: set that too")
+        return self
 
     @field_validator("nodes", mode="before")
     @classmethod

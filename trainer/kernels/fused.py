@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from labelforge.trainer.kernels.problem import LossBackend, LossProblem
-from labelforge.trainer.means import mean_factors, processes, share_counts, share_sums
+from labelforge.trainer.means import mean_factors, processes, share_sums
+from labelforge.trainer.weighting import SharedCounts, Weighting
 
 
 class FusedLoss(torch.autograd.Function):
@@ -21,7 +22,7 @@ class FusedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, problem: LossProblem, backend: LossBackend, weights: Tensor
+        ctx: Any, logits: Tensor, problem: LossProblem, backend: LossBackend, weighting: Weighting
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Compute.
 
@@ -30,20 +31,20 @@ class FusedLoss(torch.autograd.Function):
             logits: (N, C, h, w) float32 or float64; the same as the problem's.
             problem: The batch.
             backend: Computes sums and gradient.
-            weights: (J,) loss weights.
+            weighting: How the total is made of the pixels' losses.
 
         Returns:
-            () total, (J,) losses before the weight, (3, J) int64: labelled, passed and box pixels.
+            () total, (J,) mean losses before any weight, (3, J) int64: labelled, passed and box pixels.
         """
         counts = backend.count(problem)
-        sizes, boxes = share_counts(counts.sizes, counts.boxes)
-        factors = mean_factors(sizes).to(logits.dtype)
-        own = factors * weights.to(logits.dtype) * processes()
-        sums, gradient = backend.spread(problem, counts, own)
-        per_classifier = (factors * share_sums(sums)).sum(dim=0)
-        total = (weights * per_classifier).sum()
+        shared = SharedCounts.of(problem, counts)
+        sizes, factors = shared.sizes, weighting.factors(shared).to(logits.dtype)
+        sums, gradient = backend.spread(problem, counts, factors * processes())
+        all_sums = share_sums(sums)
+        per_classifier = (mean_factors(sizes).to(logits.dtype) * all_sums).sum(dim=0)
+        total = (factors * all_sums).sum()
         ctx.save_for_backward(*(() if gradient is None else (gradient,)))
-        pixels = torch.cat([sizes.view(-1, 2, sizes.shape[1]).sum(dim=0), boxes[None]])
+        pixels = torch.cat([sizes.view(-1, 2, sizes.shape[1]).sum(dim=0), shared.boxes[None]])
         ctx.mark_non_differentiable(per_classifier, pixels)
         return total, per_classifier, pixels
 

@@ -61,7 +61,8 @@ class NumbaLoss:
         from_box = entries.from_box[entries.label]
         sizes = _by_group(problem, entries, np.where(from_box, passed, of_entry))
         boxes = np.bincount(entries.classifier[from_box], of_entry[from_box], minlength=sizes.shape[1])
-        return PixelCounts(sizes.long(), torch.from_numpy(boxes).long(), (logits, codes))
+        state = (logits, codes)
+        return PixelCounts(sizes.long(), torch.from_numpy(boxes).long(), torch.from_numpy(pixels), state)
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""

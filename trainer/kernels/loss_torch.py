@@ -41,7 +41,7 @@ class TorchLoss:
             labels = problem.rows.long()[passed]
             by_label[tensors.from_box, j] = torch.bincount(labels, minlength=len(pixels))[tensors.from_box]
         sizes = by_label.new_zeros(number, trains.shape[1]).index_add_(0, problem.groups, by_label)
-        return PixelCounts(sizes, boxes, passes)
+        return PixelCounts(sizes, boxes, pixels, passes)
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""

@@ -60,11 +60,12 @@ class TritonLoss:
         table, tensors = _table_of(problem.tensors), problem.tensors
         rows, gates = _readable(problem.rows), _gates_of(tensors, problem.gate)
         with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
-            pixels = _count_labels(rows, len(tensors.target))[:, None]
+            labels = _count_labels(rows, len(tensors.target))
+            pixels = labels[:, None]
             sizes = torch.zeros(power_of_two(problem.number), len(table.slot), dtype=torch.int64, device=rows.device)
             sizes.index_add_(0, problem.groups, pixels * (table.trains if gates is None else table.pixels))
             passed = None if gates is None else _pass_gates(problem, table, gates, rows, sizes)
-        return PixelCounts(sizes[: problem.number], (pixels * table.boxes).sum(dim=0), (rows, passed))
+        return PixelCounts(sizes[: problem.number], (pixels * table.boxes).sum(dim=0), labels, (rows, passed))
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""

@@ -54,6 +54,8 @@ class PixelCounts(NamedTuple):
     """(G, J) int64: pixels that train each classifier; those in boxes that pass the gate."""
     boxes: Tensor
     """(J,) int64: pixels in boxes before the gate."""
+    labels: Tensor
+    """(L,) int64: pixels of each label."""
     state: Any
     """What the backend found on the way and uses again."""
 

@@ -80,6 +80,8 @@ def random_world(rng: random.Random, grow_tree: GrowTree, shapes: Shapes = SHAPE
     logits = torch.randn(images, table.layout.num_logits, *low, generator=generator, dtype=torch.float64) * spread
     options: dict[str, Any] = {
         "gate": rng.choice(["parent", "path", "none"]),
+        "mean": rng.choice(["classifier", "pixel"]),
+        "box_weight": rng.uniform(0, 2),
         "balance": rng.choice(["pixels", "datasets"]),
         "class_weights": rng.choice([None, torch.rand(table.target.shape, generator=generator) * 3 + 0.2]),
         "grid": rng.choice([None, None, PixelGrid(2, 1, 0), PixelGrid(3, 0, 2)]),

@@ -1,0 +1,69 @@
+"""What a pixel's loss at a classifier is multiplied with in the total.
+
+``classifier``, the paper's: each classifier's loss is a mean over the pixels that count for it, and the total is the
+sum of these, each times its classifier's weight. So a pixel of a classifier that few pixels train counts as much as
+many of another: the deeper a tree, the more do its rare branches draw on what all classifiers share.
+
+``pixel``: a pixel's loss is the sum over all classifiers that its label trains. Of a pixel label that is the negative
+log probability of the label: the product of the choices on the way to it. The total is the mean over the pixels with
+pixel labels plus, times a weight, that over the pixels in boxes; of those, what does not pass a gate adds nothing to
+the mean. It needs no weight per classifier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labelforge.targets import SILENT
+from labelforge.trainer.config import Mean
+from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
+from labelforge.trainer.means import KINDS, mean_factors, share_counts
+
+
+@dataclass(frozen=True, eq=False)
+class Weighting:
+    """How a total is made of the losses of pixels.
+
+    Attributes:
+        classifiers: (J,) weight of each classifier.
+        mean: What is averaged.
+        boxes: Weight of the mean over pixels in boxes, if means are over pixels.
+    """
+
+    classifiers: Tensor
+    mean: Mean = "classifier"
+    boxes: float = 1.0
+
+    def factors(self, counts: SharedCounts) -> Tensor:
+        """(G, J) float64: what the sum of each group's losses at each classifier is multiplied with."""
+        if self.mean == "classifier":
+            return mean_factors(counts.sizes) * self.classifiers.double()
+        means = mean_factors(counts.pixels[:, None]).view(-1, KINDS, 1)
+        kinds = torch.tensor([1.0, self.boxes], dtype=torch.float64, device=means.device)
+        return (means * kinds[:, None]).view(-1, 1) * self.classifiers.double()
+
+
+@dataclass(frozen=True, eq=False)
+class SharedCounts:
+    """The pixels that count, in all processes.
+
+    Attributes:
+        sizes: (G, J) int64: those that train each classifier; of those in boxes the ones that pass the gate.
+        pixels: (G,) int64: those whose label trains any classifier, before the gate.
+        boxes: (J,) int64: those in boxes, before the gate.
+    """
+
+    sizes: Tensor
+    pixels: Tensor
+    boxes: Tensor
+
+    @classmethod
+    def of(cls, problem: LossProblem, counts: PixelCounts) -> SharedCounts:
+        """Add up the counts of all processes."""
+        trains = (problem.tensors.target != SILENT).any(dim=1)
+        labels = counts.labels * trains
+        pixels = labels.new_zeros(problem.number).index_add_(0, problem.groups, labels)
+        return cls(*share_counts(counts.sizes, pixels, counts.boxes))
