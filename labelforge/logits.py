@@ -65,6 +65,7 @@ class LogitLayout:
         covers: Per column, the leaves of the children that it stands for.
         class_of: (C,) int64: class that a column stands for, -1 where it leads to another classifier.
         classes: Leaf numbers of each class: one leaf, those of an inner node, or a group.
+        boxes_alone: Per classifier, whether no label of pixels tells its choices apart, only labels of boxes do.
     """
 
     taxonomy: Taxonomy
@@ -76,6 +77,7 @@ class LogitLayout:
     covers: tuple[frozenset[int], ...]
     class_of: IntArray
     classes: tuple[frozenset[int], ...]
+    boxes_alone: tuple[bool, ...]
 
     @classmethod
     def compile(
@@ -154,6 +156,7 @@ class LogitLayout:
             covers=tuple(choice.covers for asked in classifiers for choice in asked.choices),
             class_of=np.array([-1 if answer is None else number[answer] for answer in answers], np.int64),
             classes=tuple(classes),
+            boxes_alone=tuple(asked.boxes_alone for asked in classifiers),
         )
 
     @classmethod
@@ -168,6 +171,7 @@ class LogitLayout:
             covers=tuple(classes),
             class_of=np.arange(len(classes), dtype=np.int64),
             classes=tuple(classes),
+            boxes_alone=(False,),
         )
 
     def __repr__(self) -> str:
@@ -204,6 +208,15 @@ class LogitLayout:
     def sizes(self) -> tuple[int, ...]:
         """Children per classifier."""
         return tuple(columns.stop - columns.start for columns in self.slices)
+
+    @property
+    def joins(self) -> tuple[tuple[int, int, int], ...]:
+        """The classifiers that pixels teach, but the first: (classifier, its parent, which choice leads to it).
+
+        Where only boxes tell choices apart, what they score says nothing of how likely what leads there is.
+        """
+        below = [j for j in range(1, self.num_classifiers) if not self.boxes_alone[j]]
+        return tuple((j, self.parent[j], self.branch[j]) for j in below)
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -300,7 +313,7 @@ class LogitLayout:
                 answer = None if k < 0 else self._expression(self.classes[k])
                 choices.append({"covers": self._expression(self.covers[column]), "answer": answer})
             place = {"node": self._reference(self.nodes[j]), "parent": self.parent[j], "branch": self.branch[j]}
-            records.append({**place, "choices": choices})
+            records.append({**place, "boxes_alone": self.boxes_alone[j], "choices": choices})
         return records
 
     @classmethod
@@ -328,6 +341,7 @@ class LogitLayout:
             classifiers = []
             for record in records:
                 asked = AskedClassifier(tree.node(record["node"]), record["parent"], record["branch"])
+                asked.boxes_alone = bool(record.get("boxes_alone", False))  # not in records of earlier versions
                 for choice in record["choices"]:
                     answer = None if choice["answer"] is None else leaves(choice["answer"])
                     asked.choices.append(Choice(leaves(choice["covers"]), answer))

@@ -47,12 +47,14 @@ class AskedClassifier:
         parent: Position of the asked classifier that leads here; -1 for the first.
         branch: Which of its choices does; -1 for the first.
         choices: Its answers: at least two.
+        boxes_alone: Whether no label of pixels tells them apart, only labels of boxes do.
     """
 
     node: Node
     parent: int
     branch: int
     choices: list[Choice] = field(default_factory=list)
+    boxes_alone: bool = False
 
 
 def taught_classifiers(
@@ -89,6 +91,7 @@ class _Descent:
         self._tree = tree
         self._meanings = rows.meanings[: rows.originals]
         self._allowed = asked[: rows.originals]
+        self._from_box = rows.from_box[: rows.originals]
         self._owner = {classifier.node.index: classifier for classifier in tree.classifiers}
         self.classifiers: list[AskedClassifier] = []
         named = np.flatnonzero(self._meanings.any(1) & ~self._meanings.all(1))
@@ -116,6 +119,7 @@ class _Descent:
     def _ask(self, classifier: Classifier, groups: list[list[int]], parent: int, branch: int) -> None:
         position = len(self.classifiers)
         asked = AskedClassifier(classifier.node, parent, branch)
+        asked.boxes_alone = not self._allowed[~self._from_box, classifier.slice].any()
         self.classifiers.append(asked)
         for number, group in enumerate(groups):
             children = [classifier.children[i] for i in group]

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -162,7 +163,7 @@ class Checkpoint(Described):
                 where=self.folder,
                 cure="Give the same shards as before, or start a new run.",
             )
-        if self.layout.to_records() != layout.to_records():
+        if _choices(self.layout) != _choices(layout):
             raise ConfigError(
                 f"the run was started with loss.boxes={_short(self.config.loss.boxes)} and loss.lone_boxes="
                 f"{_short(self.config.loss.lone_boxes)}, so with other classifiers",
@@ -280,6 +281,11 @@ def _named_by(pointer: Path) -> Path:
         cure = f"Copy {CHECKPOINTS} too: the whole folder of the run, or that one checkpoint's folder."
         raise CheckpointError(f"names {name}, which is not here", where=pointer, cure=cure)
     return folder
+
+
+def _choices(layout: LogitLayout) -> list[dict[str, Any]]:
+    """The classifiers and what they choose from; what teaches them follows from the labels."""
+    return [{key: value for key, value in record.items() if key != "boxes_alone"} for record in layout.to_records()]
 
 
 def _short(value: object) -> str:

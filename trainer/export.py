@@ -67,7 +67,8 @@ def export_onnx(
         raise ConfigError("exists already", where=target, cure="Name another file, or add --overwrite.")
     onnx, onnxruntime = _packages()
     checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
-    network = build_network(checkpoint.layout.sizes, checkpoint.config.model, pretrained=False)
+    layout, model = checkpoint.layout, checkpoint.config.model
+    network = build_network(layout.sizes, model, joins=layout.joins, pretrained=False)
     checkpoint.load_into(network, average=True)
     ready = ready_for_inference(network, torch.float32)
     model = _traced(ready)

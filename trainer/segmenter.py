@@ -254,7 +254,8 @@ def _load(
             raise ConfigError(f"device: an exported network is computed on the CPU, not {device}", cure=cure)
         return checkpoint.network(precision or "auto"), torch.device("cpu")
     place = resolve_device(device)
-    network = build_network(checkpoint.layout.sizes, checkpoint.config.model, pretrained=False)
+    layout, model = checkpoint.layout, checkpoint.config.model
+    network = build_network(layout.sizes, model, joins=layout.joins, pretrained=False)
     checkpoint.load_into(network, average=True)
     return network.to(place).eval(), place
 

@@ -204,7 +204,9 @@ class Trainer:
         self.table = table
         self.processes = processes
         fresh = checkpoint is None
-        self.network = build_network(table.layout.sizes, config.model, pretrained=fresh and config.start_from is None)
+        pretrained = fresh and config.start_from is None
+        sizes, joins = table.layout.sizes, table.layout.joins
+        self.network = build_network(sizes, config.model, joins=joins, pretrained=pretrained)
         self.transfer: Transfer | None = None
         if fresh and config.start_from is not None:
             earlier = find_checkpoint(config.start_from)

@@ -8,6 +8,7 @@ choice that the earlier network had as part of a larger one begins as its share 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -31,8 +32,9 @@ _SAME = (
     "bottleneck",
     "bottlenecks",
     "upsampling",
+    "logits",
 )
-"""Settings of the model that decide the shapes of what is taken over."""
+"""Settings of the model that decide the shapes and the meaning of what is taken over."""
 
 
 class Transfer(NamedTuple):
@@ -79,7 +81,8 @@ def transfer_weights(
                 where=checkpoint.folder,
                 cure=f"Add --set model.{key}={getattr(before, key)}.",
             )
-    source = build_network(checkpoint.layout.sizes, before, pretrained=False)
+    earlier = checkpoint.layout
+    source = build_network(earlier.sizes, before, joins=earlier.joins, pretrained=False)
     if source.scaling != network.scaling:
         raise ConfigError(
             "the run to start from scales images in another way",
@@ -94,7 +97,7 @@ def transfer_weights(
     new.context.load_state_dict(old.context.state_dict())
     if new.shares:
         new.bottlenecks.load_state_dict(old.bottlenecks.state_dict())
-    found = _classifiers(new, layout, old, checkpoint.layout)
+    found = _classifiers(new, layout, old, earlier)
     return found if config.decoder == "none" else found._replace(body="the backbone and the decoder")
 
 
@@ -119,7 +122,18 @@ def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHe
         if not new.shares:
             new.bottlenecks[j].load_state_dict(old.bottlenecks[i].state_dict())
         _choices(new, j, old, i, [_origin(cover, earlier) for cover in covers])
+    _make_room(new, [layout.names[j] in names["new"] for j in range(layout.num_classifiers)])
     return Transfer(tuple(names["kept"]), tuple(names["changed"]), tuple(names["new"]))
+
+
+@torch.no_grad()
+def _make_room(new: HierarchicalHead, is_new: Sequence[bool]) -> None:
+    """Take from each logit that leads to a new classifier what that classifier, undecided, adds to it."""
+    for below, above, choice in new.joins:
+        if is_new[below] and not is_new[above]:
+            doubled = new.upsamplers[above]
+            last = doubled if isinstance(doubled, nn.ConvTranspose2d) else new.classifiers[above]
+            cast(Tensor, cast(nn.Conv2d, last).bias)[choice] -= math.log(new.sizes[below])
 
 
 def _leaf_paths(layout: LogitLayout, classifier: int) -> list[frozenset[str]]:

@@ -93,7 +93,7 @@ def test_records_bring_a_layout_back(world: World) -> None:
     for layout in layouts(world):
         records = json.loads(json.dumps(layout.to_records()))
         found = LogitLayout.from_records(world.tree, records, flat=layout.flat)
-        for name in ("slices", "nodes", "flat", "parent", "branch", "covers", "classes", "names", "answers"):
+        for name in ("slices", "nodes", "flat", "parent", "branch", "covers", "classes", "names", "answers", "joins"):
             assert getattr(found, name) == getattr(layout, name), name
         assert found.class_of.tolist() == layout.class_of.tolist()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from labelforge.mapping import LabelMapping
 from labelforge.targets import TargetTable
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.checkpoint_writer import save_checkpoint
@@ -46,14 +48,21 @@ def same_backbone(kind: type[Backbone] = SameBackbone) -> Iterator[None]:
         yield
 
 
-def save_network(run: Path, *, seed: int = 0) -> Checkpoint:
+def save_network(
+    run: Path,
+    *,
+    seed: int = 0,
+    mappings: Sequence[LabelMapping] | None = None,
+    samples: Sequence[int] = (2, 1),
+    **model: Any,
+) -> Checkpoint:
     """A checkpoint whose averaged weights, which count, are random, and the others zero."""
-    model = {"backbone": "same", "decoder": "fpn", "decoder_channels": 8, "upsampling": "hybrid"}
-    config = tiny_config(model=model)
-    mappings = [mapping("dense"), mapping("boxes")]
+    given = {"backbone": "same", "decoder": "fpn", "decoder_channels": 8, "upsampling": "hybrid", **model}
+    config = tiny_config(model=given)
+    mappings = mappings or [mapping("dense"), mapping("boxes")]
     layout = TargetTable.compile(TREE, mappings).layout
     torch.manual_seed(seed)
-    network = build_network(layout.sizes, config.model)
+    network = build_network(layout.sizes, config.model, joins=layout.joins)
     with torch.no_grad():
         for name, value in network.state_dict().items():
             if value.is_floating_point():
@@ -66,7 +75,7 @@ def save_network(run: Path, *, seed: int = 0) -> Checkpoint:
         config=config,
         layout=layout,
         mappings=mappings,
-        samples=[2, 1],
+        samples=samples,
         weights={name: torch.zeros_like(value) for name, value in weights.items()},
         average=weights,
         state={},
@@ -77,7 +86,7 @@ def save_network(run: Path, *, seed: int = 0) -> Checkpoint:
 
 def logits_of(checkpoint: Checkpoint, images: Tensor) -> Tensor:
     """Logits of the network that training would go on with, in PyTorch, with nothing folded."""
-    network = build_network(checkpoint.layout.sizes, checkpoint.config.model)
+    network = build_network(checkpoint.layout.sizes, checkpoint.config.model, joins=checkpoint.layout.joins)
     checkpoint.load_into(network, average=True)
     with torch.no_grad():
         logits: Tensor = network.eval()(images)

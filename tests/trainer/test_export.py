@@ -27,6 +27,7 @@ from labelforge.trainer.prediction import predict
 from labelforge.trainer.runtimes import RuntimeNetwork, choose_runtime
 from labelforge.trainer.segmenter import NetworkSegmenter, Segmenter
 from tests.trainer.exporting import SameBackbone, logits_of, same_backbone, save_network
+from tests.trainer.test_transfer import labelled
 from tests.trainer.tiny import draw, make_shards
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -62,6 +63,17 @@ def test_the_logits_are_the_networks_for_images_of_any_size(file: Path, checkpoi
         wanted = logits_of(checkpoint, images)
         assert wanted.std() > 0.1
         torch.testing.assert_close(network(images), wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_joined_logits_are_exported_joined(tmp_path: Path) -> None:
+    labels = [labelled(["sky", "road", "grass", "car"])]
+    checkpoint = save_network(tmp_path / "run", mappings=labels, samples=(1,), logits="joined")
+    assert checkpoint.layout.joins
+    images = torch.randint(0, 256, (2, 3, 33, 46), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    network = OnnxFile.open(export_onnx(tmp_path / "run", tmp_path / "net.onnx")).network("float32", "onnxruntime")
+    torch.testing.assert_close(network(images), logits_of(checkpoint, images), rtol=1e-4, atol=1e-3)
+    plain = save_network(tmp_path / "plain", mappings=labels, samples=(1,))
+    assert not torch.equal(logits_of(plain, images), logits_of(checkpoint, images))
 
 
 def test_a_file_that_answers_otherwise_is_not_written(

@@ -152,17 +152,18 @@ def test_options_of_the_loss_reach_it(
         return hierarchical_loss(*arguments, **options)
 
     monkeypatch.setattr("labelforge.trainer.training.hierarchical_loss", record)
-    options = {"gate": "path", "balance": "datasets", "class_weights": "inverse"}
+    options = {"gate": "path", "balance": "datasets", "class_weights": "inverse", "mean": "pixel", "box_weight": 0.3}
     log = train(readers, tmp_path / "run", tiny_config(steps=2, loss=options)).log
     assert math.isfinite(log[-1].loss)
     weights = seen[0].pop("class_weights")
-    assert seen[0] == {"gate": "path", "balance": "datasets", "grid": None}
+    assert seen[0].pop("gate") == "path"
+    assert seen[0] == {"balance": "datasets", "grid": None, "mean": "pixel", "box_weight": 0.3}
     batches = TrainingBatches.open(readers, tiny_config())
     pixels = pixel_counts([crops.training_set for crops in batches.crops])
     # All labelled pixels of the samples, row by row: the scene's first choice is the sky, which only "dense" shows.
     sky = sum(int((sample.local_rows == 1).sum()) for sample in readers[0])
     assert pixels[batches.table.offsets[1] + 1] == sky > 0
-    wanted = class_weights(batches.table, pixels, "inverse")
+    wanted = class_weights(batches.table, pixels, "inverse", mean="pixel")
     assert wanted is not None and weights.tolist() == wanted.tolist()
 
 

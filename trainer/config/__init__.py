@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from labelforge.trainer.config.data import Augmentation, DataConfig
 from labelforge.trainer.config.loss import Balance, ClassWeighting, Gate, LossConfig, Mean
-from labelforge.trainer.config.model import Bottlenecks, DecoderName, ModelConfig, Normalisation, Start, Upsampling
+from labelforge.trainer.config.model import (
+    Bottlenecks,
+    DecoderName,
+    Logits,
+    ModelConfig,
+    Normalisation,
+    Start,
+    Upsampling,
+)
 from labelforge.trainer.config.optim import EmaConfig, OptimConfig
 from labelforge.trainer.config.part import NonNegative, Positive
 from labelforge.trainer.config.run import Precision, TrainConfig
@@ -24,6 +32,7 @@ __all__ = [
     "DecoderName",
     "EmaConfig",
     "Gate",
+    "Logits",
     "LossConfig",
     "Mean",
     "Metric",

@@ -23,6 +23,9 @@ Upsampling = Literal["bilinear", "hybrid"]
 Bottlenecks = Literal["each", "shared"]
 """Who has the residual bottlenecks between the reduction and the logits."""
 
+Logits = Literal["separate", "joined"]
+"""Whether what leads to a classifier scores what its choices do (:mod:`labelforge.trainer.models.joining`)."""
+
 Start = Literal["undecided", "variance-scaling"]
 """What the head's weights are before training (:mod:`labelforge.trainer.models.starts`)."""
 
@@ -77,6 +80,12 @@ class ModelConfig(Part):
         description="each: every classifier has a bottleneck of its own, as the paper. shared: one for all, then a "
         "single 1x1 convolution to all logits; of a tree with forty classifiers the others cost as much as a light "
         "backbone.",
+    )
+    logits: Logits = Field(
+        default="separate",
+        description="separate: every classifier for itself, as the paper. joined: to a choice that leads to a "
+        "classifier is added the logsumexp of that one's logits, where pixels teach it; better in a deep tree, where "
+        "all that lies below a node may have little in common.",
     )
     context_dilation: int = Field(
         default=0,

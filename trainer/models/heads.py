@@ -6,6 +6,7 @@ returned as one tensor, side by side in the order of the target table, so that u
 one tensor. A flat classifier is the same head on a tree of depth one.
 
 With ``bottlenecks="shared"`` there is one bottleneck for all classifiers, whose convolutions then are computed as one.
+Logits of classifiers can be joined (:mod:`labelforge.trainer.models.joining`).
 
 The method's authors also double the size of each classifier's logits by a learned transposed convolution
 (``upsampling="hybrid"``); whatever size the logits have, the rest of the way to the image's size is bilinear.
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labelforge.trainer.config import Bottlenecks, Start, Upsampling
+from labelforge.trainer.models.joining import Join, join
 from labelforge.trainer.models.resnet import Bottleneck
 from labelforge.trainer.models.starts import start_head
 
@@ -46,6 +48,7 @@ class HierarchicalHead(nn.Module):
         bottlenecks: ``each`` classifier has its own, or one is ``shared`` by all.
         upsampling: ``hybrid`` doubles the logits' size by a learned 4x4 transposed convolution per classifier.
         start: What the weights are before training (:mod:`labelforge.trainer.models.starts`).
+        joins: Classifiers whose logits are joined to those above (``LogitLayout.joins``).
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class HierarchicalHead(nn.Module):
         bottlenecks: Bottlenecks = "each",
         upsampling: Upsampling = "bilinear",
         start: Start = "undecided",
+        joins: Sequence[Join] = (),
     ) -> None:
         super().__init__()
+        self.sizes, self.joins = tuple(sizes), tuple(joins)
         width = bottleneck or features // Bottleneck.expansion
         self.reduction = _conv_bn_relu(in_channels, features, kernel=1)
         self.context = (
@@ -81,7 +86,10 @@ class HierarchicalHead(nn.Module):
 
         With ``hybrid`` upsampling, the logits are (N, C, 2h, 2w).
         """
-        shared = self.context(self.reduction(features_nchw))
+        return join(self._own(self.context(self.reduction(features_nchw))), self.sizes, self.joins)
+
+    def _own(self, shared: Tensor) -> Tensor:
+        """The logits of every classifier for itself, from the features that all share."""
         if not self.shares:
             branches = zip(self.bottlenecks, self.classifiers, self.upsamplers, strict=True)
             return torch.cat([double(classify(bottleneck(shared))) for bottleneck, classify, double in branches], dim=1)
@@ -89,8 +97,7 @@ class HierarchicalHead(nn.Module):
         logits = F.conv2d(self.bottlenecks[0](shared), weight, bias)
         if not self._doubles:
             return logits
-        sizes = [layer.out_channels for layer in cast(Iterable[nn.Conv2d], self.classifiers)]
-        parts = torch.split(logits, sizes, dim=1)
+        parts = torch.split(logits, list(self.sizes), dim=1)
         return torch.cat([double(part) for double, part in zip(self.upsamplers, parts, strict=True)], dim=1)
 
 

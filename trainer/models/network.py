@@ -23,6 +23,7 @@ from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC, Backbone, Sc
 from labelforge.trainer.models.decoders import Decoder, LastMap, build_decoder
 from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules
 from labelforge.trainer.models.heads import HierarchicalHead
+from labelforge.trainer.models.joining import Join
 from labelforge.trainer.models.weights import LoadedWeights, load_weights
 
 
@@ -130,7 +131,9 @@ class SegmentationNet(nn.Module):
         return self
 
 
-def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool = True) -> SegmentationNet:
+def build_network(
+    sizes: Sequence[int], config: ModelConfig, *, joins: Sequence[Join] = (), pretrained: bool = True
+) -> SegmentationNet:
     """Make the network that a configuration describes.
 
         >>> from labelforge.trainer import ModelConfig, build_network
@@ -141,6 +144,7 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
     Args:
         sizes: Children per classifier (``LogitLayout.sizes``).
         config: The configuration.
+        joins: What is joined where logits are (``LogitLayout.joins``).
         pretrained: Load the backbone's weights, if the configuration names any.
 
     Raises:
@@ -158,6 +162,7 @@ def build_network(sizes: Sequence[int], config: ModelConfig, *, pretrained: bool
         bottlenecks=config.bottlenecks,
         upsampling=config.upsampling,
         start=config.start,
+        joins=joins if config.logits == "joined" else (),
     )
     network = SegmentationNet(
         backbone,
