@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import click
@@ -32,5 +33,5 @@ def command(out: Path, steps: int, seed: int) -> None:
     console = Console(stderr=True)
     demo = run_demo(Settings(out, steps, seed), console)
     Console().print(score_table(demo))
-    click.echo(click.wrap_text(verdict(demo), 80))
+    click.echo(textwrap.fill(verdict(demo), 80, break_on_hyphens=False))
     click.echo(f"{out / 'report.html'}  (open it in a browser)")

@@ -39,7 +39,7 @@ _ENVIRONMENT = {
 
 
 class Trained(NamedTuple):
-    """A trained network and what it is worth: per validation set its scores, and what its mean accuracy is made of."""
+    """A trained network and what it is worth: per validation set its scores, and what the official one is made of."""
 
     run: RunResult
     evaluations: list[Evaluation]

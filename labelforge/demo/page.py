@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rich.table import Table as TerminalTable
 from rich.text import Text as Styled
 
 from labelforge.demo.pictures import gallery
-from labelforge.demo.results import OURS, accuracy, leads, rows, verdict
+from labelforge.demo.results import MEANS, OURS, leads, other_measure, other_score, rows, score, verdict
 from labelforge.demo.settings import HEADS, TAXONOMY, Demo
 from labelforge.demo.spread import COVERED
 from labelforge.report import (
@@ -24,9 +22,6 @@ from labelforge.report import (
     Table,
     Text,
 )
-
-if TYPE_CHECKING:
-    from labelforge.trainer.evaluation.metrics import ClassScore
 
 _HEAD_COLUMNS = tuple(Column(head, True, ".1%") for head in HEADS)
 _STORY = (
@@ -43,22 +38,30 @@ _STORY = (
     "other scenes, by one rule: the mean over the three datasets of mean pixel accuracy. results.json holds them all.",
 )
 _READING = (
-    "Each network is scored on images it has not seen, over the classes that each dataset's benchmark evaluates. "
-    "In Cityscapes and Vistas it answers the label whose classes are together the most probable; in GTSDB the sign "
-    "that it decides for, which may be none. Mean pixel accuracy is the mean over the classes that occur. In GTSDB "
-    "only pixels inside boxes are scored, since nothing is known of the others."
+    "Each network is scored on images it has not seen, by the official score of each dataset: mean IoU over the "
+    "classes that the benchmarks of Cityscapes and Vistas evaluate, and mean pixel accuracy over the 43 classes of "
+    "GTSDB, whose own benchmark scores detections and not pixels. A label's IoU is the share of rightly decided pixels "
+    "among those that have the label or were decided as it; its accuracy is their share among those that have it. The "
+    "means are over the labels that occur; in Cityscapes and Vistas a label that no image shows enters the mean IoU "
+    "too, as 0, where a network decides for it.",
+    "In Cityscapes and Vistas a network answers the label whose classes are together the most probable; in GTSDB the "
+    "sign that it decides for, which may be none. In GTSDB only pixels inside boxes are scored, since nothing is known "
+    "of the others.",
 )
 
 
 def score_table(demo: Demo) -> TerminalTable:
-    """Mean pixel accuracy and mean IoU of every head on every dataset, for the terminal."""
-    table = TerminalTable(title="Mean pixel accuracy (mean IoU) over each dataset's classes", title_justify="left")
-    for title in ("dataset", *HEADS):
-        table.add_column(title, justify="left" if title == "dataset" else "right")
+    """The official score of every head on every dataset, with the other measure in brackets, for the terminal."""
+    title = "Official score of each dataset (in brackets: the other measure)"
+    table = TerminalTable(title=title, title_justify="left")
+    table.add_column("dataset")
+    for head in HEADS:
+        table.add_column(head, justify="right", vertical="bottom")
     for row in rows(demo):
-        styles = ["bold" if accuracy(e) == max(map(accuracy, row)) else "none" for e in row]
-        cells = [f"{accuracy(e):.1%} ({e.scores.mean_iou or 0:.1%})" for e in row]
-        table.add_row(row[0].dataset, *(Styled(*pair) for pair in zip(cells, styles, strict=True)))
+        styles = ["bold" if score(e) == max(map(score, row)) else "none" for e in row]
+        cells = [f"{score(e):.1%} ({other_score(e):.1%})" for e in row]
+        name = f"{row[0].dataset}\n  {MEANS[row[0].protocol.measure]}"
+        table.add_row(name, *(Styled(*pair) for pair in zip(cells, styles, strict=True)))
     return table
 
 
@@ -86,46 +89,62 @@ def write_report(demo: Demo, path: Path) -> None:
     tree = Figure(tree_picture(demo), f"The taxonomy {TAXONOMY}, with the pixels of the training shards")
     page = Page("labelforge demo", "One network, three datasets that disagree")
     page = page.add("What was done", Text(*_STORY), Facts(facts))
-    page = page.add("Scores", *_score_tables(demo), _lead_table(demo), Text(verdict(demo), _READING))
+    page = page.add("Scores", *_score_tables(demo), _lead_table(demo), Text(verdict(demo), *_READING))
     page = page.add("Where they differ", *_differences(demo)).add("Pictures", gallery(demo))
     page.add("Training", *_curves(demo)).add("The tree", tree).write(path)
 
 
 def _score_tables(demo: Demo) -> list[Table]:
-    measures: dict[str, Callable[[Any], float | None]] = {
-        "Mean pixel accuracy": lambda scores: scores.mean_accuracy,
-        "Mean IoU": lambda scores: scores.mean_iou,
-        "Pixels decided to be none of the evaluated classes": lambda s: s.uncovered / max(1, s.evaluated),
-    }
-    columns, lines = (Column("dataset"), *_HEAD_COLUMNS), rows(demo)
+    columns, named = (Column("dataset"), *_HEAD_COLUMNS), (Column("dataset"), Column("measure"), *_HEAD_COLUMNS)
+    lines = [(row[0].dataset, row[0], row) for row in rows(demo)]
     return [
-        Table(columns, tuple((row[0].dataset, *(measure(e.scores) for e in row)) for row in lines), title)
-        for title, measure in measures.items()
+        Table(
+            named,
+            tuple((name, MEANS[e.protocol.measure], *map(score, row)) for name, e, row in lines),
+            "Official score of each dataset",
+        ),
+        Table(
+            named,
+            tuple((name, MEANS[other_measure(e)], *map(other_score, row)) for name, e, row in lines),
+            "The other measure",
+        ),
+        Table(
+            columns,
+            tuple((name, *(e.scores.uncovered / max(1, e.scores.evaluated) for e in row)) for name, _, row in lines),
+            "Pixels decided to be none of the evaluated classes",
+        ),
     ]
 
 
 def _lead_table(demo: Demo) -> Table:
-    columns = (Column("dataset"), Column("better rival"), *(Column(n, True, "+.1f") for n in ("points", "from", "to")))
-    cells = tuple((lead.dataset, lead.rival, lead.points, lead.low, lead.high) for lead in leads(demo))
-    title = f"Mean pixel accuracy of {OURS} minus that of the better rival; from, to: {COVERED:.0%} of the draws"
+    numbers = (Column(name, True, "+.1f") for name in ("points", "from", "to"))
+    columns = (Column("dataset"), Column("measure"), Column("better rival"), *numbers)
+    found = leads(demo)
+    cells = tuple((lead.dataset, MEANS[lead.measure], lead.rival, lead.points, lead.low, lead.high) for lead in found)
+    title = f"Official score of {OURS} minus that of the better rival; from, to: {COVERED:.0%} of the draws"
     return Table(columns, cells, title)
 
 
 def _differences(demo: Demo) -> list[Table]:
-    """Per dataset, the labels whose accuracy differs most between the hierarchical network and the better rival."""
+    """Per dataset, the labels that differ most, by its measure, between the hierarchical network and the better rival.
+
+    Each line is of one label, with the figures of all heads.
+    """
     tables = []
     for row, lead in zip(rows(demo), leads(demo), strict=True):
-        other = HEADS.index(lead.rival)
-        lines = [line for line in zip(*(e.scores.classes for e in row), strict=True) if _gap(line[0], line[other])]
-        lines.sort(key=lambda line: -_gap(line[0], line[other]))
-        cells = tuple((line[0].name, line[0].pixels, *(entry.accuracy for entry in line)) for line in lines[:8])
-        title = f"{lead.dataset}: accuracy of the labels in which {OURS} and {lead.rival} differ most"
-        tables.append(Table((Column("label"), Column("pixels", True), *_HEAD_COLUMNS), cells, title))
+        other, measure = HEADS.index(lead.rival), lead.measure
+        lines = []
+        for entries in zip(*(e.scores.classes for e in row), strict=True):
+            shares = [entry.iou if measure == "iou" else entry.accuracy for entry in entries]
+            gap = abs((shares[0] or 0.0) - (shares[other] or 0.0))
+            if gap:
+                lines.append((gap, (entries[0].name, entries[0].pixels, *shares)))
+        lines.sort(key=lambda line: -line[0])
+        name = "IoU" if measure == "iou" else "accuracy"
+        title = f"{lead.dataset}: {name} of the labels in which {OURS} and {lead.rival} differ most"
+        columns = (Column("label"), Column("pixels", True), *_HEAD_COLUMNS)
+        tables.append(Table(columns, tuple(cells for _, cells in lines[:8]), title))
     return tables
-
-
-def _gap(one: ClassScore, other: ClassScore) -> float:
-    return abs((one.accuracy or 0.0) - (other.accuracy or 0.0))
 
 
 def _curves(demo: Demo) -> list[LineChart | Fold]:

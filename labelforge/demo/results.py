@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from labelforge.demo.settings import HEADS, Demo, train_config
-from labelforge.demo.spread import COVERED, Lead, compare
+from labelforge.demo.spread import COVERED, DRAWS, Lead, compare
 
 if TYPE_CHECKING:
+    from labelforge.protocol import Measure
     from labelforge.trainer.evaluation.scoring import Evaluation
 
 OURS, *RIVALS = HEADS
 """The hierarchical network, and what it is compared with."""
+
+MEANS: dict[Measure, str] = {"iou": "mean IoU", "accuracy": "mean pixel accuracy"}
+"""What a score is called, by what it is a mean of."""
 
 
 def rows(demo: Demo) -> list[tuple[Evaluation, ...]]:
@@ -20,9 +25,20 @@ def rows(demo: Demo) -> list[tuple[Evaluation, ...]]:
     return list(zip(*(demo.scores[head] for head in HEADS), strict=True))
 
 
-def accuracy(evaluation: Evaluation) -> float:
-    """Mean pixel accuracy, in [0, 1]; 0 where nothing was scored."""
-    return evaluation.scores.mean_accuracy or 0.0
+def score(evaluation: Evaluation) -> float:
+    """The dataset's official score, in [0, 1]; 0 where nothing was scored."""
+    return evaluation.scores.headline or 0.0
+
+
+def other_measure(evaluation: Evaluation) -> Measure:
+    """The measure that is not the official one of the dataset."""
+    return "accuracy" if evaluation.protocol.measure == "iou" else "iou"
+
+
+def other_score(evaluation: Evaluation) -> float:
+    """The mean of the measure that is not the official one, in [0, 1]; 0 where nothing was scored."""
+    scores = evaluation.scores
+    return (scores.mean_iou if other_measure(evaluation) == "iou" else scores.mean_accuracy) or 0.0
 
 
 def leads(demo: Demo) -> list[Lead]:
@@ -36,9 +52,20 @@ def leads(demo: Demo) -> list[Lead]:
 
 def verdict(demo: Demo) -> str:
     """How the hierarchical network compares with the better rival on each dataset, in two sentences."""
-    *some, last = [lead.sentence for lead in leads(demo)]
-    text = f"In mean pixel accuracy the {OURS} network is {'; '.join(some)}; and {last}."
-    return f"{text} In brackets: what the difference is in {COVERED:.0%} of a thousand other draws of the images."
+    ranges = f"The ranges in brackets hold {COVERED:.0%} of the differences in {DRAWS:,} other draws of the images."
+    return f"{in_words(leads(demo))} {ranges}"
+
+
+def in_words(found: Sequence[Lead]) -> str:
+    """Leads as one sentence, those of one measure together."""
+    by_measure: dict[Measure, list[str]] = {}
+    for lead in found:
+        by_measure.setdefault(lead.measure, []).append(lead.sentence)
+    text = ""
+    for measure, said in by_measure.items():
+        start = f"; in {MEANS[measure]} it" if text else f"In {MEANS[measure]} the {OURS} network"
+        text += f"{start} is {' and '.join(said)}"
+    return f"{text}."
 
 
 def results(demo: Demo) -> dict[str, Any]:

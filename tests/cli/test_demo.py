@@ -23,6 +23,13 @@ from labelforge.shards import ShardReader
 from labelforge.trainer.models import weights
 
 DATASETS = ("cityscapes", "mapillary-vistas-1.2", "gtsdb")
+NAMES = {"mean_iou": "mean IoU", "mean_accuracy": "mean pixel accuracy"}
+OFFICIAL = (
+    ("cityscapes", "mean_iou", "mean_accuracy"),
+    ("mapillary-vistas-1.2", "mean_iou", "mean_accuracy"),
+    ("gtsdb", "mean_accuracy", "mean_iou"),
+)
+"""Per dataset, the measure that its protocol averages, and the other one."""
 
 
 def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
@@ -41,6 +48,14 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
         assert (out / "runs" / head / "report.html").is_file()
     assert [ShardReader(p).dataset for p in demo.shards("train")] == list(DATASETS)
 
+    # What the verdict is about is what the evaluations say by the measure of each benchmark.
+    assert [lead["measure"] for lead in results["leads"]] == ["iou", "iou", "accuracy"]
+    for number, lead in enumerate(results["leads"]):
+        official = {head: results["networks"][head]["evaluations"][number]["headline"] for head in HEADS}
+        ours = official.pop("hierarchical")
+        assert official[lead["rival"]] == max(official.values())
+        assert lead["points"] == pytest.approx(100 * (ours - official[lead["rival"]]), abs=1e-9)
+
     assert not demo.settings.features.exists()
 
     page = (out / "report.html").read_text()
@@ -48,6 +63,8 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     assert "<svg" in page
     assert "http://" not in page.replace("http://www.w3.org/", "")
     assert html.escape(verdict(demo)) in page
+    for dataset, share in zip(DATASETS, ("IoU", "IoU", "accuracy"), strict=True):
+        assert f"{dataset}: {share} of the labels in which" in page
     ids = sorted((out / "predictions" / "ids").glob("*.png"))
     assert len(ids) == 3
     with Image.open(ids[0]) as image:
@@ -57,6 +74,14 @@ def test_the_demo_makes_all_that_it_promises(tmp_path: Path) -> None:
     console.print(score_table(demo))
     table = console.export_text()
     assert all(name in table for name in (*HEADS, *DATASETS))
+    for number, (dataset, measure, other) in enumerate(OFFICIAL):
+        lines = table.splitlines()
+        line = lines[next(i for i, text in enumerate(lines) if dataset in text) + 1]
+        scores = [demo.scores[head][number].scores.to_dict() for head in HEADS]
+        assert NAMES[measure] in line
+        assert [cell.strip() for cell in line.split("│")[2:-1]] == [
+            f"{each[measure]:.1%} ({each[other]:.1%})" for each in scores
+        ]
 
 
 def test_the_three_networks_have_the_same_budget(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.mapping import LabelMapping
+from labelforge.protocol import Protocol
 from labelforge.shards import (
     EncodedSample,
     Manifest,
@@ -62,11 +63,15 @@ def encoded(
 
 
 def write(
-    folder: str | Path, shards: Sequence[Sequence[EncodedSample]], table: LabelMapping, tree: Taxonomy = TREE
+    folder: str | Path,
+    shards: Sequence[Sequence[EncodedSample]],
+    table: LabelMapping,
+    tree: Taxonomy = TREE,
+    protocol: Protocol | None = None,
 ) -> Manifest:
     """Shards, indexes and manifest."""
     place = open_folder(folder)
     indexes = [write_shard(place, i, samples, options={}, inputs="") for i, samples in enumerate(shards)]
-    manifest = Manifest.build(tree, table, "train", indexes)
+    manifest = Manifest.build(tree, table, "train", indexes, protocol=protocol)
     manifest.write(place)
     return manifest
