@@ -37,8 +37,8 @@ class LogLine:
     Attributes:
         step: Steps done.
         loss: Total loss.
-        losses: Loss per classifier, before its weight: the mean over the steps in which pixels trained it. A classifier
-            that no pixel trained since the line before is left out.
+        losses: Mean loss of each classifier's own pixels, before any weight: over the steps in which pixels trained it.
+            A classifier that no pixel trained since the line before is left out.
         gate: Per classifier that boxes train, the share of box pixels that passed the gate.
         lr: Learning rate of the last step.
         images_per_s: Crops per second.

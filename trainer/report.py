@@ -13,7 +13,7 @@ from labelforge.logits import LogitLayout
 from labelforge.report import Column, Facts, Fold, LineChart, Page, Series, Table, Text
 from labelforge.report.chart import STYLES
 from labelforge.targets import TargetTable
-from labelforge.trainer.config import Gate, LossConfig, TrainConfig
+from labelforge.trainer.config import Gate, LossConfig, Mean, TrainConfig
 from labelforge.trainer.log import LogLine
 from labelforge.trainer.progress import clock
 from labelforge.trainer.settings import describe_fields
@@ -25,6 +25,11 @@ _GATES: Final[Mapping[Gate, str]] = {
     "path": "where every classifier above chooses the box's branch",
 }
 """Which box pixels pass the gate, in words; without a gate all do, and there is nothing to show."""
+_TOTAL: Final[Mapping[Mean, str]] = {
+    "classifier": "Total loss: the classifiers' losses, weighted",
+    "pixel": "Total loss: the mean over labelled pixels, and the weighted mean over those in boxes",
+}
+"""What the total is, by what is averaged."""
 _SHARE: Final = (0.0, 1.0)  # the ends of an axis
 
 
@@ -104,11 +109,9 @@ def _answers(table: TargetTable, config: TrainConfig) -> tuple[Text, Table]:
 
 def _loss_blocks(log: Sequence[LogLine], layout: LogitLayout, loss: LossConfig) -> list[LineChart | Fold]:
     total = Series("total", [line.step for line in log], [line.loss for line in log])
-    blocks: list[LineChart | Fold] = [
-        LineChart((total,), "step", "loss", "Total loss: the classifiers' losses, weighted")
-    ]
+    blocks: list[LineChart | Fold] = [LineChart((total,), "step", "loss", _TOTAL[loss.mean])]
     if layout.num_classifiers > 1:
-        blocks += classifier_charts(log, "Loss per classifier, before its weight")
+        blocks += classifier_charts(log, "Loss per classifier: the mean over its own pixels")
     below = {name for j, name in enumerate(layout.names) if layout.ancestors(j)}  # a classifier with none has no gate
     if loss.gate in _GATES:
         shares = [curve for curve in _curves(log, "gate") if curve.name in below]

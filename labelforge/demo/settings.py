@@ -22,7 +22,6 @@ OWN: dict[str, dict[str, Any]] = {
     "hierarchical": {
         "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
         "optim": {"lr": 0.006},
-        "loss": {"others": 0.03, "nodes": {"driveable": 0.3, "traffic sign/front": 0.1}},
     },
     "flat-union": {
         "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
