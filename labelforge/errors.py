@@ -53,6 +53,10 @@ class LabelforgeError(Exception):
         self.line = line
         self.cure = cure
 
+    def advise(self, sentence: str) -> None:
+        """Add a sentence to what there is to do."""
+        self.cure = f"{self.cure or ''} {sentence}".strip() or None
+
     def __str__(self) -> str:
         place = "" if self.where is None else self.where + (f":{self.line}" if self.line else "") + ": "
         cure = f" {self.cure}" if self.cure else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labelforge.errors import ConfigError
+from labelforge.leftovers import missing, unmade
 
 
 def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
@@ -74,17 +75,20 @@ def write_output(path: str | os.PathLike[str], data: str | bytes) -> Path:
 def writing_into(folder: Path) -> Iterator[None]:
     """Make a folder that a user has named; while files are written into it, what goes wrong is the folder's fault.
 
+    If anything does and the folder is empty, it is removed again, with those above it that were made for it.
+
     Raises:
         ConfigError: The folder cannot be made, or a file in it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as fault:
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError("is a file", where=folder, cure="Name a folder.") from fault
-        cure = "Name a folder that you may write to."
-        raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
+    with unmade(missing(folder), Path.rmdir):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as fault:
+            if folder.exists() and not folder.is_dir():
+                raise ConfigError("is a file", where=folder, cure="Name a folder.") from fault
+            cure = "Name a folder that you may write to."
+            raise ConfigError(f"cannot be written ({fault.strerror})", where=folder, cure=cure) from fault
 
 
 def json_text(data: Any) -> str:

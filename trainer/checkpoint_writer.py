@@ -127,7 +127,7 @@ def forget_lost_best(run: str | os.PathLike[str]) -> None:
         pointer.unlink()
 
 
-_NO_SPACE = "Free some space or get permission to write there; --resume then continues from the last checkpoint."
+_NO_SPACE = "Free some space or get permission to write there."
 
 
 def _folder_of(run: str | os.PathLike[str], step: int) -> Path:

@@ -113,7 +113,7 @@ class LossWindow:
             if not math.isfinite(row[0]):
                 raise LabelforgeError(
                     f"the loss of step {step} is {float(row[0])}; its samples: {', '.join(keys)}",
-                    cure="Lower optim.lr or set optim.warmup, and train again; checkpoints before this step are good.",
+                    cure="Lower optim.lr or set optim.warmup, and train again.",
                 )
         self._finished += rows.unbind()
         self._rows, self._keys = [], []

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from labelforge.errors import ConfigError, DatasetError
+from labelforge.errors import ConfigError, counted
 from labelforge.files import write_atomically, writing_into
+from labelforge.leftovers import nothing_left
 
 _CLASSES = "classes.json"
 _SUBFOLDERS = ("ids", "overlays", "confidence")
@@ -44,19 +44,18 @@ class OutputFolder:
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """While results are written: a new folder is removed again where no input can be read.
+        """While results are written: where there is none, nothing is left of a new folder.
 
         Raises:
             ConfigError: The folder cannot be made or written to.
         """
-        new = not self.root.exists()
-        try:
-            with writing_into(self.root):
-                yield
-        except DatasetError:
-            if new:
-                shutil.rmtree(self.root)
-            raise
+        with nothing_left(self.root, self._kept), writing_into(self.root):
+            yield
+
+    def _kept(self) -> str | None:
+        """What stays if a new folder cannot be filled to the end."""
+        done = sum(1 for path in (self.root / "overlays").rglob("*") if path.is_file())
+        return f"What was finished is kept: {counted(done, 'overlay')}." if done else None
 
     @property
     def classes(self) -> Path:

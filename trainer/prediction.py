@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelforge.errors import DatasetError
+from labelforge.leftovers import missing, nothing_left, unmade
 from labelforge.trainer.answering import Answering, Predicted
 from labelforge.trainer.config import Precision
 from labelforge.trainer.id_maps import IdLegend
@@ -265,10 +266,9 @@ class _Work:
         return found
 
     def _video(self, file: Path, name: str, step: Callable[[int], None]) -> Prediction:
-        target = self._folder.video_overlay(name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if self._folder.frames(name).exists():
-            remove_frames(self._folder.frames(name))  # of an earlier run: there may have been more
+        target, frames = self._folder.video_overlay(name), self._folder.frames(name)
+        if frames.exists():
+            remove_frames(frames)  # of an earlier run: there may have been more
 
         def change(number: int, image: Pixels) -> Pixels:
             (answers,) = self._predict([image])
@@ -278,8 +278,10 @@ class _Work:
             step(number + 1)
             return picture
 
-        rewrite_video(file, target, change)
-        return Prediction(file, self._folder.frames(name) if self._video_ids else None, target)
+        with nothing_left(frames), unmade(missing(target.parent), Path.rmdir):  # of a video that breaks off
+            target.parent.mkdir(parents=True, exist_ok=True)
+            rewrite_video(file, target, change)
+        return Prediction(file, frames if self._video_ids else None, target)
 
     def _show(self, title: str, image: Pixels, answers: Predicted) -> Pixels:
         """The overlay of a picture; the page counts it."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,8 +27,10 @@ import yaml
 import labelforge
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically, writing_into
+from labelforge.leftovers import nothing_left
 from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.data.feature_store import holds_features
 
 CONFIG_NAME = "config.yaml"
 
@@ -77,6 +81,26 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
         raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or drop --resume.")
     checkpoint = find_checkpoint(folder) if list_checkpoints(folder) else None
     return RunStart(folder, folder / CONFIG_NAME, checkpoint)
+
+
+@contextmanager
+def leaving_nothing(folder: Path, features: str | None) -> Iterator[None]:
+    """While a run is trained: one that fails without a checkpoint leaves nothing of what it made.
+
+    Args:
+        folder: The run's folder; only the process that writes there may call this.
+        features: The folder of features that the configuration names, if any. Features in it stay, as others share it.
+    """
+
+    def kept() -> str | None:
+        found = list_checkpoints(folder)
+        return f"{found[-1]} is kept: --resume goes on from there." if found else None
+
+    with ExitStack() as stack:
+        if features is not None:
+            stack.enter_context(nothing_left(Path(features), lambda: "" if holds_features(features) else None))
+        stack.enter_context(nothing_left(folder, kept))
+        yield
 
 
 def finished_note(start: RunStart, config: TrainConfig) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ from labelforge.trainer.pixel_grid import PixelGrid
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import remarks
 from labelforge.trainer.report import write_report
-from labelforge.trainer.run_folder import RunStart, finished_note, open_run, write_description
+from labelforge.trainer.run_folder import RunStart, finished_note, leaving_nothing, open_run, write_description
 from labelforge.trainer.segmenter import NetworkSegmenter
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.tables import TableTensors
@@ -122,6 +122,8 @@ def train(
         resume: Continue the run in ``out`` from its latest checkpoint (from the start if it has none).
         progress: Shows how far the run is.
 
+    A run that fails before its first checkpoint leaves nothing in a new folder.
+
     Raises:
         ConfigError: The configuration does not fit the shards, the machine or the folder, or the run is finished and
             the settings are others.
@@ -137,7 +139,10 @@ def train(
     notes = [finished_note(start, config)] if start.checkpoint else list(remarks(config, batches))
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, table.layout, table.mappings)
-    with join_processes(config.device) as processes:
+    with (
+        join_processes(config.device) as processes,
+        leaving_nothing(start.folder, config.data.feature_folder) if processes.main else nullcontext(),
+    ):
         own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
         validation = Validation(sets, config, start.folder, start.step, told)

@@ -77,7 +77,7 @@ def make_in_pool(plan: Plan, tasks: Sequence[ShardTask], workers: int, follower:
             time.sleep(_MOMENT)  # if they died of Ctrl-C, it may arrive here only after that was noticed: now
             raise LabelforgeError(
                 "a worker process died, perhaps for lack of memory",
-                cure="Run the same command again with fewer --workers: finished shards are kept.",
+                cure="Run the same command again with fewer --workers.",
             ) from error
         finally:
             # Not future.cancel(): where workers have died of an interrupt, the pool's own thread sets these futures.

@@ -187,7 +187,7 @@ class _Threads:
             raise LabelforgeError(
                 f"all workers are gone, for {WORKERS_WITHIN:.0f} seconds now",
                 where=self._address,
-                cure="Start workers and run the same command again: finished shards are kept.",
+                cure="Start workers and run the same command again.",
             )
         return max(1, _AHEAD * self._threads)
 
@@ -197,7 +197,7 @@ def _dask_faults(address: str) -> Iterator[None]:
     """Say it in one line if workers die or the connection is lost."""
     from distributed import KilledWorker
 
-    again = "Run the same command again: finished shards are kept."
+    again = "Run the same command again."
     try:
         yield
     except KilledWorker as error:

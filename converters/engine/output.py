@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from labelforge.errors import ConfigError, ShardError, listed
+from labelforge.errors import ConfigError, LabelforgeError, ShardError, counted, listed
 from labelforge.shards import MANIFEST_NAME, Folder, Manifest, ShardIndex, ShardSummary
+from labelforge.shards.claim import Claim
 
 REPORT_NAME: Final = "report.html"
 _SHARD = re.compile(r"(shard-\d{5,})\.(tar|index\.json)")
@@ -31,6 +33,40 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
     ours = check_ours(folder)
     if overwrite:
         _discard(folder, ours)
+    _discard_partial(folder)
+
+
+@contextmanager
+def finished_kept(folder: Folder, claim: Claim) -> Iterator[None]:
+    """For the length of a block that makes shards: if it fails, only finished ones stay, and the error says so.
+
+    Args:
+        folder: The output folder.
+        claim: The right to write there; without it, nothing is touched and nothing said.
+    """
+    try:
+        yield
+    except BaseException as fault:
+        with suppress(LabelforgeError):  # of two errors, the first matters
+            claim.check()
+            _discard_partial(folder)
+            finished = finished_shards(folder)
+            if finished and isinstance(fault, LabelforgeError):
+                are = "is" if finished == 1 else "are"
+                fault.advise(f"{counted(finished, 'finished shard')} {are} kept: the same command goes on from there.")
+        raise
+
+
+def finished_shards(folder: Folder) -> int:
+    """How many shards of a folder have an index, and so are whole.
+
+    Raises:
+        ShardError: The folder cannot be read.
+    """
+    return sum(1 for name in folder.names() if _SHARD.fullmatch(name) and name.endswith(".json"))
+
+
+def _discard_partial(folder: Folder) -> None:
     _discard(folder, [name for name in folder.names() if name.startswith(".") and name.endswith(".partial")])
 
 

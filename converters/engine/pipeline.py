@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 from labelforge.converters.base import DEFAULT_TREE, Converter, check_choice
 from labelforge.converters.engine.crew import Follower, make_by, make_here, make_in_pool
-from labelforge.converters.engine.output import REPORT_NAME, check_ours, keep_finished, prepare
+from labelforge.converters.engine.output import REPORT_NAME, check_ours, finished_kept, keep_finished, prepare
 from labelforge.converters.engine.report import conversion_page
 from labelforge.converters.engine.result import Conversion
 from labelforge.converters.engine.row_table import RowTable
@@ -102,7 +102,8 @@ def convert(
 
     Raises:
         ConfigError: An option is wrong, ``out`` was converted with other options, or a Dask cluster cannot be used.
-        DatasetError: The dataset, or with ``stop`` a sample of it, is broken. Finished shards are kept then.
+        DatasetError: The dataset, or with ``stop`` a sample of it, is broken. Finished shards are kept then; where
+            there are none, nothing is left of what was made.
         ShardError: ``out`` holds something else, cannot be written, or another conversion is writing there.
         TaxonomyError: The tree or its mapping is wrong.
     """
@@ -130,15 +131,21 @@ def convert(
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
         run = _Run(plan, tasks, folder, claim, progress, _retarget(folder, opened, dataset, taxonomy, options or {}))
-        run.make(workers, executor, dask)
-        protocol = converter.space(tree).protocol
-        manifest = Manifest.build(tree, mapping, split, run.shards(), protocol=protocol, options=asked)
-        if not manifest.totals.samples:
-            reason = manifest.totals.skipped[0].reason
-            raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
-        notes = (*_default_note(opened, taxonomy), *_notes(manifest, converter, split), *_undecided(manifest, mapping))
-        conversion = Conversion(manifest, mapping, converter.title, run.kept, notes)
-        _publish(conversion, folder, claim)
+        with finished_kept(folder, claim):
+            run.make(workers, executor, dask)
+            protocol = converter.space(tree).protocol
+            manifest = Manifest.build(tree, mapping, split, run.shards(), protocol=protocol, options=asked)
+            if not manifest.totals.samples:
+                prepare(folder, overwrite=True)  # shards without a sample are worth nothing
+                reason = manifest.totals.skipped[0].reason
+                raise DatasetError(f"all {len(sources)} samples are broken; the first: {reason}", where=converter.root)
+            notes = (
+                *_default_note(opened, taxonomy),
+                *_notes(manifest, converter, split),
+                *_undecided(manifest, mapping),
+            )
+            conversion = Conversion(manifest, mapping, converter.title, run.kept, notes)
+            _publish(conversion, folder, claim)
     return conversion
 
 

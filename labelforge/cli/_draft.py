@@ -10,6 +10,7 @@ import click
 
 from labelforge.console import narrow_console, print_or_write
 from labelforge.errors import ConfigError, counted
+from labelforge.leftovers import unmade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,9 +84,11 @@ def draft_command(
     draft = draft_mapping(labels, taxonomy, None if space_file is None else Path(space_file).stem)
     if space_file is not None and draft.labels.is_file:
         raise ConfigError("LABELS is a label space already", where=labels, cure="Leave --label-space out.")
-    if space_file is not None:
-        print_or_write(space_file, draft.label_space_text())
-    print_or_write(output, draft.mapping_text(supervision))
+    new = [Path(file) for file in (space_file,) if file and file != "-" and not Path(file).exists()]
+    with unmade(new, Path.unlink):  # both files, or none
+        if space_file is not None:
+            print_or_write(space_file, draft.label_space_text())
+        print_or_write(output, draft.mapping_text(supervision))
     console = narrow_console(aside=output == "-")
     _summary(console, draft)
     _next_steps(console, draft, _Given(labels, taxonomy, output, space_file))

@@ -142,7 +142,7 @@ def command(
     split = split or _first_split(dataset)
     if dask is not None and workers is not None:
         raise ConfigError("--workers is of no use with --dask", cure="The cluster has the workers; leave out one.")
-    with _said_when_interrupted(), following(f"{dataset} {split}", "samples") as follow:
+    with _said_when_interrupted(out), following(f"{dataset} {split}", "samples") as follow:
         conversion = convert(
             dataset,
             root,
@@ -177,11 +177,16 @@ def _recognised(root: str) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _said_when_interrupted() -> Iterator[None]:
+def _said_when_interrupted(out: str) -> Iterator[None]:
+    from labelforge.converters.engine.output import finished_shards
+    from labelforge.shards import open_folder
+
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Interrupted; the same command continues from the finished shards.", err=True)
+        kept = finished_shards(open_folder(out))
+        then = "the same command continues from the finished shards" if kept else "no shard was finished yet"
+        click.echo(f"Interrupted; {then}.", err=True)
         raise SystemExit(128 + signal.SIGINT) from None
 
 

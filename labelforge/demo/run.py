@@ -27,6 +27,8 @@ from labelforge.demo.settings import DATASETS, HEADS, OVER, TAXONOMY, Dataset, D
 from labelforge.demo.writers import write_dataset
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically
+from labelforge.leftovers import nothing_left
+from labelforge.shards import MANIFEST_NAME
 
 MARKER = ".labelforge-demo"  # says that a folder was made by the demo, and may be made anew
 
@@ -34,11 +36,23 @@ MARKER = ".labelforge-demo"  # says that a folder was made by the demo, and may 
 def run_demo(settings: Settings, console: Console) -> Demo:
     """Render, convert, draw the tree, train three networks, evaluate, predict, report.
 
+    What fails before there are shards leaves nothing in a new folder.
+
     Raises:
         ConfigError: The folder holds something else than an earlier demo, or the networks' weights are not installed.
     """
     check_weights(settings)
-    clear(settings.out)
+    with nothing_left(settings.out, partial(_kept, settings.out)):
+        clear(settings.out)
+        return _run(settings, console)
+
+
+def _kept(out: Path) -> str | None:
+    """What stays of a demo that fails."""
+    return f"{out / 'shards'} stays." if any(out.glob(f"shards/*/{MANIFEST_NAME}")) else None
+
+
+def _run(settings: Settings, console: Console) -> Demo:
     demo = Demo(settings)
     stages: tuple[tuple[str, Callable[[Demo, Console], None]], ...] = (
         ("Rendering three datasets that disagree", _render),

@@ -51,25 +51,18 @@ def whole_export(out: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Pa
             "is a URL", where=out, cure="Exports are written to a local folder: copy it there afterwards."
         )
     folder = Path(out)
-    made = not folder.exists()
-    try:
-        with writing_into(folder), _alone(folder):
-            _check(folder, overwrite=overwrite)
-            _clear_interrupted(folder)
-            staging = folder / STAGING
-            staging.mkdir()
-            try:
-                yield staging
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
-            _publish(folder, staging)
-            shutil.rmtree(staging)
-    except BaseException:
-        if made:
-            with suppress(OSError):  # not empty, or never made
-                folder.rmdir()
-        raise
+    with writing_into(folder), _alone(folder):
+        _check(folder, overwrite=overwrite)
+        _clear_interrupted(folder)
+        staging = folder / STAGING
+        staging.mkdir()
+        try:
+            yield staging
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        _publish(folder, staging)
+        shutil.rmtree(staging)
 
 
 @contextmanager

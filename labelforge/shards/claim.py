@@ -150,12 +150,15 @@ def check_unclaimed(folder: Folder) -> None:
 def only_writer(folder: Folder) -> Iterator[Claim]:
     """Be the only one who writes into a folder, for the length of a block.
 
+    A folder that this makes is removed again if the block fails and leaves it empty.
+
     Raises:
         ShardError: Another conversion writes into it, or it cannot be written to.
     """
     owner = Owner.new()
     claim = Claim(folder, owner)
-    with _on_disk(folder, owner) if isinstance(folder, LocalFolder) else _behind_url(folder, owner, claim):
+    claimed = _on_disk(folder, owner) if isinstance(folder, LocalFolder) else _behind_url(folder, owner, claim)
+    with folder.making(), claimed:
         yield claim
 
 

@@ -76,6 +76,13 @@ class Folder(ABC):
         """
 
     @abstractmethod
+    def making(self) -> AbstractContextManager[None]:
+        """For the length of a block that makes the folder: if it fails, the folder is removed again, if it is empty.
+
+        So are those above it that did not exist before. Behind a URL, only where removing spares what is not empty.
+        """
+
+    @abstractmethod
     def _writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """A file for writing that gets its name when the block ends, and leaves nothing if that raises an exception."""
 

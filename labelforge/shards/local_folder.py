@@ -9,11 +9,12 @@ import mmap
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from labelforge.errors import ShardError
+from labelforge.leftovers import missing, unmade
 from labelforge.shards.folder import Folder, removing, unreadable
 
 OPEN_MAPS = 64
@@ -100,6 +101,10 @@ class LocalFolder(Folder):
         self._maps.pop(name, None)
         with removing(self.place(name)):
             (self.path / name).unlink()
+
+    def making(self) -> AbstractContextManager[None]:
+        """See `Folder.making`."""
+        return unmade(missing(self.path), Path.rmdir)
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[IO[bytes]]:

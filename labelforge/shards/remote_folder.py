@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
 
 from labelforge.errors import ShardError
+from labelforge.leftovers import unmade
 from labelforge.shards.folder import Folder, removing, unreadable
 
 _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "memory"})
 """Protocols behind which an upload is seen whole or not at all."""
+_WITH_FOLDERS: Final = frozenset({"local", "sftp", "ssh"})
+"""Protocols that have folders apart from files, and never remove one that holds something."""
 _UPLOADS: Final = {"s3": {"chunksize": 1 << 23, "max_concurrency": 4}}
 """How large files are sent: s3fs would otherwise hold up to 500 MB in memory."""
 _INSTALL: Final = "Install labelforge[s3] for s3://, or else the fsspec package for this kind of URL."
@@ -43,6 +46,7 @@ class RemoteFolder(Folder):
         self._pid = os.getpid()
         protocol = (self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol
         self._atomic = not _OBJECT_STORES.isdisjoint(protocol)
+        self._has_folders = not _WITH_FOLDERS.isdisjoint(protocol)
         self._upload: dict[str, int] = next((_UPLOADS[name] for name in protocol if name in _UPLOADS), {})
 
     def __reduce__(self) -> tuple[type[RemoteFolder], tuple[str]]:
@@ -128,6 +132,14 @@ class RemoteFolder(Folder):
         except Exception:  # what a file system raises that does not know this, nobody lists
             self.write(name, data)
         return True
+
+    def making(self) -> AbstractContextManager[None]:
+        """See `Folder.making`."""
+        above = [self._path.rstrip("/")] if self._has_folders else []
+        with _any_fault(self.url):
+            while above and above[-1] and not self._files.exists(above[-1]):
+                above.append(above[-1].rpartition("/")[0])
+        return unmade(above[:-1], self._files.rmdir)
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[IO[bytes]]:

@@ -66,6 +66,9 @@ def test_a_broken_sample_is_named(root: Path, tmp_path: Path, address: str) -> N
         run(root, tmp_path / "out", dask=address)
     assert caught.value.where == str(path)
     assert not list(tmp_path.glob("out/manifest.json"))
+    with pytest.raises(DatasetError, match="cut short or broken"):
+        run(root, tmp_path / "new" / "out", dask=address, samples_per_shard=5)
+    assert not (tmp_path / "new").exists()
 
 
 def test_workers_that_do_not_see_the_output(root: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +121,7 @@ def test_no_scheduler(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         run(root, tmp_path / "out", dask="tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match="no Dask scheduler answers here"):
         run(root, tmp_path / "out", dask="nonsense://x")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_workers(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

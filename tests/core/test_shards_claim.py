@@ -58,6 +58,48 @@ def test_it_ends_with_an_exception(url: str) -> None:
     assert folder.names() == []
 
 
+@pytest.mark.parametrize("scheme", ["", "local://"])
+def test_a_folder_that_was_made_in_vain_is_removed(scheme: str, tmp_path: Path) -> None:
+    folder = open_folder(f"{scheme}{tmp_path}/new/out")
+    with pytest.raises(KeyboardInterrupt), only_writer(folder):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt), only_writer(folder):
+        folder.write("shard-00000.tar", b"whole")
+        raise KeyboardInterrupt
+    assert folder.names() == ["shard-00000.tar"]
+    folder.remove("shard-00000.tar")
+    with pytest.raises(KeyboardInterrupt), only_writer(folder):
+        raise KeyboardInterrupt
+    assert Path(tmp_path, "new/out").is_dir(), "it was there before"
+
+
+@pytest.mark.parametrize("scheme", ["", "local://"])
+def test_the_second_never_removes_the_folder_of_the_first(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, late = (open_folder(f"{scheme}{tmp_path}/new/out") for _ in range(2))
+    making = late.making()  # the second looked before the first had made the folder
+    monkeypatch.setattr(late, "making", lambda: making)
+    with only_writer(folder) as first:
+        with pytest.raises(ShardError, match=BUSY), only_writer(late):
+            raise AssertionError
+        check_token(folder, first.token, 0.0)
+
+
+def test_the_first_never_removes_the_folder_of_the_second(tmp_path: Path) -> None:
+    """The second claims it in the moment in which the first has failed and given it up."""
+    folder = open_folder(tmp_path / "new" / "out")
+    second = only_writer(open_folder(tmp_path / "new" / "out"))
+    with pytest.raises(KeyboardInterrupt), folder.making():
+        with only_writer(folder):
+            pass
+        second.__enter__()
+        raise KeyboardInterrupt
+    assert LOCK_NAME in folder.names()
+    second.__exit__(None, None, None)
+
+
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
