@@ -31,6 +31,7 @@ from labelforge.leftovers import nothing_left
 from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.feature_store import holds_features
+from labelforge.trainer.log import LOG_NAME, read_log
 
 CONFIG_NAME = "config.yaml"
 
@@ -85,7 +86,7 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
 
 @contextmanager
 def leaving_nothing(folder: Path, features: str | None) -> Iterator[None]:
-    """While a run is trained: one that fails without a checkpoint leaves nothing of what it made.
+    """While a run is trained: one that fails without a checkpoint or a line in its log leaves nothing of what it made.
 
     Args:
         folder: The run's folder; only the process that writes there may call this.
@@ -93,8 +94,9 @@ def leaving_nothing(folder: Path, features: str | None) -> Iterator[None]:
     """
 
     def kept() -> str | None:
-        found = list_checkpoints(folder)
-        return f"{found[-1]} is kept: --resume goes on from there." if found else None
+        if found := list_checkpoints(folder):
+            return f"{found[-1]} is kept: --resume goes on from there."
+        return f"Its log is kept: {folder / LOG_NAME}." if read_log(folder) else None
 
     with ExitStack() as stack:
         if features is not None:

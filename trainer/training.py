@@ -209,9 +209,8 @@ class Trainer:
         self.table = table
         self.processes = processes
         fresh = checkpoint is None
-        pretrained = fresh and config.start_from is None
-        sizes, joins = table.layout.sizes, table.layout.joins
-        self.network = build_network(sizes, config.model, joins=joins, pretrained=pretrained)
+        pretrained, layout = fresh and config.start_from is None, table.layout
+        self.network = build_network(layout.sizes, config.model, joins=layout.joins, pretrained=pretrained)
         self.transfer: Transfer | None = None
         if fresh and config.start_from is not None:
             earlier = find_checkpoint(config.start_from)
@@ -220,10 +219,8 @@ class Trainer:
         self.average = ExponentialMovingAverage(self.network, config.ema.decay)
         self.rate = config.optim.first_rate
         self._optimizer = make_optimizer(self.network, config.optim)
-        self._tensors = TableTensors.of(table, device)
-        loss = config.loss
-        usual = (loss.root, loss.others) if loss.mean == "classifier" else (1.0, 1.0)
-        self._loss_weights = loss_weights(table.layout, *usual, loss.nodes).to(device)
+        self._tensors, loss = TableTensors.of(table, device), config.loss
+        self._loss_weights = loss_weights(table.layout, *loss.weights, loss.nodes).to(device)
         known = np.zeros(0, np.int64) if pixels is None else pixels
         found = class_weights(table, known, loss.class_weights, flip=config.data.flip, mean=loss.mean)
         self._class_weights = None if found is None else torch.from_numpy(found).to(device)

@@ -189,6 +189,13 @@ def test_a_run_with_a_checkpoint_stays_and_the_error_says_so(given: Path, tmp_pa
     assert (step / "checkpoint.json").is_file() and (out / "config.yaml").is_file()
 
 
+def test_a_run_without_a_checkpoint_keeps_its_log(given: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    said = refused(*train(given / "dense", out=out, more=("optim.lr=1e38", "log_every=1", "steps=9")))
+    assert said.endswith(f" Its log is kept: {out / 'metrics.jsonl'}.")
+    assert (out / "metrics.jsonl").read_text().count("\n") > 0
+
+
 def test_a_resumed_run_that_fails_keeps_everything(given: Path, tmp_path: Path) -> None:
     shards, out = shutil.copytree(given / "dense", tmp_path / "dense"), tmp_path / "run"
     assert run(*train(shards, out=out, more=("steps=1",))).exit_code == 0

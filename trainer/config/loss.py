@@ -87,6 +87,11 @@ class LossConfig(Part):
                 raise ValueError(f"{name} only counts with loss.mean={wanted}: set that too")
         return self
 
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Weight of the root's classifier and of all others; 1 where means are over pixels."""
+        return (self.root, self.others) if self.mean == "classifier" else (1.0, 1.0)
+
     @field_validator("nodes", mode="before")
     @classmethod
     def _weights_by_node(cls, nodes: Any) -> Any:
