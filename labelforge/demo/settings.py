@@ -29,11 +29,12 @@ OWN: dict[str, dict[str, Any]] = {
     },
     "flat-marginal": {
         "data": {"batch": {"cityscapes": 1, "mapillary-vistas": 2, "gtsdb": 1}},
-        "optim": {"lr": 0.006},
+        "optim": {"lr": 0.012},
     },
 }
-"""What is each network's own, of equal cost: those that did best on scenes that no demo renders, by one rule (the mean
-over the three datasets of mean pixel accuracy)."""
+"""What is each network's own, of equal cost: those that did best on scenes that no demo renders (seed 100), by one rule:
+the mean over the three datasets of their official scores. Rates of 0.003, 0.006 and 0.012 were tried, with seed 0, and
+where that left two close, with seeds 0 to 2. The mix in a batch, tried earlier, suits all three."""
 
 
 OVER: dict[str, Over] = {"flat-union": "leaves"}
