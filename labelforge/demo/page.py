@@ -34,8 +34,8 @@ _STORY = (
     "the tree. flat-union has one softmax over all that any dataset names: 'traffic sign' and 'speed limit 30' compete "
     "for the same pixels. flat-marginal has one softmax over the leaves of the tree, and reads a coarse label as the "
     "sum of its leaves.",
-    "Each has the learning rate, the mix of datasets in a batch and the weights of losses that did best for it on "
-    "other scenes, by one rule: the mean over the three datasets of their official scores. results.json holds them all.",
+    "Each has the learning rate and the mix of datasets in a batch that did best for it on other scenes, by one rule: "
+    "the mean over the three datasets of their official scores. results.json holds them all.",
 )
 _READING = (
     "Each network is scored on images it has not seen, by the official score of each dataset: mean IoU over the "
