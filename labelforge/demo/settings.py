@@ -32,9 +32,9 @@ OWN: dict[str, dict[str, Any]] = {
         "optim": {"lr": 0.012},
     },
 }
-"""What is each network's own, of equal cost: those that did best on scenes that no demo renders (seed 100), by one rule:
-the mean over the three datasets of their official scores. Rates of 0.003, 0.006 and 0.012 were tried, with seed 0, and
-where that left two close, with seeds 0 to 2. The mix in a batch, tried earlier, suits all three."""
+"""What is each network's own, of equal cost: those that did best on scenes that no demo renders (seed 100), by one
+rule: the mean over the three datasets of their official scores. Rates of 0.003, 0.006 and 0.012 were tried, with seed
+0, and where that left two close, with seeds 0 to 2. The mix in a batch, tried earlier, suits all three."""
 
 
 OVER: dict[str, Over] = {"flat-union": "leaves"}
