@@ -244,7 +244,8 @@ def reference_sums(fine_nchw: Tensor, problem: LossProblem) -> tuple[Tensor, Pix
         sums.append(grouped_sums(losses, group, problem.number))
         sizes.append(group_sizes(group, problem.number))
         in_boxes.append(boxes.sum())
-    pixels = torch.bincount(labels.flatten(), minlength=len(tensors.target))
+    # Unchecked, a negative row is one counted from the end, here as in the look-ups above.
+    pixels = torch.bincount(labels.flatten() % len(tensors.target), minlength=len(tensors.target))
     counts = PixelCounts(torch.stack(sizes, dim=-1), torch.stack(in_boxes), pixels, None)
     return torch.stack(sums, dim=-1), counts
 

@@ -89,7 +89,7 @@ def test_the_three_networks_have_the_same_budget(tmp_path: Path) -> None:
     configs = [train_config(Settings(tmp_path, 10), head).model_dump() for head in HEADS]
     assert len({sum(config["data"]["batch"].values()) for config in configs}) == 1
     own = {(part, key) for settings in OWN.values() for part, values in settings.items() for key in values}
-    assert {part for part, _ in own} == {"data", "optim", "loss"} and ("data", "crop") not in own
+    assert {part for part, _ in own} == {"data", "optim"} and ("data", "crop") not in own
     for part, key in {*own, ("model", "head")}:
         for config in configs:
             config[part].pop(key)

@@ -310,11 +310,11 @@ def test_converted_boxes_come_back_as_drawn(tmp_path: Path, overlaps: str) -> No
     assert done.notes == ("Left out because their images are not on disk: 00001.",)
 
 
-def test_a_box_outside_its_image_stops_the_conversion_and_leaves_no_shard(tmp_path: Path) -> None:
+def test_a_box_outside_its_image_stops_the_conversion_and_leaves_nothing(tmp_path: Path) -> None:
     root = make(tmp_path / "root", GT + "00003.ppm;30;4;40;14;2\n")
     with pytest.raises(DatasetError, match=r"gt\.txt:5: the box .* extends beyond 00003\.ppm"):
         convert("gtsdb", root, tmp_path / "out", split="train")
-    assert not [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_ppm_that_is_cut_short_is_named(tmp_path: Path) -> None:
