@@ -80,14 +80,10 @@ def _prepare(out: Path, scenes: int, console: Console) -> None:
     """Render and convert what is not there yet."""
     from labelforge.converters import convert
 
-    def render(number: int, tell: Tell) -> None:
-        d = DATASETS[number]
-        write_dataset(d.name, out / "data" / d.name, d.train_scenes, d.val_scenes, scenes, d.size)
-
-    if not (out / "data").is_dir():
-        for number in range(len(DATASETS)):
-            console.print(f"rendering {DATASETS[number].name}")
-            render(number, lambda *_: None)
+    for d in DATASETS:
+        if not (out / "data" / d.name).is_dir():
+            console.print(f"rendering {d.name}")
+            write_dataset(d.name, out / "data" / d.name, d.train_scenes, d.val_scenes, scenes, d.size)
     for tree in TREES:
         for d in DATASETS:
             for part, split in (("train", d.train), ("val", d.val)):
@@ -112,9 +108,10 @@ def _train(job: Job, out: Path, shards: Path, steps: int, tell: Tell) -> None:
     config["model"].pop("head")
     chosen = overlay(config, VARIANTS[job.variant])
     run = out / "runs" / job.name
-    train([shards / job.tree / f"{d.name}-train" for d in DATASETS], run, TrainConfig.model_validate(chosen))
+    train_shards = [shards / job.tree / f"{d.name}-train" for d in DATASETS]
+    train(train_shards, run, TrainConfig.model_validate(chosen), resume=(run / "config.yaml").is_file())
     val = [ShardReader(shards / job.tree / f"{d.name}-val") for d in DATASETS]
-    scores = [(e.dataset, e.headline, e.scores.mean_accuracy) for e in evaluate(run, val, device="cpu")]
+    scores = [(e.dataset, e.scores.headline, e.scores.mean_accuracy) for e in evaluate(run, val, device="cpu")]
     (run / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     tell(job.name, 1, 1, "")
 

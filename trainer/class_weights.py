@@ -58,8 +58,11 @@ def class_weights(
     weights = np.ones(table.target.shape, np.float32)
     trains, power = table.target != SILENT, _POWERS[weighting]
     if mean == "pixel":
+        of_all = frequencies[:, 0]
+        within = frequencies[np.arange(len(trains)), trains.argmax(axis=1)]  # among all below its first classifier
+        frequency = np.where(of_all > 0, of_all, within)  # of what is known from boxes alone
         for kind in (table.from_box, ~table.from_box):
-            _weigh(weights, trains.any(axis=1) & kind, frequencies[:, 0], counts, power)
+            _weigh(weights, trains.any(axis=1) & kind, frequency, counts, power)
         return weights
     for j, frequency in enumerate(frequencies.T):
         _weigh(weights[:, j, None], trains[:, j], frequency, counts, power)
@@ -117,12 +120,15 @@ def choice_shares(
     Args:
         allowed: (L, Cj) which children each label allows; all False where it says nothing.
         counts: (L,) labelled pixels.
-        among: (L, Cj) which children the label was chosen among; default: all.
+        among: (L, Cj) which children the label was chosen among; default: all. Where no labels compare some of the
+            children with the others, too.
 
     Returns:
         (Cj,) shares; 0 for a child that less than a pixel shows, the same for all where no pixel says anything.
     """
     children = allowed.shape[1]
+    if among is not None and not _connected(among[allowed.any(1)]):
+        among = None  # nothing compares what one label can mean with what another can: all that there is are numbers
     says = allowed.any(1) & (counts > 0)
     if not says.any():
         return np.full(children, 1 / children)
@@ -147,13 +153,27 @@ def choice_shares(
 
 
 def _named(table: TargetTable, classifier: int) -> NDArray[np.bool_]:
-    """(L, Cj) the children that a row was chosen among: of boxes those that any box of its dataset names, else all."""
+    """(L, Cj) the children that a row was chosen among: those that any row of its dataset and kind names."""
     allowed = table.allowed[:, table.layout.slices[classifier]]
-    among = np.ones_like(allowed)
-    for dataset in np.unique(table.dataset[table.from_box]):
-        rows = table.from_box & (table.dataset == dataset)
-        among[rows] = allowed[rows].any(axis=0)
+    among = np.zeros_like(allowed)
+    for dataset in np.unique(table.dataset):
+        for kind in (table.from_box, ~table.from_box):
+            rows = kind & (table.dataset == dataset)
+            among[rows] = allowed[rows].any(axis=0)
     return among
+
+
+def _connected(fields: NDArray[np.bool_]) -> bool:
+    """Whether every two of the columns that occur in (n, columns) fields are linked by fields that overlap."""
+    if not len(fields):
+        return True
+    wanted, reached = fields.any(0), fields[0].copy()
+    for _ in range(fields.shape[1]):
+        more = fields[(fields & reached).any(1)].any(0)
+        if (more == reached).all():
+            break
+        reached = more
+    return bool((reached == wanted).all())
 
 
 def _meant(table: TargetTable, classifier: int) -> NDArray[np.bool_]:

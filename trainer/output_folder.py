@@ -28,6 +28,7 @@ from labelforge.files import write_atomically, writing_into
 from labelforge.leftovers import nothing_left
 
 _CLASSES = "classes.json"
+_LEGEND = "legend.html"
 _SUBFOLDERS = ("ids", "overlays", "confidence")
 _JPEG = {"quality": 90, "subsampling": 0}  # colours at full size, so that thin objects keep theirs
 
@@ -49,7 +50,7 @@ class OutputFolder:
         Raises:
             ConfigError: The folder cannot be made or written to.
         """
-        with nothing_left(self.root, self._kept), writing_into(self.root):
+        with nothing_left(self.root, (*_SUBFOLDERS, _CLASSES, _LEGEND), self._kept), writing_into(self.root):
             yield
 
     def _kept(self) -> str | None:
@@ -65,7 +66,7 @@ class OutputFolder:
     @property
     def legend(self) -> Path:
         """What the ids mean, for people."""
-        return self.root / "legend.html"
+        return self.root / _LEGEND
 
     def ids(self, name: str) -> Path:
         """The id map of an image."""

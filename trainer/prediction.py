@@ -278,7 +278,7 @@ class _Work:
             step(number + 1)
             return picture
 
-        with nothing_left(frames), unmade(missing(target.parent), Path.rmdir):  # of a video that breaks off
+        with nothing_left(frames, ("*.png",)), unmade(missing(target.parent), Path.rmdir):  # of a video that breaks off
             target.parent.mkdir(parents=True, exist_ok=True)
             rewrite_video(file, target, change)
         return Prediction(file, frames if self._video_ids else None, target)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,15 +25,20 @@ import torch
 import yaml
 
 import labelforge
-from labelforge.errors import ConfigError
+from labelforge.errors import ConfigError, LabelforgeError
 from labelforge.files import json_text, write_atomically, writing_into
-from labelforge.leftovers import nothing_left
+from labelforge.leftovers import missing, remove_own, unmade
 from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
-from labelforge.trainer.data.feature_store import holds_features
 from labelforge.trainer.log import LOG_NAME, read_log
 
 CONFIG_NAME = "config.yaml"
+
+_OWN = (
+    *(CONFIG_NAME, "environment.json", LOG_NAME, "events.out.tfevents.*", CHECKPOINTS, "best"),
+    *("validation.jsonl", "validation", "features", "report.html"),
+)
+"""What a run makes in its folder."""
 
 _PACKAGES = ("numpy", "pillow", "pydantic", "safetensors", "tensorboard")
 
@@ -46,11 +51,13 @@ class RunStart:
         folder: Its folder.
         config_file: The configuration of a resumed run; None for a new one.
         checkpoint: Where it resumes; None for a run that starts from its first step.
+        made: Folders that the run makes: its own and those above it, from the inside out.
     """
 
     folder: Path
     config_file: Path | None = None
     checkpoint: Checkpoint | None = None
+    made: tuple[Path, ...] = ()
 
     @property
     def step(self) -> int:
@@ -77,7 +84,7 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
         cure = "Add --resume to continue it, or name another folder."
         raise ConfigError("this folder already holds a run", where=folder, cure=cure)
     if not resume:
-        return RunStart(folder)
+        return RunStart(folder, made=tuple(missing(folder)))
     if not holds_run:
         raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or drop --resume.")
     checkpoint = find_checkpoint(folder) if list_checkpoints(folder) else None
@@ -85,24 +92,33 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
 
 
 @contextmanager
-def leaving_nothing(folder: Path, features: str | None) -> Iterator[None]:
-    """While a run is trained: one that fails without a checkpoint or a line in its log leaves nothing of what it made.
+def leaving_nothing(start: RunStart) -> Iterator[None]:
+    """While a new run, whose folder this process has claimed, is trained: nothing is left of one that comes to nothing.
+
+    What fails without a checkpoint or a line in its log has its files removed, and its folders, if they are empty then.
+    Features in a folder that the configuration names stay, as others share it.
 
     Args:
-        folder: The run's folder; only the process that writes there may call this.
-        features: The folder of features that the configuration names, if any. Features in it stay, as others share it.
+        start: Where it began; what is resumed stays as it is.
     """
-
-    def kept() -> str | None:
-        if found := list_checkpoints(folder):
-            return f"{found[-1]} is kept: --resume goes on from there."
-        return f"Its log is kept: {folder / LOG_NAME}." if read_log(folder) else None
-
-    with ExitStack() as stack:
-        if features is not None:
-            stack.enter_context(nothing_left(Path(features), lambda: "" if holds_features(features) else None))
-        stack.enter_context(nothing_left(folder, kept))
+    if start.config_file is not None:
         yield
+        return
+    folder = start.folder
+    try:
+        with unmade(start.made, Path.rmdir):
+            try:
+                yield
+            except BaseException:
+                if not list_checkpoints(folder) and not read_log(folder):
+                    remove_own(folder, _OWN)
+                raise
+    except LabelforgeError as fault:
+        if found := list_checkpoints(folder):
+            fault.advise(f"{found[-1]} is kept: --resume goes on from there.")
+        elif read_log(folder):
+            fault.advise(f"Its log is kept: {folder / LOG_NAME}.")
+        raise
 
 
 def finished_note(start: RunStart, config: TrainConfig) -> str | None:
@@ -135,16 +151,22 @@ def _dotted(config: TrainConfig) -> dict[str, Any]:
     return flat
 
 
-def write_description(folder: Path, config: TrainConfig, device: torch.device) -> None:
-    """Write ``config.yaml`` and ``environment.json``.
+def write_description(start: RunStart, config: TrainConfig, device: torch.device) -> None:
+    """Write ``config.yaml`` and ``environment.json``. The first claims the folder for a new run.
 
     Raises:
-        ConfigError: The folder cannot be written to.
+        ConfigError: The folder cannot be written to, or another run was begun in it meanwhile.
     """
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    folder, text = start.folder, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     with writing_into(folder):
-        write_atomically(folder / "environment.json", json_text(describe_environment(device)))
+        if start.config_file is None:
+            try:
+                (folder / CONFIG_NAME).open("x").close()
+            except FileExistsError:
+                cure = "Name another folder."
+                raise ConfigError("another run was begun in this folder", where=folder, cure=cure) from None
         write_atomically(folder / CONFIG_NAME, text)
+        write_atomically(folder / "environment.json", json_text(describe_environment(device)))
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:

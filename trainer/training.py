@@ -139,10 +139,7 @@ def train(
     notes = [finished_note(start, config)] if start.checkpoint else list(remarks(config, batches))
     if start.checkpoint is not None:
         start.checkpoint.check_same_run(config, table.layout, table.mappings)
-    with (
-        join_processes(config.device) as processes,
-        leaving_nothing(start.folder, config.data.feature_folder) if processes.main else nullcontext(),
-    ):
+    with join_processes(config.device) as processes:
         own = batches.share(processes.rank, processes.world)
         told = progress if progress and processes.main else NoProgress()
         validation = Validation(sets, config, start.folder, start.step, told)
@@ -271,7 +268,15 @@ class Trainer:
         config, processes = self.config, self.processes
         processes.wait()  # before the first process writes into the folder, all have finished reading it
         if processes.main:
-            write_description(start.folder, config, processes.device)
+            write_description(start, config, processes.device)
+        with leaving_nothing(start) if processes.main else nullcontext():
+            return self._fit(start, batches, validation, progress)
+
+    def _fit(
+        self, start: RunStart, batches: TrainingBatches, validation: Validation, progress: TrainProgress
+    ) -> signal.Signals | None:
+        config, processes = self.config, self.processes
+        if processes.main:
             validation.start()
         log = MetricsLog(start.folder, start.step, write=processes.main)
         window = LossWindow(self.table.layout.names)

@@ -41,9 +41,9 @@ class Weighting:
         """(G, J) float64: what the sum of each group's losses at each classifier is multiplied with."""
         if self.mean == "classifier":
             return mean_factors(counts.sizes) * self.classifiers.double()
-        means = mean_factors(counts.pixels[:, None]).view(-1, KINDS, 1)
-        kinds = torch.tensor([1.0, self.boxes], dtype=torch.float64, device=means.device)
-        return (means * kinds[:, None]).view(-1, 1) * self.classifiers.double()
+        pixels, boxes = mean_factors(counts.pixels[:, None]).view(-1, KINDS).unbind(dim=1)
+        means = torch.stack([pixels, boxes * self.boxes], dim=1)
+        return means.view(-1, 1) * self.classifiers.double()
 
 
 @dataclass(frozen=True, eq=False)

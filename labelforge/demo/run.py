@@ -31,6 +31,7 @@ from labelforge.leftovers import nothing_left
 from labelforge.shards import MANIFEST_NAME
 
 MARKER = ".labelforge-demo"  # says that a folder was made by the demo, and may be made anew
+_OWN = (MARKER, "data", "shards", "runs", "predictions", "features", "tree.svg", "report.html", "results.json")
 
 
 def run_demo(settings: Settings, console: Console) -> Demo:
@@ -42,7 +43,7 @@ def run_demo(settings: Settings, console: Console) -> Demo:
         ConfigError: The folder holds something else than an earlier demo, or the networks' weights are not installed.
     """
     check_weights(settings)
-    with nothing_left(settings.out, partial(_kept, settings.out)):
+    with nothing_left(settings.out, _OWN, partial(_kept, settings.out)):
         clear(settings.out)
         return _run(settings, console)
 

@@ -153,6 +153,24 @@ def test_boxes_do_not_make_rare_what_nobody_draws_boxes_around() -> None:
         assert shares[2] == pytest.approx(counts[2] / counts[:3].sum()), "boxes say nothing of the third"
 
 
+def test_what_nothing_compares_is_told_by_numbers_alone() -> None:
+    """Pixels of cars and buses, boxes of scooters and trailers."""
+    allowed, counts = np.eye(4, dtype=bool), np.array([800.0, 80, 30, 10])
+    among = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]], bool)
+    assert choice_shares(allowed, counts, among) == pytest.approx(counts / counts.sum())
+    linked = np.concatenate([allowed, allowed[:1]]), np.array([800.0, 80, 30, 10, 60])
+    among = np.concatenate([among[:2], np.array([[1, 0, 1, 1]] * 3, bool)])
+    shares = choice_shares(*linked, among)
+    assert shares[0] / shares[1] == pytest.approx(10), "of boxes nothing follows for buses"
+    assert shares[2] / shares[0] == pytest.approx(0.5) and shares[2] / shares[3] == pytest.approx(3)
+
+
+def test_boxes_of_what_no_pixel_shows_are_weighed_among_themselves_in_a_mean_over_pixels() -> None:
+    weights = class_weights(boxes_and_pixels(), np.array([0, 900, 0, 0, 3000, 30]), "inverse", mean="pixel")
+    assert weights is not None and weights[5, 0] / weights[4, 0] == pytest.approx(100)
+    assert (3000 * weights[4, 0] + 30 * weights[5, 0]) / 3030 == pytest.approx(1)
+
+
 def test_a_dataset_of_boxes_only_compares_what_it_draws_boxes_around() -> None:
     tree = Taxonomy.from_dict(TREE)
     named = {"pixel": ["ignore", "sky", "car", "sign", "dog"], "box": ["ignore", "car", "sign"]}

@@ -105,6 +105,17 @@ def test_light_is_a_pretrained_network_with_strides_and_a_decoder() -> None:
     assert network.eval()(images).shape == (1, 111, 26, 17)
 
 
+def test_a_run_from_before_a_preset_had_a_setting_keeps_its_default() -> None:
+    for name in PRESETS:
+        whole = TrainConfig.model_validate({"preset": name}).model_dump(mode="json")
+        del whole["model"]["logits"], whole["loss"]["mean"], whole["loss"]["box_weight"]
+        read = TrainConfig.model_validate(whole)
+        assert (read.model.logits, read.loss.mean, read.loss.box_weight) == ("separate", "classifier", 0.1)
+        assert read.preset == name
+    few = TrainConfig.model_validate({"preset": "light", "loss": {"stride": 2}, "model": {"features": 32}})
+    assert (few.model.logits, few.loss.mean, few.loss.stride) == ("joined", "pixel", 2)
+
+
 def test_light_computes_the_features_of_its_crops_once() -> None:
     config = TrainConfig(preset="light")
     assert reuses_features(config)

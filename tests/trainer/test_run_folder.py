@@ -13,7 +13,7 @@ from torch.torch_version import TorchVersion
 from labelforge.errors import CheckpointError, ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.trainer.checkpoint_writer import save_checkpoint
-from labelforge.trainer.run_folder import describe_environment, open_run, write_description
+from labelforge.trainer.run_folder import RunStart, describe_environment, open_run, write_description
 from labelforge.trainer.settings import load_config
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
@@ -44,7 +44,7 @@ def test_a_new_run_begins_at_its_first_step_and_writes_nothing_yet(tmp_path: Pat
 
 
 def test_a_run_goes_on_from_its_latest_checkpoint(tmp_path: Path) -> None:
-    write_description(tmp_path, tiny_config(), CPU)
+    write_description(RunStart(tmp_path), tiny_config(), CPU)
     for step in (30, 4):
         save(tmp_path, step)
     start = open_run(tmp_path, resume=True)
@@ -53,7 +53,7 @@ def test_a_run_goes_on_from_its_latest_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_run_without_checkpoint_goes_on_from_its_first_step(tmp_path: Path) -> None:
-    write_description(tmp_path, tiny_config(), CPU)
+    write_description(RunStart(tmp_path), tiny_config(), CPU)
     start = open_run(tmp_path, resume=True)
     assert (start.step, start.checkpoint, start.config_file) == (0, None, tmp_path / "config.yaml")
 
@@ -63,7 +63,7 @@ def test_a_run_is_overwritten_by_none(tmp_path: Path, trace: str) -> None:
     if trace == "checkpoints":
         save(tmp_path, 1)
     else:
-        write_description(tmp_path, tiny_config(), CPU)
+        write_description(RunStart(tmp_path), tiny_config(), CPU)
     with pytest.raises(ConfigError, match=r"already holds a run\. Add --resume"):
         open_run(tmp_path, resume=False)
 
@@ -80,7 +80,7 @@ def test_where_there_is_no_run_none_goes_on(tmp_path: Path) -> None:
 
 def test_a_broken_latest_checkpoint_is_not_passed_over(tmp_path: Path) -> None:
     """Going on from the one before would silently lose steps."""
-    write_description(tmp_path, tiny_config(), CPU)
+    write_description(RunStart(tmp_path), tiny_config(), CPU)
     save(tmp_path, 1)
     (save(tmp_path, 2) / "checkpoint.json").unlink()
     with pytest.raises(CheckpointError, match=r"step-0000002.*no such file"):
@@ -97,7 +97,7 @@ def test_the_environment_names_the_build_of_torch(monkeypatch: pytest.MonkeyPatc
 
 def test_a_folder_describes_configuration_and_machine(tmp_path: Path) -> None:
     config = tiny_config(optim={"lr": 0.5}, data={"batch": {"mapillary-vistas-1.2": 3}})
-    write_description(tmp_path / "deep" / "run", config, CPU)
+    write_description(RunStart(tmp_path / "deep" / "run"), config, CPU)
     assert load_config(tmp_path / "deep" / "run" / "config.yaml") == config
     environment = json.loads((tmp_path / "deep" / "run" / "environment.json").read_text())
     for package in ("numpy", "safetensors"):
@@ -105,4 +105,13 @@ def test_a_folder_describes_configuration_and_machine(tmp_path: Path) -> None:
     assert environment["cuda"] is None
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"cannot be written \(.*Name a folder that you may write to"):
-        write_description(tmp_path / "file" / "run", config, CPU)
+        write_description(RunStart(tmp_path / "file" / "run"), config, CPU)
+
+
+def test_a_folder_in_which_another_run_was_begun_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    first, second = open_run(tmp_path / "run", resume=False), open_run(tmp_path / "run", resume=False)
+    write_description(first, tiny_config(), CPU)
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    with pytest.raises(ConfigError, match="another run was begun in this folder"):
+        write_description(second, tiny_config(seed=5), CPU)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before

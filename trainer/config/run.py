@@ -13,7 +13,7 @@ from labelforge.trainer.config.model import ModelConfig
 from labelforge.trainer.config.optim import EmaConfig, OptimConfig
 from labelforge.trainer.config.part import Part, Positive
 from labelforge.trainer.config.validation import ValidationConfig
-from labelforge.trainer.presets import PRESETS, Preset, overlay, preset_values
+from labelforge.trainer.presets import PRESETS, Preset, lay_over_preset
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Arithmetic of a network; auto: bfloat16 on CUDA, else float32."""
@@ -81,7 +81,7 @@ class TrainConfig(Part):
         if not isinstance(name, str) or name not in PRESETS:
             return data
         given = {k: v.model_dump(exclude_unset=True) if isinstance(v, BaseModel) else v for k, v in data.items()}
-        return overlay(preset_values(name), given)
+        return lay_over_preset(name, given)
 
     @model_validator(mode="after")
     def _frozen_parts_are_loaded(self) -> Self:
