@@ -67,12 +67,12 @@ def export_onnx(
         raise ConfigError("exists already", where=target, cure="Name another file, or add --overwrite.")
     onnx, onnxruntime = _packages()
     checkpoint = run if isinstance(run, Checkpoint) else find_checkpoint(run)
-    layout, model = checkpoint.layout, checkpoint.config.model
-    network = build_network(layout.sizes, model, joins=layout.joins, pretrained=False)
+    layout, settings = checkpoint.layout, checkpoint.config.model
+    network = build_network(layout.sizes, settings, joins=layout.joins, pretrained=False)
     checkpoint.load_into(network, average=True)
     ready = ready_for_inference(network, torch.float32)
     model = _traced(ready)
-    stride = network.decoder.output.stride // (2 if checkpoint.config.model.upsampling == "hybrid" else 1)
+    stride = network.decoder.output.stride // (2 if settings.upsampling == "hybrid" else 1)
     onnx.helper.set_model_props(model, describe(checkpoint, network, stride))
     model.graph.input[0].doc_string = "(N, 3, H, W) RGB, 0 to 255"
     model.graph.output[0].doc_string = f"(N, C, h, w) choices of all classifiers, one position per {stride} pixels"

@@ -112,13 +112,16 @@ def _same_scaling(before: ModelConfig, source: SegmentationNet) -> str:
 def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHead, before: LogitLayout) -> Transfer:
     names: dict[str, list[str]] = {"kept": [], "changed": [], "new": []}
     positions = {name: j for j, name in enumerate(before.names)}
+    joined = {layout.names[j] for j, _, _ in new.joins}
+    joined_before = {before.names[j] for j, _, _ in old.joins}
     for j, name in enumerate(layout.names):
         if name not in positions:
             names["new"].append(name)
             continue
         i = positions[name]
         covers, earlier = _leaf_paths(layout, j), _leaf_paths(before, i)
-        names["kept" if covers == earlier else "changed"].append(name)
+        same = covers == earlier and (name in joined) == (name in joined_before)
+        names["kept" if same else "changed"].append(name)
         if not new.shares:
             new.bottlenecks[j].load_state_dict(old.bottlenecks[i].state_dict())
         _choices(new, j, old, i, [_origin(cover, earlier) for cover in covers])
@@ -128,12 +131,21 @@ def _classifiers(new: HierarchicalHead, layout: LogitLayout, old: HierarchicalHe
 
 @torch.no_grad()
 def _make_room(new: HierarchicalHead, is_new: Sequence[bool]) -> None:
-    """Take from each logit that leads to a new classifier what that classifier, undecided, adds to it."""
-    for below, above, choice in new.joins:
-        if is_new[below] and not is_new[above]:
-            doubled = new.upsamplers[above]
-            last = doubled if isinstance(doubled, nn.ConvTranspose2d) else new.classifiers[above]
-            cast(Tensor, cast(nn.Conv2d, last).bias)[choice] -= math.log(new.sizes[below])
+    """Take from each logit that leads to new classifiers what these, undecided, add to it: the log of their choices.
+
+    Where a classifier was put between two that were there, or left out between them, or is joined since, what is
+    decided above it changes a little: nothing but training can tell what it should be.
+    """
+    choices: list[float] = [float(size) for size in new.sizes]
+    for below, above, choice in sorted(new.joins, reverse=True):
+        if not is_new[below]:
+            continue
+        if is_new[above]:
+            choices[above] += choices[below] - 1  # each of its logits begins at 0, this one at the log of those below
+            continue
+        doubled = new.upsamplers[above]
+        last = doubled if isinstance(doubled, nn.ConvTranspose2d) else new.classifiers[above]
+        cast(Tensor, cast(nn.Conv2d, last).bias)[choice] -= math.log(choices[below])
 
 
 def _leaf_paths(layout: LogitLayout, classifier: int) -> list[frozenset[str]]:

@@ -37,12 +37,13 @@ def prepare(folder: Folder, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def finished_kept(folder: Folder, claim: Claim) -> Iterator[None]:
+def finished_kept(folder: Folder, claim: Claim, *, overwrite: bool) -> Iterator[None]:
     """For the length of a block that makes shards: if it fails, only finished ones stay, and the error says so.
 
     Args:
         folder: The output folder.
         claim: The right to write there; without it, nothing is touched and nothing said.
+        overwrite: Whether the command began anew, and would again.
     """
     try:
         yield
@@ -53,7 +54,8 @@ def finished_kept(folder: Folder, claim: Claim) -> Iterator[None]:
             finished = finished_shards(folder)
             if finished and isinstance(fault, LabelforgeError):
                 are = "is" if finished == 1 else "are"
-                fault.advise(f"{counted(finished, 'finished shard')} {are} kept: the same command goes on from there.")
+                goes_on = "the same command" if not overwrite else "without --overwrite, the same command"
+                fault.advise(f"{counted(finished, 'finished shard')} {are} kept: {goes_on} goes on from there.")
         raise
 
 

@@ -131,7 +131,7 @@ def convert(
         prepare(folder, overwrite=overwrite)
         plan = Plan(folder.url, encoder, asked, on_error == "skip", claim.token, bool(dask or executor))
         run = _Run(plan, tasks, folder, claim, progress, _retarget(folder, opened, dataset, taxonomy, options or {}))
-        with finished_kept(folder, claim):
+        with finished_kept(folder, claim, overwrite=overwrite):
             run.make(workers, executor, dask)
             protocol = converter.space(tree).protocol
             manifest = Manifest.build(tree, mapping, split, run.shards(), protocol=protocol, options=asked)

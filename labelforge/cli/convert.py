@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-from labelforge.errors import ConfigError, counted
+from labelforge.errors import ConfigError, LabelforgeError, counted
 
 
 class _Command(click.Command):
@@ -142,7 +142,7 @@ def command(
     split = split or _first_split(dataset)
     if dask is not None and workers is not None:
         raise ConfigError("--workers is of no use with --dask", cure="The cluster has the workers; leave out one.")
-    with _said_when_interrupted(out), following(f"{dataset} {split}", "samples") as follow:
+    with _said_when_interrupted(out, overwrite=overwrite), following(f"{dataset} {split}", "samples") as follow:
         conversion = convert(
             dataset,
             root,
@@ -177,15 +177,19 @@ def _recognised(root: str) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _said_when_interrupted(out: str) -> Iterator[None]:
+def _said_when_interrupted(out: str, *, overwrite: bool) -> Iterator[None]:
     from labelforge.converters.engine.output import finished_shards
     from labelforge.shards import open_folder
 
     try:
         yield
     except KeyboardInterrupt:
-        kept = finished_shards(open_folder(out))
-        then = "the same command continues from the finished shards" if kept else "no shard was finished yet"
+        try:
+            kept = finished_shards(open_folder(out))
+        except LabelforgeError:  # behind a URL that does not answer any more
+            kept = 0
+        again = "without --overwrite, the same command" if overwrite else "the same command"
+        then = f"{again} continues from the finished shards" if kept else "no shard was finished yet"
         click.echo(f"Interrupted; {then}.", err=True)
         raise SystemExit(128 + signal.SIGINT) from None
 

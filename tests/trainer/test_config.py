@@ -131,7 +131,7 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
         ("optim.cut=0.3", "optim: cut only counts with optim.schedule=steps: set that too (got a mapping)."),
         (
             "loss.box_weight=1",
-            "loss: box_weight only counts with loss.mean=pixel: set that too (got a mapping).",
+            "loss: box_weight only counts with loss.mean=pixel, and it is classifier (got a mapping).",
         ),
         ("preset=author", "preset: must be 'authors' or 'light' (got 'author')."),
         ("preset=[authors]", "preset: must be 'authors' or 'light' (got a list)."),
@@ -167,8 +167,8 @@ def test_channels_of_no_decoder_are_refused() -> None:
 def test_weights_of_classifiers_are_refused_where_means_are_over_pixels() -> None:
     assert load_config(None, ["loss.mean=pixel", "loss.box_weight=1", "loss.nodes={a: 2}"]).loss.nodes == {"a": 2}
     for weight in ("root", "others"):
-        with pytest.raises(ConfigError, match=rf"{weight} only counts with loss\.mean=classifier: set that too"):
-            load_config(None, ["loss.mean=pixel", f"loss.{weight}=0.5"])
+        with pytest.raises(ConfigError, match=rf"{weight} only counts with loss\.mean=classifier, and it is pixel, as"):
+            load_config(None, ["preset=light", f"loss.{weight}=0.5"])
     whole = TrainConfig.model_validate({"loss": {"mean": "pixel"}}).model_dump()
     assert TrainConfig.model_validate(whole).loss.mean == "pixel", "written out whole, it is read again"
 

@@ -28,18 +28,22 @@ class LossConfig(Part):
     mean: Mean = Field(
         default="classifier",
         description="classifier: the sum of the classifiers' losses, each a mean over its own pixels times its weight "
-        "(the paper's). pixel: the mean over all pixels of the sum of a pixel's losses, which for a pixel label is its "
-        "negative log probability; better in a deep tree, and no weights to choose but that of boxes.",
+        "(the paper's). pixel: the mean over pixels with pixel labels of what all classifiers lose at a pixel, which is "
+        "its label's negative log probability, plus a mean over those in boxes; better in a deep tree, and no weight to "
+        "choose but that of boxes.",
     )
     box_weight: NonNegative = Field(
         default=0.1, description="Weight of the mean over pixels in boxes; only counts with loss.mean=pixel."
     )
     root: NonNegative = Field(
-        default=1.0, description="Weight of the root classifier's loss (the paper's lambda, as in the authors' code)."
+        default=1.0,
+        description="Weight of the root classifier's loss (the paper's lambda, as in the authors' code); "
+        "only counts with loss.mean=classifier.",
     )
     others: NonNegative = Field(
         default=0.1,
-        description="Weight of every other classifier's loss; the authors': their means are over far fewer pixels.",
+        description="Weight of every other classifier's loss; the authors': their means are over far fewer pixels. "
+        "Only counts with loss.mean=classifier.",
     )
     nodes: dict[str, NonNegative] = Field(
         default_factory=dict,
@@ -68,14 +72,14 @@ class LossConfig(Part):
     )
     balance: Balance = Field(
         default="pixels",
-        description="pixels: each classifier's loss is the mean over all pixels that train it (the paper's). datasets: "
-        "the mean over the datasets of their means, whatever their number of labelled pixels.",
+        description="pixels: each mean (loss.mean) is one over all its pixels (the paper's). datasets: over the "
+        "datasets of their means, whatever their number of labelled pixels.",
     )
     class_weights: ClassWeighting = Field(
         default="none",
         description="Weight of a pixel by how often what it shows occurs in the shards: none, or in proportion to the "
-        "inverse (square root) of its share, coarse labels and boxes counted in; at every classifier that it trains, 1 "
-        "on average.",
+        "inverse (square root) of its share, coarse labels and boxes counted in; in every mean (loss.mean), 1 on "
+        "average.",
     )
 
     @model_validator(mode="after")
@@ -84,7 +88,8 @@ class LossConfig(Part):
         unused, wanted = (("root", "others"), "classifier") if self.mean == "pixel" else (("box_weight",), "pixel")
         for name in unused:
             if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} only counts with loss.mean={wanted}: set that too")
+                set_by = ", as the preset light has it" if self.mean == "pixel" else ""
+                raise ValueError(f"{name} only counts with loss.mean={wanted}, and it is {self.mean}{set_by}")
         return self
 
     @property

@@ -7,6 +7,7 @@ The interpreter must be asked for before Triton is imported, and changes what it
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 import os
 import random
@@ -25,7 +26,7 @@ from torch import Tensor
 import labelforge as lf
 from labelforge.errors import ConfigError
 from labelforge.trainer import GlobalRows, LayoutTensors, TableTensors, decide, hierarchical_loss, label_readout
-from labelforge.trainer.config import Gate
+from labelforge.trainer.config import Gate, Mean
 from labelforge.trainer.kernels.choice import choose_decision, choose_loss, interprets
 from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.pixel_grid import PixelGrid
@@ -236,8 +237,9 @@ def test_no_step_waits_for_the_device() -> None:
     for mode in ("default", "error"):  # the first time, tables are copied
         torch.cuda.set_sync_debug_mode(mode)
         try:
-            for gate in GATES:
-                output = hierarchical_loss(logits, rows, tensors, weights, gate)
+            means: tuple[Mean, ...] = ("classifier", "pixel")
+            for gate, mean in itertools.product(GATES, means):
+                output = hierarchical_loss(logits, rows, tensors, weights, gate, mean=mean)
                 output.total.backward()  # type: ignore[no-untyped-call]
             decide(logits.detach(), tensors, size)
         finally:
