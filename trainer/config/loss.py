@@ -28,8 +28,8 @@ class LossConfig(Part):
     mean: Mean = Field(
         default="classifier",
         description="classifier: the sum of the classifiers' losses, each a mean over its own pixels times its weight "
-        "(the paper's). pixel: the mean over pixels with pixel labels of what all classifiers lose at a pixel, which is "
-        "its label's negative log probability, plus a mean over those in boxes; better in a deep tree, and no weight to "
+        "(the paper's). pixel: the mean over pixels with pixel labels of what all classifiers lose there, which is the "
+        "label's negative log probability, plus a mean over those in boxes; better in a deep tree, and no weight to "
         "choose but that of boxes.",
     )
     box_weight: NonNegative = Field(
