@@ -84,11 +84,11 @@ def test_a_tree_and_a_flat_softmax_find_the_same_labels_rare() -> None:
     assert tree[1] == pytest.approx(400 / 535) and tree[0] == 0
 
 
-def boxes_and_pixels() -> TargetTable:
-    """Pixels of the sky and of things, and boxes around cars and signs."""
+def boxes_and_pixels(*pixels: str) -> TargetTable:
+    """Pixels of the sky and of things, or of other nodes, and boxes around cars and signs."""
     tree = Taxonomy.from_dict(TREE)
     named = {
-        "pixel": ["ignore", "sky", "thing"],
+        "pixel": ["ignore", *(pixels or ("sky", "thing"))],
         "box": ["ignore", "car", "sign"],
     }
     mappings = [
@@ -172,20 +172,7 @@ def test_boxes_of_what_no_pixel_shows_are_weighed_among_themselves_in_a_mean_ove
 
 
 def test_a_dataset_of_boxes_only_compares_what_it_draws_boxes_around() -> None:
-    tree = Taxonomy.from_dict(TREE)
-    named = {"pixel": ["ignore", "sky", "car", "sign", "dog"], "box": ["ignore", "car", "sign"]}
-    mappings = [
-        LabelMapping.from_records(
-            tree,
-            kind,
-            [
-                {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": kind}
-                for i, target in enumerate(targets)
-            ],
-        )
-        for kind, targets in named.items()
-    ]
-    made = TargetTable.compile(tree, mappings)
+    made = boxes_and_pixels("sky", "car", "sign", "dog")
     found = label_frequencies(made, np.array([0, 500, 20, 30, 50, 0, 30_000, 20_000.0]))
     assert found[4, 1] == pytest.approx(0.5), "half of all things are dogs, of which there are no boxes"
     assert found[2, 1] + found[3, 1] == pytest.approx(0.5)
