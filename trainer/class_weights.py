@@ -9,8 +9,9 @@ over the pixels with pixel labels, and over those in boxes.
 
 The share of a class is the product of the shares on the way down to it, each estimated from the pixels that train that
 classifier. So what is known of movers among everything (from fine and coarse labels) meets what is known of cars among
-movers (from fine labels and boxes). Boxes are drawn around some things and not around others: at a classifier they only
-say how those compare that their dataset draws boxes around. Boxes of lights and signs do not make poles rare.
+movers (from fine labels and boxes). A dataset names some things and not others: at a classifier its labels, and its
+boxes, only say how those compare that it names. Boxes of lights and signs do not make poles rare, and pixels of a
+dataset without benches do not make benches rare.
 """
 
 from __future__ import annotations
