@@ -101,7 +101,9 @@ LIGHT: Final = (
     PresetSetting("model.decoder_channels", 128, "64 was two points of mIoU worse, at half the time a step"),
     PresetSetting("model.features", 64, "as good as 128, and cheaper"),
     PresetSetting("model.bottlenecks", "shared", "three seeds of CamVid: 60.8 % IoU, 60.5 with one per classifier"),
-    PresetSetting("model.logits", "joined", "in a deep tree half a point of IoU, in a shallow one none (deep-trees.md)"),
+    PresetSetting(
+        "model.logits", "joined", "half a point of IoU in a deep tree, none in a shallow one (deep-trees.md)"
+    ),
     PresetSetting("data.crop", (320, 448), "two thirds of the default's sides, four tenths of its time"),
     PresetSetting("model.freeze", "backbone", "its features are computed once, and few images cannot spoil them"),
     PresetSetting("data.views", 4, "1 MB of features each, so that 1000 images fit the bound"),
