@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -45,29 +46,47 @@ def unmade(made: Sequence[Place], remove: Callable[[Place], object]) -> Iterator
         raise
 
 
+@dataclass(frozen=True)
+class NewFolder:
+    """A folder that a command will fill, which is missing or empty before.
+
+    Attributes:
+        path: The folder, absolute.
+        missing: It and those above it, as far as they do not exist, from the inside out.
+    """
+
+    path: Path
+    missing: tuple[Path, ...]
+
+    @classmethod
+    def at(cls, folder: str | os.PathLike[str]) -> NewFolder | None:
+        """What is to be made at a path; None if something is there already."""
+        new, path = missing(folder), Path(folder).resolve()
+        return cls(path, tuple(new)) if new or _is_empty(path) else None
+
+
 @contextmanager
 def nothing_left(
-    folder: str | os.PathLike[str], own: Sequence[str], kept: Callable[[], str | None] = lambda: None
+    new: NewFolder | None, own: Sequence[str], kept: Callable[[], str | None] = lambda: None
 ) -> Iterator[None]:
     """For the length of a block that fills a folder: if it fails, what it made is removed again.
 
     Args:
-        folder: The folder; if it holds something already, nothing is removed and nothing said.
+        new: The folder as it was before; None if it held something: then nothing is removed and nothing said.
         own: Patterns of the names of what the block makes in it. If anything else is there, nothing is removed.
         kept: Asked then whether something in it is worth keeping: None if not, so that all is removed; else a sentence
             that says what stays, which may be empty.
     """
-    new, folder = missing(folder), Path(folder).resolve()
-    if not new and not _is_empty(folder):
+    if new is None:
         yield
         return
-    with unmade(new, Path.rmdir):
+    with unmade(new.missing, Path.rmdir):
         try:
             yield
         except BaseException as fault:
             said = kept()
             if said is None:
-                remove_own(folder, own)
+                _remove_own(new.path, own)
             elif isinstance(fault, LabelforgeError):
                 fault.advise(said)
             raise
@@ -80,7 +99,7 @@ def _is_empty(folder: Path) -> bool:
         return False
 
 
-def remove_own(folder: Path, own: Sequence[str]) -> None:
+def _remove_own(folder: Path, own: Sequence[str]) -> None:
     """Empty a folder of what has one of these names (patterns), unless anything else is in it."""
     found = list(folder.iterdir()) if folder.is_dir() else []
     if not all(any(fnmatchcase(path.name, pattern) for pattern in own) for path in found):

@@ -25,7 +25,7 @@ from PIL import Image
 
 from labelforge.errors import ConfigError, counted
 from labelforge.files import write_atomically, writing_into
-from labelforge.leftovers import nothing_left
+from labelforge.leftovers import NewFolder, nothing_left
 
 _CLASSES = "classes.json"
 _LEGEND = "legend.html"
@@ -50,7 +50,10 @@ class OutputFolder:
         Raises:
             ConfigError: The folder cannot be made or written to.
         """
-        with nothing_left(self.root, (*_SUBFOLDERS, _CLASSES, _LEGEND), self._kept), writing_into(self.root):
+        with (
+            nothing_left(NewFolder.at(self.root), (*_SUBFOLDERS, _CLASSES, _LEGEND), self._kept),
+            writing_into(self.root),
+        ):
             yield
 
     def _kept(self) -> str | None:

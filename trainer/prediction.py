@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelforge.errors import DatasetError
-from labelforge.leftovers import missing, nothing_left, unmade
+from labelforge.leftovers import NewFolder, missing, nothing_left, unmade
 from labelforge.trainer.answering import Answering, Predicted
 from labelforge.trainer.config import Precision
 from labelforge.trainer.id_maps import IdLegend
@@ -278,7 +278,10 @@ class _Work:
             step(number + 1)
             return picture
 
-        with nothing_left(frames, ("*.png",)), unmade(missing(target.parent), Path.rmdir):  # of a video that breaks off
+        with (
+            nothing_left(NewFolder.at(frames), ("*.png",)),
+            unmade(missing(target.parent), Path.rmdir),
+        ):  # of a video that breaks off
             target.parent.mkdir(parents=True, exist_ok=True)
             rewrite_video(file, target, change)
         return Prediction(file, frames if self._video_ids else None, target)

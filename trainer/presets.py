@@ -137,11 +137,10 @@ def lay_over_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     What gives every setting that the preset once had was written out whole, by a run from then: what it lacks was not
     there, and is not taken from the preset of today.
     """
-    values = preset_values(name)
     settings = [setting.key.rpartition(".") for setting in PRESETS[name] if setting.key not in _LATER]
     if all(key in (given.get(group) or {} if group else given) for group, _, key in settings):
         return dict(given)
-    return overlay(values, given)
+    return overlay(preset_values(name), given)
 
 
 def overlay(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,18 +24,19 @@ import torch
 import yaml
 
 import labelforge
-from labelforge.errors import ConfigError, LabelforgeError
+from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically, writing_into
-from labelforge.leftovers import missing, remove_own, unmade
+from labelforge.leftovers import NewFolder, nothing_left
 from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
+from labelforge.trainer.features import FOLDER as FEATURES
 from labelforge.trainer.log import LOG_NAME, read_log
 
 CONFIG_NAME = "config.yaml"
 
 _OWN = (
     *(CONFIG_NAME, "environment.json", LOG_NAME, "events.out.tfevents.*", CHECKPOINTS, "best"),
-    *("validation.jsonl", "validation", "features", "report.html"),
+    *("validation.jsonl", "validation", FEATURES, "report.html"),
 )
 """What a run makes in its folder."""
 
@@ -51,13 +51,13 @@ class RunStart:
         folder: Its folder.
         config_file: The configuration of a resumed run; None for a new one.
         checkpoint: Where it resumes; None for a run that starts from its first step.
-        made: Folders that the run makes: its own and those above it, from the inside out.
+        new: What a new run makes, if its folder is missing or empty.
     """
 
     folder: Path
     config_file: Path | None = None
     checkpoint: Checkpoint | None = None
-    made: tuple[Path, ...] = ()
+    new: NewFolder | None = None
 
     @property
     def step(self) -> int:
@@ -84,41 +84,30 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
         cure = "Add --resume to continue it, or name another folder."
         raise ConfigError("this folder already holds a run", where=folder, cure=cure)
     if not resume:
-        return RunStart(folder, made=tuple(missing(folder)))
+        return RunStart(folder, new=NewFolder.at(folder))
     if not holds_run:
         raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or drop --resume.")
     checkpoint = find_checkpoint(folder) if list_checkpoints(folder) else None
     return RunStart(folder, folder / CONFIG_NAME, checkpoint)
 
 
-@contextmanager
-def leaving_nothing(start: RunStart) -> Iterator[None]:
+def leaving_nothing(start: RunStart, config: TrainConfig) -> AbstractContextManager[None]:
     """While a new run, whose folder this process has claimed, is trained: nothing is left of one that comes to nothing.
 
-    What fails without a checkpoint or a line in its log has its files removed, and its folders, if they are empty then.
-    Features in a folder that the configuration names stay, as others share it.
+    What fails without a checkpoint or a line in its log is removed, if the folder was missing or empty before.
 
     Args:
         start: Where it began; what is resumed stays as it is.
+        config: Its configuration. Features in a folder that this names stay, as others share it.
     """
-    if start.config_file is not None:
-        yield
-        return
-    folder = start.folder
-    try:
-        with unmade(start.made, Path.rmdir):
-            try:
-                yield
-            except BaseException:
-                if not list_checkpoints(folder) and not read_log(folder):
-                    remove_own(folder, _OWN)
-                raise
-    except LabelforgeError as fault:
-        if found := list_checkpoints(folder):
-            fault.advise(f"{found[-1]} is kept: --resume goes on from there.")
-        elif read_log(folder):
-            fault.advise(f"Its log is kept: {folder / LOG_NAME}.")
-        raise
+    own = [name for name in _OWN if name != FEATURES or config.data.feature_folder is None]
+
+    def kept() -> str | None:
+        if found := list_checkpoints(start.folder):
+            return f"{found[-1]} is kept: --resume goes on from there."
+        return f"Its log is kept: {start.folder / LOG_NAME}." if read_log(start.folder) else None
+
+    return nothing_left(start.new, own, kept)
 
 
 def finished_note(start: RunStart, config: TrainConfig) -> str | None:

@@ -269,7 +269,7 @@ class Trainer:
         processes.wait()  # before the first process writes into the folder, all have finished reading it
         if processes.main:
             write_description(start, config, processes.device)
-        with leaving_nothing(start) if processes.main else nullcontext():
+        with leaving_nothing(start, config) if processes.main else nullcontext():
             return self._fit(start, batches, validation, progress)
 
     def _fit(

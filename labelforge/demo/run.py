@@ -27,7 +27,7 @@ from labelforge.demo.settings import DATASETS, HEADS, OVER, TAXONOMY, Dataset, D
 from labelforge.demo.writers import write_dataset
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically
-from labelforge.leftovers import nothing_left
+from labelforge.leftovers import NewFolder, nothing_left
 from labelforge.shards import MANIFEST_NAME
 
 MARKER = ".labelforge-demo"  # says that a folder was made by the demo, and may be made anew
@@ -43,7 +43,7 @@ def run_demo(settings: Settings, console: Console) -> Demo:
         ConfigError: The folder holds something else than an earlier demo, or the networks' weights are not installed.
     """
     check_weights(settings)
-    with nothing_left(settings.out, _OWN, partial(_kept, settings.out)):
+    with nothing_left(NewFolder.at(settings.out), _OWN, partial(_kept, settings.out)):
         clear(settings.out)
         return _run(settings, console)
 

@@ -196,6 +196,17 @@ def test_a_run_without_a_checkpoint_keeps_its_log(given: Path, tmp_path: Path) -
     assert (out / "metrics.jsonl").read_text().count("\n") > 0
 
 
+def test_a_folder_of_features_that_was_there_stays_though_it_is_in_the_runs(given: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (out / "features").mkdir(parents=True)
+    (out / "features" / "mine").write_text("x")
+    refused(*train(given / "dense", out=out, more=("optim.lr=1e38",)))
+    assert (out / "features" / "mine").read_text() == "x"
+    named = (*frozen(given), f"data.feature_folder={tmp_path / 'new' / 'features'}", "optim.lr=1e38")
+    refused(*train(given / "dense", out=tmp_path / "new", more=named))
+    assert list((tmp_path / "new" / "features").glob("*/*.features"))
+
+
 def test_a_resumed_run_that_fails_keeps_everything(given: Path, tmp_path: Path) -> None:
     shards, out = shutil.copytree(given / "dense", tmp_path / "dense"), tmp_path / "run"
     assert run(*train(shards, out=out, more=("steps=1",))).exit_code == 0

@@ -39,11 +39,6 @@ class StoredCrop(NamedTuple):
     """Whether the crop is mirrored."""
 
 
-def holds_features(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has the features of any crop."""
-    return any(Path(folder).glob(f"??/*{_SUFFIX}"))
-
-
 class FeatureStore:
     """Reads crops by name, and adds them while there is room. It can be pickled, for the workers that read.
 
