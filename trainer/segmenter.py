@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, overload
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -176,8 +175,13 @@ class NetworkSegmenter:
     @torch.inference_mode()
     def logits_of(self, images: Sequence[Pixels]) -> Tensor:
         """(N, C, h, w) float32 logits of N images of one size."""
-        scaled = np.stack([resize(image, self.network_size(image)) for image in images])
-        logits: Tensor = self._network(torch.from_numpy(scaled).to(self.device).permute(0, 3, 1, 2))
+        height, width = self.network_size(images[0])
+        on_cuda = self.device.type == "cuda"
+        # From pinned memory a GPU copies by itself, and several times as fast.
+        scaled = torch.empty((len(images), height, width, 3), dtype=torch.uint8, pin_memory=on_cuda)
+        for place, image in zip(scaled.numpy(), images, strict=True):
+            place[...] = resize(image, (height, width))
+        logits: Tensor = self._network(scaled.to(self.device, non_blocking=True).permute(0, 3, 1, 2))
         if self._columns is not None:
             logits = logits[:, self._columns]
         return logits.float()
@@ -196,8 +200,7 @@ def find_network(place: str | os.PathLike[str]) -> Checkpoint | OnnxFile:
 class Segmenter(NetworkSegmenter):
     """A network with the weights of a checkpoint or of an exported file, in evaluation mode.
 
-        >>> import numpy as np
-        >>> from labelforge.trainer import Segmenter
+        >>>         >>> from labelforge.trainer import Segmenter
         >>> segmenter = Segmenter.load("runs/first", device="cpu")
         >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
         >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names
