@@ -36,8 +36,9 @@ from labelforge.targets import SET, SILENT
 from labelforge.trainer.config import Balance, Gate, Mean
 from labelforge.trainer.gates import pass_gate
 from labelforge.trainer.kernels.choice import Kernel, choose_loss
+from labelforge.trainer.kernels.device_cache import device_cache
 from labelforge.trainer.kernels.fused import FusedLoss
-from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
+from labelforge.trainer.kernels.problem import LossProblem, PixelCounts, pixels_by_group
 from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.means import KINDS, group_sizes, grouped_sums, mean_factors, share_sums
 from labelforge.trainer.models.network import upsample
@@ -188,7 +189,7 @@ def hierarchical_loss(
         sampling=sampling,
         tensors=tensors,
         gate=gate,
-        groups=tensors.from_box + KINDS * (tensors.dataset if by_dataset else torch.zeros_like(tensors.dataset)),
+        groups=_groups(tensors, by_dataset),
         number=KINDS * (tensors.datasets if by_dataset else 1),
         class_weights=None if class_weights is None else class_weights.to(logits.dtype),
         wants_gradient=logits.requires_grad and torch.is_grad_enabled(),
@@ -201,6 +202,12 @@ def hierarchical_loss(
     return _reference_loss(logits, problem, (rows_nhw.shape[1], rows_nhw.shape[2]), grid, weighting)
 
 
+@device_cache(16)
+def _groups(tensors: TableTensors, by_dataset: bool) -> Tensor:
+    """(L,) int64 group of each label's pixels (:mod:`labelforge.trainer.means`)."""
+    return tensors.from_box + KINDS * (tensors.dataset if by_dataset else torch.zeros_like(tensors.dataset))
+
+
 def _reference_loss(
     logits_nchw: Tensor, problem: LossProblem, size: tuple[int, int], grid: PixelGrid | None, weighting: Weighting
 ) -> LossOutput:
@@ -210,9 +217,10 @@ def _reference_loss(
     else:
         fine = logits_nchw if grid is None else grid.pick(logits_nchw)
     sums, counts = reference_sums(fine, problem)
-    shared, all_sums = SharedCounts.of(problem, counts), share_sums(sums)
-    per_classifier = (mean_factors(shared.sizes).to(sums.dtype) * all_sums.detach()).sum(dim=0)
-    total = (weighting.factors(shared).to(sums.dtype) * all_sums).sum()
+    shared, all_sums = SharedCounts.of(counts), share_sums(sums)
+    means = mean_factors(shared.sizes)
+    per_classifier = (means.to(sums.dtype) * all_sums.detach()).sum(dim=0)
+    total = (weighting.factors(shared, means).to(sums.dtype) * all_sums).sum()
     pixels = (*shared.sizes.view(-1, KINDS, len(per_classifier)).sum(dim=0), shared.boxes)
     return LossOutput(total, per_classifier, *pixels)
 
@@ -246,7 +254,7 @@ def reference_sums(fine_nchw: Tensor, problem: LossProblem) -> tuple[Tensor, Pix
         in_boxes.append(boxes.sum())
     # Unchecked, a negative row is one counted from the end, here as in the look-ups above.
     pixels = torch.bincount(labels.flatten() % len(tensors.target), minlength=len(tensors.target))
-    counts = PixelCounts(torch.stack(sizes, dim=-1), torch.stack(in_boxes), pixels, None)
+    counts = PixelCounts(torch.stack(sizes, dim=-1), torch.stack(in_boxes), pixels_by_group(problem, pixels), None)
     return torch.stack(sums, dim=-1), counts
 
 

@@ -35,10 +35,10 @@ def mean_factors(sizes: Tensor) -> Tensor:
     Returns:
         (G, J) float64; 0 for a group without pixels.
     """
-    by_kind = (-1, KINDS, sizes.shape[1])
-    present = (sizes > 0).view(by_kind).sum(dim=0).clamp(min=1)
-    means = 1 / sizes.clamp(min=1).double()
-    return (means.view(by_kind) / present).view(sizes.shape) * (sizes > 0)
+    present = sizes > 0
+    datasets = present.view(-1, KINDS, sizes.shape[1]).sum(dim=0).clamp_(min=1)
+    shared = sizes.clamp(min=1).view(-1, *datasets.shape) * datasets
+    return present.double() / shared.view(sizes.shape)
 
 
 def processes() -> int:

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from labelforge.targets import SILENT
 from labelforge.trainer.config import Mean
-from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
+from labelforge.trainer.kernels.problem import PixelCounts
 from labelforge.trainer.means import KINDS, mean_factors, share_counts
 
 
@@ -37,10 +36,18 @@ class Weighting:
     mean: Mean = "classifier"
     boxes: float = 1.0
 
-    def factors(self, counts: SharedCounts) -> Tensor:
-        """(G, J) float64: what the sum of each group's losses at each classifier is multiplied with."""
+    def factors(self, counts: SharedCounts, means: Tensor) -> Tensor:
+        """What the sum of each group's losses at each classifier is multiplied with.
+
+        Args:
+            counts: The pixels.
+            means: (G, J) float64: what it is multiplied with in the mean loss of the classifier (:func:`mean_factors`).
+
+        Returns:
+            (G, J) float64.
+        """
         if self.mean == "classifier":
-            return mean_factors(counts.sizes) * self.classifiers.double()
+            return means * self.classifiers.double()
         pixels, boxes = mean_factors(counts.pixels[:, None]).view(-1, KINDS).unbind(dim=1)
         means = torch.stack([pixels, boxes * self.boxes], dim=1)
         return means.view(-1, 1) * self.classifiers.double()
@@ -61,9 +68,6 @@ class SharedCounts:
     boxes: Tensor
 
     @classmethod
-    def of(cls, problem: LossProblem, counts: PixelCounts) -> SharedCounts:
+    def of(cls, counts: PixelCounts) -> SharedCounts:
         """Add up the counts of all processes."""
-        trains = (problem.tensors.target != SILENT).any(dim=1)
-        labels = counts.labels * trains
-        pixels = labels.new_zeros(problem.number).index_add_(0, problem.groups, labels)
-        return cls(*share_counts(counts.sizes, pixels, counts.boxes))
+        return cls(*share_counts(counts.sizes, counts.pixels, counts.boxes))

@@ -37,22 +37,26 @@ class FusedLoss(torch.autograd.Function):
             () total, (J,) mean losses before any weight, (3, J) int64: labelled, passed and box pixels.
         """
         counts = backend.count(problem)
-        shared = SharedCounts.of(problem, counts)
-        sizes, factors = shared.sizes, weighting.factors(shared).to(logits.dtype)
+        shared = SharedCounts.of(counts)
+        sizes, means = shared.sizes, mean_factors(shared.sizes)
+        factors = weighting.factors(shared, means).to(logits.dtype)
         sums, gradient = backend.spread(problem, counts, factors * processes())
         all_sums = share_sums(sums)
-        per_classifier = (mean_factors(sizes).to(logits.dtype) * all_sums).sum(dim=0)
+        per_classifier = (means.to(logits.dtype) * all_sums).sum(dim=0)
         total = (factors * all_sums).sum()
         ctx.save_for_backward(*(() if gradient is None else (gradient,)))
         pixels = torch.cat([sizes.view(-1, 2, sizes.shape[1]).sum(dim=0), shared.boxes[None]])
         ctx.mark_non_differentiable(per_classifier, pixels)
+        ctx.set_materialize_grads(False)  # zeros for these two
         return total, per_classifier, pixels
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, slope: Tensor | None, *_: Any) -> tuple[Tensor | None, None, None, None]:
         """Gradient of the logits, from that of the total."""
         (gradient,) = ctx.saved_tensors
+        if slope is None:
+            return None, None, None, None
         if slope.device.type == "cpu" and slope == 1:  # as a rule; elsewhere the host would wait for the answer
             return gradient, None, None, None
         return gradient * slope, None, None, None

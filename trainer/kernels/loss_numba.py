@@ -13,7 +13,7 @@ from labelforge.errors import counted
 from labelforge.trainer.kernels.entries import Entries, entries_of, gate_conditions
 from labelforge.trainer.kernels.loss_cells import spread_row
 from labelforge.trainer.kernels.loss_labels import LABEL, PASSED_BITS, read_labels
-from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
+from labelforge.trainer.kernels.problem import LossProblem, PixelCounts, pixels_by_group
 from labelforge.trainer.kernels.threads import channels_last, run_all
 
 _BAND = 64
@@ -62,7 +62,9 @@ class NumbaLoss:
         sizes = _by_group(problem, entries, np.where(from_box, passed, of_entry))
         boxes = np.bincount(entries.classifier[from_box], of_entry[from_box], minlength=sizes.shape[1])
         state = (logits, codes)
-        return PixelCounts(sizes.long(), torch.from_numpy(boxes).long(), torch.from_numpy(pixels), state)
+        return PixelCounts(
+            sizes.long(), torch.from_numpy(boxes).long(), pixels_by_group(problem, torch.from_numpy(pixels)), state
+        )
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labelforge.targets import SET, SILENT
-from labelforge.trainer.kernels.problem import LossProblem, PixelCounts
+from labelforge.trainer.kernels.problem import LossProblem, PixelCounts, pixels_by_group
 from labelforge.trainer.kernels.sampling import Axis
 
 _BAND = 8
@@ -41,7 +41,7 @@ class TorchLoss:
             labels = problem.rows.long()[passed]
             by_label[tensors.from_box, j] = torch.bincount(labels, minlength=len(pixels))[tensors.from_box]
         sizes = by_label.new_zeros(number, trains.shape[1]).index_add_(0, problem.groups, by_label)
-        return PixelCounts(sizes, boxes, pixels, passes)
+        return PixelCounts(sizes, boxes, pixels_by_group(problem, pixels), passes)
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""

@@ -6,7 +6,6 @@ copied once.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from labelforge.errors import counted
 from labelforge.targets import SILENT
 from labelforge.trainer.config import Gate
+from labelforge.trainer.kernels.device_cache import device_cache
 from labelforge.trainer.kernels.entries import entries_of, gate_conditions
 from labelforge.trainer.kernels.loss_cells_triton import spread_strips
 from labelforge.trainer.kernels.loss_labels_triton import count_labels, pass_gates
@@ -29,8 +29,11 @@ _SPAN = 8
 """Pixels that are computed at a time, at most: those of one row of a cell where logits have stride 8."""
 _HELD = 512
 """Logits that the largest tile holds, 16 in each thread of a warp: with 32 registers spill. Two pixels at least."""
-_STRIP = 4
-"""Cells of a program: enough to pay for reading what their labels speak to, few enough to keep a GPU evenly busy."""
+_STRIP = 2
+"""Cells of a program: enough to pay for reading what their labels speak to, few enough to keep a GPU evenly busy; where
+classifiers are small, and most of the time goes to what they have in common, one."""
+_SMALL = 16
+"""Children of a small classifier, at most."""
 _NARROW = 8
 """Children below which no smaller tile is compiled."""
 _COUNTED = 1024
@@ -60,12 +63,13 @@ class TritonLoss:
         table, tensors = _table_of(problem.tensors), problem.tensors
         rows, gates = _readable(problem.rows), _gates_of(tensors, problem.gate)
         with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
-            labels = _count_labels(rows, len(tensors.target))
-            pixels = labels[:, None]
-            sizes = torch.zeros(power_of_two(problem.number), len(table.slot), dtype=torch.int64, device=rows.device)
-            sizes.index_add_(0, problem.groups, pixels * (table.trains if gates is None else table.pixels))
+            counts, parts = _counts_of(tensors, problem.groups, problem.number, gated=gates is not None)
+            # Of whole numbers below 2^53: exact, in one product.
+            found = torch.mv(counts, _count_labels(rows, len(tensors.target)).double()).long()
+            sizes, boxes, pixels = torch.split(found, list(parts))
+            sizes = sizes.view(-1, len(table.slot))
             passed = None if gates is None else _pass_gates(problem, table, gates, rows, sizes)
-        return PixelCounts(sizes[: problem.number], (pixels * table.boxes).sum(dim=0), labels, (rows, passed))
+        return PixelCounts(sizes[: problem.number], boxes, pixels, (rows, passed))
 
     def spread(self, problem: LossProblem, counts: PixelCounts, factors: Tensor) -> tuple[Tensor, Tensor | None]:
         """Sums and gradient (:class:`labelforge.trainer.kernels.problem.LossBackend`)."""
@@ -83,18 +87,19 @@ def _launch_cells(
 ) -> Tensor:
     """(programs, J, groups) sums of losses; adds to the gradient where there is one."""
     table, groups, weights = _table_of(problem.tensors), power_of_two(problem.number), problem.class_weights
-    group, factor = problem.groups.to(torch.int32), factors[problem.groups]
+    group, factor = _short(problem.groups), factors[problem.groups]
     if weights is not None:
         weights = weights.contiguous()
         factor = factor * weights
     down, right = (places_on(axis, logits.device) for axis in (problem.sampling.down, problem.sampling.right))
+    widest = power_of_two(max(problem.tensors.sizes))
+    strip = 1 if widest <= _SMALL else _STRIP
     # Without a gradient no two cells write to the same place.
     step = 1 if gradient is None else 2
     corners = [(y, x) for y in range(step) for x in range(step)]
-    grids = [(-(-_every(right.cells, x, step) // _STRIP), _every(down.cells, y, step), len(logits)) for y, x in corners]
+    grids = [(-(-_every(right.cells, x, step) // strip), _every(down.cells, y, step), len(logits)) for y, x in corners]
     programs = [math.prod(grid) if rows.numel() else 0 for grid in grids]
     sums = torch.zeros(sum(programs), len(table.slot), groups, dtype=torch.float32, device=logits.device)
-    widest = power_of_two(max(problem.tensors.sizes))
     span = min(_SPAN, max(2, _HELD // widest))
     for grid, (y, x), part in zip(grids, corners, torch.split(sums, programs), strict=True):
         if len(part):
@@ -104,7 +109,7 @@ def _launch_cells(
                 table.allowed, table.columns, down.starts, right.starts, down.weight, right.weight, part, y, x, step,
                 *logits.shape[2:], right.cells, len(table.target), len(table.slot), *logits.stride(),
                 *rows.stride(), rows.shape[1] * rows.shape[2], rows.shape[2], WORDS=table.speakers.shape[1],
-                MASKS=table.allowed.shape[2], GROUPS=groups, STRIP=_STRIP, SPAN=span, WIDEST=widest,
+                MASKS=table.allowed.shape[2], GROUPS=groups, STRIP=strip, SPAN=span, WIDEST=widest,
                 WIDTHS=_widths(widest), GATED=passed is not None, SETS=any(problem.tensors.has_sets),
                 WEIGHTED=weights is not None, WANTED=gradient is not None,
                 num_warps=max(1, widest * span // _HELD), enable_fp_fusion=True,
@@ -140,12 +145,6 @@ def _dense(logits: Tensor) -> Tensor:
 class _Table:
     """The target table as the kernels read it, on the device; see their arguments."""
 
-    trains: Tensor
-    """(L, J) int64: 1 where a label trains a classifier."""
-    boxes: Tensor
-    """(L, J) int64: the same of labels from boxes."""
-    pixels: Tensor
-    """(L, J) int64: the same of the others."""
     speakers: Tensor
     target: Tensor
     allowed: Tensor
@@ -153,7 +152,7 @@ class _Table:
     slot: Tensor
 
 
-@functools.lru_cache(maxsize=8)
+@device_cache(8)
 def _table_of(tensors: TableTensors) -> _Table:
     entries, device = entries_of(tensors), tensors.target.device
     target = tensors.target.cpu().numpy()
@@ -162,17 +161,36 @@ def _table_of(tensors: TableTensors) -> _Table:
     for j, columns in enumerate(tensors.layout.slices):
         allowed[:, j, : tensors.sizes[j]] = entries.allowed[:, columns]
     has_boxes = np.array(tensors.has_boxes)
-    from_box = entries.from_box[:, None]
     return _Table(
-        trains=torch.from_numpy(trains.astype(np.int64)).to(device),
-        boxes=torch.from_numpy((trains & from_box).astype(np.int64)).to(device),
-        pixels=torch.from_numpy((trains & ~from_box).astype(np.int64)).to(device),
         speakers=torch.from_numpy(_bits(trains)).to(device),
         target=tensors.target.to(torch.int32).contiguous(),
         allowed=torch.from_numpy(_bits(allowed)).to(device),
         columns=torch.from_numpy(entries.columns.astype(np.int32)).to(device),
         slot=torch.from_numpy(np.where(has_boxes, has_boxes.cumsum() - 1, 0).astype(np.int32)).to(device),
     )
+
+
+@device_cache(16)
+def _short(groups: Tensor) -> Tensor:
+    return groups.to(torch.int32)
+
+
+@device_cache(16)
+def _counts_of(tensors: TableTensors, groups: Tensor, number: int, *, gated: bool) -> tuple[Tensor, tuple[int, ...]]:
+    """What the pixels of each label count for, where boxes must pass gates or need not.
+
+    Returns:
+        (M, L) float64 ones and zeros, and how M is split: sizes of groups, a power of two of them, in each classifier
+        (without pixels that must pass a gate first); pixels in boxes, in each classifier; pixels of groups.
+    """
+    trains = tensors.target.cpu().numpy() != SILENT
+    from_box, group = tensors.from_box.cpu().numpy(), groups.cpu().numpy()
+    at_once = trains & ~from_box[:, None] if gated else trains
+    inside = np.arange(power_of_two(number))[:, None] == group
+    sizes = (inside[:, None] & at_once.T).reshape(-1, len(trains))
+    parts = (sizes, trains.T & from_box, inside[:number] & trains.any(axis=1))
+    matrix = torch.from_numpy(np.concatenate(parts).astype(np.float64)).to(tensors.target.device)
+    return matrix, tuple(len(part) for part in parts)
 
 
 def _bits(conditions: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -200,7 +218,7 @@ class _Gates:
     trained: Tensor
 
 
-@functools.lru_cache(maxsize=16)
+@device_cache(16)
 def _gates_of(tensors: TableTensors, gate: Gate) -> _Gates | None:
     """The gates of a table; none where all box pixels count."""
     starts, conditions = gate_conditions(tensors.layout, gate)
@@ -231,7 +249,7 @@ def _gates_of(tensors: TableTensors, gate: Gate) -> _Gates | None:
 
 
 def _count_labels(rows: Tensor, labels: int) -> Tensor:
-    """(L,) int64 pixels of each label."""
+    """(L,) int32 pixels of each label."""
     bins = power_of_two(labels + 2)
     found = torch.zeros(bins, dtype=torch.int32, device=rows.device)
     if rows.numel():
@@ -240,7 +258,7 @@ def _count_labels(rows: Tensor, labels: int) -> Tensor:
             enable_fp_fusion=True,
         )  # fmt: skip
     torch._assert_async(found[labels] == 0, f"a label is not one of the {counted(labels, 'row')} of the target table")
-    return found[:labels].long()
+    return found[:labels]
 
 
 def _pass_gates(problem: LossProblem, table: _Table, gates: _Gates, rows: Tensor, sizes: Tensor) -> Tensor:
@@ -251,7 +269,7 @@ def _pass_gates(problem: LossProblem, table: _Table, gates: _Gates, rows: Tensor
     passed = torch.empty(rows.shape, dtype=gates.asks.dtype, device=rows.device)
     if rows.numel():
         pass_gates[(-(-width // _GATED), height, images)](
-            logits, rows, gates.asks, problem.groups.to(torch.int32), table.columns, gates.above_of, gates.above_asks,
+            logits, rows, gates.asks, _short(problem.groups), table.columns, gates.above_of, gates.above_asks,
             gates.above_starts, gates.conditions, passed, sizes, gates.trained, down.low, down.weight, right.low,
             right.weight, *logits.shape[2:], len(table.target), len(table.slot), len(gates.above_of),
             len(gates.trained), *logits.stride(), *rows.stride(), height, width, GROUPS=len(sizes), BLOCK=_GATED,

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from labelforge.logits import LogitLayout
+from labelforge.targets import SILENT
 from labelforge.trainer.config import Gate
+from labelforge.trainer.kernels.device_cache import device_cache
 from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.tables import TableTensors
 
@@ -54,10 +56,21 @@ class PixelCounts(NamedTuple):
     """(G, J) int64: pixels that train each classifier; those in boxes that pass the gate."""
     boxes: Tensor
     """(J,) int64: pixels in boxes before the gate."""
-    labels: Tensor
-    """(L,) int64: pixels of each label."""
+    pixels: Tensor
+    """(G,) int64: pixels whose label trains any classifier, before the gate (:func:`pixels_by_group`)."""
     state: Any
     """What the backend found on the way and uses again."""
+
+
+def pixels_by_group(problem: LossProblem, labels: Tensor) -> Tensor:
+    """(G,) int64 pixels whose label trains any classifier, from the (L,) int64 pixels of each label."""
+    trained = labels * _trains_any(problem.tensors)
+    return trained.new_zeros(problem.number).index_add_(0, problem.groups, trained)
+
+
+@device_cache(16)
+def _trains_any(tensors: TableTensors) -> Tensor:
+    return (tensors.target != SILENT).any(dim=1)
 
 
 class LossBackend(Protocol):

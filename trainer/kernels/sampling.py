@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from labelforge.trainer.kernels.device_cache import device_cache
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:
@@ -75,7 +77,7 @@ class Places:
     starts: Tensor
 
 
-@functools.lru_cache(maxsize=256)
+@device_cache(256)
 def places_on(axis: Axis, device: torch.device) -> Places:
     """Copy an axis to a device; once, since the host waits for a copy."""
     parts = (axis.low.astype(np.int32), axis.weight.astype(np.float32), axis.starts.astype(np.int32))
