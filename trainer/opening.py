@@ -12,9 +12,9 @@ from labelforge.taxonomy import Taxonomy
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import TrainingSet
-from labelforge.trainer.kernels.choice import choose_loss, kernel_name
-from labelforge.trainer.kernels.sampling import Sampling
+from labelforge.trainer.kernels.choice import kernel_name
 from labelforge.trainer.lint_notes import lint_notes
+from labelforge.trainer.loss_path import loss_backend
 from labelforge.trainer.models.freezing import parameter_counts
 from labelforge.trainer.models.network import SegmentationNet
 from labelforge.trainer.tables import TableTensors
@@ -66,13 +66,7 @@ def describe_run(
 
 def _computed_by(config: TrainConfig, batches: TrainingBatches, network: SegmentationNet, device: torch.device) -> str:
     """Which path the loss of this run takes, and the decisions in its validations."""
-    stride = network.decoder.output.stride
-    low = tuple(-(-side // stride) * (2 if config.model.upsampling == "hybrid" else 1) for side in config.data.crop)
-    sampling = Sampling.of((low[0], low[1]), config.data.crop)
-    if config.loss.stride > 1:
-        sampling = sampling.every(config.loss.stride, 0, 0)
-    logits = torch.empty(1, 1, *low, device=device)
-    backend = choose_loss(None, logits, sampling, TableTensors.of(batches.table, device))
+    backend = loss_backend(config, network, TableTensors.of(batches.table, device))
     loss, decisions = "plain PyTorch" if backend is None else f"{backend.name}", kernel_name(device)
     why = f", since with loss.stride={config.loss.stride} few pixels count per logit" if backend is None else ""
     if device.type != "cpu" or config.loss.stride == 1:

@@ -19,10 +19,10 @@ from labelforge.bench.workload import PaperProblem, random_images
 from labelforge.trainer.config import ModelConfig, TrainConfig
 from labelforge.trainer.data.batches import Batch
 from labelforge.trainer.distributed import Processes
+from labelforge.trainer.learner import Learner
 from labelforge.trainer.models.network import upsample
 from labelforge.trainer.optim import ExponentialMovingAverage, make_optimizer
 from labelforge.trainer.rows import GlobalRows
-from labelforge.trainer.training import Trainer
 
 _TREE, _FLAT = "hierarchical step", "flat step"
 
@@ -39,7 +39,7 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
     classes = problem.class_maps(rows)
     if meter.device.type == "cuda":  # as the data loader of a run hands them over
         images, rows, classes = images.pin_memory(), rows.pin_memory(), classes.pin_memory()
-    tree = Trainer(config, problem.table, Processes(0, 1, meter.device))
+    tree = Learner(config, problem.table, Processes(0, 1, meter.device))
     flat = _FlatTrainer(problem, config, meter)
     contestants: Contestants = {
         _TREE: partial(tree.step, 0, Batch(images, GlobalRows(rows, problem.table.numbering), ("",) * scale.batch)),

@@ -23,10 +23,11 @@ from labelforge.trainer.checkpoint import find_checkpoint, list_checkpoints
 from labelforge.trainer.class_weights import class_weights
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import pixel_counts
+from labelforge.trainer.learner import Learner
 from labelforge.trainer.log import LogLine, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss
 from labelforge.trainer.settings import load_config
-from labelforge.trainer.training import Trainer, train
+from labelforge.trainer.training import train
 from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_config
 
 
@@ -151,7 +152,7 @@ def test_options_of_the_loss_reach_it(
         seen.append({"gate": arguments[4], **options})
         return hierarchical_loss(*arguments, **options)
 
-    monkeypatch.setattr("labelforge.trainer.training.hierarchical_loss", record)
+    monkeypatch.setattr("labelforge.trainer.learner.hierarchical_loss", record)
     options = {"gate": "path", "balance": "datasets", "class_weights": "inverse", "mean": "pixel", "box_weight": 0.3}
     log = train(readers, tmp_path / "run", tiny_config(steps=2, loss=options)).log
     assert math.isfinite(log[-1].loss)
@@ -296,12 +297,12 @@ def test_a_cut_shard_stops_before_anything_is_written(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_names_step_and_samples(
     readers: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Exploding(Trainer):
+    class Exploding(Learner):
         def step(self, number: int, batch: Any) -> Any:
             loss = super().step(number, batch)
             return loss._replace(total=loss.total * float("nan")) if number == 4 else loss
 
-    monkeypatch.setattr(training, "Trainer", Exploding)
+    monkeypatch.setattr(training, "Learner", Exploding)
     progress = SignalAt()
     with pytest.raises(LabelforgeError) as caught:
         train(readers, tmp_path / "run", tiny_config(steps=9, checkpoint_every=3, log_every=9), progress=progress)

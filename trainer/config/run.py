@@ -54,6 +54,11 @@ class TrainConfig(Part):
         description="Compile the backbone (torch.compile): steps on CUDA are faster then; compiling takes a minute or "
         "so. Off: on a CPU it needs a C++ compiler, and the last bits of a run then differ.",
     )
+    cuda_graph: bool = Field(
+        default=True,
+        description="On CUDA, in one process: record the network's forward and backward pass in the first step, and "
+        "launch each as one from then on; the same results, sooner. Off: for a backbone that cannot be recorded.",
+    )
     taxonomy: str | None = Field(
         default=None,
         description="Tree that the shards must have been made for: a shipped name or a folder. Empty: any.",
