@@ -8,6 +8,7 @@ fixed memory: an input is copied to it, and the output copied from it.
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +30,8 @@ class _Recording(NamedTuple):
 class Replayed(nn.Module):
     """A network that records what it does for inputs of one shape when it meets the shape for the second time.
 
-    So images of ever other sizes are never recorded. The first call also lets cuDNN choose its kernels.
+    So images of ever other sizes are never recorded. The first call also lets cuDNN choose its kernels. Several threads
+    may call it, on one stream.
 
     Args:
         network: From one tensor to one tensor on CUDA, without gradients, by the same kernels each time.
@@ -41,20 +43,22 @@ class Replayed(nn.Module):
         self._seen: set[object] = set()
         self._recordings: dict[object, _Recording] = {}
         self._memory: Any = None
+        self._lock = threading.Lock()
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Tensor:
         """What the network answers, in memory of its own."""
         kind = (images.shape, images.stride(), images.dtype)
-        found = self._recordings.get(kind)
-        if found is None:
-            if kind not in self._seen or len(self._recordings) == _KEPT:
-                self._seen.add(kind)
-                return self.network(images)  # type: ignore[no-any-return]
-            found = self._recordings[kind] = self._record(images)
-        found.given.copy_(images)
-        found.graph.replay()
-        return found.answer.clone()
+        with self._lock:
+            found = self._recordings.get(kind)
+            if found is None and kind in self._seen and len(self._recordings) < _KEPT:
+                found = self._recordings[kind] = self._record(images)
+            self._seen.add(kind)
+            if found is not None:
+                found.given.copy_(images)
+                found.graph.replay()
+                return found.answer.clone()
+        return self.network(images)  # type: ignore[no-any-return]
 
     def _record(self, images: Tensor) -> _Recording:
         if self._memory is None:
