@@ -2,7 +2,9 @@
 
 Needs a machine with Python and PyTorch for CUDA; only the standard library is imported here. Packages that are missing
 are installed where there is a network. Where there is none, the parts that can run without them do. Each part is a
-process of its own with a limit of its own, so none stops the rest; the folder then holds
+process of its own with a limit of its own, so none stops the rest. Tests and checks, which time nothing, run side by
+side, and with them those suites once that compile, whose kernels then lie in the caches on disk. After them the suites
+run alone, one after the other; those that leave the GPU alone come last, if there is time. The folder then holds
 
     summary.txt      what ran, passed, failed, and how long it took
     log.txt          what the parts printed
@@ -19,6 +21,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -48,6 +52,12 @@ PACKAGES = {  # module: what pip calls it; PyTorch is there already, of a build 
 }
 GPU_TESTS = ("tests/trainer/kernels", "tests/trainer/test_rows.py", "tests/bench/test_bench_meter.py")
 """Files with tests that are marked; all of them together import more than a bare machine has."""
+ON_HOST = ("loader", "convert")
+"""Suites that leave the GPU alone."""
+COMPILING = ("loss", "train")
+"""Suites that compile for longer than they measure."""
+LEAST = 40.0
+"""Seconds that every suite leaves to each of those after it, and without which none begins."""
 
 
 class Part(NamedTuple):
@@ -57,6 +67,8 @@ class Part(NamedTuple):
     command: list[str]
     seconds: float
     """It is ended after as many."""
+    least: float = 5.0
+    """With less time it is left out."""
 
 
 class Result(NamedTuple):
@@ -74,27 +86,38 @@ def main() -> int:
         "--out", default=os.environ.get("OUT", "gpu-results"), help="folder; default: $OUT, gpu-results"
     )
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: a rehearsal without a GPU")
-    parser.add_argument("--minutes", type=float, default=9.5, help="in which all parts together end")
+    parser.add_argument("--minutes", type=float, default=7, help="in which all parts together end")
     options = parser.parse_args()
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * options.minutes
     results: list[Result] = []
     with (out / "log.txt").open("w", encoding="utf-8") as log:
-        results.append(install(log))
-        for part in parts(options.device):
-            results.append(run(part, log, end, options.device))
+        for result in run_all(out, options.device, log, end):
+            results.append(result)
             write_summary(out, results)
-        suites = bench_suites(out, options.device, log)
-        if not suites:
-            results.append(Result("bench", "failed: the suites could not be listed", 0.0))
-        for number, part in enumerate(suites):  # what is left of the time is for all the suites that are left
-            share = (end - time.monotonic()) / (len(suites) - number)
-            results.append(run(part._replace(seconds=min(part.seconds, share)), log, end, options.device))
-            write_summary(out, results)
-    write_summary(out, results)
     print((out / "summary.txt").read_text(encoding="utf-8"))
     return int(any(result.verdict.startswith("failed") for result in results))
+
+
+def run_all(out: Path, device: str, log: TextIO, end: float) -> Iterator[Result]:
+    """Run everything, until a time of `time.monotonic`."""
+    yield install(log)
+    now = time.monotonic()
+    yield from run_side_by_side(parts(device), out, log, now + (end - now) / 2, device)
+    suites = bench_suites(out, device, log)
+    if not suites:
+        yield Result("bench", "failed: the suites could not be listed", 0.0)
+    for on_host in (False, True):
+        group = [part for name, part in suites.items() if (name in ON_HOST) == on_host]
+        for number, part in enumerate(group, start=1):
+            seconds = time_for(end - time.monotonic(), len(group) - number)
+            yield run(part._replace(seconds=min(part.seconds, seconds)), log, end, device)
+
+
+def time_for(left: float, after: int) -> float:
+    """How many of the seconds that are left a suite may take, when others come after it."""
+    return max(left - LEAST * after, min(left, LEAST))
 
 
 def install(log: TextIO) -> Result:
@@ -111,33 +134,58 @@ def install(log: TextIO) -> Result:
 
 
 def parts(device: str) -> list[Part]:
-    """Tests and checks."""
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    found = [
-        Part(f"check {name}", [sys.executable, CHECKS, name, "--device", device], seconds)
-        for name, seconds in (("kernels", 90), ("ddp", 60), ("resume", 90))
+    """Tests and checks, and on a GPU what fills the caches; what takes longest comes first."""
+    checks = [
+        Part(f"check {name}", [sys.executable, CHECKS, name, "--device", device], 200)
+        for name in ("kernels", "resume", "ddp")
     ]
-    if device == "cuda":
-        found.append(Part("tests", [*pytest, "-m", "gpu", *GPU_TESTS], 180))
-    return found
+    if device != "cuda":
+        return checks
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *GPU_TESTS]
+    warm = [Part(f"warm up {name}", [*bench_command(device), name, "--repeats", "1"], 200) for name in COMPILING]
+    return [Part("tests", tests, 200), *warm, *checks]
 
 
-def bench_suites(out: Path, device: str, log: TextIO) -> list[Part]:
+def bench_suites(out: Path, device: str, log: TextIO) -> dict[str, Part]:
     """All suites that `labelforge bench` has."""
     code = "from labelforge.bench.config import SUITES; print(*SUITES)"
     command = [sys.executable, "-c", code]
     listed = subprocess.run(
         command, env=environment({}), cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True, check=False
     )
-    bench = [sys.executable, "-m", "labelforge", "bench", "--device", device]
     files = {name: str(out.resolve() / f"bench-{name}.json") for name in listed.stdout.split()}
-    return [Part(f"bench {name}", [*bench, name, "--json", file], 150) for name, file in files.items()]
+    return {
+        name: Part(f"bench {name}", [*bench_command(device), name, "--json", file], 150, LEAST)
+        for name, file in files.items()
+    }
+
+
+def bench_command(device: str) -> list[str]:
+    """`labelforge bench` on a device."""
+    return [sys.executable, "-m", "labelforge", "bench", "--device", device]
+
+
+def run_side_by_side(group: list[Part], out: Path, log: TextIO, end: float, device: str) -> Iterator[Result]:
+    """Run parts at the same time, as many as there are cores; what they print is put into the log in their order."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    files = [out / f"log-{part.name.replace(' ', '-')}.txt" for part in group]
+
+    def run_one(part: Part, file: Path) -> Result:
+        with file.open("w", encoding="utf-8") as own:
+            return run(part, own, end, device)
+
+    with ThreadPoolExecutor(max(2, cores)) as pool:  # two on one core too: one waits for the GPU, or for a disk
+        for result, file in zip(pool.map(run_one, group, files), files, strict=True):
+            log.write(file.read_text(encoding="utf-8", errors="replace"))
+            log.flush()
+            file.unlink()
+            yield result
 
 
 def run(part: Part, log: TextIO, end: float, device: str) -> Result:
     """Run a part, unless no time is left."""
     seconds = min(part.seconds, end - time.monotonic())
-    if seconds < 5:
+    if seconds < part.least:
         return Result(part.name, "left out: no time is left", 0.0)
     if part.name == "tests" and not all(importlib.util.find_spec(module) for module in ("pytest", "hypothesis")):
         return Result(part.name, "left out: pytest or hypothesis is missing; the checks are the same without them", 0.0)

@@ -6,6 +6,7 @@
     config      what is measured, at which size; the smaller sizes for a CPU
     workload    the paper's problem (its tree, its three datasets, its batch) with made-up pixels
     loss decide infer train loader convert     the suites, one function each
+    linear      a flat loss from features, in chunks: a rival of the first
     meter       time in turns, peak memory, inputs that no cache holds
     ceilings    how fast the device could be
     machine     what the numbers were measured on

@@ -1,23 +1,28 @@
 """Suite ``loss``: forward and backward of the loss, from logits at the network's stride to their gradient.
 
 Rivals: what one would write without labelforge, upsampling and a cross-entropy per classifier on label maps stored per
-classifier (which does less: it has no unions of labels and no gate), on a GPU also compiled; one flat cross-entropy
-over all classes, on a GPU also from 64 features by ``linear_cross_entropy``; and our own plain forms. In two trees: the
-paper's, and one of five times as many classifiers.
+classifier (which does less: it has no unions of labels and no gate); one flat cross-entropy over all classes; and our
+own plain forms. In two trees: the paper's, and one of five times as many classifiers. On a GPU, in the paper's tree,
+also the loss per classifier compiled, and a flat loss from 64 features through a linear layer, from all logits at once
+and in chunks (:mod:`labelforge.bench.linear`). That layer is then part of the loss and of its gradient, which no other
+contestant pays for; ours would be a 1x1 convolution before upsampling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from labelforge.bench.cells import number
 from labelforge.bench.config import Scale
+from labelforge.bench.linear import CHUNKED, all_logits, in_chunks
 from labelforge.bench.meter import Contestants, Meter, Work, rotating
 from labelforge.bench.results import Race, SuiteReport
-from labelforge.bench.workload import IGNORED, TREE, PaperProblem
+from labelforge.bench.workload import TREE, PaperProblem
 from labelforge.trainer.kernels.choice import kernel_name
 
 _TREE, _STORED, _FLAT = "hierarchical loss", "loss per classifier", "flat cross-entropy"
@@ -36,9 +41,24 @@ def bench_loss(scale: Scale, meter: Meter) -> SuiteReport:
         work=f"{scale.text} labels, float32 logits of stride {_STRIDE}; computed by {kernel_name(meter.device)}",
         shrunk=scale.shrunk,
         races=races,
-        finding=f"{races[0].sentence(_TREE, _STORED)} In {_TREES[1]}: {races[1].times(_TREE, _STORED)}. "
+        finding=f"{_finding(races[0])} In {_TREES[1]}: {races[1].times(_TREE, _STORED)}.{_memory(races[1])} "
         "(The loss per classifier has one map of targets per classifier, and knows neither unions nor gates.)",
     )
+
+
+def _finding(race: Race) -> str:
+    """How the hierarchical loss compares with each rival that ran."""
+    ran = {entry.name for entry in race.entries}
+    sentences = [race.sentence(_TREE, rival) for rival in (_STORED, _COMPILED, _LINEAR, CHUNKED) if rival in ran]
+    return " ".join(sentences) + _memory(race)
+
+
+def _memory(race: Race) -> str:
+    ours, naive = (race.entry(name).peak_memory for name in (_TREE, _STORED))
+    if ours is None or not naive:
+        return ""
+    sizes = f"{number(ours / 2**20)} MiB beside {number(naive / 2**20)} MiB"
+    return f" Peak memory: {sizes}, {ours / naive:.2g} times as much."
 
 
 def _race(tree: str, scale: Scale, meter: Meter) -> Race:
@@ -59,11 +79,13 @@ def _race(tree: str, scale: Scale, meter: Meter) -> Race:
     }
     if meter.device.type == "cpu":
         contestants = {**contestants, _BANDS: _forward_and_backward(lambda x: problem.loss(x, rows, "torch"), logits)}
-    else:
+    elif tree == TREE:  # compiling that of the other tree takes a minute
         compiled = torch.compile(per_classifier)
-        contestants = {**contestants, _COMPILED: _forward_and_backward(compiled, logits)}
-        if hasattr(F, "linear_cross_entropy"):  # of PyTorch 2.12 and later
-            contestants = {**contestants, _LINEAR: _linear_cross_entropy(problem, classes, scale, meter)}
+        contestants = {
+            **contestants,
+            _COMPILED: _forward_and_backward(compiled, logits),
+            **from_features(problem.classes, classes, scale, meter),
+        }
     layout = problem.table.layout
     title = f"{tree}: {layout.num_classifiers} classifiers, {layout.num_logits} logits"
     least = 2 * logits[0].nbytes + rows.nbytes  # logits and labels are read, gradients written
@@ -71,16 +93,20 @@ def _race(tree: str, scale: Scale, meter: Meter) -> Race:
     return meter.race(title, contestants, rival=_STORED, unit="Mpixels", amount=rows.numel() / 1e6, work=work)
 
 
-def _linear_cross_entropy(problem: PaperProblem, classes: Tensor, scale: Scale, meter: Meter) -> Callable[[], object]:
-    """A flat loss from features, whose logits PyTorch computes in chunks and never holds all of."""
+def from_features(count: int, classes_nhw: Tensor, scale: Scale, meter: Meter) -> Contestants:
+    """Flat losses over a number of classes, from features at the network's stride, with their weights' gradient."""
     features = _copies(_FEATURES, scale, meter)
-    weight = torch.randn(problem.classes, _FEATURES, device=meter.device, requires_grad=True)
+    weight = torch.randn(count, _FEATURES, device=meter.device, requires_grad=True)
+    targets = classes_nhw.flatten().long()
 
-    def loss(given: Tensor) -> Tensor:
-        pixels = _upsampled(given, classes).movedim(1, -1).flatten(0, 2)
-        return F.linear_cross_entropy(pixels, weight, classes.flatten().long(), ignore_index=IGNORED)
+    def contestant(loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[[], object]:
+        def once(given: Tensor) -> object:
+            pixels = _upsampled(given, classes_nhw).movedim(1, -1).flatten(0, 2)
+            return torch.autograd.grad(loss(pixels, weight, targets), (given, weight))
 
-    return _forward_and_backward(loss, features)
+        return rotating(lambda number: partial(once, features[number]), len(features))
+
+    return {_LINEAR: contestant(all_logits), CHUNKED: contestant(in_chunks)}
 
 
 def stored_losses(problem: PaperProblem, logits_nchw: Tensor, targets_jnhw: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ import gc
 import itertools
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,9 @@ Stopwatch = Callable[[Callable[[], object]], float]
 
 NO_CACHE: Final = 2
 """So many times a cache's size must be read between two uses of the same bytes, for it to have forgotten the first."""
+
+RECORDING: Final = 5
+"""So often what records itself is called before it is measured."""
 
 _RESET_PEAK = "5"  # proc(5), clear_refs: reset the peak resident set size to the current one
 _YOUNGEST = 0  # generation of the garbage collector that holds what was made since it was last run
@@ -123,6 +126,7 @@ class Meter:
         amount: float,
         memory: bool = True,
         work: Mapping[str, Work] | None = None,
+        recorded: Collection[str] = (),
     ) -> Race:
         """Warm contestants up, measure the memory of each, then time them in turns.
 
@@ -135,12 +139,15 @@ class Meter:
             memory: Whether to measure peak memory; that of other processes is not seen.
             work: What one call of these contestants reads, writes and computes, for the bandwidth and the FLOP/s that
                 the results then show beside the device's ceilings.
+            recorded: Names of contestants that compile or record themselves in their first `RECORDING` calls, which are
+                not measured. Nor is their memory: a recording holds it from call to call.
         """
         peaks: dict[str, int | None] = {}
         for name, call in contestants.items():
             self.say(f"{title}: {name}")
-            call()
-            peaks[name] = peak_memory(call, self.device) if memory else None
+            for _ in range(RECORDING if name in recorded else 1):
+                call()
+            peaks[name] = peak_memory(call, self.device) if memory and name not in recorded else None
         self.say(title)
         samples = time_in_turns(contestants, self.plan, self.stopwatch(), time.perf_counter)
         entries = [

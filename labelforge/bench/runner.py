@@ -41,7 +41,7 @@ _USED_BY: dict[str, tuple[SuiteName, ...]] = {
 }
 """Settings that only some suites use."""
 _ON_HOST: frozenset[SuiteName] = frozenset({"loader", "convert"})
-"""Suites that leave the device alone: their time and memory are the host's."""
+"""Suites that leave the device alone: their size, time and memory are the host's."""
 
 
 def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) -> BenchReport:
@@ -64,7 +64,7 @@ def run_bench(config: BenchConfig, say: Callable[[str], None] = lambda _: None) 
     def run(suite: SuiteName) -> SuiteReport:
         where = torch.device("cpu") if suite in _ON_HOST else device
         meter = Meter(where, precision, plan, lambda text: say(f"{suite}: {text}"))
-        return _SUITES[suite](scale_of(suite, config, device), meter)
+        return _SUITES[suite](scale_of(suite, config, where), meter)
 
     began = time.perf_counter()
     with _threads(config.threads):

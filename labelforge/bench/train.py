@@ -2,10 +2,14 @@
 
 The rival is the plain loop that one would write for a flat network: the same backbone, optimiser and average, one head,
 one cross-entropy. Reading and augmenting images is left out: it runs in parallel, and suite ``loader`` measures it.
+
+On a GPU our step is launched as one CUDA graph, as it is in a run; it is also measured with its backbone compiled, and
+kernel by kernel, which shows what either brings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -15,7 +19,7 @@ from torch import Tensor
 from labelforge.bench.config import Scale
 from labelforge.bench.meter import Contestants, Meter, Work, count_flops
 from labelforge.bench.results import SuiteReport
-from labelforge.bench.workload import PaperProblem, random_images
+from labelforge.bench.workload import PaperProblem, handed_over, random_images
 from labelforge.trainer.config import ModelConfig, TrainConfig
 from labelforge.trainer.data.batches import Batch
 from labelforge.trainer.distributed import Processes
@@ -24,7 +28,8 @@ from labelforge.trainer.models.network import upsample
 from labelforge.trainer.optim import ExponentialMovingAverage, make_optimizer
 from labelforge.trainer.rows import GlobalRows
 
-_TREE, _FLAT = "hierarchical step", "flat step"
+_TREE, _COMPILED, _EAGER = "hierarchical step", "hierarchical, compiled", "hierarchical, eager"
+_FLAT = "flat step"
 
 
 def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
@@ -36,23 +41,32 @@ def bench_train(scale: Scale, meter: Meter) -> SuiteReport:
     problem = PaperProblem(meter.device)
     config = TrainConfig(precision=meter.precision, model=ModelConfig(backbone=scale.backbone))
     images, rows = random_images(scale.batch, scale.size), problem.label_rows(scale.batch, scale.size)
-    classes = problem.class_maps(rows)
-    if meter.device.type == "cuda":  # as the data loader of a run hands them over
-        images, rows, classes = images.pin_memory(), rows.pin_memory(), classes.pin_memory()
-    tree = Learner(config, problem.table, Processes(0, 1, meter.device))
-    flat = _FlatTrainer(problem, config, meter)
-    contestants: Contestants = {
-        _TREE: partial(tree.step, 0, Batch(images, GlobalRows(rows, problem.table.numbering), ("",) * scale.batch)),
-        _FLAT: partial(flat.step, images, classes),
-    }
-    work = {name: Work(flops=count_flops(step)) for name, step in contestants.items()}
-    race = meter.race("training step", contestants, rival=_FLAT, unit="images", amount=scale.batch, work=work)
+    images, rows, classes = (handed_over(each, meter.device) for each in (images, rows, problem.class_maps(rows)))
+    batch = Batch(images, GlobalRows(rows, problem.table.numbering), ("",) * scale.batch)
+
+    def ours(**settings: bool) -> Callable[[], object]:
+        changed = config.model_copy(update=settings)
+        return partial(Learner(changed, problem.table, Processes(0, 1, meter.device)).step, 0, batch)
+
+    eager = ours(cuda_graph=False)
+    flat = partial(_FlatTrainer(problem, config, meter).step, images, classes)
+    flops, flops_of_flat = count_flops(eager), count_flops(flat)  # of what is recorded nothing could be counted
+    contestants: Contestants = {_TREE: eager, _FLAT: flat}
+    recorded: tuple[str, ...] = ()
+    if meter.device.type == "cuda":
+        contestants = {_TREE: ours(), _COMPILED: ours(compile=True), _EAGER: eager, _FLAT: flat}
+        recorded = (_TREE, _COMPILED)
+    work = {**dict.fromkeys((_TREE, _COMPILED, _EAGER), Work(flops=flops)), _FLAT: Work(flops=flops_of_flat)}
+    race = meter.race(
+        "training step", contestants, rival=_FLAT, unit="images", amount=scale.batch, work=work, recorded=recorded
+    )
+    gain = f" {race.sentence(_TREE, _EAGER)} {race.sentence(_COMPILED, _FLAT)}" if recorded else ""
     return SuiteReport(
         suite="train",
         work=f"{scale.text} images, {scale.backbone} at stride {config.model.output_stride}, {meter.precision}",
         shrunk=scale.shrunk,
         races=(race,),
-        finding=race.sentence(_TREE, _FLAT),
+        finding=race.sentence(_TREE, _FLAT) + gain,
     )
 
 

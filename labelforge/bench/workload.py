@@ -134,6 +134,11 @@ def random_images(batch: int, size: tuple[int, int]) -> Tensor:
     return torch.randint(0, 256, (batch, 3, *size), dtype=torch.uint8, generator=generator)
 
 
+def handed_over(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor in main memory as loaders hand it over: pinned where a GPU is to copy it."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor
+
+
 def draw_rows(rng: np.random.Generator, rows: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """(H, W) uint8: patches of rows drawn from ``range(rows)``; there are at most 256."""
     height, width = size

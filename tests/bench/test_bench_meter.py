@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ from labelforge.bench import machine, meter
 from labelforge.bench.ceilings import measure_ceilings
 from labelforge.bench.machine import describe_machine, driver_version, last_level_cache
 from labelforge.bench.meter import (
+    RECORDING,
     Contestants,
     Meter,
     Plan,
@@ -101,6 +103,16 @@ def test_the_hosts_clock_times_what_ends_when_it_returns() -> None:
 
     contestants: Contestants = {"a": call}
     assert time_in_turns(contestants, Plan(2, 2), host_stopwatch(device.clock), device.clock) == {"a": (0.5, 0.5)}
+
+
+def test_what_records_itself_is_warmed_up_longer_and_its_memory_is_not_measured() -> None:
+    calls: list[str] = []
+    meter = Meter(CPU, "float32", Plan(2, 2), lambda _: None)
+    contestants: Contestants = {name: partial(calls.append, name) for name in "ab"}
+    race = meter.race("race", contestants, rival="b", unit="calls", amount=1, recorded="a")
+    assert "".join(calls) == "a" * RECORDING + "bb" + "abab"
+    assert race.entry("a").peak_memory is None
+    assert (race.entry("b").peak_memory is None) == (peak_memory(lambda: None, CPU) is None)
 
 
 @pytest.mark.parametrize(

@@ -15,20 +15,21 @@ from rich.console import Console
 
 from labelforge.bench import SUITES, BenchConfig, BenchReport, render, run_bench, runner
 from labelforge.bench.cells import race_cells
-from labelforge.bench.config import scale_of
+from labelforge.bench.config import Scale, scale_of
 from labelforge.bench.convert import copy_frames, write_synthetic_frames
 from labelforge.bench.decide import best_class_upsampled
+from labelforge.bench.infer import NetworkPair, further_work
 from labelforge.bench.loader import crop_of, read_loose, read_sample, write_synthetic_shards
 from labelforge.bench.loader_rivals import copy_as, copy_to_files, installed_rivals, one_crop
 from labelforge.bench.loss import stored_losses
-from labelforge.bench.meter import Meter
-from labelforge.bench.workload import IGNORED, PaperProblem
+from labelforge.bench.meter import Meter, Plan
+from labelforge.bench.workload import IGNORED, PaperProblem, random_images
 from labelforge.converters import convert
 from labelforge.errors import ConfigError, DatasetError, ShardError
 from labelforge.shards import IMAGE_SUFFIXES, ShardReader
 from labelforge.shards.codec import ImageSuffix
 from labelforge.targets import SET
-from labelforge.trainer.config import DataConfig
+from labelforge.trainer.config import DataConfig, ModelConfig
 from labelforge.trainer.data.augment import cut, draw_view
 from tests.trainer import tiny
 
@@ -109,11 +110,11 @@ def test_suites_of_the_host_need_no_ceilings() -> None:
 
 @pytest.mark.parametrize("suite", ["loader", "convert"])
 def test_suites_of_the_host_are_timed_on_the_host(suite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the other suites are measured on a GPU."""
-    seen: list[torch.device] = []
+    """Also where the other suites are measured on a GPU; and they have the size that suits the host."""
+    seen: list[tuple[Scale, torch.device]] = []
 
-    def stop(_: object, meter: Meter) -> Any:
-        seen.append(meter.device)
+    def stop(scale: Scale, meter: Meter) -> Any:
+        seen.append((scale, meter.device))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("labelforge.bench.runner.resolve_device", lambda _: torch.device("cuda"))
@@ -121,7 +122,7 @@ def test_suites_of_the_host_are_timed_on_the_host(suite: Any, monkeypatch: pytes
     monkeypatch.setitem(runner._SUITES, suite, stop)
     with pytest.raises(KeyboardInterrupt):
         run_bench(BenchConfig(suites=(suite,)))
-    assert seen == [CPU]
+    assert seen == [(scale_of(suite, BenchConfig(), CPU), CPU)]
 
 
 def test_threads_are_given_back() -> None:
@@ -135,14 +136,53 @@ def test_threads_are_given_back() -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_cpu_gets_a_small_size_and_is_told_so(suite: Any) -> None:
-    full = scale_of(suite, BenchConfig(), CUDA)
+    full = scale_of(suite, BenchConfig(full=True), CPU)
     assert full.shrunk is None
-    assert scale_of(suite, BenchConfig(full=True), CPU) == full
     small = scale_of(suite, BenchConfig(), CPU)
     assert small.batch * small.size[0] * small.size[1] < full.batch * full.size[0] * full.size[1]
     assert small.shrunk is not None
     assert f"{full.batch} x {full.size[0]}x{full.size[1]}" in small.shrunk
     assert "--full" in small.shrunk
+
+
+def test_a_gpu_gets_the_full_size_and_for_the_loss_twice_the_papers_batch() -> None:
+    for suite in SUITES:
+        on_gpu, on_cpu = (scale_of(suite, BenchConfig(full=True), device) for device in (CUDA, CPU))
+        assert scale_of(suite, BenchConfig(), CUDA) == on_gpu
+        assert (on_gpu.text, on_cpu.text) == ("8 x 512x706", "4 x 512x706") or (suite != "loss" and on_gpu == on_cpu)
+    assert scale_of("loss", BenchConfig(), CUDA).shrunk is None
+    shrunk = scale_of("loss", BenchConfig(batch=2), CUDA).shrunk
+    assert shrunk == "2 x 512x706 images instead of 8 x 512x706, as asked for."
+
+
+def test_on_a_gpu_networks_run_at_two_strides_one_image_and_many_at_a_time() -> None:
+    assert further_work(8, 1) == [(8, 16), (16, 1), (16, 16)]
+    assert further_work(8, 16) == [(16, 16)]
+    assert further_work(16, 2) == [(16, 16)]
+
+
+def test_networks_of_another_stride_and_batch_do_the_same_work() -> None:
+    """As a GPU is asked to, in small: what is made ready answers as what is trained, and does as many operations."""
+    problem, model = PaperProblem(CPU), ModelConfig(backbone="resnet18", output_stride=16)
+    meter = Meter(CPU, "float32", Plan(2, 2), lambda _: None)
+    torch.manual_seed(0)
+    pair = NetworkPair(problem, model, meter)
+    torch.manual_seed(0)
+    network = problem.network(model, flat=False).eval()
+    images = random_images(2, (33, 48))
+    with torch.inference_mode():
+        coarse = pair.race("coarse", 3, (33, 48), as_trained=True)
+        fine = NetworkPair(problem, ModelConfig(backbone="resnet18"), meter).race("fine", 1, (33, 48))
+        differ = pair.segment(images) != problem.decide(network(images), (33, 48))
+    assert differ.float().mean() < 1e-3
+    assert [entry.name for entry in fine.entries] == ["hierarchical network", "flat network"]
+    assert [entry.name for entry in coarse.entries] == ["hierarchical network", "flat network", "network as trained"]
+    assert (coarse.amount, fine.amount) == (3, 1)
+    tree, flat, trained = (entry.flops for entry in coarse.entries)
+    assert tree == trained
+    assert tree == pytest.approx(flat, rel=0.05)
+    assert fine.entries[0].flops is not None and tree is not None
+    assert fine.entries[0].flops > tree / 3  # a finer map of features is more work
 
 
 def test_the_workload_is_the_papers() -> None:
