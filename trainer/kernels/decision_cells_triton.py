@@ -5,10 +5,11 @@ classifier's children are gone through one after the other: four logits per colu
 columns read the same, from the cache), stretched along the row once, and cost each pixel one multiply-add and a
 comparison. Classifiers that no pixel of the tile arrives at are not read.
 
-Sums over labels need the probabilities of all classes. What a logit counts for (labels; what no label contains; the
-arrival at a classifier below) are columns of one matrix of zeros and ones, so a classifier's probabilities times its
-rows of the matrix are what they add to all of these. On tensor cores the product is split in three ("tf32x3"): a factor
-that is zero or one loses nothing, and of the other 22 bits count.
+Labels are sums over classes of many classifiers. First the softmax of each classifier is put into one number per pixel:
+what its logits lack to be logarithms of probabilities, with those of the classifiers above. These numbers wait in
+memory, which takes less than the sums of all labels would. Then labels are gone through one after the other: a logit
+that counts for one costs each pixel two multiply-adds, an exponential and an addition. (As a product of matrices on
+tensor cores, probabilities times zeros and ones, it was slower: most products are with zeros.)
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from labelforge.trainer.kernels.loss_cells_triton import _LOG2_E, _exp2
+
 # Arguments that differ from image to image, and from which no faster code would follow.
-_ANY = ["height", "width", "pixels_y", "pixels_x", "logits_n", "classifiers", "values"]
+_ANY = ["height", "width", "pixels_y", "pixels_x", "logits_n", "classifiers", "values", "images", "labels"]
 
 
 @triton.jit
@@ -137,86 +140,116 @@ def descend_tiles(
 @triton.jit(do_not_specialize=_ANY)
 def add_up_tiles(
     logits,
-    columns,
-    counts_for,
+    needed,
+    spans,
+    first_span,
     starts_y,
     weight_y,
     low_x,
     weight_x,
+    offsets,
     found,
     probability,
     outside,
-    labels,
     height,
     width,
     pixels_y,
     pixels_x,
+    images,
     classifiers,
+    labels,
     logits_n,
     logits_c,
     logits_y,
     logits_x,
+    ROWS: tl.constexpr,
     ACROSS: tl.constexpr,
-    WIDEST: tl.constexpr,
-    SUMS: tl.constexpr,
+    PARTS: tl.constexpr,
+    UNROLLED: tl.constexpr,
 ):
     """The likeliest label of each pixel: that whose classes are together the most probable.
 
+    For one row of cells and some columns of pixels: every PARTS-th tile of them, in every P-th image.
+
     Args:
         logits: See :func:`descend_tiles`, as the other arguments that are not named here.
-        columns: See there.
-        counts_for: (C, SUMS) float32: 1 where a logit counts for a sum, else 0. Sums are the labels, what no label
-            contains, and the arrival at each classifier.
-        starts_y: See there.
+        needed: (A, 4) int32 classifiers (:class:`labelforge.trainer.kernels.label_sums.LabelSums`).
+        spans: (S, 3) int32 logits of the labels, see there.
+        first_span: (labels + 2,) int32 first span of each label, see there.
+        starts_y: See :func:`descend_tiles`.
         weight_y: See there.
         low_x: See there.
         weight_x: See there.
+        offsets: (A, P, H, W) float32, written, for the program that wrote it: a logit of this classifier, of base 2,
+            plus the offset is the logarithm of its probability.
         found: (N, H, W) int64, written: the label; of equal ones the first.
         probability: (N, H, W) float32, written: its probability.
         outside: (N, H, W) float32, written: that of the classes that no label contains.
+        images: N.
+        classifiers: A.
         labels: How many there are.
-        ACROSS: Pixels of a program, in one row.
-        WIDEST: Children of the largest classifier, or more: a power of two, at least 16.
-        SUMS: Sums, or more: a power of two, at least 16.
+        PARTS: Programs for these columns and cells.
+        UNROLLED: Children whose logits are read at a time for a softmax.
     """
-    n, cell = tl.program_id(2).to(tl.int64), tl.program_id(1)
+    cell, slot = tl.program_id(1) // PARTS, tl.program_id(2).to(tl.int64)
     x = tl.program_id(0) * ACROSS + tl.arange(0, ACROSS)
     below = (tl.minimum(cell + 1, height - 1) - cell) * logits_y
-    corner, beyond, right = _corner(
-        logits + n * logits_n + cell * logits_y, x, weight_x, low_x, width, pixels_x, logits_x
-    )
-    c, sums = tl.arange(0, WIDEST), tl.arange(0, SUMS)
-    for y in range(tl.load(starts_y + cell), tl.load(starts_y + cell + 1)):
-        down = tl.load(weight_y + y)
-        total = tl.zeros([ACROSS, SUMS], tl.float32)
-        for j in range(classifiers):
-            arrive = tl.sum(tl.where((sums == labels + 1 + j)[None, :], total, 0.0), 1)
-            arrive = tl.where(x < pixels_x, arrive, 0.0) if j > 0 else tl.where(x < pixels_x, 1.0, 0.0)
-            if tl.max(arrive, 0) > 0:
-                first = tl.load(columns + j)
-                there = c < tl.load(columns + j + 1) - first
-                at = corner[:, None] + ((first + c) * logits_c)[None, :]
-                upper, lower = _stretched_all(at, beyond[:, None], below, right[:, None], there[None, :])
-                z = tl.where(there[None, :], upper + down * (lower - upper), -float("inf"))
-                power = tl.exp(z - tl.max(z, 1)[:, None])
-                share = power * (arrive / tl.sum(power, 1))[:, None]
-                at = counts_for + (first + c)[:, None] * SUMS + sums[None, :]
-                counts = tl.load(at, mask=there[:, None], other=0.0)
-                total = tl.dot(share, counts, total, input_precision="tf32x3")
-        at = (n * pixels_y + y) * pixels_x + x
-        inside = x < pixels_x
-        # Of sums that are no numbers the first label is as good as any.
-        of_label = tl.where((sums < labels)[None, :], tl.where(total > 0, total, 0.0), -1.0)
-        tl.store(found + at, tl.argmax(of_label, 1).to(tl.int64), mask=inside)
-        tl.store(probability + at, tl.max(of_label, 1), mask=inside)
-        tl.store(outside + at, tl.sum(tl.where((sums == labels)[None, :], total, 0.0), 1), mask=inside)
+    left, beyond, right = _corner(logits + cell * logits_y, x, weight_x, low_x, width, pixels_x, logits_x)
+    begin, end = tl.load(starts_y + cell), tl.load(starts_y + cell + 1)
+    plane = tl.num_programs(2).to(tl.int64) * pixels_y * pixels_x
+    for n in range(slot, images, tl.num_programs(2)):
+        corner = left + n * logits_n
+        for top in range(begin + tl.program_id(1) % PARTS * ROWS, end, PARTS * ROWS):
+            y = top + tl.arange(0, ROWS)
+            inside = (y < end)[:, None] & (x < pixels_x)[None, :]
+            down = tl.load(weight_y + y, mask=y < end, other=0.0)[:, None]
+            own = offsets + (slot * pixels_y + y[:, None]) * pixels_x + x[None, :]
+            for a in range(classifiers):
+                offset = _offset(corner, needed + 4 * a, beyond, below, right, down, logits_c, ROWS, ACROSS, UNROLLED)
+                if a > 0:
+                    arrival = _tilted(corner, tl.load(needed + 4 * a + 2), beyond, below, right, down, logits_c)
+                    above = tl.load(needed + 4 * a + 3)
+                    offset += arrival * _LOG2_E + tl.load(own + above * plane, mask=inside, other=0.0)
+                tl.store(own + a * plane, offset, mask=inside)
+                tl.debug_barrier()  # another thread may read it
+            best, winner = tl.zeros([ROWS, ACROSS], tl.float32), tl.zeros([ROWS, ACROSS], tl.int32)
+            total = tl.zeros([ROWS, ACROSS], tl.float32)
+            for label in range(labels + 1):
+                total = tl.zeros([ROWS, ACROSS], tl.float32)
+                for s in range(tl.load(first_span + label), tl.load(first_span + label + 1)):
+                    offset = tl.load(own + tl.load(spans + 3 * s) * plane, mask=inside, other=0.0)
+                    for c in range(tl.load(spans + 3 * s + 1), tl.load(spans + 3 * s + 2)):
+                        z = _tilted(corner, c, beyond, below, right, down, logits_c)
+                        total += _exp2(z * _LOG2_E + offset)
+                # Of sums that are no numbers the first label is as good as any.
+                better = (total > best) & (label < labels)
+                best, winner = tl.where(better, total, best), tl.where(better, label, winner)
+            at = (n * pixels_y + y[:, None]) * pixels_x + x[None, :]
+            tl.store(found + at, winner.to(tl.int64), mask=inside)
+            tl.store(probability + at, best, mask=inside)
+            tl.store(outside + at, total, mask=inside)
+            tl.debug_barrier()  # all have read what is written over next
 
 
 @triton.jit
-def _stretched_all(at, beyond, below, right, there):
-    """As :func:`_stretched`, for several children at once."""
-    upper = tl.load(at, mask=there, other=0.0).to(tl.float32)
-    lower = tl.load(at + below, mask=there, other=0.0).to(tl.float32)
-    upper += right * (tl.load(at + beyond, mask=there, other=0.0).to(tl.float32) - upper)
-    lower += right * (tl.load(at + below + beyond, mask=there, other=0.0).to(tl.float32) - lower)
-    return upper, lower
+def _tilted(corner, c, beyond, below, right, down, logits_c):
+    """One child at each pixel of the tile."""
+    upper, lower = _stretched(corner + c * logits_c, beyond, below, right)
+    return upper[None, :] + down * (lower - upper)[None, :]
+
+
+@triton.jit
+def _offset(
+    corner, needed, beyond, below, right, down, logits_c, ROWS: tl.constexpr, ACROSS: tl.constexpr,
+    UNROLLED: tl.constexpr,
+):  # fmt: skip
+    """What a classifier's logits, of base 2, lack to be logarithms of what a softmax makes of them."""
+    first, last = tl.load(needed), tl.load(needed + 1)
+    best = tl.full([ROWS, ACROSS], -float("inf"), tl.float32)
+    for c in range(first, last):
+        best = tl.maximum(best, _tilted(corner, c, beyond, below, right, down, logits_c))
+    best *= _LOG2_E
+    total = tl.zeros([ROWS, ACROSS], tl.float32)
+    for c in tl.range(first, last, loop_unroll_factor=UNROLLED):
+        total += _exp2(_tilted(corner, c, beyond, below, right, down, logits_c) * _LOG2_E - best)
+    return -best - tl.log2(total)

@@ -15,17 +15,23 @@ from torch import Tensor
 
 from labelforge.logits import LogitLayout
 from labelforge.trainer.kernels.decision_cells_triton import add_up_tiles, descend_tiles
-from labelforge.trainer.kernels.sampling import Sampling, places_on, power_of_two
+from labelforge.trainer.kernels.label_sums import LabelSums
+from labelforge.trainer.kernels.sampling import Sampling, places_on
 
 _ROWS = 8
 """Pixel rows of a tile: those of a cell where logits have stride 8."""
 _ACROSS = 64
 """Pixel columns of a tile that is decided."""
 _WARPS = 2
-_ADDED = 16
-"""Pixels whose labels are added up at a time."""
-_SMALLEST = 16
-"""Rows and columns of the smallest matrix product."""
+
+# The same where labels are added up, and what only that needs.
+_SUM_ROWS, _SUM_ACROSS, _SUM_WARPS = 8, 32, 1
+_SUM_PARTS = 2
+"""Programs that share a row of cells, of which those at the borders are higher than a tile."""
+_SUM_UNROLLED = 4
+"""Children whose logits are read at a time."""
+_SUM_PIXELS = 1 << 20
+"""Pixels that wait in memory at a time, if they are more than one image has."""
 
 
 def decide(logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int]) -> Tensor:
@@ -57,13 +63,15 @@ def add_up(
     probability, outside = (torch.empty(shape, dtype=torch.float32, device=device) for _ in range(2))
     if not found.numel():
         return found, probability, outside
-    walk, counts_for = _walk(layout, device), _sums(layout, shares)
-    grid, places, sizes = _tiles(logits_nchw, size, _ADDED)
+    sums = _sums(layout, shares)
+    (across, cells, images), places, sizes = _tiles(logits_nchw, size, _SUM_ACROSS)
+    together = min(images, max(1, _SUM_PIXELS // (size[0] * size[1])))
+    offsets = torch.empty(len(sums.needed), together, *size, dtype=torch.float32, device=device)
     with torch.cuda.device_of(logits_nchw):  # type: ignore[no-untyped-call]
-        add_up_tiles[grid](
-            logits_nchw, walk.columns, counts_for, *places, found, probability, outside, len(shares), *sizes,
-            layout.num_classifiers, *logits_nchw.stride(), ACROSS=_ADDED,
-            WIDEST=max(_SMALLEST, power_of_two(max(layout.sizes))), SUMS=counts_for.shape[1], enable_fp_fusion=True,
+        add_up_tiles[across, cells * _SUM_PARTS, together](
+            logits_nchw, sums.needed, sums.spans, sums.first_span, *places, offsets, found, probability, outside,
+            *sizes, images, len(sums.needed), len(shares), *logits_nchw.stride(), ROWS=_SUM_ROWS, ACROSS=_SUM_ACROSS,
+            PARTS=_SUM_PARTS, UNROLLED=_SUM_UNROLLED, num_warps=_SUM_WARPS, enable_fp_fusion=True,
         )  # fmt: skip
     return found, probability, outside
 
@@ -126,15 +134,17 @@ def _deepest(layout: LogitLayout) -> int:
     return max(len(layout.ancestors(j)) for j in range(layout.num_classifiers))
 
 
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """What is added up for labels, as the kernel reads it, on a device; see its arguments."""
+
+    needed: Tensor
+    spans: Tensor
+    first_span: Tensor
+
+
 @functools.lru_cache(maxsize=16)
-def _sums(layout: LogitLayout, shares: Tensor) -> Tensor:
-    """What each logit counts for: the argument ``counts_for`` of :func:`add_up_tiles`."""
-    labels, number = len(shares), layout.num_classifiers
-    counts = np.zeros((layout.num_logits, max(_SMALLEST, power_of_two(labels + 1 + number))), np.float32)
-    ends = np.flatnonzero(layout.class_of >= 0)
-    of_class = shares.cpu().numpy().T[layout.class_of[ends]]
-    counts[ends, :labels] = of_class
-    counts[ends, labels] = ~of_class.any(axis=1)
-    for j in range(1, number):
-        counts[layout.owning_column(j), labels + 1 + j] = 1
-    return torch.from_numpy(counts).to(shares.device)
+def _sums(layout: LogitLayout, shares: Tensor) -> _Sums:
+    sums = LabelSums.of(layout, shares.cpu().numpy() > 0)
+    parts = (sums.classifiers, sums.spans, sums.starts)
+    return _Sums(*(torch.from_numpy(part).to(shares.device) for part in parts))

@@ -25,7 +25,15 @@ from torch import Tensor
 
 import labelforge as lf
 from labelforge.errors import ConfigError
-from labelforge.trainer import GlobalRows, LayoutTensors, TableTensors, decide, hierarchical_loss, label_readout
+from labelforge.trainer import (
+    GlobalRows,
+    LayoutTensors,
+    TableTensors,
+    decide,
+    hierarchical_loss,
+    label_readout,
+    upsample,
+)
 from labelforge.trainer.config import Gate, Mean
 from labelforge.trainer.kernels.choice import choose_decision, choose_loss, interprets
 from labelforge.trainer.kernels.sampling import Sampling
@@ -225,6 +233,24 @@ def test_decisions_of_equal_logits_and_of_none(device: str) -> None:
         assert int(found.min()) >= 0 and int(found.max()) < len(layout.classes)
         rows = label_readout(tensors, mapping, "sum")(logits, (9, 7), kernel="triton").rows
         assert int(rows.min()) >= 0 and int(rows.max()) < len(mapping.rows)
+
+
+@on_devices
+def test_decisions_in_labels_of_high_cells_and_of_images(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that take several tiles and images one after the other: offsets wait in memory for one at a time."""
+    from labelforge.trainer.kernels import decision_triton
+
+    monkeypatch.setattr(decision_triton, "_SUM_PIXELS", 1)
+    tree = lf.Taxonomy.load("streets")
+    layout, mapping = lf.LogitLayout.compile(tree), lf.LabelMapping.load(tree, "cityscapes")
+    logits = torch.randn(2, layout.num_logits, 2, 2, generator=torch.Generator().manual_seed(4)) * 3
+    size = (19, 5)
+    wanted = label_readout(LayoutTensors.of_layout(layout), mapping, "sum")(upsample(logits.double(), size))
+    readout = label_readout(LayoutTensors.of_layout(layout, device), mapping, "sum")
+    for low in (logits, logits.contiguous(memory_format=torch.channels_last)):
+        got = readout(low.to(device), size, kernel="triton")
+        torch.testing.assert_close(got.confidence.cpu(), wanted.confidence, rtol=1e-5, atol=0)
+        assert torch.equal(got.rows.cpu(), wanted.rows)
 
 
 @pytest.mark.gpu
