@@ -50,7 +50,13 @@ PACKAGES = {  # module: what pip calls it; PyTorch is there already, of a build 
     "pytest": "pytest",
     "hypothesis": "hypothesis",
 }
-GPU_TESTS = ("tests/trainer/kernels", "tests/trainer/test_rows.py", "tests/bench/test_bench_meter.py")
+GPU_TESTS = (
+    "tests/trainer/kernels",
+    "tests/trainer/test_fusing.py",
+    "tests/trainer/test_replayed_step.py",
+    "tests/trainer/test_rows.py",
+    "tests/bench/test_bench_meter.py",
+)
 """Files with tests that are marked; all of them together import more than a bare machine has."""
 ON_HOST = ("loader", "convert")
 """Suites that leave the GPU alone."""

@@ -20,9 +20,9 @@ from labelforge.trainer.kernels.sampling import Sampling, places_on
 
 _ROWS = 8
 """Pixel rows of a tile: those of a cell where logits have stride 8."""
-_ACROSS = 64
+_ACROSS = 32
 """Pixel columns of a tile that is decided."""
-_WARPS = 2
+_WARPS = 1
 
 # The same where labels are added up, and what only that needs.
 _SUM_ROWS, _SUM_ACROSS, _SUM_WARPS = 8, 32, 1
