@@ -23,6 +23,7 @@ from labelforge.trainer.features import Classify, FrozenFeatures, open_store, re
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.loss_path import loss_backend
 from labelforge.trainer.models.network import build_network
+from labelforge.trainer.models.recording import Recorder
 from labelforge.trainer.optim import (
     ExponentialMovingAverage,
     learning_rate,
@@ -39,7 +40,7 @@ from labelforge.trainer.tables import TableTensors
 from labelforge.trainer.transfer import Transfer, transfer_weights
 
 _RECORDED = 4
-"""Steps that are recorded, at most: where the loss takes every second pixel, there are four kinds."""
+"""Kinds of steps that are recorded, at most: there are four where the loss takes every second pixel."""
 
 
 class Learner:
@@ -102,10 +103,13 @@ class Learner:
             config.cuda_graph
             and device.type == "cuda"
             and processes.world == 1
+            and self.network.backbone.recordable
+            and config.loss.stride**2 <= _RECORDED
             and not reuses_features(config)
             and loss_backend(config, self.network, self._tensors) is not None  # the reference waits for the device
         )
         self._replayed: dict[PixelGrid | None, ReplayedStep] = {}
+        self._recorder: Recorder | None = None
         self._forward: nn.Module = self.network
         if config.compile:  # in place, after the average was copied: parameters keep their names
             self.network.backbone.compile()
@@ -176,15 +180,13 @@ class Learner:
         if not self.replays or not isinstance(seen, Tensor):
             return None
         if grid not in self._replayed:
-            if len(self._replayed) == _RECORDED:
-                return None
-            first = next(iter(self._replayed.values()), None)
-            memory = None if first is None else first.memory
+            numbering = rows.numbering
 
             def loss_of(images: Tensor, labels: Tensor) -> LossOutput:
-                return self._loss(images, GlobalRows(labels, rows.numbering), grid)
+                return self._loss(images, GlobalRows(labels, numbering), grid)
 
-            self._replayed[grid] = ReplayedStep(self.network, loss_of, seen, rows.tensor, memory)
+            self._recorder = self._recorder or Recorder(self.processes.device)
+            self._replayed[grid] = ReplayedStep(self.network, loss_of, seen, rows.tensor, self._recorder)
         replayed = self._replayed[grid]
         return replayed(seen, rows.tensor) if replayed.fits(seen, rows.tensor) else None
 

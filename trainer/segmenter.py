@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -86,7 +87,7 @@ class NetworkSegmenter:
         self.device = device
         self.tensors = LayoutTensors.of_layout(self.layout, device)
         dtype = resolve_precision(precision or config.precision, device)
-        self._network = ready_for_inference(network, dtype)
+        self._network = ready_for_inference(network, dtype, replay=config.cuda_graph)
         self._columns = list(layout.leaf_columns) if over == "leaves" else None
         self._data = config.data
         self._short_side = short_side
@@ -176,6 +177,9 @@ class NetworkSegmenter:
     def logits_of(self, images: Sequence[Pixels]) -> Tensor:
         """(N, C, h, w) float32 logits of N images of one size."""
         height, width = self.network_size(images[0])
+        if any(image.shape != images[0].shape or image.dtype != np.uint8 for image in images):
+            found = ", ".join(sorted({f"{image.shape} {image.dtype}" for image in images}))
+            raise ValueError(f"images must be (H, W, 3) uint8, all of one size, not {found}")
         on_cuda = self.device.type == "cuda"
         # From pinned memory a GPU copies by itself, and several times as fast.
         scaled = torch.empty((len(images), height, width, 3), dtype=torch.uint8, pin_memory=on_cuda)
@@ -200,7 +204,8 @@ def find_network(place: str | os.PathLike[str]) -> Checkpoint | OnnxFile:
 class Segmenter(NetworkSegmenter):
     """A network with the weights of a checkpoint or of an exported file, in evaluation mode.
 
-        >>>         >>> from labelforge.trainer import Segmenter
+        >>> import numpy as np
+        >>> from labelforge.trainer import Segmenter
         >>> segmenter = Segmenter.load("runs/first", device="cpu")
         >>> classes = segmenter.decide(np.zeros((48, 64, 3), np.uint8))
         >>> classes.shape, segmenter.layout.class_names[int(classes[0, 0])] in segmenter.layout.class_names

@@ -72,7 +72,7 @@ TABLE: dict[str, Any] = {
 }
 # What a preset leaves to the user or to the machine, and what only names of datasets and nodes can say.
 LEFT_OPEN = {
-    *("preset", "seed", "device", "precision", "compile", "taxonomy", "start_from"),
+    *("preset", "seed", "device", "precision", "compile", "cuda_graph", "taxonomy", "start_from"),
     *("log_every", "checkpoint_every", "keep_checkpoints"),
     *("validation.every", "validation.metric", "validation.patience", "validation.images"),
     *("model.weights", "model.decoder_channels", "data.batch", "data.workers", "loss.nodes"),

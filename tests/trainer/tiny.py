@@ -118,6 +118,7 @@ class TinyBackbone(Backbone):
     """Three convolutions to stride 4. Its dropout makes training depend on the random state."""
 
     maps = (FeatureMap(stride=4, channels=24),)
+    recordable = True
 
     def __init__(self, _: int) -> None:
         def layer(channels: int, out_channels: int, stride: int) -> nn.Sequential:

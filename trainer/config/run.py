@@ -56,8 +56,9 @@ class TrainConfig(Part):
     )
     cuda_graph: bool = Field(
         default=True,
-        description="On CUDA, in one process: record the network's forward and backward pass in the first step, and "
-        "launch each as one from then on; the same results, sooner. Off: for a backbone that cannot be recorded.",
+        description="On CUDA, record what a network does, and launch it as one from then on (a CUDA graph): the same "
+        "results, sooner. In training, in one process, forward pass, loss and gradients; the memory of a step is then "
+        "held between steps too. Off: where memory is short.",
     )
     taxonomy: str | None = Field(
         default=None,

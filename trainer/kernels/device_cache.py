@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 Made = TypeVar("Made")
 
-_HOLDERS: list[list[object]] = []
+_HOLDERS: ContextVar[tuple[list[object], ...]] = ContextVar("holders", default=())
 
 
 def device_cache(maxsize: int) -> Callable[[Callable[P, Made]], Callable[P, Made]]:
@@ -26,7 +27,7 @@ def device_cache(maxsize: int) -> Callable[[Callable[P, Made]], Callable[P, Made
         @functools.wraps(make)
         def find(*args: P.args, **kwargs: P.kwargs) -> Made:
             found = cached(*args, **kwargs)  # type: ignore[arg-type]
-            for holder in _HOLDERS:
+            for holder in _HOLDERS.get():
                 holder.append(found)
             return found
 
@@ -37,10 +38,10 @@ def device_cache(maxsize: int) -> Callable[[Callable[P, Made]], Callable[P, Made
 
 @contextmanager
 def holding() -> Iterator[list[object]]:
-    """Within this, a list of all tables that are asked for."""
+    """Within this, in this thread, a list of all tables that are asked for."""
     holder: list[object] = []
-    _HOLDERS.append(holder)
+    token = _HOLDERS.set((*_HOLDERS.get(), holder))
     try:
         yield holder
     finally:
-        _HOLDERS.remove(holder)
+        _HOLDERS.reset(token)

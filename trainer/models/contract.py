@@ -80,12 +80,16 @@ class Backbone(nn.Module):
         classifier: How the names begin, in a file of weights, that belong to the classifier of the network that it was
             cut from. These are dropped when it is loaded.
         imagenet: The package with its ImageNet weights, if there is one.
+        recordable: Whether it does the same each time that images have one shape, and never waits for the device: no
+            choices in Python by chance or by values. Then a GPU may record what it does, and replay that
+            (``cuda_graph``).
     """
 
     maps: tuple[FeatureMap, ...]
     scaling: Scaling = IMAGENET
     classifier: tuple[str, ...] = ()
     imagenet: WeightsPackage | None = None
+    recordable: bool = False
 
 
 def check_output_stride(output_stride: int) -> None:

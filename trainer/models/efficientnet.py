@@ -142,6 +142,7 @@ class EfficientNetLite(Backbone):
 
     # MEAN_RGB and STDDEV_RGB in Google's efficientnet_lite_builder.py.
     scaling = Scaling((127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
+    recordable = True
     classifier = ("_conv_head.", "_bn1.", "_fc.")
 
     def __init__(self, width: float, depth: float, package: str, output_stride: int = 32) -> None:

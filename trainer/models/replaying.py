@@ -1,8 +1,8 @@
 """Networks on a GPU without the host's work: all kernels of a call are recorded once and then launched together.
 
 A ResNet-50 is some hundred kernels, which a host needs longer to launch one by one than a fast GPU to compute
-(benchmarks/LOG.md). CUDA graphs (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs) replay them as one, on
-fixed memory: an input is copied to it, and the output copied from it.
+(benchmarks/LOG.md). A recording (:mod:`labelforge.trainer.models.recording`) works on fixed memory: an input is copied
+to it, and the output copied from it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from labelforge.trainer.models.recording import Recorder, RecordingError
+
 _KEPT = 8
-"""Recordings, at most: whatever is met later is run kernel by kernel. Each holds the memory of its input and output,
-and of what is in between they share the most that one needs."""
+"""Recordings, at most: whatever is met later is run kernel by kernel."""
+_SEEN = 1024
+"""Kinds of input that are remembered as seen once."""
 
 
 class _Recording(NamedTuple):
     """A call that can be repeated."""
 
-    graph: Any  # torch.cuda.CUDAGraph, which builds of PyTorch without CUDA lack
+    graph: Any
     given: Tensor
     answer: Tensor
 
@@ -30,8 +33,9 @@ class _Recording(NamedTuple):
 class Replayed(nn.Module):
     """A network that records what it does for inputs of one shape when it meets the shape for the second time.
 
-    So images of ever other sizes are never recorded. The first call also lets cuDNN choose its kernels. Several threads
-    may call it, on one stream.
+    So images of ever other sizes are never recorded. The first call also lets cuDNN choose its kernels. If something
+    cannot be recorded, or memory is short, everything is run kernel by kernel from then on. Several threads may call
+    it, on one stream.
 
     Args:
         network: From one tensor to one tensor on CUDA, without gradients, by the same kernels each time.
@@ -42,7 +46,8 @@ class Replayed(nn.Module):
         self.network = network
         self._seen: set[object] = set()
         self._recordings: dict[object, _Recording] = {}
-        self._memory: Any = None
+        self._recorder: Recorder | None = None
+        self._records = True
         self._lock = threading.Lock()
 
     @torch.inference_mode()
@@ -51,30 +56,33 @@ class Replayed(nn.Module):
         kind = (images.shape, images.stride(), images.dtype)
         with self._lock:
             found = self._recordings.get(kind)
-            if found is None and kind in self._seen and len(self._recordings) < _KEPT:
-                found = self._recordings[kind] = self._record(images)
-            self._seen.add(kind)
+            if found is None and self._records and kind in self._seen and len(self._recordings) < _KEPT:
+                found = self._record(kind, images)
+            if len(self._seen) < _SEEN:
+                self._seen.add(kind)
             if found is not None:
                 found.given.copy_(images)
                 found.graph.replay()
                 return found.answer.clone()
         return self.network(images)  # type: ignore[no-any-return]
 
-    def _record(self, images: Tensor) -> _Recording:
-        if self._memory is None:
-            self._memory = torch.cuda.graph_pool_handle()
-        given = torch.empty_like(images).copy_(images)
-        # What is set up at a stream's first call must not be recorded.
-        now, aside = torch.cuda.current_stream(images.device), torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(now)
-        with torch.cuda.stream(aside):
-            self.network(given)
-        now.wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may go on using the device: they read ahead, and write behind.
-        with torch.cuda.graph(graph, pool=self._memory, stream=aside, capture_error_mode="thread_local"):
-            answer = self.network(given)
-        return _Recording(graph, given, answer)
+    def _record(self, kind: object, images: Tensor) -> _Recording | None:
+        try:
+            if self._recorder is None:
+                self._recorder = Recorder(images.device)
+            given = images.clone()
+            self._recorder.rehearse(lambda: self.network(given))
+            recording = _Recording(*self._answer(given))
+        except (RecordingError, torch.OutOfMemoryError):
+            self._records = False
+            return None
+        self._recordings[kind] = recording
+        return recording
+
+    def _answer(self, given: Tensor) -> tuple[Any, Tensor, Tensor]:
+        assert self._recorder is not None
+        graph, answer = self._recorder.record(lambda: self.network(given))
+        return graph, given, answer
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Replayed:
         """A copy of the network, with nothing recorded."""

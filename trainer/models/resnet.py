@@ -102,6 +102,7 @@ class ResNet(Backbone):
 
     scaling = IMAGENET
     classifier = ("fc.",)
+    recordable = True
 
     def __init__(
         self, block: type[BasicBlock | Bottleneck], blocks: tuple[int, int, int, int], output_stride: int = 32
