@@ -2,8 +2,10 @@
 
 Rivals: what one would write without labelforge, upsampling and a cross-entropy per classifier on label maps stored per
 classifier (which does less: it has no unions of labels and no gate); one flat cross-entropy over all classes; and our
-own plain forms. In two trees: the paper's, and one of five times as many classifiers. On a GPU, in the paper's tree,
-also the loss per classifier compiled, and a flat loss from 64 features through a linear layer, from all logits at once
+own plain forms. In two trees: the paper's, and one of five times as many classifiers.
+
+On a GPU ours is also replayed as a training step replays it, without the host's work. In the paper's tree, the loss per
+classifier is compiled too, and there is a flat loss from 64 features through a linear layer, from all logits at once
 and in chunks (:mod:`labelforge.bench.linear`). That layer is then part of the loss and of its gradient, which no other
 contestant pays for; ours would be a 1x1 convolution before upsampling.
 """
@@ -24,8 +26,11 @@ from labelforge.bench.meter import Contestants, Meter, Work, rotating
 from labelforge.bench.results import Race, SuiteReport
 from labelforge.bench.workload import TREE, PaperProblem
 from labelforge.trainer.kernels.choice import kernel_name
+from labelforge.trainer.kernels.device_cache import holding
+from labelforge.trainer.models.recording import Recorder
 
 _TREE, _STORED, _FLAT = "hierarchical loss", "loss per classifier", "flat cross-entropy"
+_RECORDED = "hierarchical, recorded"
 _BANDS, _REFERENCE = "plain, in bands", "plain, upsampled"
 _COMPILED, _LINEAR = "the same, compiled", "flat, from features"
 _FEATURES = 64
@@ -49,8 +54,8 @@ def bench_loss(scale: Scale, meter: Meter) -> SuiteReport:
 def _finding(race: Race) -> str:
     """How the hierarchical loss compares with each rival that ran."""
     ran = {entry.name for entry in race.entries}
-    sentences = [race.sentence(_TREE, rival) for rival in (_STORED, _COMPILED, _LINEAR, CHUNKED) if rival in ran]
-    return " ".join(sentences) + _memory(race)
+    pairs = [(_TREE, _STORED), (_RECORDED, _STORED), *((_TREE, rival) for rival in (_COMPILED, _LINEAR, CHUNKED))]
+    return " ".join(race.sentence(*pair) for pair in pairs if ran.issuperset(pair)) + _memory(race)
 
 
 def _memory(race: Race) -> str:
@@ -79,18 +84,47 @@ def _race(tree: str, scale: Scale, meter: Meter) -> Race:
     }
     if meter.device.type == "cpu":
         contestants = {**contestants, _BANDS: _forward_and_backward(lambda x: problem.loss(x, rows, "torch"), logits)}
-    elif tree == TREE:  # compiling that of the other tree takes a minute
-        compiled = torch.compile(per_classifier)
-        contestants = {
-            **contestants,
-            _COMPILED: _forward_and_backward(compiled, logits),
-            **from_features(problem.classes, classes, scale, meter),
-        }
+    else:
+        replay = recorded(lambda x: problem.loss(x, rows), logits, meter.device)
+        contestants = {_TREE: contestants[_TREE], _RECORDED: replay, **contestants}
+        if tree == TREE:  # compiling that of the other tree takes a minute
+            compiled = _forward_and_backward(torch.compile(per_classifier), logits)
+            contestants = {**contestants, _COMPILED: compiled}
+            contestants = {**contestants, **from_features(problem.classes, classes, scale, meter)}
     layout = problem.table.layout
     title = f"{tree}: {layout.num_classifiers} classifiers, {layout.num_logits} logits"
     least = 2 * logits[0].nbytes + rows.nbytes  # logits and labels are read, gradients written
-    work = {_TREE: Work(bytes=least)}
-    return meter.race(title, contestants, rival=_STORED, unit="Mpixels", amount=rows.numel() / 1e6, work=work)
+    work = dict.fromkeys((_TREE, _RECORDED), Work(bytes=least))
+    return meter.race(
+        title,
+        contestants,
+        rival=_STORED,
+        unit="Mpixels",
+        amount=rows.numel() / 1e6,
+        work=work,
+        recorded=contestants.keys() & {_RECORDED},
+    )
+
+
+def recorded(loss: Callable[[Tensor], Tensor], copies: Sequence[Tensor], device: torch.device) -> Callable[[], object]:
+    """A call that replays a loss and its gradient, of other logits each time, as a training step on a GPU does."""
+    recorder = Recorder(device)
+
+    def replay_of(number: int) -> Callable[[], object]:
+        def both() -> tuple[Tensor, ...]:
+            return torch.autograd.grad(loss(copies[number]), copies[number])
+
+        recorder.rehearse(both)
+        replay: Callable[[], object] = recorder.record(both)[0].replay
+        return replay
+
+    with holding() as tables:  # which the recorded kernels read
+        call = rotating(replay_of, len(copies))
+    return partial(_call, call, tables)
+
+
+def _call(call: Callable[[], object], _: Sequence[object]) -> object:
+    return call()
 
 
 def from_features(count: int, classes_nhw: Tensor, scale: Scale, meter: Meter) -> Contestants:

@@ -74,7 +74,7 @@ def test_ready_on_a_gpu(config: ModelConfig) -> None:
         wanted, wanted_of_others = network(IMAGES), network(others)
     on_gpu = copy.deepcopy(network).cuda()
     scale = float(wanted.abs().max())
-    for dtype, close in ((torch.float32, 3e-3), (torch.bfloat16, 6e-2)):  # TF32 has 10 bits, bfloat16 has 7
+    for dtype, close in ((torch.float32, 2e-2), (torch.bfloat16, 1e-1)):  # TF32 has 10 bits, bfloat16 has 7
         ready = ready_for_inference(on_gpu, dtype)
         answers = [ready(IMAGES.cuda()) for _ in range(3)]
         of_others, again = ready(others.cuda()), ready(IMAGES.cuda())
