@@ -9,7 +9,7 @@ pixel from memory. The kernels interpolate where they compute, and never write w
     entries      the target table as the kernels read it
     fused        the loss as a function that PyTorch can differentiate, on top of any backend
     threads      one pool for kernels that leave Python's lock
-    exponential_numba   what both kernels on CPUs compute with
+    exponential_numba, exponential_triton   exponentials as kernels compute them
     loss_numba, decision_numba      on CPUs
     loss_torch                      on CPUs without numba
     loss_triton, decision_triton    on GPUs; what Triton compiles is in loss_cells_triton, loss_labels_triton and

@@ -189,10 +189,9 @@ def reaches(column: Any, size: int, wanted: int) -> bool:
 
 @machine_code(FUSED)
 def choose(
-    corners: Any, children: int, kept: Any, size: int, x: Any, y: Any, xy: Any, power: Any, best: Any, winner: Any,
-    share: Any,
-) -> int:  # fmt: skip
-    """Winners and softmax probabilities among a classifier's children.
+    corners: Any, children: int, kept: Any, size: int, x: Any, y: Any, xy: Any, best: Any, winner: Any, share: Any
+) -> None:
+    """Winners among a classifier's children and their softmax probabilities.
 
     Args:
         corners: (7, children) of :func:`read_corners`.
@@ -200,13 +199,9 @@ def choose(
         kept: Written: the children that are not negligible everywhere, in order.
         size: Pixels of the tile.
         x: Their places in the cell; ``y`` and ``xy`` likewise.
-        power: (children, TILE) written: exp(logit - highest logit) of each kept child.
         best: (TILE,) written: the highest logit.
         winner: (TILE,) written: the child that has it, the first of equal ones.
-        share: (TILE,) written: its probability, which times ``power`` gives the others'.
-
-    Returns:
-        How many children are kept.
+        share: (TILE,) written: its probability.
     """
     floor = np.float32(-np.inf)
     for c in range(children):
@@ -225,9 +220,6 @@ def choose(
         a, b, d, e = corners[0, c], corners[1, c], corners[2, c], corners[3, c]
         by_x, by_y, by_xy = b - a, d - a, a - b - d + e
         for p in range(size):
-            value = exp32(a + by_x * x[p] + by_y * y[p] + by_xy * xy[p] - best[p])
-            power[m, p] = value
-            share[p] += value
+            share[p] += exp32(a + by_x * x[p] + by_y * y[p] + by_xy * xy[p] - best[p])
     for p in range(size):
         share[p] = _ONE / share[p]
-    return many

@@ -17,7 +17,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from labelforge.trainer.kernels.loss_cells_triton import _LOG2_E, _exp2
+from labelforge.trainer.kernels.exponential_triton import LOG2_E, exp2
 
 # Arguments that differ from image to image, and from which no faster code would follow.
 _ANY = ["height", "width", "pixels_y", "pixels_x", "logits_n", "classifiers", "values", "images", "labels"]
@@ -209,7 +209,7 @@ def add_up_tiles(
                 if a > 0:
                     arrival = _tilted(corner, tl.load(needed + 4 * a + 2), beyond, below, right, down, logits_c)
                     above = tl.load(needed + 4 * a + 3)
-                    offset += arrival * _LOG2_E + tl.load(own + above * plane, mask=inside, other=0.0)
+                    offset += arrival * LOG2_E + tl.load(own + above * plane, mask=inside, other=0.0)
                 tl.store(own + a * plane, offset, mask=inside)
                 tl.debug_barrier()  # another thread may read it
             best, winner = tl.zeros([ROWS, ACROSS], tl.float32), tl.zeros([ROWS, ACROSS], tl.int32)
@@ -220,7 +220,7 @@ def add_up_tiles(
                     offset = tl.load(own + tl.load(spans + 3 * s) * plane, mask=inside, other=0.0)
                     for c in range(tl.load(spans + 3 * s + 1), tl.load(spans + 3 * s + 2)):
                         z = _tilted(corner, c, beyond, below, right, down, logits_c)
-                        total += _exp2(z * _LOG2_E + offset)
+                        total += exp2(z * LOG2_E + offset)
                 # Of sums that are no numbers the first label is as good as any.
                 better = (total > best) & (label < labels)
                 best, winner = tl.where(better, total, best), tl.where(better, label, winner)
@@ -248,8 +248,8 @@ def _offset(
     best = tl.full([ROWS, ACROSS], -float("inf"), tl.float32)
     for c in range(first, last):
         best = tl.maximum(best, _tilted(corner, c, beyond, below, right, down, logits_c))
-    best *= _LOG2_E
+    best *= LOG2_E
     total = tl.zeros([ROWS, ACROSS], tl.float32)
     for c in tl.range(first, last, loop_unroll_factor=UNROLLED):
-        total += _exp2(_tilted(corner, c, beyond, below, right, down, logits_c) * _LOG2_E - best)
+        total += exp2(_tilted(corner, c, beyond, below, right, down, logits_c) * LOG2_E - best)
     return -best - tl.log2(total)

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from labelforge.logits import LogitLayout
-from labelforge.trainer.kernels.confidence_cells import descend_row, sum_row
+from labelforge.trainer.kernels.confidence_cells import descend_row
 from labelforge.trainer.kernels.decision_cells import decide_row
+from labelforge.trainer.kernels.label_cells import sum_row
+from labelforge.trainer.kernels.label_sums import LabelSums
 from labelforge.trainer.kernels.sampling import Sampling
 from labelforge.trainer.kernels.threads import channels_last, run_all
 
@@ -72,17 +74,20 @@ def add_up(
     logits_nchw: Tensor, layout: LogitLayout, size: tuple[int, int], shares: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the likeliest labels (:class:`labelforge.trainer.kernels.problem.DecisionBackend`)."""
-    walk, shape = _walk(layout), (len(logits_nchw), *size)
-    classes, labels = np.nonzero(shares.numpy().T)
-    starts = np.searchsorted(classes, np.arange(shares.shape[1] + 1))
+    sums, shape = _sums(layout, shares), (len(logits_nchw), *size)
     found, probability, outside = np.empty(shape, np.int64), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    table = (walk.columns, walk.leads_to, walk.class_of, starts, labels, len(shares))
+    table = (sums.classifiers, sums.spans, sums.starts)
 
     def add_up_cells(logits: Any, place: Any, row: Any) -> None:
         sum_row(logits, *table, *place, *row, found, probability, outside)
 
     _each_row(logits_nchw, size, add_up_cells)
     return torch.from_numpy(found), torch.from_numpy(probability), torch.from_numpy(outside)
+
+
+@functools.lru_cache(maxsize=8)
+def _sums(layout: LogitLayout, shares: Tensor) -> LabelSums:
+    return LabelSums.of(layout, shares.numpy() > 0)
 
 
 def _each_row(logits_nchw: Tensor, size: tuple[int, int], kernel: Callable[[Any, Any, Any], None]) -> None:

@@ -24,20 +24,17 @@ import triton
 import triton.language as tl
 
 from labelforge.targets import SET, SILENT
+from labelforge.trainer.kernels.exponential_triton import LOG2_E, LOG_2, exp2
 
 _SILENT = tl.constexpr(SILENT)
 _SET = tl.constexpr(SET)
 _WORD = tl.constexpr(32)  # classifiers per word of the speakers
-_LOG2_E, _LOG_2 = tl.constexpr(1.4426950408889634), tl.constexpr(0.6931471805599453)
 _LOWEST = tl.constexpr(-1e30)  # of no child; finite, so that 0 times it is 0
 
 
 @triton.jit
 def _either(a, b):
     return a | b
-
-
-_COMPILED = tl.constexpr(isinstance(_either, triton.JITFunction))  # not by the interpreter
 
 
 # Arguments that differ from launch to launch, or from image to image, and from which no faster code would follow.
@@ -194,7 +191,7 @@ def _spread_strip(
             b = tl.load(logits + corner + beyond * logits_x, mask=there, other=0.0)
             d = tl.load(logits + corner + below * logits_y, mask=there, other=0.0)
             e = tl.load(logits + corner + below * logits_y + beyond * logits_x, mask=there, other=0.0)
-            a, b, d, e = a * _LOG2_E, b * _LOG2_E, d * _LOG2_E, e * _LOG2_E  # from here on logits are of base 2
+            a, b, d, e = a * LOG2_E, b * LOG2_E, d * LOG2_E, e * LOG2_E  # from here on logits are of base 2
             for left in range(start, stop, SPAN):
                 pixel = left + lanes
                 x = tl.load(weight_x + pixel, mask=pixel < stop, other=0.0)
@@ -270,15 +267,15 @@ def _of_singles(z, own, active, share):
     The target's slope is what the others have, not its own share less one: nothing cancels where it is certain.
     """
     peak = tl.max(z, 0, keep_dims=True)
-    power = _exp2(z - peak)
+    power = exp2(z - peak)
     distance = peak - tl.sum(own * z, 0, keep_dims=True)
-    mine = _exp2(-distance)
+    mine = exp2(-distance)
     power -= own * power
     others = tl.sum(power, 0, keep_dims=True)
     total = others + mine
     sure, ratio = mine > others, others / mine
     log = tl.log(tl.where(sure, 1.0 + ratio, total))  # one logarithm for both
-    loss = tl.where(sure, _exact(log, ratio), log + distance * _LOG_2)
+    loss = tl.where(sure, _exact(log, ratio), log + distance * LOG_2)
     scale = tl.where(active, share / total, 0.0)
     return loss, power * scale - own * (scale * others)
 
@@ -290,22 +287,14 @@ def _of_sets(z, inside, active, share):
     # A pixel that is not active may have neither: what it gets must be finite, and is multiplied with 0.
     best = tl.where(active, tl.max(z + outside * _LOWEST, 0, keep_dims=True), 0.0)
     rival = tl.where(active, tl.max(z + inside * _LOWEST, 0, keep_dims=True), 0.0)
-    power = tl.where(active, _exp2(z - (inside * best + outside * rival)), 0.0)
+    power = tl.where(active, exp2(z - (inside * best + outside * rival)), 0.0)
     allowed = tl.where(active, tl.sum(inside * power, 0, keep_dims=True), 1.0)
     forbidden = tl.where(active, tl.sum(outside * power, 0, keep_dims=True), 1.0)
-    distance = (rival - best) * _LOG_2 + (tl.log(forbidden) - tl.log(allowed))
+    distance = (rival - best) * LOG_2 + (tl.log(forbidden) - tl.log(allowed))
     tail = tl.exp(-tl.abs(distance))
     loss = tl.maximum(distance, 0.0) + _exact(tl.log(1.0 + tail), tail)
     miss = share * tl.where(distance > 0, 1.0, tail) / (1.0 + tail)
     return loss, power * (outside * (miss / forbidden) - inside * (miss / allowed))
-
-
-@triton.jit
-def _exp2(value):
-    """2 to the power of a value, or 0 below the smallest normal float32: one instruction, and not four."""
-    if _COMPILED:
-        return tl.inline_asm_elementwise("ex2.approx.ftz.f32 $0, $1;", "=f,f", [value], tl.float32, True, 1)
-    return tl.exp2(value)
 
 
 @triton.jit

@@ -136,6 +136,25 @@ def test_shipped_trees(tree: str) -> None:
 
 
 @needs_numba
+def test_sums_where_logits_rise_and_fall_by_hundreds_within_a_cell() -> None:
+    """The class that is ahead at most corners is far behind at others, and where two cross a third is as probable."""
+    taxonomy = lf.Taxonomy.load("iv2018")
+    layout = lf.LogitLayout.compile(taxonomy)
+    tensors = LayoutTensors.of_layout(layout)
+    for by in (30.0, 60.0, 120.0, 400.0):
+        logits = torch.randn(1, layout.num_logits, 2, 2, generator=torch.Generator().manual_seed(0)) - 1000
+        rising = torch.tensor([[-by, by], [-by, by]])
+        for name, values in (("sky", rising), ("building", -rising), ("driveable", torch.tensor(0.0))):
+            logits[0, layout.column_names.index(name)] = values
+        for dataset in ("cityscapes", "mapillary-vistas-2.0"):
+            readout = label_readout(tensors, lf.LabelMapping.load(taxonomy, dataset), "sum")
+            got, wanted = readout(logits, (64, 65), kernel="numba"), readout(upsample(logits.double(), (64, 65)))
+            torch.testing.assert_close(got.confidence, wanted.confidence, rtol=0, atol=1e-4)
+            assert 0.3 < float(wanted.confidence.min()) < 0.4
+            assert (got.rows == wanted.rows).float().mean() > 0.98  # in the middle three are equally probable
+
+
+@needs_numba
 def test_of_equal_logits_the_first_wins() -> None:
     layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
     tensors = LayoutTensors.of_layout(layout)
@@ -167,12 +186,13 @@ def test_logits_that_are_no_numbers_do_not_end_the_process() -> None:
 def test_the_same_for_any_number_of_threads() -> None:
     layout = lf.LogitLayout.compile(lf.Taxonomy.load("streets"))
     tensors = LayoutTensors.of_layout(layout)
+    readout = label_readout(tensors, lf.LabelMapping.load(layout.taxonomy, "cityscapes"), "sum")
     logits = torch.randn(2, layout.num_logits, 9, 12, generator=torch.Generator().manual_seed(0))
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            parts = descend(logits, tensors, (70, 90), kernel="numba")
+            parts = *descend(logits, tensors, (70, 90), kernel="numba"), *readout(logits, (70, 90), kernel="numba")
             found.append([decide(logits, tensors, (70, 90), kernel="numba"), *parts])
     finally:
         torch.set_num_threads(before)
