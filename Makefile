@@ -10,7 +10,7 @@ help:
 	@echo "make demo   render, convert, train and compare on synthetic data; writes demo/report.html"
 	@echo "make test   the whole test suite"
 	@echo "make lint   ruff and mypy"
-	@echo "make gpu    on a machine with CUDA: tests, checks and benchmarks in ten minutes; writes gpu-results/"
+	@echo "make gpu    on a machine with CUDA: tests, checks and benchmarks in five minutes; writes gpu-results/"
 	@echo "make clean  remove .venv, demo and caches"
 
 demo: $(STAMP)
