@@ -30,7 +30,7 @@ from labelforge.trainer.kernels.device_cache import holding
 from labelforge.trainer.models.recording import Recorder
 
 _TREE, _STORED, _FLAT = "hierarchical loss", "loss per classifier", "flat cross-entropy"
-_RECORDED = "hierarchical, recorded"
+_RECORDED = "loss, recorded"
 _BANDS, _REFERENCE = "plain, in bands", "plain, upsampled"
 _COMPILED, _LINEAR = "the same, compiled", "flat, from features"
 _FEATURES = 64

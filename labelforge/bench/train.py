@@ -28,7 +28,7 @@ from labelforge.trainer.models.network import upsample
 from labelforge.trainer.optim import ExponentialMovingAverage, make_optimizer
 from labelforge.trainer.rows import GlobalRows
 
-_TREE, _COMPILED, _EAGER = "hierarchical step", "hierarchical, compiled", "hierarchical, eager"
+_TREE, _COMPILED, _EAGER = "hierarchical step", "step, compiled", "step, eager"
 _FLAT = "flat step"
 
 
