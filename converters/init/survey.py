@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from labelforge.converters.init.bare_csv import looks_bare
 from labelforge.converters.init.templates import spread
 from labelforge.converters.own.csv_boxes import has_header
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
 
+BARE_CSV: Final = "csv (without a first line of names)"
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
 _GROUPS: Final = 40  # of files
 _HEAD: Final = 1 << 16  # bytes
@@ -63,7 +65,8 @@ def look_at(root: Path) -> Survey:
             for name, some in _sorted(root, files, kinds[suffix]).items():
                 found.labels.setdefault(name, []).extend(some)
         if suffix in (".json", ".csv", ".txt", ".yaml", ".yml", ".names"):
-            found.texts += files
+            boxes = {*found.labels.get(BARE_CSV, ())}  # whose lines are no names of classes
+            found.texts += [file for file in files if file not in boxes]
     return found
 
 
@@ -137,10 +140,16 @@ def _xml(path: Path) -> str | None:
 
 
 def _csv(path: Path) -> str | None:
-    return "csv" if has_header(_head(path).partition("\n")[0]) else None
+    text = _head(path)
+    if has_header(text.partition("\n")[0]):
+        return "csv"
+    return BARE_CSV if looks_bare(text) else None
 
 
 def _txt(path: Path) -> str | None:
-    """YOLO, by its lines; an empty file says nothing."""
-    lines = _head(path).splitlines()[:20]
-    return "yolo" if lines and all(_YOLO.fullmatch(line) for line in lines) else None
+    """YOLO or CSV, by its lines; an empty file says nothing."""
+    text = _head(path)
+    lines = text.splitlines()[:20]
+    if lines and all(_YOLO.fullmatch(line) for line in lines):
+        return "yolo"
+    return BARE_CSV if looks_bare(text) else None

@@ -255,7 +255,7 @@ def test_folders_that_hold_nothing_to_pair(tmp_path: Path) -> None:
     message = r"holds 1 picture \(such as a\.png\), but no labels that belong to images were found"
     with pytest.raises(DatasetError, match=message):
         describe(tmp_path)
-    put(tmp_path / "signs/gt.txt", "00000.ppm;1;1;3;3;1\n")
+    put(tmp_path / "signs/gt.txt", "00000.ppm;91;91;3;3;1\n")
     save(tmp_path / "signs/00000.ppm", picture(0))
     with pytest.raises(DatasetError, match="It has the layout of gtsdb: labelforge convert gtsdb"):
         describe(tmp_path / "signs")
