@@ -84,7 +84,7 @@ def find_segments(survey: Survey, files: Sequence[str], faults: list[str]) -> Se
         except LabelforgeError as error:
             faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
             continue
-        template = _template(survey.root, entries, names)
+        template = _template(survey.root, file, entries, names)
         if template is None:
             faults.append(f"{file}: the pictures of segments that it names were not found")
             continue
@@ -116,8 +116,9 @@ def _entries(path: Path, look: SegmentLook) -> list[PanopticEntry]:
     return [entry for entry in read_panoptic(path, native_ids, NO_ANNOTATION) if entry.picture is not None]
 
 
-def _template(root: Path, entries: Sequence[PanopticEntry], names: Names[str]) -> str | None:
-    """The path that fits the pictures of a file; None if there are none."""
+def _template(root: Path, file: str, entries: Sequence[PanopticEntry], names: Names[str]) -> str | None:
+    """The path that fits the pictures of a file; None if there are none. Of several, the nearest to the file."""
+    places = (PurePosixPath(file).with_suffix(""), PurePosixPath(file).parent)
     found: dict[str, list[tuple[str, str]]] = {}
     for entry in spread(entries, _NAMES):
         for picture in names.find(str(entry.picture)):
@@ -128,8 +129,9 @@ def _template(root: Path, entries: Sequence[PanopticEntry], names: Names[str]) -
     for template, pictures in found.items():
         known = [_known(root / picture, text) for picture, text in spread(pictures, _PICTURES)]
         if max(known) > 0.5 and not {"{", "}", "*"} & {*template.replace("{key}", "", 1)}:
-            ranked.append((sum(known) / len(known), len(pictures), template))
-    return max(ranked)[2] if ranked else None
+            near = sum(PurePosixPath(template).is_relative_to(place) for place in places)
+            ranked.append((sum(known) / len(known), near, len(pictures), template))
+    return max(ranked)[-1] if ranked else None
 
 
 def _above(picture: str, name: str) -> tuple[str, ...]:

@@ -175,10 +175,7 @@ def _classes_of_values(
             _take_list(file, classes, proposal, seen, guessed=numbered(classes))
             absent = [label.id for label in classes if label.id not in look.pixels]
             if numbered(classes) and 0 in look.pixels and absent and not any(label.color for label in classes):
-                proposal.classes_from += (
-                    f" Not all occur ({listed(map(str, absent), 3)}), so they may count from 1: look at a mask, and "
-                    "where 0 is not labelled, write void: 0, and ids one more."
-                )
+                proposal.classes_from += _may_count_from_one(absent, proposal.void)
             return
     if (voc := voc_classes(look.pixels, look.palette, place)) is not None:
         proposal.void = 255
@@ -236,6 +233,16 @@ def _take_from_one(file: str, classes: Sequence[NativeLabel], look: MaskLook, pr
         f"count from 0 instead, write ids one less, and a name for {count} ({look.share(count)})."
     )
     proposal.classes.insert(0, ProposedClass(0, "value 0", None, look.share(0), guessed=True))
+
+
+def _may_count_from_one(absent: Sequence[int], void: int | Color | None) -> str:
+    """What to say where names fit values from 0, but not all of them occur."""
+    text = (
+        f" Not all occur ({listed(map(str, absent), 3)}), so they may count from 1: look at a mask, and where 0 is not"
+    )
+    if void is None:
+        return f"{text} labelled, write void: 0, and ids one more."
+    return f"{text} labelled either, write a name for it, and the other ids one more."
 
 
 def _lacking(classes: Sequence[NativeLabel], values: Sequence[int]) -> str:
