@@ -7,6 +7,7 @@ it is a guess that the lines agree with, and so it is written into the file.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from labelforge.errors import LabelforgeError, counted
 
 _SEPARATORS: Final = (";", "\t", ",")
 _FEWEST: Final = 6  # columns: image, box and class
+_HEAD: Final = 1 << 16  # bytes
 _LINES: Final = 20  # by which such a file is recognised
 _OPENED: Final = 500  # images whose sizes are read
 _NAMES: Final = 2000  # of a column, that are looked for
@@ -75,6 +77,15 @@ class _Box:
         return range(self.first, self.first + 4)
 
 
+def file_head(path: Path) -> str:
+    """The beginning of a text, by which it is recognised; "" of one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+
+
 def looks_bare(text: str) -> bool:
     """Whether a text can be the beginning of such a file: lines of as many columns, four or more of them numbers."""
     return _separator(text) is not None
@@ -92,11 +103,10 @@ def find_layout(root: Path, files: Sequence[str], pictures: Sequence[str], fault
     alike: dict[tuple[str, int], dict[str, pd.DataFrame]] = {}
     for file in files:
         try:
-            with (root / file).open(encoding="utf-8-sig", errors="replace") as lines:
-                separator = _separator("".join(line for line, _ in zip(lines, range(_LINES), strict=False))) or ","
+            separator = _separator(file_head(root / file)) or ","
             table = csv_table(root / file, separator, header=False)
-        except (LabelforgeError, OSError) as error:
-            faults.append(f"{file}: {error}")
+        except LabelforgeError as error:
+            faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
             continue
         alike.setdefault((separator, table.shape[1]), {})[file] = table
     names = Names({picture: picture for picture in pictures})
@@ -112,7 +122,10 @@ def find_layout(root: Path, files: Sequence[str], pictures: Sequence[str], fault
 def _separator(text: str) -> str | None:
     lines = [line for line in text.splitlines()[:_LINES] if line.strip()]
     for separator in _SEPARATORS:
-        rows = [line.split(separator) for line in lines]
+        try:
+            rows = [*csv.reader(lines, delimiter=separator)]
+        except csv.Error:
+            continue
         if rows and len(rows[0]) >= _FEWEST and {len(row) for row in rows} == {len(rows[0])}:
             filled = [[field for field in column if field.strip()] for column in zip(*rows, strict=True)]
             if sum(bool(column) and all(map(_is_number, column)) for column in filled) >= 4:

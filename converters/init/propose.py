@@ -299,7 +299,8 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
         numbers = sorted(int(name) for name in look.objects)
         for file, classes in lists:
             if fits_ids(classes, numbers, None):
-                _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=False)
+                places = proposal.format == "csv" and numbered(classes)  # YOLO's classes count from 0
+                _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=places)
                 return
         _say_unfit(lists, proposal, "lacks classes that occur")
         proposal.classes_from = "The names are made up: no list with all classes was found. Write the right ones."

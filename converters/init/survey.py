@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from labelforge.converters.init.bare_csv import looks_bare
+from labelforge.converters.init.bare_csv import file_head, looks_bare
 from labelforge.converters.init.templates import spread
 from labelforge.converters.own.csv_boxes import has_header
 from labelforge.converters.own.folder import list_below
@@ -96,17 +96,9 @@ def _groups(files: Sequence[str]) -> Iterable[list[str]]:
     return by_folder.values()
 
 
-def _head(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return ""
-
-
 def _json(path: Path) -> str | None:
     """What a JSON file is, by the names in it: a long one has them at its beginning or its end."""
-    text = _head(path)
+    text = file_head(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -133,14 +125,14 @@ def _json(path: Path) -> str | None:
 
 
 def _xml(path: Path) -> str | None:
-    match = re.search(r"<(annotations?)[\s>]", _head(path))
+    match = re.search(r"<(annotations?)[\s>]", file_head(path))
     if match is None:
         return None
     return "voc" if match[1] == "annotation" else "cvat"
 
 
 def _csv(path: Path) -> str | None:
-    text = _head(path)
+    text = file_head(path)
     if has_header(text.partition("\n")[0]):
         return "csv"
     return BARE_CSV if looks_bare(text) else None
@@ -148,7 +140,7 @@ def _csv(path: Path) -> str | None:
 
 def _txt(path: Path) -> str | None:
     """YOLO or CSV, by its lines; an empty file says nothing."""
-    text = _head(path)
+    text = file_head(path)
     lines = text.splitlines()[:20]
     if lines and all(_YOLO.fullmatch(line) for line in lines):
         return "yolo"

@@ -107,6 +107,12 @@ LINES: dict[str, tuple[str, Line, dict[str, int], int]] = {
         {"image": 2, "class": 3},
         4,
     ),
+    "quoted": (
+        ",",
+        lambda f, x, y, r, b, c, i: (f'"{f}"', x, y, r, b, CLASSES[c] if c else f'"{CLASSES[c]}"', f'"{i}, {i}"'),
+        {"image": 1, "class": 6},
+        2,
+    ),
     "names and numbers": (",", lambda f, x, y, r, b, c, _: (f, c, CLASSES[c], x, y, r, b), {"image": 1, "class": 3}, 4),
 }
 """What is between columns, a line, its columns, and the first one of the box."""
@@ -170,6 +176,9 @@ def test_init_where_no_columns_are_boxes(tmp_path: Path) -> None:
         look(tmp_path)
     put(tmp_path / "gt.csv", "x0.png,10,10,400,400,car\n")
     with pytest.raises(DatasetError, match="but no column has names of pictures that are here"):
+        look(tmp_path)
+    (tmp_path / "gt.csv").write_bytes(b"im0.png,1,2,9,9,caf\xe9\n" * 3)
+    with pytest.raises(DatasetError, match=r"\(gt\.csv: is no CSV \('utf-8' codec .*Save it as UTF-8"):
         look(tmp_path)
     put(tmp_path / "gt.csv", "im0.png,15,10,20,19,0.5\n")
     with pytest.raises(DatasetError, match="but no column can be the class"):
