@@ -91,15 +91,22 @@ def find_pairs(own: OwnDataset, root: Path, split: str, *, follow_links: bool = 
             whole=folders or not files_of_split,
             pictures=pictures,
         )
-    bare = [found[key] for key in found if key not in label_files]
-    if len(bare) == len(found):
-        what = f"none of {counted(len(found), 'image')} has a label file, such as {bare[0]}"
+    return _each_its_own(own, root, found, {key: paths[0] for key, paths in label_files.items()}, {*image_files}, notes)
+
+
+def _each_its_own(
+    own: OwnDataset, root: Path, images: dict[str, str], labels: dict[str, str], known: set[str], notes: list[str]
+) -> Pairs:
+    """The images of a split that have a label file; ``known`` are the keys of all images."""
+    bare = [path for key, path in images.items() if key not in labels]
+    if len(bare) == len(images):
+        what = f"none of {counted(len(images), 'image')} has a label file, such as {bare[0]}"
         raise DatasetError(what, where=root, cure=_cure(own))
     if bare:
         notes.append(f"{_bare(bare)}, such as {listed(bare, 2)}.")
-    lost = tuple(sorted(label_files.keys() - image_files.keys()))
-    paired = {key: path for key, path in found.items() if key in label_files}
-    return Pairs(paired, {key: label_files[key][0] for key in paired}, notes=tuple(notes), missing=lost)
+    paired = {key: path for key, path in images.items() if key in labels}
+    lost = tuple(sorted(labels.keys() - known))
+    return Pairs(paired, {key: labels[key] for key in paired}, notes=tuple(notes), missing=lost)
 
 
 def _others(own: OwnDataset, root: Path, split: str, follow_links: bool) -> set[str]:
