@@ -36,7 +36,9 @@ from labelforge.dataset_file import (
     Format,
     check_places,
     path_inside,
+    read_columns,
     read_paths,
+    read_segments,
     read_splits,
 )
 from labelforge.errors import TaxonomyError, did_you_mean, listed
@@ -69,6 +71,9 @@ class OwnDataset:
         exif: What labels were made for where EXIF asks to turn a photograph and its size does not tell.
         mapping_name: Path of the mapping, where the file names it.
         crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
+        segments: Of panoptic, paths of the pictures of segments.
+        columns: Of CSV files without a first line of names, which column is what, from 1.
+        separator: Of CSV files, what is between columns; None for what the first line has most.
     """
 
     path: Path
@@ -85,6 +90,9 @@ class OwnDataset:
     exif: Literal["stored", "turned"]
     mapping_name: str | None
     crowds: Literal["ignore", "label"] = "ignore"
+    segments: tuple[str, ...] = ()
+    columns: Mapping[str, int] | None = None
+    separator: str | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OwnDataset:
@@ -113,6 +121,8 @@ class OwnDataset:
                 file.fail((key,), f"only {what} can have {key!r}", "Delete the line.")
         if content.crowds is not None and content.format not in MARKED:
             file.fail(("crowds",), f"{content.format} marks no objects as crowds", "Delete the line.")
+        by_folder = "{split}" in images[0] or "{split}" in labels[0]
+        segments, columns = read_segments(file, content, by_folder=by_folder), read_columns(file, content)
         space = _space(file, content)
         return cls(
             path=Path(file.path),
@@ -122,13 +132,16 @@ class OwnDataset:
             format=content.format,
             images=images,
             labels=labels,
-            splits=read_splits(file, content, by_folder="{split}" in images[0] or "{split}" in labels[0]),
+            splits=read_splits(file, content, by_folder=by_folder),
             space=space,
             void=_void(file, content, space),
             overlaps=content.overlaps or "smallest",
             exif=content.exif or ("stored" if content.kind == "masks" else "turned"),
             mapping_name=None if content.mapping is None else path_inside(file, ("mapping",), content.mapping),
             crowds=content.crowds or "ignore",
+            segments=segments,
+            columns=columns,
+            separator=content.separator,
         )
 
     @property

@@ -5,7 +5,8 @@
                       "segments_info": [{"id": 3226956, "category_id": 1, "iscrowd": 0}, ...]}, ...]}
 
 The colour of a pixel is the number of its segment, red + 256 green + 65536 blue; black is no segment. A crowd is a
-segment of its category like any other. (Kirillov et al., CVPR 2019; panopticapi, utils.py: rgb2id.)
+segment of its category like any other, unless the caller says otherwise. (Kirillov et al., CVPR 2019; panopticapi,
+utils.py: rgb2id.)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from labelforge.converters.annotations.coco_json import Images, file_below, unknown_category
-from labelforge.converters.annotations.json_files import CURE, located, reading
+from labelforge.converters.annotations.json_files import CURE, flag, located, reading
 from labelforge.converters.base import Source
 from labelforge.converters.labels.contract import NO_ANNOTATION, Ids
 from labelforge.converters.labels.panoptic import PanopticSegments
@@ -46,12 +47,13 @@ class PanopticEntry:
     segments: str | None
 
 
-def read_panoptic(path: Path, native_ids: NativeIds) -> list[PanopticEntry]:
+def read_panoptic(path: Path, native_ids: NativeIds, crowd: int | None = None) -> list[PanopticEntry]:
     """The images that a panoptic JSON file lists, with their segments.
 
     Args:
         path: The file.
         native_ids: Says which label each of its categories is.
+        crowd: Native id of the segments that are marked as a crowd; None: that of their category.
 
     Raises:
         DatasetError: The file is missing or broken, or its categories are not those of the dataset.
@@ -69,7 +71,7 @@ def read_panoptic(path: Path, native_ids: NativeIds) -> list[PanopticEntry]:
                 image_id = record.entry["image_id"]
                 again = image_id in pictures
                 pictures[image_id] = file_below(record.entry["file_name"])
-                segments[image_id] = _segments(record.entry["segments_info"])
+                segments[image_id] = _segments(record.entry["segments_info"], crowd)
             if again:
                 raise DatasetError(f"image {image_id!r} has two annotations", where=path, cure=CURE)
     ids = native_ids(categories, path)
@@ -82,21 +84,26 @@ def read_panoptic(path: Path, native_ids: NativeIds) -> list[PanopticEntry]:
     return found
 
 
-def _segments(entries: Iterable[Any]) -> str:
-    """The number and category of every segment, as JSON: much smaller than what the file says of them."""
-    pairs = [(index(entry["id"]), index(entry["category_id"])) for entry in entries]
-    if len({number for number, _ in pairs}) < len(pairs):
+def _segments(entries: Iterable[Any], crowd: int | None) -> str:
+    """The number and category of every segment, and of a crowd its id, as JSON: much smaller than what the file has."""
+    found = [(index(entry["id"]), index(entry["category_id"]), *_marked(entry, crowd)) for entry in entries]
+    if len({number for number, *_ in found}) < len(found):
         raise ValueError("two segments have the same id")
-    return json.dumps(pairs, separators=(",", ":"))
+    return json.dumps(found, separators=(",", ":"))
+
+
+def _marked(entry: Mapping[str, Any], crowd: int | None) -> tuple[int, ...]:
+    return () if crowd is None or not flag(entry.get("iscrowd")) else (crowd,)
 
 
 def _labels(text: str, ids: Mapping[int, int], what: str, path: Path) -> str:
-    """The number and native id of every segment, from its number and category."""
-    pairs = json.loads(text)
-    unknown = next((category for _, category in pairs if category not in ids), None)
+    """The number and native id of every segment, from its number, its category and, of a crowd, its id."""
+    entries = json.loads(text)
+    unknown = next((category for _, category, *_ in entries if category not in ids), None)
     if unknown is not None:
         raise unknown_category(unknown, what, path)
-    return json.dumps([(number, ids[category]) for number, category in pairs], separators=(",", ":"))
+    found = [(number, crowd[0] if crowd else ids[category]) for number, category, *crowd in entries]
+    return json.dumps(found, separators=(",", ":"))
 
 
 def panoptic_sources(

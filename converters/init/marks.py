@@ -14,7 +14,7 @@ from labelforge.converters.annotations.json_files import records
 from labelforge.converters.init.templates import spread
 from labelforge.converters.labels.objects import ObjectMasks
 from labelforge.converters.own.coco import coco_boxes, coco_objects
-from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
+from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks, Reader
 from labelforge.converters.own.layers import Ellipse, Layers
 from labelforge.converters.own.marks import BoxMarks, Classes, LeftOut
 from labelforge.dataset_file import SHARED, DatasetKind
@@ -51,39 +51,47 @@ class MarkLook:
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
-class _AnyClass(Classes):
-    """Takes every class for known, and remembers it."""
+class AnyClass(Classes):
+    """Takes every class for known, and remembers it.
+
+    Attributes:
+        numbers: Class -> its number, in the order in which they came.
+    """
 
     def __init__(self) -> None:
         super().__init__(LabelSpace("any", None, ()), "")
         self.numbers: dict[str, int] = {}
 
     def named(self, name: object, place: Path, line: int | None = None) -> int:
+        """The number of a class, a new one if it is new; raises a `DatasetError` if it is no name."""
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise DatasetError(f"{str(name)[:60]!r} is no name of a class", where=place, line=line, cure="Correct it.")
         return self.numbers.setdefault(name, len(self.numbers))
 
     def numbered(self, number: int, place: Path, line: int | None = None) -> int:
+        """The number of a class that files number."""
         return self.named(str(number), place, line)
 
     def either(self, text: str, place: Path, line: int | None = None) -> int:
+        """The number of a class, by its name or its id."""
         return self.named(text, place, line)
 
 
-def look_at_marks(root: Path, form: str, files: Sequence[str]) -> MarkLook:
+def look_at_marks(root: Path, form: str, files: Sequence[str], read: Reader | None = None) -> MarkLook:
     """Read the labels of some images.
 
     Args:
         root: The folder.
         form: Their format, as a ``dataset.yaml`` calls it.
         files: The files, as relative paths.
+        read: What takes files of many images apart; default: what the format alone says.
     """
     found = MarkLook(
         "boxes" if form in ("voc", "csv") or (form == "yolo" and not _outlined(root, files)) else "polygons"
     )
-    classes = _AnyClass()
+    classes = AnyClass()
     if form in SHARED:
-        texts = _of_many(root, form, files, found, classes)
+        texts = _of_many(root, form, files, found, classes, read or OF_MANY[form])
         found.kind = _kind_of_coco(root, texts, classes) if form == "coco" else found.kind
         for file, text in texts:
             _count(found, classes, partial(OF_ONE[found.kind, form], text, root / file, classes))
@@ -106,12 +114,14 @@ def _outlined(root: Path, files: Sequence[str]) -> bool:
     return False
 
 
-def _of_many(root: Path, form: str, files: Sequence[str], found: MarkLook, classes: _AnyClass) -> list[tuple[str, str]]:
+def _of_many(
+    root: Path, form: str, files: Sequence[str], found: MarkLook, classes: AnyClass, read: Reader
+) -> list[tuple[str, str]]:
     """The texts of some images of files of many, with the file each."""
     texts: list[tuple[str, str]] = []
     for file in files:
         try:
-            entries = list(OF_MANY[form](root / file, classes))
+            entries = list(read(root / file, classes))
             if form == "coco":
                 found.ids |= _category_ids(root / file)
         except LabelforgeError as error:
@@ -145,7 +155,7 @@ def _kind_of_coco(root: Path, texts: Sequence[tuple[str, str]], classes: Classes
     return "polygons" if outlined and 2 * outlined >= boxed else "boxes"
 
 
-def _count(found: MarkLook, classes: _AnyClass, read: Callable[[], Marks]) -> None:
+def _count(found: MarkLook, classes: AnyClass, read: Callable[[], Marks]) -> None:
     """Count the objects of one image."""
     try:
         marks = read()

@@ -45,6 +45,14 @@ class MaskLook:
     faults: list[str] = field(default_factory=list)
     palette: Sequence[int] = ()
 
+    def share(self, value: int) -> str:
+        """How much of the pixels has a value, or a packed colour, in a few words."""
+        if value not in self.pixels:
+            return "not seen"
+        share = f"{self.pixels[value] / self.pixels.total():.2%}"
+        small = "under 0.01%" if share == "0.00%" else share
+        return f"{small} of the pixels, in {self.files[value]} of {self.opened} files"
+
 
 def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> MaskLook:
     """Read some label maps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labelforge.dataset_file import DatasetKind
@@ -45,6 +45,10 @@ class Proposal:
         looked: What was looked at, in sentences.
         remarks: What to check, and what could not be paired, in sentences.
         others: What else was found that another ``dataset.yaml`` could describe, in sentences.
+        segments: Of panoptic, paths of the pictures of segments.
+        columns: Of CSV files without a first line of names, which column is what, from 1.
+        columns_from: Why, in sentences.
+        separator: Of such files, what is between columns.
     """
 
     kind: DatasetKind
@@ -59,3 +63,7 @@ class Proposal:
     looked: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    segments: Sequence[str] = ()
+    columns: Mapping[str, int] = field(default_factory=dict)
+    columns_from: Sequence[str] = ()
+    separator: str = ""

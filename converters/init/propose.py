@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from labelforge.converters.init.bare_csv import CsvLayout, find_layout
 from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered, voc_classes
 from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
 from labelforge.converters.init.marks import MarkLook, look_at_marks
 from labelforge.converters.init.masks import MaskLook, look_at_masks, picture_sizes
 from labelforge.converters.init.paired import Found, pair_files, pair_shared
+from labelforge.converters.init.panoptic import Segments, describe_segments, find_segments
 from labelforge.converters.init.proposal import Proposal, ProposedClass
-from labelforge.converters.init.survey import Survey, look_at
+from labelforge.converters.init.survey import BARE_CSV, Survey, look_at
+from labelforge.converters.own.csv_boxes import read_csv
 from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, counted, listed
 from labelforge.label_space import NativeLabel
 from labelforge.palette import Color, hex_color
 
-_ORDER: Final = ("labelme", "supervisely", "cvat", "coco", "voc", "yolo", "csv")
+_ORDER: Final = ("labelme", "supervisely", "cvat", "coco", "voc", "yolo", "csv", BARE_CSV)
 """Formats of files with labels; the first that can be paired is proposed, after masks."""
 _FAULTS: Final = 5  # that are repeated
 
@@ -31,7 +35,8 @@ class _Candidate:
     kind: DatasetKind
     format: str
     found: Found
-    look: MarkLook | None
+    look: MarkLook | Segments | None
+    layout: CsvLayout | None = None
 
 
 def propose(root: Path) -> Proposal:
@@ -63,8 +68,6 @@ def propose(root: Path) -> Proposal:
         what = f"{other.kind}{form} of {counted(len(other.found.image_files), 'image')}"
         proposal.others.append(f"{what}: images: {other.found.images[0]}, labels: {other.found.labels[0]}")
     proposal.remarks += [f"Not used: {fault}." for fault in faults[:_FAULTS]]
-    if "panoptic" in survey.labels:
-        proposal.remarks.append(f"{survey.labels['panoptic'][0]} is COCO's panoptic format, which is not read here.")
     if survey.outside:
         proposal.remarks.append(f"Links that lead out of the folder are not followed: {listed(survey.outside, 3)}.")
     return proposal
@@ -72,26 +75,44 @@ def propose(root: Path) -> Proposal:
 
 def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:
     """What labels the folder has, the most telling first; ``faults`` gets what is wrong with files not used."""
+    segments = None
+    if files := survey.labels.get("panoptic"):
+        segments = find_segments(survey, files, faults)
+    if segments is not None:
+        yield _Candidate("masks", "panoptic", segments.found, segments)
+        survey = replace(survey, pictures=[file for file in survey.pictures if file not in segments.files])
     masks = pair_files(survey, survey.pictures, masks=True)
-    segments = "panoptic" in survey.labels  # pictures whose colours are numbers, not labels
-    if masks is not None and not segments:
+    last = "panoptic" in survey.labels  # pictures whose colours may be numbers of segments, not labels
+    if masks is not None and not last:
         yield _Candidate("masks", "", masks, None)
     for form in _ORDER:
         files = survey.labels.get(form, [])
-        if not files:
-            continue
-        look = look_at_marks(survey.root, form, files) if form in SHARED else None
-        pairing = pair_shared(survey, look) if look is not None else pair_files(survey, files, masks=False)
-        if pairing is None:
-            faults += look.faults if look is not None else []
-            continue
-        if look is None or {*pairing.label_files} < {*look.images}:  # what others name is none of this dataset
-            faults_before = look.faults if look is not None else []
-            look = look_at_marks(survey.root, form, pairing.label_files)
-            look.faults = list(dict.fromkeys((*faults_before, *look.faults)))
-        yield _Candidate(look.kind, form, pairing, look)
-    if masks is not None and segments:
+        candidate = _with_marks(survey, form, files, faults) if files else None
+        if candidate is not None:
+            yield candidate
+    if masks is not None and last:
         yield _Candidate("masks", "", masks, None)
+
+
+def _with_marks(survey: Survey, form: str, files: Sequence[str], faults: list[str]) -> _Candidate | None:
+    """Images that belong to files with boxes or polygons; None if there are none, and ``faults`` gets why."""
+    layout = read = None
+    if form == BARE_CSV:
+        layout = find_layout(survey.root, files, survey.pictures, faults)
+        if layout is None:
+            return None
+        read = partial(read_csv, columns=layout.columns, separator=layout.separator)
+    name, files = (form, files) if layout is None else ("csv", layout.files)
+    look = look_at_marks(survey.root, name, files, read) if name in SHARED else None
+    pairing = pair_shared(survey, look) if look is not None else pair_files(survey, files, masks=False)
+    if pairing is None:
+        faults += look.faults if look is not None else []
+        return None
+    if look is None or {*pairing.label_files} < {*look.images}:  # what others name is none of this dataset
+        faults_before = look.faults if look is not None else []
+        look = look_at_marks(survey.root, name, pairing.label_files, read)
+        look.faults = list(dict.fromkeys((*faults_before, *look.faults)))
+    return _Candidate(look.kind, name, pairing, look, layout)
 
 
 def _described(survey: Survey, chosen: _Candidate) -> Proposal:
@@ -104,8 +125,13 @@ def _described(survey: Survey, chosen: _Candidate) -> Proposal:
     )
     if chosen.look is None:
         _describe_masks(survey, found, proposal)
+    elif isinstance(chosen.look, Segments):
+        describe_segments(survey.root, chosen.look, proposal, _FAULTS)
     else:
         _describe_marks(survey, chosen.look, proposal)
+    if chosen.layout is not None:
+        proposal.columns, proposal.separator = chosen.layout.columns, chosen.layout.separator
+        proposal.columns_from = chosen.layout.reasons
     for files, what in ((found.bare, "without labels"), (found.lost, "labels without an image")):
         if files:
             noun = "image " + what if files is found.bare else what
@@ -145,12 +171,15 @@ def _classes_of_values(
         if fits_ids(classes, values, 255):
             if any(label.id == 255 for label in classes):
                 proposal.void = None
-            seen = {label.id: _share(look, label.id) for label in classes}
+            seen = {label.id: look.share(label.id) for label in classes}
             _take_list(file, classes, proposal, seen, guessed=numbered(classes))
+            absent = [label.id for label in classes if label.id not in look.pixels]
+            if numbered(classes) and 0 in look.pixels and absent and not any(label.color for label in classes):
+                proposal.classes_from += _may_count_from_one(absent, proposal.void)
             return
     if (voc := voc_classes(look.pixels, look.palette, place)) is not None:
         proposal.void = 255
-        seen = {label.id: _share(look, label.id) for label in voc}
+        seen = {label.id: look.share(label.id) for label in voc}
         _take_list("Pascal VOC, whose values and colours these are", voc, proposal, seen, guessed=True)
         return
     if _nearly_fits(look, lists, proposal):
@@ -158,37 +187,62 @@ def _classes_of_values(
     _say_unfit(lists, proposal, _lacking(lists[0][1], values) if lists else "")
     proposal.classes_from = "The names are made up: no list of classes with all values was found. Write the right ones."
     proposal.classes = [
-        ProposedClass(value, f"value {value}", None, _share(look, value), guessed=True)
+        ProposedClass(value, f"value {value}", None, look.share(value), guessed=True)
         for value in values
         if value != proposal.void
     ]
 
 
 def _nearly_fits(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> bool:
-    """Take a list of names alone that lacks one value, which then means "not labelled"; whether there was one."""
+    """Take a list of names alone that counts from 1, or lacks one value, which then means "not labelled"; if any."""
     values = {*look.pixels} - {proposal.void}
     for file, classes in lists:
         count = len(classes)
-        if proposal.void is not None or not numbered(classes) or any(label.color for label in classes):
+        if not numbered(classes) or any(label.color for label in classes):
             continue
-        if values == {*range(1, count + 1)} or (
-            0 not in values and values <= {*range(1, count + 1)} and count in values
-        ):
-            shifted = [replace(label, id=label.id + 1) for label in classes]
-            seen = {label.id: _share(look, label.id) for label in shifted}
-            _take_list(file, shifted, proposal, seen, guessed=True)
-            proposal.classes_from += " Guessed: that values count from 1, as 0 does not occur."
+        from_one = values <= {*range(count + 1)} and count in values
+        if from_one and (0 not in values or proposal.void is not None):
+            _take_from_one(file, classes, look, proposal)
             return True
         extra = values - {label.id for label in classes}
-        if len(extra) == 1:
+        if len(extra) == 1 and proposal.void is None:
             proposal.void = extra.pop()
-            _take_list(file, classes, proposal, {x.id: _share(look, x.id) for x in classes}, guessed=True)
-            share = _share(look, proposal.void)
+            _take_list(file, classes, proposal, {x.id: look.share(x.id) for x in classes}, guessed=True)
+            share = look.share(proposal.void)
             proposal.classes_from += f" Guessed: that {proposal.void} ({share}), which has no name, is not labelled."
-            if proposal.void == count:
-                proposal.classes_from += " Look at a mask: where 0 is not labelled instead, the names count from 1."
+            if from_one:
+                proposal.classes_from += (
+                    f" {counted(count, 'name')} for the values 0 to {count} can be read in two ways: look at a mask, "
+                    f"and where 0 ({look.share(0)}) is not labelled instead, write void: 0, and ids that count from 1."
+                )
             return True
     return False
+
+
+def _take_from_one(file: str, classes: Sequence[NativeLabel], look: MaskLook, proposal: Proposal) -> None:
+    """Take a list of names for values from 1; a value 0 that occurs is one without a name."""
+    shifted = [replace(label, id=label.id + 1) for label in classes]
+    _take_list(file, shifted, proposal, {x.id: look.share(x.id) for x in shifted}, guessed=True)
+    if 0 not in look.pixels:
+        proposal.classes_from += " Guessed: that values count from 1, as 0 does not occur."
+        return
+    count = len(classes)
+    proposal.classes_from += (
+        f" Guessed: that values count from 1, and that 0 has no name, as {proposal.void} is not labelled already. "
+        f"{counted(count, 'name')} for the values 0 to {count} can be read in two ways: look at a mask, and where they "
+        f"count from 0 instead, write ids one less, and a name for {count} ({look.share(count)})."
+    )
+    proposal.classes.insert(0, ProposedClass(0, "value 0", None, look.share(0), guessed=True))
+
+
+def _may_count_from_one(absent: Sequence[int], void: int | Color | None) -> str:
+    """What to say where names fit values from 0, but not all of them occur."""
+    text = (
+        f" Not all occur ({listed(map(str, absent), 3)}), so they may count from 1: look at a mask, and where 0 is not"
+    )
+    if void is None:
+        return f"{text} labelled, write void: 0, and ids one more."
+    return f"{text} labelled either, write a name for it, and the other ids one more."
 
 
 def _lacking(classes: Sequence[NativeLabel], values: Sequence[int]) -> str:
@@ -202,7 +256,7 @@ def _classes_of_colors(look: MaskLook, lists: Sequence[tuple[str, Sequence[Nativ
     colors = {value: (value >> 16, value >> 8 & 255, value & 255) for value in look.pixels}
     for file, classes in lists:
         if fits_colors(classes, {*colors.values()}):
-            seen = {label.id: _share(look, _packed(label.color)) for label in classes if label.color is not None}
+            seen = {label.id: look.share(_packed(label.color)) for label in classes if label.color is not None}
             _take_list(file, classes, proposal, seen, guessed=False)
             known = {label.color for label in classes}
             unknown = [color for color in colors.values() if color not in known]
@@ -222,7 +276,7 @@ def _classes_of_colors(look: MaskLook, lists: Sequence[tuple[str, Sequence[Nativ
 
 
 def _of_color(number: int, color: Color, look: MaskLook) -> ProposedClass:
-    return ProposedClass(number, f"color {hex_color(color)[1:]}", color, _share(look, _packed(color)), guessed=True)
+    return ProposedClass(number, f"color {hex_color(color)[1:]}", color, look.share(_packed(color)), guessed=True)
 
 
 def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
@@ -245,7 +299,8 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
         numbers = sorted(int(name) for name in look.objects)
         for file, classes in lists:
             if fits_ids(classes, numbers, None):
-                _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=False)
+                places = proposal.format == "csv" and numbered(classes)  # YOLO's classes count from 0
+                _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=places)
                 return
         _say_unfit(lists, proposal, "lacks classes that occur")
         proposal.classes_from = "The names are made up: no list with all classes was found. Write the right ones."
@@ -278,15 +333,6 @@ def _take_list(
 def _say_unfit(lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal, why: str) -> None:
     if lists:
         proposal.remarks.append(f"The list {lists[0][0]} {why}, and was not used.")
-
-
-def _share(look: MaskLook, value: int) -> str:
-    if value not in look.pixels:
-        return "not seen"
-    share = f"{look.pixels[value] / look.pixels.total():.2%}"
-    return (
-        f"{'under 0.01%' if share == '0.00%' else share} of the pixels, in {look.files[value]} of {look.opened} files"
-    )
 
 
 def _packed(color: Color) -> int:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from labelforge.converters.init.bare_csv import file_head, looks_bare
 from labelforge.converters.init.templates import spread
 from labelforge.converters.own.csv_boxes import has_header
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
 
+BARE_CSV: Final = "csv (without a first line of names)"
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
 _GROUPS: Final = 40  # of files
 _HEAD: Final = 1 << 16  # bytes
@@ -63,7 +65,8 @@ def look_at(root: Path) -> Survey:
             for name, some in _sorted(root, files, kinds[suffix]).items():
                 found.labels.setdefault(name, []).extend(some)
         if suffix in (".json", ".csv", ".txt", ".yaml", ".yml", ".names"):
-            found.texts += files
+            boxes = {*found.labels.get(BARE_CSV, ())}  # whose lines are no names of classes
+            found.texts += [file for file in files if file not in boxes]
     return found
 
 
@@ -93,17 +96,9 @@ def _groups(files: Sequence[str]) -> Iterable[list[str]]:
     return by_folder.values()
 
 
-def _head(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return ""
-
-
 def _json(path: Path) -> str | None:
     """What a JSON file is, by the names in it: a long one has them at its beginning or its end."""
-    text = _head(path)
+    text = file_head(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -130,17 +125,23 @@ def _json(path: Path) -> str | None:
 
 
 def _xml(path: Path) -> str | None:
-    match = re.search(r"<(annotations?)[\s>]", _head(path))
+    match = re.search(r"<(annotations?)[\s>]", file_head(path))
     if match is None:
         return None
     return "voc" if match[1] == "annotation" else "cvat"
 
 
 def _csv(path: Path) -> str | None:
-    return "csv" if has_header(_head(path).partition("\n")[0]) else None
+    text = file_head(path)
+    if has_header(text.partition("\n")[0]):
+        return "csv"
+    return BARE_CSV if looks_bare(text) else None
 
 
 def _txt(path: Path) -> str | None:
-    """YOLO, by its lines; an empty file says nothing."""
-    lines = _head(path).splitlines()[:20]
-    return "yolo" if lines and all(_YOLO.fullmatch(line) for line in lines) else None
+    """YOLO or CSV, by its lines; an empty file says nothing."""
+    text = file_head(path)
+    lines = text.splitlines()[:20]
+    if lines and all(_YOLO.fullmatch(line) for line in lines):
+        return "yolo"
+    return BARE_CSV if looks_bare(text) else None

@@ -31,7 +31,12 @@ def dataset_text(proposal: Proposal, name: str, folder: str, known: str | None) 
     """
     lines = [*_head(proposal, folder, known), f"name: {name}", f"kind: {proposal.kind}"]
     lines.append(f"format: {proposal.format}  # of {proposal.kind}: {', '.join(FORMATS[proposal.kind])}")
-    lines += [*_paths("images", proposal.images), *_paths("labels", proposal.labels), *_splits(proposal)]
+    lines += [*_paths("images", proposal.images), *_paths("labels", proposal.labels)]
+    lines += [
+        *(_paths("segments", proposal.segments) if proposal.segments else ()),
+        *_columns(proposal),
+        *_splits(proposal),
+    ]
     if proposal.void is not None:
         value = proposal.void if isinstance(proposal.void, int) else f'"{hex_color(proposal.void)}"'
         lines.append(f'void: {value}  # guessed: the value that means "not labelled"; delete the line if it is a class')
@@ -66,6 +71,15 @@ def _paths(key: str, paths: Sequence[str]) -> Iterator[str]:
     else:
         yield f"{key}:"
         yield from (f"  - {path}" for path in several)
+
+
+def _columns(proposal: Proposal) -> Iterator[str]:
+    if proposal.columns:
+        for sentence in proposal.columns_from:
+            yield from _comment(sentence)
+        each = ", ".join(f"{name}: {number}" for name, number in proposal.columns.items())
+        yield f"columns: {{{each}}}  # guessed: no first line names them"
+        yield f"separator: {json.dumps(proposal.separator)}"
 
 
 def _splits(proposal: Proposal) -> Iterator[str]:

@@ -15,9 +15,10 @@ from labelforge.converters.base import Converter, Source
 from labelforge.converters.labels.contract import NO_ANNOTATION, NativeLabels
 from labelforge.converters.labels.labeled_boxes import set_values
 from labelforge.converters.labels.pixels import PixelLabels
-from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks
+from labelforge.converters.own.formats import OF_ONE, PER_IMAGE, Marks, reader_of
 from labelforge.converters.own.marks import BoxMarks, Classes, LeftOut
 from labelforge.converters.own.pairing import find_pairs
+from labelforge.converters.own.panoptic import picture_sources
 from labelforge.converters.own.shared import find_entries
 from labelforge.converters.pictures.color_table import ColorTable
 from labelforge.converters.pictures.label_maps import read_color_map, read_label_map
@@ -31,6 +32,8 @@ from labelforge.taxonomy import Taxonomy
 
 _LOOKED_AT: Final = 2000
 """Label files that are read once more, after a conversion, to count what was left out."""
+_PICTURES: Final = 200
+"""The same of pictures of segments, which take longer."""
 
 
 class OwnData(Converter):
@@ -78,7 +81,11 @@ class OwnData(Converter):
         own = self.own
         classes = [[label.id, label.name, label.color] for label in own.space.labels]
         found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes, "exif": own.exif}
-        if own.kind == "masks":
+        if own.columns is not None:
+            found["columns"] = dict(sorted(own.columns.items()))
+        if own.separator is not None:
+            found["separator"] = own.separator
+        if _is_map(own):
             return found | {"void": own.void}
         if own.crowds != "ignore":
             found["crowds"] = own.crowds
@@ -114,7 +121,7 @@ class OwnData(Converter):
 
     def labels(self, source: Source) -> NativeLabels:
         """The labels of one image."""
-        if self.own.kind == "masks":
+        if _is_map(self.own):
             return self._mask(self.label_path(source))
         marks = self._marks(source)
         if isinstance(marks, BoxMarks):
@@ -147,12 +154,16 @@ class OwnData(Converter):
         if self.own.format not in SHARED:
             sources = [Source(key, image, pairs.labels[key]) for key, image in sorted(pairs.images.items())]
             return _Split(sources, pairs.missing, pairs.notes)
-        found = find_entries(self.root, pairs, OF_MANY[self.own.format], self._classes)
+        found = find_entries(self.root, pairs, reader_of(self.own), self._classes)
+        notes = [*pairs.notes, *found.notes]
+        if self.own.format == "panoptic":
+            sources, more = picture_sources(self.root, found, pairs.images, pairs.pictures)
+            return _Split(sources, found.missing, (*notes, *more))
         sources = [
             Source(key, pairs.images[key], found.files[key], annotations=found.texts[key])
             for key in sorted(found.texts)
         ]
-        return _Split(sources, found.missing, (*pairs.notes, *found.notes))
+        return _Split(sources, found.missing, tuple(notes))
 
     def _marks(self, source: Source) -> Marks:
         place = self.label_path(source)
@@ -162,9 +173,10 @@ class OwnData(Converter):
 
     def _left_out(self, sources: Sequence[Source]) -> list[str]:
         """What of label files is not labelled, counted over some of them, evenly spread."""
-        if self.own.kind == "masks":
+        if _is_map(self.own):
             return []
-        some = sources[:: max(1, -(-len(sources) // _LOOKED_AT))]
+        number = _PICTURES if self.own.format == "panoptic" else _LOOKED_AT
+        some = sources[:: max(1, -(-len(sources) // number))]
         found = LeftOut()
         for source in some:
             with suppress(DatasetError):  # a broken sample that was skipped
@@ -188,6 +200,11 @@ class _Split:
     sources: Sequence[Source]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+def _is_map(own: OwnDataset) -> bool:
+    """Whether a label file is a picture whose values or colours are labels."""
+    return own.kind == "masks" and own.format != "panoptic"
 
 
 def _color_table(own: OwnDataset) -> ColorTable:

@@ -1,4 +1,4 @@
-"""Boxes of many images in a CSV file, whose columns are found by their names.
+"""Boxes of many images in a CSV file, whose columns are found by their names, or where it has none, by their numbers.
 
 A line is a box, in pixels: either its edges (right and bottom exclusive, counted from 0), or its left, top, width and
 height. A line that names an image and leaves the rest empty is an image without a box. Where ``width`` and ``height``
@@ -52,13 +52,28 @@ HEIGHT: Final = ("height", "image_height", "img_height")
 WIDTH: Final = ("width", "image_width", "img_width")
 
 
-def read_csv(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
+def read_csv(
+    path: Path, classes: Classes, columns: Mapping[str, int] | None = None, separator: str | None = None
+) -> Iterator[tuple[str, str]]:
     """The images of a CSV file: name, and the boxes as `csv_marks` reads them.
+
+    Args:
+        path: The file.
+        classes: The classes.
+        columns: Which column is what, from 1; None if the first line says it.
+        separator: What is between columns; None for what the first line has most.
 
     Raises:
         DatasetError: The file is missing or no CSV, a column is missing, or a line is malformed or of an unknown class.
     """
-    table = _table(path)
+    if columns is None:
+        yield from _images(path, csv_table(path, separator), classes, 2)
+    else:
+        yield from _images(path, _named(path, csv_table(path, separator, header=False), columns), classes, 1)
+
+
+def _images(path: Path, table: pd.DataFrame, classes: Classes, start: int) -> Iterator[tuple[str, str]]:
+    """The images of a table whose first line of boxes is the ``start``-th of the file."""
     columns = {name.strip().lower(): name for name in table.columns}
     image, label = _column(path, columns, IMAGE, "the image"), _column(path, columns, CLASS, "the class")
     names, edges = _box_columns(path, columns)
@@ -66,12 +81,15 @@ def read_csv(path: Path, classes: Classes) -> Iterator[tuple[str, str]]:
     texts = {name: table[columns[name]].tolist() for name in names}
     angles = _optional(table, columns, ANGLE)
     ignored = _optional(table, columns, IGNORED)
-    sizes = _sizes(path, table, columns, table[image].tolist(), names)
+    sizes = _sizes(path, table, columns, table[image].tolist(), names, start)
     found: dict[str, list[list[float]]] = {}
     for i, (name, kind) in enumerate(zip(table[image].tolist(), table[label].tolist(), strict=True)):
-        line = i + 2
+        line = start + i
+        empty = not kind.strip() and not any(texts[column][i].strip() for column in names)
+        if empty and not name.strip():
+            continue  # an empty line
         boxes = found.setdefault(name.strip(), [])
-        if not kind.strip() and not any(texts[column][i].strip() for column in names):
+        if empty:
             continue
         values = [numbers[column][i] for column in names]
         bad = [column for column, value in zip(names, values, strict=True) if math.isnan(value)]
@@ -103,18 +121,28 @@ def has_header(first: str) -> bool:
     return boxes and bool(names & {*IMAGE}) and bool(names & {*CLASS})
 
 
-def _table(path: Path) -> pd.DataFrame:
+def csv_table(path: Path, separator: str | None = None, *, header: bool = True) -> pd.DataFrame:
+    """The table of a CSV file, as text.
+
+    Args:
+        path: The file.
+        separator: What is between columns; None for what the first line has most.
+        header: Whether the first line names the columns; else they are numbered from 0.
+
+    Raises:
+        DatasetError: The file is missing, too long or no CSV.
+    """
     check_length(path, LARGEST_SHARED)
     data = read_file(path, "Correct the path of the labels in dataset.yaml.")
     try:
         text = data.decode("utf-8-sig")
         first = text.partition("\n")[0]
-        separator = max(",;\t", key=first.count)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a line with more values than there are columns
             return pd.read_csv(
                 io.StringIO(text),
-                sep=separator,
+                sep=separator or max(",;\t", key=first.count),
+                header=0 if header else None,
                 dtype=str,
                 keep_default_na=False,
                 index_col=False,
@@ -122,7 +150,18 @@ def _table(path: Path) -> pd.DataFrame:
             )
     except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
         what = f"is no CSV ({' '.join(str(error).split())})"
-        raise DatasetError(what, where=path, cure="Save it as UTF-8, with a first line that names columns.") from None
+        more = "with a first line that names columns" if header else "with as many columns in each line"
+        raise DatasetError(what, where=path, cure=f"Save it as UTF-8, {more}.") from None
+
+
+def _named(path: Path, table: pd.DataFrame, columns: Mapping[str, int]) -> pd.DataFrame:
+    """The columns of a table without a first line of names that have one."""
+    name, number = max(columns.items(), key=lambda pair: pair[1])
+    if number > table.shape[1]:
+        what = f"has {table.shape[1]} columns, but column {number} is to be {name!r}"
+        raise DatasetError(what, where=path, line=1, cure="Correct 'columns' or 'separator' in dataset.yaml.")
+    found = table[[number - 1 for number in columns.values()]]
+    return found.set_axis([*columns], axis=1)
 
 
 def _column(path: Path, columns: Mapping[str, str], known: Sequence[str], what: str) -> str:
@@ -149,13 +188,13 @@ def _box_columns(path: Path, columns: Mapping[str, str]) -> tuple[tuple[str, ...
 
 
 def _sizes(
-    path: Path, table: pd.DataFrame, columns: Mapping[str, str], images: Sequence[str], box: Sequence[str]
+    path: Path, table: pd.DataFrame, columns: Mapping[str, str], images: Sequence[str], box: Sequence[str], start: int
 ) -> dict[str, Size]:
     """Image -> its height and width, where the file says them; tools that do not know them write 0 or nothing."""
     free = {name: column for name, column in columns.items() if name not in box}
     found: dict[str, Size] = {}
     lines = zip(images, _optional(table, free, HEIGHT), _optional(table, free, WIDTH), strict=True)
-    for line, (image, height, width) in enumerate(lines, start=2):
+    for line, (image, height, width) in enumerate(lines, start=start):
         if height.strip() in ("", "0") or width.strip() in ("", "0"):
             continue
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +12,15 @@ from labelforge.converters.own.csv_boxes import csv_marks, read_csv
 from labelforge.converters.own.cvat import cvat_marks, read_cvat
 from labelforge.converters.own.labelme import read_labelme
 from labelforge.converters.own.marks import BoxMarks, Classes, PaintMarks
+from labelforge.converters.own.panoptic import SegmentMarks, read_segments, segment_marks
 from labelforge.converters.own.supervisely import read_supervisely
 from labelforge.converters.own.voc import read_voc
 from labelforge.converters.own.yolo import read_yolo_boxes, read_yolo_polygons
+from labelforge.own_dataset import OwnDataset
 
-Marks = BoxMarks | PaintMarks
+Marks = BoxMarks | PaintMarks | SegmentMarks
+Reader = Callable[[Path, Classes], Iterator[tuple[str, str]]]
+"""Takes a file with the labels of many images apart: name of each, and what it says of it."""
 
 PER_IMAGE: Final[Mapping[tuple[str, str], Callable[[Path, Classes], Marks]]] = {
     ("boxes", "yolo"): read_yolo_boxes,
@@ -26,17 +31,26 @@ PER_IMAGE: Final[Mapping[tuple[str, str], Callable[[Path, Classes], Marks]]] = {
 }
 """Kind and format -> what reads the labels of an image from its own file."""
 
-OF_MANY: Final[Mapping[str, Callable[[Path, Classes], Iterator[tuple[str, str]]]]] = {
+OF_MANY: Final[Mapping[str, Reader]] = {
     "csv": read_csv,
     "coco": read_coco,
     "cvat": read_cvat,
+    "panoptic": read_segments,
 }
-"""Format -> what takes a file with the labels of many images apart: name of each, and what it says of it."""
+"""Format -> what takes a file apart; of CSV files, one whose first line names the columns."""
 
 OF_ONE: Final[Mapping[tuple[str, str], Callable[[str, Path, Classes], Marks]]] = {
     ("boxes", "csv"): csv_marks,
     ("boxes", "coco"): coco_boxes,
     ("polygons", "coco"): coco_objects,
     ("polygons", "cvat"): cvat_marks,
+    ("masks", "panoptic"): segment_marks,
 }
 """Kind and format -> what reads what such a file says of one image."""
+
+
+def reader_of(own: OwnDataset) -> Reader:
+    """What takes the files of many images of a dataset apart."""
+    if own.format == "csv":
+        return partial(read_csv, columns=own.columns, separator=own.separator)
+    return OF_MANY[own.format]

@@ -30,6 +30,7 @@ class Pairs:
         notes: What could not be paired, in sentences.
         missing: Keys that have labels but no image.
         whole: Whether all images are of the split; else it has those that its files name.
+        pictures: The pictures of segments that such files may name.
     """
 
     images: Mapping[str, str]
@@ -39,6 +40,7 @@ class Pairs:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     whole: bool = True
+    pictures: tuple[str, ...] = ()
 
 
 def find_pairs(own: OwnDataset, root: Path, split: str, *, follow_links: bool = False) -> Pairs:
@@ -56,40 +58,55 @@ def find_pairs(own: OwnDataset, root: Path, split: str, *, follow_links: bool = 
     folders, files_of_split = ("{split}" in paths[0] for paths in (own.images, own.labels))
     text = own.splits[split] if folders or files_of_split else None
     stands = text if isinstance(text, str) else None
-    images, labels = ([Pattern(path, stands) for path in paths] for paths in (own.images, own.labels))
-    files = list_below(root, [pattern.folder for pattern in (*images, *labels)], follow_links=follow_links)
+    images, labels, segments = (
+        [Pattern(path, stands) for path in paths] for paths in (own.images, own.labels, own.segments)
+    )
+    files = list_below(root, [pattern.folder for pattern in (*images, *labels, *segments)], follow_links=follow_links)
     shared = own.format in SHARED
     usable = [file for file in files if file.rpartition("/")[2] not in CLASS_LISTS]
     label_files = _by_key(root, usable, labels, "label files", several=shared)
-    taken = {path for paths in label_files.values() for path in paths}
+    pictures = tuple(path for path in files if any(pattern.match(path) for pattern in segments))
+    with_labels = {path for paths in label_files.values() for path in paths}
+    taken = with_labels.union(pictures)
     image_files = _by_key(root, [path for path in files if path not in taken], images, "images")
-    if not image_files:
-        wanted = " or ".join(pattern.text for pattern in images)
-        raise DatasetError(f"no file fits the path of the images, {wanted}", where=root, cure=_cure(own))
-    if not taken:
-        wanted = " or ".join(pattern.text for pattern in labels)
-        raise DatasetError(f"no file fits the path of the labels, {wanted}", where=root, cure=_cure(own))
+    fits = (("images", images, image_files), ("labels", labels, label_files), ("segments", segments, pictures))
+    for what, patterns, there in fits:
+        if patterns and not there:
+            wanted = " or ".join(pattern.text for pattern in patterns)
+            raise DatasetError(f"no file fits the path of the {what}, {wanted}", where=root, cure=_cure(own))
     if not follow_links:  # these are read before the engine sees which files the samples have
         lists = [] if folders or files_of_split or not isinstance(own.splits[split], str) else [own.splits[split]]
-        for name in (*(taken if shared else ()), *lists):
+        for name in (*(with_labels if shared else ()), *lists):
             check_inside(root / str(name), root.resolve())
     chosen, notes = _chosen(own, root, split, image_files, images)
     found = {key: image_files[key][0] for key in chosen}
     if shared:
         others = _others(own, root, split, follow_links) if folders else {paths[0] for paths in image_files.values()}
-        whole = folders or not files_of_split
         return Pairs(
-            found, {}, tuple(sorted(taken)), tuple(sorted(others - {*found.values()})), tuple(notes), (), whole
+            found,
+            {},
+            tuple(sorted(with_labels)),
+            tuple(sorted(others - {*found.values()})),
+            tuple(notes),
+            whole=folders or not files_of_split,
+            pictures=pictures,
         )
-    bare = [found[key] for key in found if key not in label_files]
-    if len(bare) == len(found):
-        what = f"none of {counted(len(found), 'image')} has a label file, such as {bare[0]}"
+    return _each_its_own(own, root, found, {key: paths[0] for key, paths in label_files.items()}, {*image_files}, notes)
+
+
+def _each_its_own(
+    own: OwnDataset, root: Path, images: dict[str, str], labels: dict[str, str], known: set[str], notes: list[str]
+) -> Pairs:
+    """The images of a split that have a label file; ``known`` are the keys of all images."""
+    bare = [path for key, path in images.items() if key not in labels]
+    if len(bare) == len(images):
+        what = f"none of {counted(len(images), 'image')} has a label file, such as {bare[0]}"
         raise DatasetError(what, where=root, cure=_cure(own))
     if bare:
         notes.append(f"{_bare(bare)}, such as {listed(bare, 2)}.")
-    lost = tuple(sorted(label_files.keys() - image_files.keys()))
-    paired = {key: path for key, path in found.items() if key in label_files}
-    return Pairs(paired, {key: label_files[key][0] for key in paired}, notes=tuple(notes), missing=lost)
+    paired = {key: path for key, path in images.items() if key in labels}
+    lost = tuple(sorted(labels.keys() - known))
+    return Pairs(paired, {key: labels[key] for key in paired}, notes=tuple(notes), missing=lost)
 
 
 def _others(own: OwnDataset, root: Path, split: str, follow_links: bool) -> set[str]:

@@ -28,8 +28,8 @@ def command(folder: str, output: str | None) -> None:
     classes occur, and says in comments what it saw, what it could not pair, and what it only guessed. Check the file,
     then say in a mapping what the classes mean; no Python is needed to convert the data.
 
-    Known are masks (values, palette or colours), and boxes and polygons of COCO, Pascal VOC, YOLO, labelme, CVAT,
-    Supervisely and CSV files.
+    Known are masks (values, palette, colours or COCO's panoptic format), and boxes and polygons of COCO, Pascal VOC,
+    YOLO, labelme, CVAT, Supervisely and CSV files, with a first line of names or without.
     """
     from labelforge.converters.init.describe import describe
     from labelforge.files import write_output

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 
 from labelforge.converters import Converter, Source
 from labelforge.converters.own.converter import OwnData
+from tests.converters.coco_layouts import segment_png
 from tests.converters.layouts import NOTHING, Array, Written, label_blocks, palette_png, picture, save
 
 CLASSES = ("road", "sky", "car", "person")
@@ -183,6 +184,44 @@ def write_csv(root: Path) -> dict[str, Written]:
         lines += [] if boxes else [f"{key}.png,30,20,,,,,"]
     put(root / "boxes.csv", "\n".join(lines) + "\n")
     return boxes_of(root, "kind: boxes\nformat: csv\nimages: images/{key}.png\nlabels: boxes.csv")
+
+
+def write_bare_csv(root: Path) -> dict[str, Written]:
+    """Lines as the German signs have them: no first line of names, and semicolons."""
+    lines = [
+        f"{key}.png;{x0};{y0};{min(x1, 30)};{min(y1, 20)};{n}"
+        for key, boxes in BOXES.items()
+        for n, x0, y0, x1, y1 in boxes
+    ]
+    put(root / "gt.txt", "\n".join([*lines, "three.png;;;;;"]) + "\n")
+    columns = "columns: {image: 1, xmin: 2, ymin: 3, xmax: 4, ymax: 5, class: 6}\nseparator: ';'"
+    head = "kind: boxes\nformat: csv\nimages: images/{key}.png\nlabels: gt.txt\n"
+    return boxes_of(root, head + columns)
+
+
+def write_segments(root: Path) -> dict[str, Written]:
+    """COCO's panoptic format: two segments of each class, one of a person marked as a crowd; 0 is no segment."""
+    entries: dict[str, list[Any]] = {"images": [], "annotations": []}
+    found = {}
+    for i, key in enumerate(["one", "sub/two", "three"]):
+        path = save(root / "images" / f"{key}.png", picture(i))
+        ids = label_blocks(i, range(5)).astype(int)  # 4: no segment
+        half = np.where(np.arange(30) < 14, 0, 5)
+        numbers = np.where(ids == 4, 0, 70_001 * (ids + 1) + half)
+        crowd = 70_001 * (CLASSES.index("person") + 1) + 5
+        segment_png(root / "panoptic" / f"{key}.png", numbers)
+        segments = [
+            {"id": n, "category_id": 1000 - (n // 70_001 - 1), "iscrowd": int(n == crowd)}
+            for n in np.unique(numbers[numbers > 0]).tolist()
+        ]
+        entries["images"].append({"id": i, "file_name": f"{key}.png"})
+        entries["annotations"].append({"image_id": i, "file_name": f"{key}.png", "segments_info": segments})
+        found[key] = Written(np.asarray(Image.open(path)), np.where((ids == 4) | (numbers == crowd), NOTHING, ids))
+    categories = [{"id": 1000 - i, "name": name, "isthing": int(i > 1)} for i, name in enumerate(CLASSES)]
+    put(root / "panoptic.json", json.dumps({**entries, "categories": categories}))
+    head = "kind: masks\nformat: panoptic\nimages: images/{key}.png\nlabels: panoptic.json\n"
+    describe(root, head + "segments: panoptic/{key}.png\nclasses: [road, sky, car, person]\n")
+    return found
 
 
 def coco(annotations: list[dict[str, Any]], names: Iterable[str] = BOXES) -> str:
@@ -357,7 +396,9 @@ OWN = {
     "yolo": OwnLayout(write_yolo),
     "yolo polygons": OwnLayout(write_yolo_polygons),
     "voc": OwnLayout(write_voc),
+    "panoptic": OwnLayout(write_segments),
     "csv": OwnLayout(write_csv),
+    "csv without names": OwnLayout(write_bare_csv),
     "coco boxes": OwnLayout(write_coco_boxes),
     "coco polygons": OwnLayout(write_coco_polygons),
     "labelme": OwnLayout(write_labelme),

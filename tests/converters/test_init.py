@@ -255,7 +255,7 @@ def test_folders_that_hold_nothing_to_pair(tmp_path: Path) -> None:
     message = r"holds 1 picture \(such as a\.png\), but no labels that belong to images were found"
     with pytest.raises(DatasetError, match=message):
         describe(tmp_path)
-    put(tmp_path / "signs/gt.txt", "00000.ppm;1;1;3;3;1\n")
+    put(tmp_path / "signs/gt.txt", "00000.ppm;91;91;3;3;1\n")
     save(tmp_path / "signs/00000.ppm", picture(0))
     with pytest.raises(DatasetError, match="It has the layout of gtsdb: labelforge convert gtsdb"):
         describe(tmp_path / "signs")
@@ -300,6 +300,7 @@ def test_templates_of_a_path() -> None:
         ([0, 1, 2, 200], 200, 0),
         ([1, 2, 3], None, 1),  # names that count from 1
         ([2, 3], None, 1),
+        ([1, 2, 3, 255], 255, 1),
     ],
 )
 def test_a_list_of_names_that_lacks_one_value(values: list[int], void: int | None, first: int, tmp_path: Path) -> None:
@@ -311,6 +312,36 @@ def test_a_list_of_names_that_lacks_one_value(values: list[int], void: int | Non
     classes = [(label.id, label.name) for label in found.dataset.space.labels]
     assert classes == [(first, "road"), (first + 1, "car"), (first + 2, "sky")]
     assert found.dataset.void == void and "Guessed" in found.text and "value" not in [name for _, name in classes]
+
+
+@pytest.mark.parametrize(
+    ("values", "void", "first", "said"),
+    [
+        ([0, 1, 2, 3], 3, 0, "of the pixels, in 3 of 3 files) is not labelled instead, write void: 0, and ids that"),
+        ([0, 1, 2, 3, 255], 255, 1, "where they count from 0 instead, write ids one less, and a name for 3"),
+        (
+            [0, 2],
+            None,
+            0,
+            "Not all occur (1), so they may count from 1: look at a mask, and where 0 is not labelled, write void: 0,",
+        ),
+        ([0, 1, 255], 255, 0, "where 0 is not labelled either, write a name for it, and the other ids one more."),
+    ],
+)
+def test_names_that_may_count_from_0_or_from_1(
+    values: list[int], void: int | None, first: int, said: str, tmp_path: Path
+) -> None:
+    """Both readings are said, and the one that is taken is marked as guessed."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", label_blocks(i, values))
+    put(tmp_path / "classes.txt", "road\ncar\nsky\n")
+    found = init(tmp_path)
+    text = " ".join(found.text.replace("\n# ", " ").split())
+    assert said in text and found.dataset.void == void
+    named = {label.name: label.id for label in found.dataset.space.labels}
+    assert named == {"road": first, "car": first + 1, "sky": first + 2, **({"value 0": 0} if first else {})}
+    assert found.text.count("# guessed name; ") == len(named)
 
 
 def test_a_list_that_lacks_more_says_what(tmp_path: Path) -> None:

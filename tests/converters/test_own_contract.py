@@ -105,7 +105,7 @@ def test_the_image_of_a_sample_that_is_cut_short(layout: OwnLayout, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*OWN} - {"csv", "yolo", "yolo polygons"})
+    "name", sorted({*OWN} - {"csv", "csv without names", "yolo", "yolo polygons"})
 )  # of these, no line says that it is the last
 def test_a_label_file_that_is_cut_short(name: str, tmp_path: Path) -> None:
     layout = OWN[name]
