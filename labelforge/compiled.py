@@ -41,6 +41,9 @@ def machine_code(fastmath: frozenset[str] = frozenset()) -> Callable[[Function],
     import numba
 
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
+    # A call that is not inlined runs other code in the process that compiles it than in those that load the caller, in
+    # which the called function was optimised once more: sums were then added up in another order.
+    options["forceinline"] = True
 
     def decorate(function: Function) -> Function:
         # What is kept is found by this name, and by nothing of the files that the function's own file imports from.

@@ -20,6 +20,7 @@ from labelforge.trainer.loss import LossOutput
 from labelforge.trainer.models.recording import Recorder, RecordingError
 
 _REHEARSALS = 3
+_CURE = "Set cuda_graph=false; a run that has a checkpoint can be resumed so."
 
 LossOf = Callable[[Tensor, Tensor], LossOutput]
 """From (N, 3, H, W) images and (N, H, W) labels to a network's loss, by the same kernels each time."""
@@ -36,22 +37,28 @@ class ReplayedStep:
         recorder: Records it; steps that never run at the same time can share one.
 
     Raises:
-        ConfigError: Something in it cannot be recorded, like waiting for the device.
+        ConfigError: Something in it cannot be recorded, like waiting for the device, or memory is short.
     """
 
     def __init__(self, network: nn.Module, loss: LossOf, images: Tensor, labels: Tensor, recorder: Recorder) -> None:
         self._images, self._labels = images.clone(), labels.clone()
         self._parameters = [p for p in network.parameters() if p.requires_grad]
+        try:
+            self._record(network, loss, recorder)
+        except RecordingError as fault:
+            raise ConfigError(f"the network's step: {fault}", cure=_CURE) from None
+        except torch.OutOfMemoryError:
+            raise ConfigError("the GPU's memory is too small to record the network's step", cure=_CURE) from None
+
+    def _record(self, network: nn.Module, loss: LossOf, recorder: Recorder) -> None:
         before = [(buffer, buffer.clone()) for buffer in network.buffers()]
-        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+        device = self._images.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
             recorder.rehearse(lambda: self._step(loss), _REHEARSALS)
         for buffer, value in before:
             buffer.copy_(value)
-        try:
-            with holding() as self._tables:
-                self._graph, (self._found, self._gradients) = recorder.record(lambda: self._step(loss))
-        except RecordingError as fault:
-            raise ConfigError(f"the network's step: {fault}", cure="Set cuda_graph=false, and start anew.") from None
+        with holding() as self._tables:
+            self._graph, (self._found, self._gradients) = recorder.record(lambda: self._step(loss))
 
     def fits(self, images: Tensor, labels: Tensor) -> bool:
         """Whether a batch is laid out as the one that was recorded."""

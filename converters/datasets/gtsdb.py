@@ -14,9 +14,11 @@ whole; `SIDES` places the shape relative to the numbers of ``gt.txt``. Nothing o
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +40,7 @@ SUFFIXES: Final = (".ppm", ".png", ".jpg", ".jpeg")
 SPLITS: Final[Mapping[str, range]] = {"train": range(600), "test": range(600, 900), "all": range(100_000)}
 Fill = Literal["shape", "rectangle"]
 FIELDS: Final = ("image", "left", "top", "right", "bottom", "class")
+_EARLY: Final = 20  # lines by which a file is recognised
 
 SIDES: Final[Mapping[str, tuple[float, float, float, float]]] = {
     "rectangle": (0, 0, 1, 1),
@@ -169,8 +172,9 @@ gt.txt
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """A folder with ``gt.txt``, or the folder around it."""
-        return is_root(root, cls.markers) or any(_inside(root))
+        """A folder with a ``gt.txt`` that begins as the published one does, or the folder around it."""
+        folders = [root] if is_root(root, cls.markers) else _inside(root)
+        return any(_begins_as_published(folder / "gt.txt") for folder in folders)
 
     def __init__(self, root: str | os.PathLike[str], *, overlaps: Overlaps = "smallest", fill: Fill = "shape") -> None:
         check_choice("overlaps", overlaps, get_args(Overlaps))
@@ -318,6 +322,13 @@ def _parse(text: str, line: int, classes: int) -> tuple[int, Sign]:
     if bottom < top:
         raise ValueError(f"bottom {bottom} is less than top {top}")
     return image, Sign(class_id, left, top, right, bottom, line)
+
+
+def _begins_as_published(file: Path) -> bool:
+    """Whether an early line names an image as GTSDB does: others call their boxes ``gt.txt``, too."""
+    with suppress(OSError), file.open(encoding="utf-8", errors="replace") as stream:
+        return any(_number(line.partition(";")[0].strip()) is not None for line in itertools.islice(stream, _EARLY))
+    return False
 
 
 def _number(name: str) -> int | None:

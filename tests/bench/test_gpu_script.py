@@ -73,3 +73,12 @@ def test_the_suites_of_the_host_come_last(gpu: ModuleType, tmp_path: Path, monke
         results = list(gpu.run_all(tmp_path, "cpu", log, time.monotonic() + 600))
     assert [result.name.removeprefix("bench ") for result in results] == ["install", *SUITES]
     assert {result.seconds for result in results[1:]} == {150}
+
+
+def test_every_marked_test_is_run_on_a_gpu(gpu: ModuleType) -> None:
+    tests = gpu.CHECKOUT / "tests"
+    marked = [file for file in tests.rglob("test_*.py") if "mark.gpu" in file.read_text(encoding="utf-8")]
+    run = [gpu.CHECKOUT / place for place in gpu.GPU_TESTS]
+    here = Path(__file__)
+    assert [f for f in marked if f != here and not any(f == place or place in f.parents for place in run)] == []
+    assert all(place.exists() for place in run)

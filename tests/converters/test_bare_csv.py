@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelforge.converters import recognise
 from labelforge.converters.init.describe import describe as look
 from labelforge.errors import DatasetError, TaxonomyError
 from tests.converters.init_checks import init
@@ -201,3 +202,12 @@ def test_real_signs(shared_data: Path, tmp_path: Path) -> None:
         got = converter.labels(source).boxes_in((800, 1360), (800, 1360))  # type: ignore[attr-defined]
         want = [[int(c), *map(int, edges)] for name, *edges, c in lines if name == source.image]
         assert want and got == want
+
+
+def test_another_gt_txt_is_not_taken_for_gtsdb(tmp_path: Path) -> None:
+    save(tmp_path / "frame_1.png", picture(0))
+    put(tmp_path / "gt.txt", "frame_1.png;1;2;3;4;car\n")
+    with pytest.raises(DatasetError, match="has the layout of no dataset"):
+        recognise(tmp_path)
+    put(tmp_path / "gt.txt", "# sorted\n00042.ppm;1;2;3;4;11\n")
+    assert recognise(tmp_path) == "gtsdb"

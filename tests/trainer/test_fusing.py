@@ -12,6 +12,7 @@ from labelforge.trainer import ModelConfig
 from labelforge.trainer.models.fusing import ReluConv2d, fuse
 from labelforge.trainer.models.inference import fold_batch_norm, ready_for_inference
 from labelforge.trainer.models.network import SegmentationNet
+from labelforge.trainer.models.resnet import BasicBlock
 from tests.trainer.test_inference import CONFIGS, IMAGES, trained
 
 
@@ -60,6 +61,35 @@ def test_what_is_not_folded_stays() -> None:
     network = trained(ModelConfig(backbone="resnet18", output_stride=32, features=16))
     fuse(network)
     assert not any(isinstance(module, ReluConv2d) for module in network.modules())
+
+
+class Leaky(nn.ReLU):
+    """A ReLU of someone else's, which is none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.leaky_relu(x, 0.1)
+
+
+@pytest.mark.usefixtures("without_cudnn")
+def test_what_is_not_known_stays() -> None:
+    class Gated(BasicBlock):
+        """A block that does something else."""
+
+    class Ordered(nn.Sequential):
+        """A sequence that may do anything."""
+
+    convolution = nn.Conv2d(4, 4, 3, padding=1)
+    network = nn.ModuleList(
+        [
+            nn.Sequential(copy.deepcopy(convolution), Leaky()),
+            Ordered(copy.deepcopy(convolution), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(4, 4, 3, padding="same"), nn.ReLU()),
+            Gated(4, 4),
+            nn.Sequential(copy.deepcopy(convolution), nn.Identity(), nn.ReLU()),
+        ]
+    )
+    fuse(network)
+    assert [sum(isinstance(m, ReluConv2d) for m in part.modules()) for part in network] == [0, 0, 0, 0, 1]
 
 
 @pytest.mark.gpu

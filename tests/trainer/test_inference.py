@@ -83,3 +83,20 @@ def test_other_modules_are_only_copied() -> None:
     layer = nn.Conv2d(3, 4, 1)
     ready = ready_for_inference(layer, torch.bfloat16)
     assert ready is not layer and next(ready.parameters()).dtype == torch.float32
+
+
+def test_a_network_that_cannot_be_compared_stays_as_it_is() -> None:
+    """Someone else's operator may be there for GPUs only."""
+    network = trained(ModelConfig(backbone="resnet18", output_stride=32))
+    forward = network.backbone.forward
+
+    def picky(images: Tensor) -> tuple[Tensor, ...]:
+        if images.shape[-1] == 97:  # that of the noise
+            raise NotImplementedError("could not run 'their::op' with arguments from the 'CPU' backend")
+        return forward(images)  # type: ignore[no-any-return]
+
+    network.backbone.forward = picky
+    with torch.inference_mode():
+        ready = ready_for_inference(network, torch.float32)
+        assert any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+        torch.testing.assert_close(ready(IMAGES), network(IMAGES), rtol=1e-4, atol=1e-4)

@@ -182,3 +182,10 @@ def test_the_error_names_the_setting(
     learner, batches = open_run(readers, "cpu")
     with pytest.raises(ConfigError, match=r"cannot be recorded as a CUDA graph: it waits\. Set cuda_graph=false"):
         learner.step(0, batches[0])
+
+    def full(self: Rerunner, call: object) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(rerunner, "record", full)
+    with pytest.raises(ConfigError, match=r"memory is too small to record .*\. Set cuda_graph=false"):
+        learner.step(0, batches[0])

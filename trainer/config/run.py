@@ -51,8 +51,9 @@ class TrainConfig(Part):
     )
     compile: bool = Field(
         default=False,
-        description="Compile the backbone (torch.compile): steps on CUDA are faster then; compiling takes a minute or "
-        "so. Off: on a CPU it needs a C++ compiler, and the last bits of a run then differ.",
+        description="Compile the backbone (torch.compile): on CUDA, steps that are recorded (cuda_graph) are faster "
+        "then; compiling takes a minute or so. Off: on a CPU it needs a C++ compiler, and the last bits of a run then "
+        "differ.",
     )
     cuda_graph: bool = Field(
         default=True,

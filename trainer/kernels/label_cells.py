@@ -7,6 +7,8 @@ compared with the best so far.
 Logits count from the *leader* of a classifier, the child that has the highest sum at the corners of the cell. What is
 far below it at all four corners is negligible everywhere between, since differences of logits are bilinear too; and
 where nothing is far above it at any of them, no pixel's highest logit need be known for exponentials to fit float32.
+
+Logits that are no numbers, or infinite, give some answer.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ _NEGLIGIBLE: Final = np.float32(-26)  # 100 children of 2^-26 each are 2e-6 of t
 _STEEP: Final = np.float32(60)  # and so many children of 2^60 fit float32
 _WORTH: Final = np.float32(1e-9)
 """A branch that is in all pixels of a tile together less probable is not followed, and adds to no label."""
+_IMPROBABLE: Final = np.float32(1e-3)
+"""Where the best label of some pixel is less probable, what was left out could decide: nothing is then."""
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
@@ -62,7 +66,7 @@ def sum_row(
     """
     columns, number = logits.shape[3], len(needed)
     corners, counts = np.empty((4, columns), np.float32), np.zeros(columns, np.bool_)
-    steep, reached = np.zeros(number, np.bool_), np.zeros(number, np.bool_)
+    steep, reached, all_count = np.zeros(number, np.bool_), np.zeros(number, np.bool_), np.ones(columns, np.bool_)
     x, y, xy = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     power, share = np.empty((columns, TILE), np.float32), np.empty((number, TILE), np.float32)
     best, winner, total = np.empty(TILE, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.float32)
@@ -75,8 +79,12 @@ def sum_row(
             for left in range(start, stop, TILE):
                 right = min(stop, left + TILE)
                 size = tile_weights(weight_y, weight_x, top, bottom, left, right, x, y, xy)
-                _softmax(needed, corners, counts, steep, size, x, y, xy, power, share, reached, best, total)
+                _softmax(needed, corners, counts, steep, _WORTH, size, x, y, xy, power, share, reached, best, total)
                 _likeliest(spans, first_span, power, counts, share, reached, size, best, winner, total)
+                if best[:size].min() < _IMPROBABLE:
+                    tile = (size, x, y, xy)
+                    _softmax(needed, corners, all_count, steep, _ZERO, *tile, power, share, reached, best, total)
+                    _likeliest(spans, first_span, power, all_count, share, reached, size, best, winner, total)
                 p = 0
                 for row in range(top, bottom):
                     for pixel in range(left, right):
@@ -126,14 +134,15 @@ def _from_leaders(
 
 @machine_code(FUSED)
 def _softmax(
-    needed: Any, corners: Any, counts: Any, steep: Any, size: int, x: Any, y: Any, xy: Any, power: Any, share: Any,
-    reached: Any, best: Any, total: Any,
+    needed: Any, corners: Any, counts: Any, steep: Any, worth: Any, size: int, x: Any, y: Any, xy: Any, power: Any,
+    share: Any, reached: Any, best: Any, total: Any,
 ) -> None:  # fmt: skip
     """The softmax of each classifier, from the root down.
 
     Args:
         needed: See :func:`sum_row`.
         corners: See :func:`_from_leaders`, as ``counts`` and ``steep``.
+        worth: Probability, of all pixels together, below which a classifier is not gone to.
         size: Pixels of the tile.
         x: Their places in the cell; ``y`` and ``xy`` likewise.
         power: (C, TILE) written: what a logit that counts is in proportion to the others of its classifier.
@@ -143,7 +152,7 @@ def _softmax(
         total: (TILE,) written.
     """
     for i in range(len(needed)):
-        reached[i] = _arrive(needed, i, power, counts, share, reached, size)
+        reached[i] = _arrive(needed, i, power, counts, share, reached, worth, size)
         if not reached[i]:
             continue
         first, last = needed[i, 0], needed[i, 1]
@@ -164,7 +173,7 @@ def _softmax(
 
 
 @machine_code(REORDERED)
-def _arrive(needed: Any, i: int, power: Any, counts: Any, share: Any, reached: Any, size: int) -> bool:
+def _arrive(needed: Any, i: int, power: Any, counts: Any, share: Any, reached: Any, worth: Any, size: int) -> bool:
     """Write the probability of arriving at a classifier to its share; returns whether that is worth going on."""
     owner, above = needed[i, 2], needed[i, 3]
     if above < 0:
@@ -178,7 +187,7 @@ def _arrive(needed: Any, i: int, power: Any, counts: Any, share: Any, reached: A
         value = power[owner, p] * share[above, p]
         share[i, p] = value
         together += value
-    return not together < _WORTH
+    return not together < worth
 
 
 @machine_code(FUSED)

@@ -119,7 +119,7 @@ def _fuse_sequence(sequence: nn.Sequential) -> None:
     """Fuse the convolutions of a sequence with the ReLU after them."""
     parts = [(name, part) for name, part in sequence.named_children() if not isinstance(part, nn.Identity)]
     for (name, part), (after, relu) in itertools.pairwise(parts):
-        if type(part) is nn.Conv2d and isinstance(relu, nn.ReLU) and _is_plain(part):
+        if type(part) is nn.Conv2d and type(relu) is nn.ReLU and _is_plain(part):
             sequence._modules[name], sequence._modules[after] = ReluConv2d(part), nn.Identity()
 
 

@@ -228,3 +228,19 @@ def test_an_unknown_kernel_is_refused_at_any_size() -> None:
     for size in (None, (2, 2), (16, 16)):
         with pytest.raises(ConfigError, match="no kernel is called"):
             decide(torch.zeros(1, 111, 2, 2), tensors, size, kernel="nunba")  # type: ignore[arg-type]
+
+
+@needs_numba
+@pytest.mark.parametrize("lead", [12, 18, 24])
+def test_labels_that_are_all_improbable(lead: float) -> None:
+    """What is negligible beside the sky decides between signs that are."""
+    layout = lf.LogitLayout.compile(lf.Taxonomy.load("iv2018"))
+    logits = torch.randn(1, layout.num_logits, 5, 7, generator=torch.Generator().manual_seed(0))
+    logits[:, layout.column_names.index("sky")] += lead
+    mapping, tensors = lf.LabelMapping.load(layout.taxonomy, "gtsdb"), LayoutTensors.of_layout(layout)
+    readout = label_readout(tensors, mapping, "sum")
+    got, wanted = readout(logits, (40, 56), kernel="numba"), readout(upsample(logits.double(), (40, 56)))
+    assert float(wanted.confidence.max()) < 1e-3
+    torch.testing.assert_close(got.confidence, wanted.confidence, rtol=1e-4, atol=0)
+    assert float((got.rows == wanted.rows).double().mean()) > 0.999  # of equal ones within rounding either may win
+    assert int(got.rows.min()) > 0
