@@ -27,23 +27,25 @@ def compile_or_none(function: Function) -> Function | None:
         return None
 
 
-def machine_code(fastmath: frozenset[str] = frozenset()) -> Callable[[Function], Function]:
+def machine_code(fastmath: frozenset[str] = frozenset(), *, inline: bool = False) -> Callable[[Function], Function]:
     """A decorator that compiles a function when it is first called.
 
     Division by zero is not an error but infinite, as in NumPy, so that it does not keep loops from being vectorised.
 
+    A call that is not inlined runs other code in the process that compiles it than in those that load the caller, in
+    which the called function was optimised once more. Where the order of sums may change, inline: else the processes
+    add up in different orders.
+
     Args:
         fastmath: LLVM's flags of what arithmetic may ignore: ``contract``, ``nsz``, ``reassoc``.
+        inline: Whether callers always get the function's code into theirs.
 
     Raises:
         ImportError: numba is not installed.
     """
     import numba
 
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
-    # A call that is not inlined runs other code in the process that compiles it than in those that load the caller, in
-    # which the called function was optimised once more: sums were then added up in another order.
-    options["forceinline"] = True
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "forceinline": inline}
 
     def decorate(function: Function) -> Function:
         # What is kept is found by this name, and by nothing of the files that the function's own file imports from.

@@ -94,7 +94,7 @@ def sum_row(
                         p += 1
 
 
-@machine_code()
+@machine_code(inline=True)
 def _from_leaders(
     logits: Any, n: int, cell_y: int, cell_x: int, needed: Any, corners: Any, counts: Any, steep: Any
 ) -> None:
@@ -132,7 +132,7 @@ def _from_leaders(
         steep[i] = steepest > _STEEP
 
 
-@machine_code(FUSED)
+@machine_code(FUSED, inline=True)
 def _softmax(
     needed: Any, corners: Any, counts: Any, steep: Any, worth: Any, size: int, x: Any, y: Any, xy: Any, power: Any,
     share: Any, reached: Any, best: Any, total: Any,
@@ -172,7 +172,7 @@ def _softmax(
             share[i, p] /= total[p]
 
 
-@machine_code(REORDERED)
+@machine_code(REORDERED, inline=True)
 def _arrive(needed: Any, i: int, power: Any, counts: Any, share: Any, reached: Any, worth: Any, size: int) -> bool:
     """Write the probability of arriving at a classifier to its share; returns whether that is worth going on."""
     owner, above = needed[i, 2], needed[i, 3]
@@ -190,7 +190,7 @@ def _arrive(needed: Any, i: int, power: Any, counts: Any, share: Any, reached: A
     return not together < worth
 
 
-@machine_code(FUSED)
+@machine_code(FUSED, inline=True)
 def _highest(corners: Any, counts: Any, first: int, last: int, size: int, x: Any, y: Any, xy: Any, best: Any) -> None:
     """Per pixel, the highest of a classifier's logits."""
     for c in range(first, last):
@@ -201,7 +201,7 @@ def _highest(corners: Any, counts: Any, first: int, last: int, size: int, x: Any
                 best[p] = max(best[p], a + by_x * x[p] + by_y * y[p] + by_xy * xy[p])
 
 
-@machine_code(FUSED)
+@machine_code(FUSED, inline=True)
 def _likeliest(
     spans: Any, first_span: Any, power: Any, counts: Any, share: Any, reached: Any, size: int, best: Any,
     winner: Any, total: Any,

@@ -128,7 +128,7 @@ def spread_row(
             top = bottom
 
 
-@machine_code()
+@machine_code(inline=True)
 def _tile_labels(codes: Any, n: int, top: int, bottom: int, start: int, stop: int, labels: Any, label_of: Any) -> int:
     """Number the different labels of a tile; returns how many there are."""
     labels[0] = codes[n, top, start]
@@ -148,7 +148,7 @@ def _tile_labels(codes: Any, n: int, top: int, bottom: int, start: int, stop: in
     return count
 
 
-@machine_code()
+@machine_code(inline=True)
 def _speakers(labels: Any, count: int, starts: Any, classifier: Any, head: Any, active: Any, link: Any) -> int:
     """List for each classifier which labels of the tile speak to it, by which entry; returns how many classifiers."""
     used = links = 0
@@ -168,7 +168,7 @@ def _speakers(labels: Any, count: int, starts: Any, classifier: Any, head: Any, 
     return used
 
 
-@machine_code(REORDERED)
+@machine_code(REORDERED, inline=True)
 def _label_moments(label_of: Any, count: int, size: int, x: Any, y: Any, xy: Any, moments: Any) -> None:
     """Per label of the tile: its pixels, and the sums of their x, y and xy."""
     if count == 1:

@@ -22,7 +22,7 @@ _FACTORS: Final = 8  # sums whose logarithm is taken at once; the smallest is ex
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@machine_code(REORDERED)
+@machine_code(REORDERED, inline=True)
 def spread_classifier(
     corners: Any,
     children: int,
@@ -110,7 +110,7 @@ def spread_classifier(
         at = link[at, 2]
 
 
-@machine_code()
+@machine_code(inline=True)
 def _bounds(
     corners: Any, children: int, first: int, labels: Any, head: int, link: Any, target: Any, allowed: Any
 ) -> Any:
@@ -138,7 +138,7 @@ def _bounds(
     return (check if np.isnan(check) else peak), lowest, sets
 
 
-@machine_code(FUSED)
+@machine_code(FUSED, inline=True)
 def _raise(
     power: Any, m: int, total: Any, size: int, base: Any, by_x: Any, by_y: Any, by_xy: Any, x: Any, y: Any, xy: Any
 ) -> None:
@@ -149,7 +149,7 @@ def _raise(
         total[p] += value
 
 
-@machine_code(REORDERED)
+@machine_code(REORDERED, inline=True)
 def _sum_slopes(power: Any, m: int, scale: Any, size: int, x: Any, y: Any, xy: Any, slope: Any, c: int) -> None:
     """Sums of power * scale, and of that times x, y and xy."""
     total = by_x = by_y = by_xy = _ZERO
@@ -165,7 +165,7 @@ def _sum_slopes(power: Any, m: int, scale: Any, size: int, x: Any, y: Any, xy: A
     slope[c, 3] += by_xy
 
 
-@machine_code()
+@machine_code(inline=True)
 def _sum_of_logs(total: Any, label_of: Any, u: int, count: int, size: int) -> float:
     """Sum of log(total) over the pixels of a label; one logarithm for several."""
     result, product, factors = 0.0, 1.0, 0
@@ -179,7 +179,7 @@ def _sum_of_logs(total: Any, label_of: Any, u: int, count: int, size: int) -> fl
     return result + math.log(product)
 
 
-@machine_code()
+@machine_code(inline=True)
 def _spread_sets(
     children: int,
     first: int,
@@ -235,7 +235,7 @@ def _spread_sets(
         _sum_slopes(power, m, row, size, x, y, xy, slope, kept[m])
 
 
-@machine_code()
+@machine_code(inline=True)
 def _spread_exactly(
     corners: Any,
     children: int,
