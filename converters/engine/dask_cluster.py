@@ -8,6 +8,7 @@ never: the count is put right when a shard is done.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 import zlib
@@ -101,8 +102,23 @@ def connected(address: str) -> Iterator[Client]:
             where=address,
             cure="Start 'dask scheduler' and give the address that it prints, such as tcp://10.0.0.1:8786.",
         ) from error
-    with client:
+    with _without_what_closing_breaks_off(), client:
         yield client
+
+
+@contextmanager
+def _without_what_closing_breaks_off() -> Iterator[None]:
+    """Within this, tornado does not log that a result was still on its way when the connection was closed."""
+
+    def tells(record: logging.LogRecord) -> bool:
+        return "CommClosedError" not in record.getMessage()
+
+    log = logging.getLogger("tornado.application")
+    log.addFilter(tells)
+    try:
+        yield
+    finally:
+        log.removeFilter(tells)
 
 
 def check_workers(client: Client, address: str, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,3 +153,15 @@ def test_dask_is_not_installed(root: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match=r"--dask needs the package distributed\. Install labelforge\[dask\]\."):
         run(root, tmp_path / "out", dask="tcp://127.0.0.1:9")
+
+
+def test_what_closing_breaks_off_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("tornado.application")
+    with dask_cluster._without_what_closing_breaks_off():
+        log.error("Exception in callback %r", "<Future exception=CommClosedError('Stream is closed')>")
+        log.error("Exception in callback of another kind")
+    log.error("CommClosedError later")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Exception in callback of another kind",
+        "CommClosedError later",
+    ]
