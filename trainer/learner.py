@@ -99,15 +99,7 @@ class Learner:
         if checkpoint is not None:
             self._restore(checkpoint)
         self._features: FrozenFeatures | None = None
-        self.replays = (
-            config.cuda_graph
-            and device.type == "cuda"
-            and processes.world == 1
-            and self.network.backbone.recordable
-            and config.loss.stride**2 <= _RECORDED
-            and not reuses_features(config)
-            and loss_backend(config, self.network, self._tensors) is not None  # the reference waits for the device
-        )
+        self.replays = self._can_replay()
         self._replayed: dict[PixelGrid | None, ReplayedStep] = {}
         self._recorder: Recorder | None = None
         self._forward: nn.Module = self.network
@@ -118,6 +110,18 @@ class Learner:
             self._forward = Classify(self.network)
         if processes.world > 1:
             self._forward = DistributedDataParallel(self._forward)
+
+    def _can_replay(self) -> bool:
+        config, processes = self.config, self.processes
+        return (
+            config.cuda_graph
+            and processes.device.type == "cuda"
+            and processes.world == 1
+            and self.network.backbone.recordable
+            and config.loss.stride**2 <= _RECORDED
+            and not reuses_features(config)
+            and loss_backend(config, self.network, self._tensors) is not None  # the reference waits for the device
+        )
 
     def keep_features(self, run: Path, progress: TrainProgress) -> FeatureStore | None:
         """From now on keep what a frozen backbone makes of fixed crops, in the folder that is returned, if any.

@@ -29,7 +29,6 @@ from tests.trainer.tiny import make_shards, tiny_backbone, tiny_config
 __all__ = ["rerunner"]
 
 on_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
-on_devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_gpu)])
 STEPS = 9
 
 
@@ -37,6 +36,15 @@ STEPS = 9
 def _tiny_backbone() -> Iterator[None]:
     with tiny_backbone():
         yield
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=on_gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """A device; on a CPU recordings are run again."""
+    device: str = request.param
+    if device == "cpu":
+        request.getfixturevalue("rerunner")
+    return device
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,6 @@ def close_to(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], de
         torch.testing.assert_close(found[name].double(), value.double(), rtol=rtol, atol=atol, msg=name)
 
 
-@on_devices
 @pytest.mark.parametrize(
     "settings",
     [
@@ -83,27 +90,18 @@ def close_to(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], de
     ],
     ids=["default", "stride", "adamw", "flat"],
 )
-def test_learns_the_same(
-    readers: list[ShardReader], device: str, settings: dict[str, Any], request: pytest.FixtureRequest
-) -> None:
-    if device == "cpu":
-        fake = request.getfixturevalue("rerunner")
+def test_learns_the_same(readers: list[ShardReader], device: str, settings: dict[str, Any]) -> None:
     losses, weights = learnt(readers, device, **settings)
     if device == "cpu":
-        assert fake.recorded == (4 if "stride" in settings.get("loss", {}) else 1)
+        assert Rerunner.recorded == (4 if "stride" in settings.get("loss", {}) else 1)
     wanted, wanted_weights = learnt(readers, device, **settings, cuda_graph=False)
     assert len(set(wanted.tolist())) == STEPS
     torch.testing.assert_close(losses, wanted, rtol=1e-3 if device == "cuda" else 0.0, atol=0.0)
     close_to(weights, wanted_weights, device)
 
 
-@on_devices
-def test_recording_leaves_everything_as_it_was(
-    readers: list[ShardReader], device: str, request: pytest.FixtureRequest
-) -> None:
+def test_recording_leaves_everything_as_it_was(readers: list[ShardReader], device: str) -> None:
     """Running statistics and their counters, which a step changes, and the random numbers that dropout draws."""
-    if device == "cpu":
-        request.getfixturevalue("rerunner")
     drawn = []
     for graph in (True, False):
         learner, batches = open_run(readers, device, cuda_graph=graph)
@@ -115,12 +113,7 @@ def test_recording_leaves_everything_as_it_was(
     assert torch.equal(*drawn)
 
 
-@on_devices
-def test_batches_of_another_shape_are_computed(
-    readers: list[ShardReader], device: str, request: pytest.FixtureRequest
-) -> None:
-    if device == "cpu":
-        request.getfixturevalue("rerunner")
+def test_batches_of_another_shape_are_computed(readers: list[ShardReader], device: str) -> None:
     learner, batches = open_run(readers, device)
     learner.step(0, batches[0])
     batch = batches[1]

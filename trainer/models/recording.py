@@ -70,12 +70,12 @@ class Recorder:
                 with torch.cuda.graph(graph, **how):
                     result = call()
             except torch.OutOfMemoryError:
-                torch.cuda.set_stream(now)  # which a recording that fails does not
                 raise
             except RuntimeError as fault:
-                torch.cuda.set_stream(now)
                 cause = str(fault.__context__ or fault).splitlines()[0]
                 raise RecordingError(f"this cannot be recorded as a CUDA graph: {cause}") from fault
+            finally:
+                torch.cuda.set_stream(now)  # which a recording that fails does not
         return graph, result
 
 

@@ -72,17 +72,12 @@ class Replayed(nn.Module):
                 self._recorder = Recorder(images.device)
             given = images.clone()
             self._recorder.rehearse(lambda: self.network(given))
-            recording = _Recording(*self._answer(given))
+            graph, answer = self._recorder.record(lambda: self.network(given))
         except (RecordingError, torch.OutOfMemoryError):
             self._records = False
             return None
-        self._recordings[kind] = recording
+        recording = self._recordings[kind] = _Recording(graph, given, answer)
         return recording
-
-    def _answer(self, given: Tensor) -> tuple[Any, Tensor, Tensor]:
-        assert self._recorder is not None
-        graph, answer = self._recorder.record(lambda: self.network(given))
-        return graph, given, answer
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Replayed:
         """A copy of the network, with nothing recorded."""
