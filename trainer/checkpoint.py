@@ -252,7 +252,8 @@ def find_checkpoint(place: str | os.PathLike[str]) -> Checkpoint:
         return Checkpoint.open(_named_by(path))
     found = list_checkpoints(path)
     if not found:
-        what = "no checkpoint in this folder" if path.is_dir() else "no such folder"
+        missing = "is a file, not a folder" if path.exists() else "no such folder"
+        what = "no checkpoint in this folder" if path.is_dir() else missing
         raise CheckpointError(what, where=path, cure="Give the --out folder of 'labelforge train', or a step-* folder.")
     return Checkpoint.open(found[-1])
 

@@ -189,6 +189,9 @@ def test_a_path_without_checkpoint_says_what_to_give(tmp_path: Path) -> None:
         find_checkpoint(tmp_path)
     with pytest.raises(CheckpointError, match="no such folder"):
         find_checkpoint(tmp_path / "none")
+    (tmp_path / "text").write_text("no run")
+    with pytest.raises(CheckpointError, match="text: is a file, not a folder"):
+        find_checkpoint(tmp_path / "text")
     with pytest.raises(CheckpointError, match=r"checkpoint\.json: no such file"):
         find_checkpoint(tmp_path / "step-0000009")
 
