@@ -53,7 +53,8 @@ def bench_convert(scale: Scale, meter: Meter) -> SuiteReport:
             _FAST: partial(_convert, root, Path(folder, "fast"), "fast"),
             _DECODED: partial(_convert, root, Path(folder, "decoded"), "decode"),
         }
-        if find_spec("datumaro") is not None and any(root.rglob(f"*{_INSTANCES}")):
+        without = _why_not_datumaro(root, Path(folder, "datumaro"))
+        if without is None:
             contestants[_DATUMARO] = partial(_datumaro, root, Path(folder, "datumaro"))
         race = meter.race("images kept as they are", contestants, rival=_DECODED, unit="frames", amount=scale.batch)
     what = f"{scale.batch} frames of {scale.cityscapes}" if scale.cityscapes else f"{scale.text} synthetic frames"
@@ -62,7 +63,7 @@ def bench_convert(scale: Scale, meter: Meter) -> SuiteReport:
         work=f"{what}, png, {megabytes:.1f} MiB with label and instance maps, one process",
         shrunk=None if scale.cityscapes else scale.shrunk,
         races=(race,),
-        finding=_finding(race),
+        finding=_finding(race, without),
     )
 
 
@@ -77,10 +78,23 @@ def _datumaro(root: Path, out: Path) -> None:
     datumaro.Dataset.import_from(str(root), "cityscapes").export(str(out), "cityscapes", save_media=True)
 
 
-def _finding(race: Race) -> str:
+def _why_not_datumaro(root: Path, out: Path) -> str | None:
+    """Why Datumaro cannot be raced; None if it can. Some releases fail with some of NumPy."""
+    if find_spec("datumaro") is None:
+        return "not installed"
+    if not any(root.rglob(f"*{_INSTANCES}")):
+        return "no instance maps"
+    try:
+        _datumaro(root, out)
+    except Exception as fault:  # whatever is wrong with it
+        return f"it fails: {type(fault).__name__}: {str(fault)[:80]}"
+    return None
+
+
+def _finding(race: Race, without: str | None) -> str:
     sentence = race.sentence(_FAST, _DECODED)
-    if _DATUMARO not in [entry.name for entry in race.entries]:
-        return f"{sentence} Datumaro was not measured (not installed, or no instance maps)."
+    if without is not None:
+        return f"{sentence} Datumaro was not measured ({without})."
     return f"{sentence} {race.sentence(_FAST, _DATUMARO)}"
 
 

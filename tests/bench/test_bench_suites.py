@@ -14,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from labelforge.bench import SUITES, BenchConfig, BenchReport, render, run_bench, runner
+from labelforge.bench import convert as convert_suite
 from labelforge.bench.cells import race_cells
 from labelforge.bench.config import Scale, scale_of
 from labelforge.bench.convert import copy_frames, write_synthetic_frames
@@ -377,3 +378,15 @@ def drawn(report: BenchReport) -> str:
     with console.capture() as capture:
         console.print(render(report))
     return capture.get()
+
+
+def test_a_rival_that_fails_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(root: Path, out: Path) -> None:
+        raise OverflowError("Python integer -1 out of bounds for uint8")
+
+    (tmp_path / "a_gtFine_instanceIds.png").touch()
+    monkeypatch.setattr(convert_suite, "find_spec", lambda name: object())
+    monkeypatch.setattr(convert_suite, "_datumaro", fail)
+    assert convert_suite._why_not_datumaro(tmp_path, tmp_path) == (
+        "it fails: OverflowError: Python integer -1 out of bounds for uint8"
+    )
