@@ -237,6 +237,8 @@ def _explain(model: type[BaseModel], fault: Any, at: KeyPath) -> tuple[str, str 
         name = ".".join(str(part) for part in at[:-1])
     message = _plain(fault)
     got = fault.get("input")
+    if kind == "value_error" and isinstance(got, dict):  # a sentence about several of its keys
+        return f"{name}: {message}", None
     if isinstance(got, str) and len(got) > _SHOWN:
         got = got[:_SHOWN] + "..."
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else f" (got {_kind(got)})"
