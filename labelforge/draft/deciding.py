@@ -1,8 +1,8 @@
 """What the labels of a list hold, decided together: what one means depends on which leaves the others take.
 
 Every label starts with what is most common; a few rounds of votes (:mod:`labelforge.draft.voting`) settle the rest.
-Then who rides gets what is ridden, where that has no label of its own. A list about one small part of the tree is read
-once more inside it.
+Then who rides gets what is ridden, where that has no label of its own, and labels get what no label of the list is for
+(:mod:`labelforge.draft.widening`). A list about one small part of the tree is read once more inside it.
 """
 
 from __future__ import annotations

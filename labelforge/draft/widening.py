@@ -5,12 +5,17 @@ proposed to be on the safe side (a meaning that is too wide teaches less, one th
 said in the comment, and never sure:
 
 - *Named after the label.* A leaf whose name holds the label's whole name, near it in the tree, and that no label of the
-  list is for alone: a ``trailer`` may be that of a truck, a ``curb`` may be cut.
+  list is for alone: a ``trailer`` may be that of a truck, a ``curb`` may be cut. In any list.
 - *Of the same kind.* In a list of a whole scene, a node of which it has no part at all goes to the labels beside it of
   which a synonym ends with the node's last word: a guard rail is also called a crash barrier, so it may hold road
   barriers.
-- *Nothing else near.* In such a list that is short and has no label for the rest ("other", "static"), a leaf that no
-  label holds goes to the labels in the lowest node around it that has any: with eleven classes, trucks are cars.
+- *Nothing else near.* In a list of a whole scene that has no label for the rest ("other", "static"), a leaf that no
+  label holds goes to the one label in the lowest node around it, if that holds much of the node: where the list has no
+  label for stairs, they are sidewalk. In a short list it goes to whatever labels there are around it: with eleven
+  classes, trucks are cars.
+
+A list of a whole scene has labels in most main branches of the tree: lists of boxes, or of signs, need not hold
+everything.
 """
 
 from __future__ import annotations
