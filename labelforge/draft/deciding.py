@@ -43,7 +43,7 @@ def _decide(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
         others = _Others(entries)
         found = [_held(vocabulary, entry, others) for entry in entries]
         for entry, (leaves, verdicts) in zip(entries, found, strict=True):
-            entry.leaves, entry.verdicts, entry.joined = leaves, verdicts, ()
+            entry.decide(leaves, verdicts)
     _join(vocabulary, entries)
     widen(vocabulary, entries)
 

@@ -75,8 +75,8 @@ def _proposal(vocabulary: Vocabulary, entry: Entry) -> Proposal:
 
 
 def _sureness(entry: Entry, match: Match) -> Sureness:
-    doubts = entry.joined or any(v.rivals or v.agreed <= 0.5 or v.without - entry.leaves for v in entry.verdicts)
-    return min(match.sureness, Sureness.LIKELY) if doubts else match.sureness
+    doubts = any(v.rivals or v.agreed <= 0.5 or v.without - entry.leaves for v in entry.verdicts)
+    return min(match.sureness, entry.at_most, Sureness.LIKELY if doubts else Sureness.SURE)
 
 
 def _why(vocabulary: Vocabulary, entry: Entry) -> str:

@@ -2,7 +2,7 @@
 
 Makers who label a whole scene put everything *somewhere*. No name and no mapping tells where, so what follows is
 proposed to be on the safe side (a meaning that is too wide teaches less, one that is too narrow teaches what is wrong),
-said in the comment, and never sure:
+said in the comment, and never sure; what goes by the tree alone (the last of these) is to be checked:
 
 - *Named after the label.* A leaf whose name holds the label's whole name, near it in the tree, and that no label of the
   list is for alone: a ``trailer`` may be that of a truck, a ``curb`` may be cut. In any list.
@@ -24,6 +24,7 @@ from collections.abc import Sequence
 
 from labelforge.answers import cover_names
 from labelforge.draft.entry import Entry
+from labelforge.draft.match import Sureness
 from labelforge.draft.names import Words, key_of, words_of
 from labelforge.draft.thesaurus import FOR_THE_REST
 from labelforge.draft.vocabulary import Vocabulary
@@ -47,17 +48,23 @@ def widen(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
     alone = frozenset().union(*(entry.leaves for entry in entries if len(entry.leaves) == 1))
     held = frozenset().union(*(entry.leaves for entry in entries))
     found = [_named_after(tree, entry) - alone for entry in known]
+    nearest = [frozenset[int]() for _ in known]
     branches = [tree.nodes[top].leaves for top in tree.root.children]
     mine = sum(any(not entry.leaves.isdisjoint(branch) for entry in known) for branch in branches)
     if mine >= _BRANCHES * len(branches):
         found = [more | _of_the_same_kind(vocabulary, entry, held) for more, entry in zip(found, known, strict=True)]
         if not any(map(_is_for_the_rest, entries)):
             short = sum(bool(entry.leaves) for entry in entries) <= _SHORT * mine
-            near = _nothing_else_near(tree, known, held, short=short)
-            found = [more | nearest for more, nearest in zip(found, near, strict=True)]
-    for entry, more in zip(known, found, strict=True):
-        if more - entry.leaves:
-            entry.join(more, f"no label is for {listed(cover_names(tree, more - entry.leaves), 2)}")
+            nearest = _nothing_else_near(tree, known, held, short=short)
+    for entry, more, rest in zip(known, found, nearest, strict=True):
+        _join(tree, entry, more, "", Sureness.LIKELY)
+        _join(tree, entry, rest, ", and this one is near", Sureness.CHECK)
+
+
+def _join(tree: Taxonomy, entry: Entry, leaves: frozenset[int], why: str, at_most: Sureness) -> None:
+    more = leaves - entry.leaves
+    if more:
+        entry.join(more, f"no label is for {listed(cover_names(tree, more), 2)}{why}", at_most)
 
 
 def _is_itself(entry: Entry) -> bool:
