@@ -1,10 +1,10 @@
-"""Names that are several known names in a row ("cart luggage pram")."""
+"""Names made of others: several in a row ("cart luggage pram"), and ones that say what something is not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from labelforge.draft.match import Match, Sureness
+from labelforge.draft.match import Match, Sureness, shown
 from labelforge.draft.names import Words
 
 _LISTED = 3  # names in a row that are a list of things, not one thing of several words
@@ -33,3 +33,19 @@ def listed(words: Words, named: Callable[[Words], Match | None]) -> Match | None
         return None
     parts = tuple(part for match in found for part in match.parts)
     return Match(parts, Sureness.CHECK, "several names in a row", own=False)
+
+
+def without_negation(words: Words, negations: Collection[str], named: Callable[[Words], Match | None]) -> Match | None:
+    """What "lane marking non drivable" means, some lane marking; and what "non drivable street" begins with.
+
+    Args:
+        words: The phrase.
+        negations: Words that say what something is not.
+        named: What a name means, None if it is not known.
+    """
+    start = next((i for i, word in enumerate(words) if word in negations), None)
+    if start is None:
+        return None
+    phrase = words[:start] or words[:2]
+    found = named(phrase)
+    return None if found is None else found.within(f"begins with {shown(phrase)}")

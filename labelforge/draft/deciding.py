@@ -1,45 +1,27 @@
 """What the labels of a list hold, decided together: what one means depends on which leaves the others take.
 
 Every label starts with what is most common; a few rounds of votes (:mod:`labelforge.draft.voting`) settle the rest.
-Then who rides gets what is ridden, where that has no label of its own. A list about one small part of the tree is read
-once more inside it.
+Then who rides gets what is ridden, where that has no label of its own, and labels get what no label of the list is for
+(:mod:`labelforge.draft.widening`). A list about one small part of the tree is read once more inside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from labelforge.draft.match import Match, Sureness
+from labelforge.draft.entry import Entry
+from labelforge.draft.match import Sureness
 from labelforge.draft.matching import Matcher
 from labelforge.draft.names import NativeName, Words
 from labelforge.draft.vocabulary import Vocabulary
 from labelforge.draft.voting import Verdict, vote
+from labelforge.draft.widening import widen
 from labelforge.taxonomy import Node
 
 _ROUNDS = 3  # what labels take from each other settles after two; more would only repeat the last
 _DOMAIN = 0.8  # share of the known labels that make a list one about a single part of the tree
 _FEWEST = 5  # labels that such a list has at least
 _FEW = 4  # leaves of a label that is about who rides or what is ridden, not about vehicles at large
-
-
-@dataclass
-class Entry:
-    """A label of the list while it is decided.
-
-    Attributes:
-        name: Its name.
-        match: What is known of the name.
-        leaves: What it holds, so far.
-        verdicts: The votes that led there.
-        joined: What else it holds and why, in words.
-    """
-
-    name: NativeName
-    match: Match | None
-    leaves: frozenset[int] = frozenset()
-    verdicts: tuple[Verdict, ...] = ()
-    joined: str = ""
 
 
 def decide(matcher: Matcher, names: Sequence[NativeName]) -> list[Entry]:
@@ -61,8 +43,9 @@ def _decide(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
         others = _Others(entries)
         found = [_held(vocabulary, entry, others) for entry in entries]
         for entry, (leaves, verdicts) in zip(entries, found, strict=True):
-            entry.leaves, entry.verdicts = leaves, verdicts
+            entry.decide(leaves, verdicts)
     _join(vocabulary, entries)
+    widen(vocabulary, entries)
 
 
 def _join(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
@@ -82,7 +65,7 @@ def _join(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
             rides = one == sets[0]
             for entry in entries:
                 if entry.leaves & one and (entry.leaves <= riders if rides else on_foot) and id(entry) in about:
-                    entry.leaves, entry.joined = entry.leaves | other, f"no label means {' '.join(missing)}"
+                    entry.join(other, f"no label means {' '.join(missing)}")
 
 
 def _is_about(entry: Entry) -> bool:

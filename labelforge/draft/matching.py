@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cached_property
 
-from labelforge.draft.compound import listed
+from labelforge.draft.compound import listed, without_negation
 from labelforge.draft.match import Match, Part, Sureness, all_leaves, commonly, shown
 from labelforge.draft.names import NativeName, Words, joined_parts, key_of, suffixes
 from labelforge.draft.spelling import Speller
@@ -68,9 +68,12 @@ class Matcher:
                 self._sign,
                 self._part,
                 self._in_a_row,
+                lambda phrase: without_negation(phrase, self.thesaurus.negations, self._named),
                 self._head,
                 self._run_together,
+                lambda phrase: self._written_out(phrase, self.phrase),  # by what else tells the long words
                 self._misspelt,
+                self._at_least,
             )
         return self._of_phrase[words]
 
@@ -161,8 +164,11 @@ class Matcher:
         return Match((Part(known[0].words, every),), sureness, f"means the same as {shown(known[0].words)}")
 
     def _abbreviated(self, words: Words) -> Match | None:
+        return self._written_out(words, self._known)
+
+    def _written_out(self, words: Words, meant: Callable[[Words], Match | None]) -> Match | None:
         long = tuple(word for short in words for word in self.thesaurus.abbreviations.get(short, (short,)))
-        found = None if long == words else self._known(long)
+        found = None if long == words else meant(long)
         return None if found is None else found.less(Sureness.LIKELY, f"short for {shown(long)}")
 
     def _broader(self, words: Words) -> Match | None:
@@ -245,9 +251,10 @@ class Matcher:
         return self._stripped_word(words[0]) if len(words) == 1 else None
 
     def _stripped_word(self, word: str) -> Match | None:
-        """The same of two words that are run together ("smallpole")."""
-        states = (state for state in self.thesaurus.states if word.startswith(state))
-        cut = (word.removeprefix(state) for state in states if len(state) >= _SHORTEST)
+        """The same of two words that are run together ("smallpole", "signany")."""
+        states = (state for state in self.thesaurus.states if len(state) >= _SHORTEST)
+        cut = [word.removeprefix(state) for state in states if word.startswith(state)]
+        cut += [word.removesuffix(empty) for empty in self.thesaurus.ambiguous if word.endswith(empty)]
         bare = next((rest for rest in cut if len(rest) >= _SHORTEST and self._named((rest,)) is not None), None)
         found = None if bare is None else self._known((bare,))
         return None if bare is None or found is None else found.less(Sureness.CHECK, f"read as {shown((bare,))}")
@@ -307,6 +314,14 @@ class Matcher:
             how = f"{shown(before)} and {shown(head)}, or a kind of the latter"
             return Match((*other.parts, *match.parts), Sureness.CHECK, how, own=False)
         return match.within(f"ends with {shown(head)}")
+
+    def _at_least(self, words: Words) -> Match | None:
+        """What a phrase is at least of which only the last word says something ("grid structure")."""
+        widest = self.thesaurus.at_least.get(words[-1]) if len(words) > 1 else None
+        if widest is None or set(words) & self.thesaurus.turning or self._named(words[:-1]) is not None:
+            return None
+        found = self._known(widest)
+        return None if found is None else found.within(f"some {shown(words[-1:])}")
 
     def _named(self, words: Words) -> Match | None:
         return self._same(words) or self._broader(words) or self._synonym(words)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelforge.answers import cover_names, node_of
-from labelforge.draft.deciding import Entry, decide
+from labelforge.draft.deciding import decide
+from labelforge.draft.entry import Entry
 from labelforge.draft.match import Match, Sureness
 from labelforge.draft.matching import Matcher
 from labelforge.draft.names import parse_name
@@ -74,8 +75,8 @@ def _proposal(vocabulary: Vocabulary, entry: Entry) -> Proposal:
 
 
 def _sureness(entry: Entry, match: Match) -> Sureness:
-    doubts = entry.joined or any(v.rivals or v.agreed <= 0.5 or v.without - entry.leaves for v in entry.verdicts)
-    return min(match.sureness, Sureness.LIKELY) if doubts else match.sureness
+    doubts = any(v.rivals or v.agreed <= 0.5 or v.without - entry.leaves for v in entry.verdicts)
+    return min(match.sureness, entry.at_most, Sureness.LIKELY if doubts else Sureness.SURE)
 
 
 def _why(vocabulary: Vocabulary, entry: Entry) -> str:
@@ -93,7 +94,7 @@ def _why(vocabulary: Vocabulary, entry: Entry) -> str:
     rivals = [rival for verdict in entry.verdicts for rival in verdict.rivals]
     if rivals:
         said.append(f"elsewhere {listed(dict.fromkeys(map(_meaning, rivals)), 2)}")
-    return "; ".join([*said, *filter(None, [entry.joined])])
+    return "; ".join([*said, *entry.joined])
 
 
 def _meaning(reading: Reading) -> str:

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from labelforge.draft.names import Words, key_of, words_of
 from labelforge.yamlfile import YamlFile
 
+FOR_THE_REST = "has no label of its own"
+"""What the reasons say for which labels of all that is left are ignored ("other", "static")."""
+
 
 class SynonymFile(BaseModel):
     """The top level of ``synonyms.yaml``; the file says what its parts mean."""
@@ -34,7 +37,9 @@ class SynonymFile(BaseModel):
     groups: list[str] = Field(description="Last words for several of something.")
     states: list[str] = Field(description="Words in front that do not change what something is.")
     turning: list[str] = Field(description="Words in front that change what something is.")
+    negations: list[str] = Field(description="Words that say what something is not.")
     not_last: list[str] = Field(description="Last words that say nothing by themselves.")
+    at_least: dict[str, str] = Field(description="A last word, and what anything of such a name is at least.")
     prefixes: list[str] = Field(description="First words that only say that a label follows.")
     parts: list[str] = Field(description="Last words for a part of what is named before.")
     signs: list[str] = Field(description="Last words of names of signs.")
@@ -59,7 +64,9 @@ class Thesaurus:
         groups: Last words for several of something.
         states: Words in front that change nothing.
         turning: Words in front that change everything.
+        negations: Words that say what something is not.
         not_last: Phrases that say nothing as the last word of a longer name, and little by themselves.
+        at_least: What anything is at least whose name ends with a word.
         prefixes: First words that only say that a label follows.
         parts: Last words for a part of what is named before.
         signs: Last words of names of signs.
@@ -79,7 +86,9 @@ class Thesaurus:
     groups: frozenset[str]
     states: frozenset[str]
     turning: frozenset[str]
+    negations: frozenset[str]
     not_last: frozenset[str]
+    at_least: Mapping[str, Words]
     prefixes: frozenset[str]
     parts: frozenset[str]
     signs: frozenset[str]
@@ -129,6 +138,8 @@ class Thesaurus:
             states=_words(content.states),
             turning=_words(content.turning),
             not_last=frozenset(key_of(words_of(text)) for text in content.not_last),
+            negations=_words(content.negations),
+            at_least={word: words_of(widest) for word, widest in content.at_least.items()},
             prefixes=_words(content.prefixes),
             parts=_words(content.parts),
             signs=_words(content.signs),

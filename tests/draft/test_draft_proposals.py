@@ -108,11 +108,22 @@ MEANT = {
     "parking lot sign": ({"any": ["traffic sign", "signage"]}, "CHECK"),
     # a first word that only says that a label follows
     "TYPE_VAN": ("van", "SURE"),
-    "class_trailer": ("trailer", "LIKELY"),
+    "class_trailer": ({"any": ["trailer", "truck trailer"]}, "LIKELY"),
     # a thing and what it is one of; several things in a row; a word run together with one that adds nothing
     "van vehicle": ("van", "LIKELY"),
     "TrainBusBoat": ({"any": ["rail vehicle", "bus", "boat"]}, "CHECK"),
     "mobilebarrier": ("road barrier", "CHECK"),
+    "vegetationany": ("vegetation", "CHECK"),
+    # abbreviations of which the long words have to be explained in turn
+    "RdMkgsDriv": ("lane marking", "LIKELY"),
+    # what something is not
+    "lane marking (non-drivable)": ("lane marking", "CHECK"),
+    "non-drivable ground": ({"any": ["walkable", "railway", "playing field", "terrain", "water"]}, "CHECK"),
+    # only the last word says something: what it is at least
+    "swaying obj.": ("object", "CHECK"),
+    "lattice structure": ("construction", "CHECK"),
+    "restricted area": ({"any": ["flat", "terrain", "snow", "water"]}, "CHECK"),
+    "archway": ("construction", "LIKELY"),
 }
 
 
@@ -147,6 +158,9 @@ NOT_MEANT = {
     "flat roof": "flat",
     "smallmouth": "person",
     "greenhorn": "animal",
+    "pedestrian object": "object",
+    "toy object": "object",
+    "not a car": "car",
 }
 
 
