@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labelforge.answers import cover_names
+from labelforge.answers import cover_names, name_of
 from labelforge.draft.entry import Entry
 from labelforge.draft.match import Sureness
 from labelforge.draft.names import Words, key_of, words_of
@@ -57,8 +57,9 @@ def widen(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
             short = sum(bool(entry.leaves) for entry in entries) <= _SHORT * mine
             nearest = _nothing_else_near(tree, known, held, short=short)
     for entry, more, rest in zip(known, found, nearest, strict=True):
+        named = name_of(tree, entry.leaves)
         _join(tree, entry, more, "", Sureness.LIKELY)
-        _join(tree, entry, rest, ", and this one is near", Sureness.CHECK)
+        _join(tree, entry, rest, f", and this one is near; by its name alone: {named}", Sureness.CHECK)
 
 
 def _join(tree: Taxonomy, entry: Entry, leaves: frozenset[int], why: str, at_most: Sureness) -> None:

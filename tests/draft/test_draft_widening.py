@@ -90,6 +90,7 @@ def test_in_a_short_list_the_nearest_label_holds_what_has_none(tree: Taxonomy) -
     assert held(tree, found["Wall"]) == {"wall", "guard rail", "concrete block", "other barrier"}
     assert {found[name].sureness for name in ("Car", "Bicyclist", "Wall")} == {Sureness.CHECK}
     assert "no label is for truck, trailer, ... (4 in all), and this one is near" in found["Car"].why
+    assert found["Car"].why.endswith("; by its name alone: vehicle/motor vehicle/car")
     assert not {"parking meter", "curb stone heap"} & set().union(*(held(tree, one) for one in found.values()))
 
 
