@@ -9,20 +9,25 @@ beside the folders, where there are any, say which frames are which (a line name
 
     ROOT/701_StillsRaw_full/0001TP_006690.png     ROOT/LabeledApproved_full/0001TP_006690_L.png
 
-Images may be png or jpg. With ``classes=11`` the original's labels are grouped as SegNet's are (`GROUPS`).
+Images may be png or jpg. Other tools put the 32 colours into SegNet's layout: that is read too. With ``classes=11`` the
+32 classes are grouped as SegNet's are (`GROUPS`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
+
+from PIL import Image
 
 from labelforge.converters.base import Converter, Source, check_choice
 from labelforge.converters.files import list_files, read_file
 from labelforge.converters.labels.pixels import PixelLabels
 from labelforge.converters.pictures.color_table import ColorTable
+from labelforge.converters.pictures.images import open_picture
 from labelforge.converters.pictures.label_maps import read_color_map, read_label_map
 from labelforge.errors import DatasetError, listed
 from labelforge.label_space import LabelSpace
@@ -58,7 +63,7 @@ class CamVid(Converter):
 
     Raises:
         ConfigError: ``classes`` is neither.
-        DatasetError: The folder holds neither layout, or 32 classes are wanted of a copy that has 11.
+        DatasetError: The folder holds neither layout, or 32 classes are wanted of a copy that has 11 as ids.
     """
 
     name = "camvid"
@@ -69,7 +74,7 @@ class CamVid(Converter):
     home = "http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/"
     layout = """\
 as distributed with SegNet (11 classes, as ids):
-    <split>/<frame>.png, <split>annot/<frame>.png
+    <split>/<frame>.png, <split>annot/<frame>.png (or the 32 as colours)
 as first published (32 classes, as colours):
     701_StillsRaw_full/<frame>.png, LabeledApproved_full/<frame>_L.png, <split>.txt"""
 
@@ -78,10 +83,11 @@ as first published (32 classes, as colours):
         if classes is not None:
             check_choice("classes", str(classes), ("11", "32"))
         self.original = (self.root / APPROVED).is_dir()
-        if not self.original and str(classes) == "32":
+        self.colored = self.original or _is_colored(self.root)
+        if not self.colored and str(classes) == "32":
             cure = f"Leave classes out, or give the original, which has a folder {APPROVED}."
             raise DatasetError("this copy of CamVid has 11 classes, not 32", where=self.root, cure=cure)
-        self.label_space = "camvid-32" if self.original and str(classes) != "11" else "camvid-11"
+        self.label_space = "camvid-32" if self.colored and str(classes) != "11" else "camvid-11"
         self._table = _color_table(self.label_space)
 
     @property
@@ -109,7 +115,7 @@ as first published (32 classes, as colours):
     def labels(self, source: Source) -> PixelLabels:
         """The class ids of a frame."""
         path = self.label_path(source)
-        if not self.original:
+        if not self.colored:
             return PixelLabels(read_label_map(path))
         return PixelLabels(self._table.ids(read_color_map(path), path))
 
@@ -141,6 +147,16 @@ as first published (32 classes, as colours):
         for key in here:
             image = f"{STILLS}/{images[key].name}"
             yield Source(key, image, f"{APPROVED}/{key}_L.png", {"video": _video(key)})
+
+
+def _is_colored(root: Path) -> bool:
+    """Whether the first label map in SegNet's layout is a colour picture; what is wrong with it is said later."""
+    first = next((path for part in SPLITS for path in sorted((root / f"{part}annot").glob("*.png"))), None)
+    if first is None:
+        return False
+    with suppress(OSError, DatasetError, Image.DecompressionBombError), open_picture(first.read_bytes()) as picture:
+        return picture.mode in ("RGB", "RGBA")
+    return False
 
 
 def _color_table(space: str) -> ColorTable:

@@ -31,6 +31,23 @@ def test_colours_come_back_as_ids(original: dict[str, Written], tmp_path: Path) 
         assert meta["dataset"] == "camvid-32" and meta["native"] == {"video": key.split("_")[0]}
 
 
+@pytest.mark.parametrize("classes", [None, "11"])
+def test_colours_in_segnets_layout(tmp_path: Path, classes: str | None) -> None:
+    """As Datumaro writes CamVid: with what the original gives."""
+    written = write_original_camvid(tmp_path / "original")
+    for key in written:
+        for folder, here in (("701_StillsRaw_full", f"val/{key}.png"), ("LabeledApproved_full", f"valannot/{key}.png")):
+            file = tmp_path / "original" / folder / f"{key}{'_L' if folder.startswith('Label') else ''}.png"
+            save(tmp_path / "root" / here, np.array(Image.open(file)))
+    options = {} if classes is None else {"classes": classes}
+    for root, split in (("original", "all"), ("root", "val")):
+        convert("camvid", tmp_path / root, tmp_path / f"{root}-out", split=split, taxonomy="streets", options=options)
+    wanted = read_shards(tmp_path / "original-out")
+    for key, (image, ids, meta) in read_shards(tmp_path / "root-out").items():
+        assert np.array_equal(ids, wanted[key][1]) and np.array_equal(image, wanted[key][0])
+        assert meta["dataset"] == ("camvid-32" if classes is None else "camvid-11")
+
+
 def test_the_original_with_11_classes(original: dict[str, Written], tmp_path: Path) -> None:
     options = {"classes": "11"}
     convert("camvid", tmp_path / "root", tmp_path / "out", split="all", taxonomy="streets", options=options)
