@@ -77,7 +77,11 @@ class DatasetFile(BaseModel):
         description="The labels: a list of names (numbered from 0) or of {id, name, color}; or the path of a file with "
         "them (.txt, .csv, .yaml, .json)."
     )
-    void: Any = Field(None, description="Of masks: the value, or the colour, that means 'not labelled'.")
+    void: Any = Field(
+        None,
+        description="Of masks: the value, or the colour, that means 'not labelled'; the name of a class that does; or "
+        "'unlisted', for all that no class has. Or a list of them.",
+    )
     columns: Any = Field(
         None,
         description="Of csv without a first line of names: the number of each column, from 1: {image: 1, xmin: 2, "

@@ -41,7 +41,7 @@ class Proposal:
         counts: Split ("" without splits) -> number of images that have labels.
         classes: The classes.
         classes_from: Where they are from, in a sentence.
-        void: The value or colour that means "not labelled".
+        void: The values or colours that mean "not labelled", or `labelforge.void_values.UNLISTED`.
         looked: What was looked at, in sentences.
         remarks: What to check, and what could not be paired, in sentences.
         others: What else was found that another ``dataset.yaml`` could describe, in sentences.
@@ -59,7 +59,7 @@ class Proposal:
     counts: dict[str, int] = field(default_factory=dict)
     classes: list[ProposedClass] = field(default_factory=list)
     classes_from: str = ""
-    void: int | Color | None = None
+    void: list[int | Color | str] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
