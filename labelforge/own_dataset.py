@@ -22,11 +22,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from labelforge.class_files import SUFFIXES, checked, color_of, read_classes
+from labelforge.csv_form import CsvForm, read_form
 from labelforge.dataset_file import (
     FORMATS,
     MARKED,
@@ -36,7 +37,6 @@ from labelforge.dataset_file import (
     Format,
     check_places,
     path_inside,
-    read_columns,
     read_paths,
     read_segments,
     read_splits,
@@ -73,8 +73,7 @@ class OwnDataset:
         mapping_name: Path of the mapping, where the file names it.
         crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
         segments: Of panoptic, paths of the pictures of segments.
-        columns: Of CSV files without a first line of names, which column is what, from 1.
-        separator: Of CSV files, what is between columns; None for what the first line has most.
+        csv: How CSV files are to be read.
     """
 
     path: Path
@@ -92,8 +91,7 @@ class OwnDataset:
     mapping_name: str | None
     crowds: Literal["ignore", "label"] = "ignore"
     segments: tuple[str, ...] = ()
-    columns: Mapping[str, int] | None = None
-    separator: str | None = None
+    csv: CsvForm = field(default_factory=CsvForm)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OwnDataset:
@@ -123,7 +121,7 @@ class OwnDataset:
         if content.crowds is not None and content.format not in MARKED:
             file.fail(("crowds",), f"{content.format} marks no objects as crowds", "Delete the line.")
         by_folder = "{split}" in images[0] or "{split}" in labels[0]
-        segments, columns = read_segments(file, content, by_folder=by_folder), read_columns(file, content)
+        segments = read_segments(file, content, by_folder=by_folder)
         space, void = _space(file, content)
         return cls(
             path=Path(file.path),
@@ -141,8 +139,7 @@ class OwnDataset:
             mapping_name=None if content.mapping is None else path_inside(file, ("mapping",), content.mapping),
             crowds=content.crowds or "ignore",
             segments=segments,
-            columns=columns,
-            separator=content.separator,
+            csv=read_form(file, content, len(space.labels)),
         )
 
     @property

@@ -23,6 +23,8 @@ from labelforge.label_space import LabelSpace
 
 LOOKED_AT: Final = 500
 """Files, or images of a file of many, that are looked at, evenly spread."""
+UNNAMED: Final = "object"
+"""What the only class is called where files name none."""
 _LINES: Final = 1000  # of a file of YOLO, looked at for polygons
 
 
@@ -71,6 +73,15 @@ class AnyClass(Classes):
     def numbered(self, number: int, place: Path, line: int | None = None) -> int:
         """The number of a class that files number."""
         return self.named(str(number), place, line)
+
+    @property
+    def one(self) -> bool:
+        """That files need not say the class."""
+        return True
+
+    def only(self) -> int:
+        """The number of the class where files say none."""
+        return self.named(UNNAMED, Path())
 
     def either(self, text: str, place: Path, line: int | None = None) -> int:
         """The number of a class, by its name or its id."""

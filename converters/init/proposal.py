@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from labelforge.csv_form import CsvForm
 from labelforge.dataset_file import DatasetKind
 from labelforge.palette import Color
 
@@ -46,9 +47,8 @@ class Proposal:
         remarks: What to check, and what could not be paired, in sentences.
         others: What else was found that another ``dataset.yaml`` could describe, in sentences.
         segments: Of panoptic, paths of the pictures of segments.
-        columns: Of CSV files without a first line of names, which column is what, from 1.
-        columns_from: Why, in sentences.
-        separator: Of such files, what is between columns.
+        csv: Of CSV files, how they are to be read.
+        csv_from: Why, in sentences.
     """
 
     kind: DatasetKind
@@ -64,6 +64,5 @@ class Proposal:
     remarks: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     segments: Sequence[str] = ()
-    columns: Mapping[str, int] = field(default_factory=dict)
-    columns_from: Sequence[str] = ()
-    separator: str = ""
+    csv: CsvForm = field(default_factory=CsvForm)
+    csv_from: Sequence[str] = ()

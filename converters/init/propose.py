@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from labelforge.converters.init.bare_csv import CsvLayout, find_layout
+from labelforge.converters.init.bare_csv import find_layout
 from labelforge.converters.init.class_lists import class_lists, fits_ids, fits_names, say_unfit, take_list
+from labelforge.converters.init.csv_content import CsvLayout
+from labelforge.converters.init.headed_csv import find_headed
 from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
 from labelforge.converters.init.marks import MarkLook, look_at_marks
 from labelforge.converters.init.mask_classes import describe_masks
@@ -96,11 +98,12 @@ def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:
 def _with_marks(survey: Survey, form: str, files: Sequence[str], faults: list[str]) -> _Candidate | None:
     """Images that belong to files with boxes or polygons; None if there are none, and ``faults`` gets why."""
     layout = read = None
-    if form == BARE_CSV:
-        layout = find_layout(survey.root, files, survey.pictures, faults)
+    if form in ("csv", BARE_CSV):
+        find = find_headed if form == "csv" else find_layout
+        layout = find(survey.root, files, survey.pictures, faults)
         if layout is None:
             return None
-        read = partial(read_csv, columns=layout.columns, separator=layout.separator)
+        read = partial(read_csv, form=layout.form)
     name, files = (form, files) if layout is None else ("csv", layout.files)
     look = look_at_marks(survey.root, name, files, read) if name in SHARED else None
     pairing = pair_shared(survey, look) if look is not None else pair_files(survey, files, masks=False)
@@ -129,8 +132,7 @@ def _described(survey: Survey, chosen: _Candidate) -> Proposal:
     else:
         _describe_marks(survey, chosen.look, proposal)
     if chosen.layout is not None:
-        proposal.columns, proposal.separator = chosen.layout.columns, chosen.layout.separator
-        proposal.columns_from = chosen.layout.reasons
+        proposal.csv, proposal.csv_from = chosen.layout.form, chosen.layout.reasons
     for files, what in ((found.bare, "without labels"), (found.lost, "labels without an image")):
         if files:
             noun = "image " + what if files is found.bare else what

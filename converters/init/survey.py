@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from labelforge.converters.init.bare_csv import file_head, looks_bare
+from labelforge.converters.init.bare_csv import looks_bare
+from labelforge.converters.init.csv_content import file_head
 from labelforge.converters.init.templates import spread
-from labelforge.converters.own.csv_boxes import has_header
+from labelforge.converters.own.csv_columns import boxes_by_name
+from labelforge.converters.own.csv_table import fields_of
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
@@ -133,7 +135,7 @@ def _xml(path: Path) -> str | None:
 
 def _csv(path: Path) -> str | None:
     text = file_head(path)
-    if has_header(text.partition("\n")[0]):
+    if boxes_by_name(fields_of(text.partition("\n")[0])):
         return "csv"
     return BARE_CSV if looks_bare(text) else None
 
@@ -144,4 +146,4 @@ def _txt(path: Path) -> str | None:
     lines = text.splitlines()[:20]
     if lines and all(_YOLO.fullmatch(line) for line in lines):
         return "yolo"
-    return BARE_CSV if looks_bare(text) else None
+    return _csv(path)

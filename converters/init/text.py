@@ -35,7 +35,7 @@ def dataset_text(proposal: Proposal, name: str, folder: str, known: str | None) 
     lines += [*_paths("images", proposal.images), *_paths("labels", proposal.labels)]
     lines += [
         *(_paths("segments", proposal.segments) if proposal.segments else ()),
-        *_columns(proposal),
+        *_csv(proposal),
         *_splits(proposal),
     ]
     lines += _void(proposal)
@@ -72,13 +72,21 @@ def _paths(key: str, paths: Sequence[str]) -> Iterator[str]:
         yield from (f"  - {path}" for path in several)
 
 
-def _columns(proposal: Proposal) -> Iterator[str]:
-    if proposal.columns:
-        for sentence in proposal.columns_from:
-            yield from _comment(sentence)
-        each = ", ".join(f"{name}: {number}" for name, number in proposal.columns.items())
-        yield f"columns: {{{each}}}  # guessed: no first line names them"
-        yield f"separator: {json.dumps(proposal.separator)}"
+def _csv(proposal: Proposal) -> Iterator[str]:
+    for sentence in proposal.csv_from:
+        yield from _comment(sentence)
+    form = proposal.csv
+    if form.columns is not None:
+        named = {k: _quoted(v, _PLAIN) if isinstance(v, str) else v for k, v in form.columns.items()}
+        each = ", ".join(f"{what}: {column}" for what, column in named.items())
+        why = "" if form.header else ": no first line names them"
+        yield f"columns: {{{each}}}  # guessed{why}"
+    if form.separator is not None:
+        yield f"separator: {json.dumps(form.separator)}"
+    if form.decimal != ".":
+        yield f"decimal: {json.dumps(form.decimal)}  # guessed"
+    if form.units != "pixels":
+        yield f"units: {form.units}  # guessed"
 
 
 def _splits(proposal: Proposal) -> Iterator[str]:

@@ -83,10 +83,7 @@ class OwnData(Converter):
         own = self.own
         classes = [[label.id, label.name, label.color] for label in own.space.labels]
         found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes, "exif": own.exif}
-        if own.columns is not None:
-            found["columns"] = dict(sorted(own.columns.items()))
-        if own.separator is not None:
-            found["separator"] = own.separator
+        found |= own.csv.facts
         if _is_map(own):
             return found | {"void": [*own.void.values, *([UNLISTED] if own.void.unlisted else [])]}
         if own.crowds != "ignore":

@@ -52,5 +52,5 @@ OF_ONE: Final[Mapping[tuple[str, str], Callable[[str, Path, Classes], Marks]]] =
 def reader_of(own: OwnDataset) -> Reader:
     """What takes the files of many images of a dataset apart."""
     if own.format == "csv":
-        return partial(read_csv, columns=own.columns, separator=own.separator)
+        return partial(read_csv, form=own.csv)
     return OF_MANY[own.format]

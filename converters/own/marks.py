@@ -61,6 +61,16 @@ class Classes:
         cure = f"Add it to 'classes' in {self._file}."
         raise DatasetError(f"no class of the dataset has the id {number}", where=place, line=line, cure=cure)
 
+    @property
+    def one(self) -> bool:
+        """Whether there is but one class, so that label files need not say which."""
+        return len(self._known) == 1
+
+    def only(self) -> int:
+        """The id of the class, where there is but one."""
+        (value,) = self._known
+        return value
+
     def either(self, text: str, place: Path, line: int | None = None) -> int:
         """The id of a class by its name, or else by its id; raises what `named` raises."""
         if text not in self._ids and text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 12:
