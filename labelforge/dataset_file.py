@@ -15,16 +15,18 @@ from labelforge.errors import did_you_mean
 from labelforge.yamlfile import KeyPath, YamlFile
 
 DatasetKind = Literal["masks", "boxes", "polygons"]
-Format = Literal["ids", "palette", "rgb", "panoptic", "csv", "yolo", "voc", "coco", "labelme", "cvat", "supervisely"]
+Format = Literal[
+    "ids", "palette", "rgb", "panoptic", "csv", "yolo", "voc", "coco", "labelme", "cvat", "supervisely", "via"
+]
 
 FORMATS: Final[Mapping[DatasetKind, tuple[Format, ...]]] = {
     "masks": ("ids", "palette", "rgb", "panoptic"),
-    "boxes": ("csv", "yolo", "voc", "coco"),
-    "polygons": ("labelme", "cvat", "supervisely", "coco", "yolo"),
+    "boxes": ("csv", "yolo", "voc", "coco", "via"),
+    "polygons": ("labelme", "cvat", "supervisely", "coco", "yolo", "via"),
 }
 """The formats of each kind. ``ids`` and ``palette``: the values of grey and of palette pictures, which are both read as
 they are stored; ``rgb``: their colours; ``panoptic``: pictures of segments, and a file that says what each is."""
-SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat", "panoptic"})
+SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat", "via", "panoptic"})
 """Formats of which one file has the labels of many images."""
 MARKED: Final[frozenset[Format]] = frozenset({"csv", "voc", "coco", "panoptic"})
 """Formats that mark objects as crowds, as difficult or to be ignored."""
@@ -48,14 +50,15 @@ class DatasetFile(BaseModel):
     kind: DatasetKind = Field(description="What the labels are: masks, boxes or polygons.")
     format: Format = Field(
         description="How label files hold them. masks: ids, palette (values as stored), rgb (colours) or "
-        "panoptic (COCO's); boxes: csv, yolo, voc or coco; polygons: labelme, cvat, supervisely, coco or yolo."
+        "panoptic (COCO's); boxes: csv, yolo, voc, coco or via; polygons: labelme, cvat, supervisely, coco, yolo or "
+        "via."
     )
     images: Any = Field(
         description="Path of the images, with {key}, perhaps {split}, {group} and *; or a list of paths."
     )
     labels: Any = Field(
-        description="Path of the labels of each image, with {key} as the images have it; of csv, coco, cvat and "
-        "panoptic, of the files with the labels of all images, perhaps with {split} and *. Or a list of paths."
+        description="Path of the labels of each image, with {key} as the images have it; of csv, coco, cvat, via "
+        "and panoptic, of the files with the labels of all images, perhaps with {split} and *. Or a list of paths."
     )
     segments: Any = Field(
         None,

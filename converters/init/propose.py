@@ -24,7 +24,7 @@ from labelforge.converters.own.csv_boxes import read_csv
 from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, counted, listed
 
-_ORDER: Final = ("labelme", "supervisely", "cvat", "coco", "voc", "yolo", "csv", BARE_CSV)
+_ORDER: Final = ("labelme", "supervisely", "cvat", "via", "coco", "voc", "yolo", "csv", BARE_CSV)
 """Formats of files with labels; the first that can be paired is proposed, after masks."""
 _FAULTS: Final = 5  # that are repeated
 

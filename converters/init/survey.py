@@ -16,6 +16,7 @@ from labelforge.converters.own.csv_table import fields_of
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
+from labelforge.converters.own.via import COLUMNS as VIA_COLUMNS
 
 BARE_CSV: Final = "csv (without a first line of names)"
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
@@ -115,15 +116,15 @@ def _json(path: Path) -> str | None:
     def has(*names: str) -> bool:
         return all(re.search(rf'"{name}"\s*:', text) for name in names)
 
-    if has("segments_info"):
-        return "panoptic"
-    if has("categories") and (has("bbox") or has("annotations", "images")):
-        return "coco"
-    if has("shapes", "imagePath"):
-        return "labelme"
-    if has("objects", "size") and (has("classTitle") or re.search(r'"objects"\s*:\s*\[\s*\]', text)):
-        return "supervisely"
-    return None
+    no_objects = re.search(r'"objects"\s*:\s*\[\s*\]', text) is not None
+    signs = {
+        "panoptic": has("segments_info"),
+        "via": has("filename", "regions", "file_attributes"),
+        "coco": has("categories") and (has("bbox") or has("annotations", "images")),
+        "labelme": has("shapes", "imagePath"),
+        "supervisely": has("objects", "size") and (has("classTitle") or no_objects),
+    }
+    return next((name for name, there in signs.items() if there), None)
 
 
 def _xml(path: Path) -> str | None:
@@ -135,7 +136,10 @@ def _xml(path: Path) -> str | None:
 
 def _csv(path: Path) -> str | None:
     text = file_head(path)
-    if boxes_by_name(fields_of(text.partition("\n")[0])):
+    fields = fields_of(text.partition("\n")[0])
+    if {*VIA_COLUMNS} <= {*fields}:
+        return "via"
+    if boxes_by_name(fields):
         return "csv"
     return BARE_CSV if looks_bare(text) else None
 

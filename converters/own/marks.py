@@ -136,16 +136,19 @@ class BoxMarks:
         boxes: All of them; those without area draw nothing.
         size: (height, width) of the image, if the file says it.
         fractions: Whether the numbers are fractions of the image's width and height.
+        others: What else the file has, which is no box.
     """
 
     boxes: Sequence[Box]
     size: Size | None = None
     fractions: bool = False
+    others: LeftOut = field(default_factory=LeftOut)
 
     @property
     def left_out(self) -> LeftOut:
-        """The boxes that label nothing."""
+        """What labels nothing."""
         found = LeftOut()
+        found.add(self.others)
         for box in self.boxes:
             if not box.area:
                 found.empty["box"] += 1
