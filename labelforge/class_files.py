@@ -1,7 +1,8 @@
 """Lists of classes, as annotation tools and datasets write them.
 
-    *.txt, *.names   a name a line, perhaps with its colour before or after it: 128 64 128 road
-    *.csv            the columns name, and perhaps id, r, g and b
+    *.txt, *.names   a name a line, perhaps with its colour before or after it: 128 64 128 road; or with its id before
+                     it, in all lines: 7 road; or as CVAT's labelmap.txt has it: road:128,64,128::
+    *.csv            the columns name, and perhaps id, r, g and b; as Roboflow calls them, too: Pixel Value, Class
     *.yaml           a label space of labelforge; or YOLO's data.yaml, with names as a list or by number
     *.json           COCO's categories, Supervisely's or Mapillary's classes, names by id, or a list of names
 
@@ -31,6 +32,18 @@ LARGEST: Final = 1 << 26
 _NUMBER = r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})"
 _COLOR_FIRST: Final = re.compile(rf"{_NUMBER}[\s,]+(\D.*)")
 _COLOR_LAST: Final = re.compile(rf"(.*?\D)[\s,:]+{_NUMBER}")
+_LABEL_MAP: Final = re.compile(r"([^:]+):(?:(\d{1,3}),(\d{1,3}),(\d{1,3}))?:[^:]*:[^:]*")
+"""A line of CVAT and Datumaro: name, colour, parts and actions."""
+_ID_FIRST: Final = re.compile(r"(-?\d{1,9})[\s,;:]+(?=[^\d\s,;:])(.*)")
+
+_COLUMNS: Final = {
+    "name": ("name", "class", "label", "category", "class_name", "label_name", "labelname", "classname"),
+    "id": ("id", "pixel_value", "label_value", "class_value", "class_id", "label_id", "value", "index", "idx"),
+    "r": ("r", "red"),
+    "g": ("g", "green"),
+    "b": ("b", "blue"),
+}
+"""What the columns of CSV files are called, in lower case, with an underscore for a space."""
 
 
 def read_classes(path: Path) -> tuple[NativeLabel, ...]:
@@ -39,11 +52,16 @@ def read_classes(path: Path) -> tuple[NativeLabel, ...]:
     Raises:
         TaxonomyError: It is missing, of no known form, holds no class, or two of the same name or id.
     """
+    return read_class_list(path)[0]
+
+
+def read_class_list(path: Path) -> tuple[tuple[NativeLabel, ...], bool]:
+    """The classes of a file, in its order, and whether it says the id of each; raises what `read_classes` raises."""
     readers = {".csv": _of_csv, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}
     found = list(readers.get(path.suffix.lower(), _of_lines)(path))
     if not found:
         raise TaxonomyError("holds no class", where=path, cure="Write a name a line.")
-    return checked(found, path)
+    return checked(found, path), all(number is not None for number, _, _ in found)
 
 
 def checked(classes: Sequence[tuple[int | None, str, Color | None]], place: Path) -> tuple[NativeLabel, ...]:
@@ -91,30 +109,44 @@ def _text(path: Path) -> str:
 
 
 def _of_lines(path: Path) -> _Entries:
-    for line in _text(path).splitlines():
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        if match := _COLOR_FIRST.fullmatch(text):
-            yield None, match[4].strip(), color_of([int(match[i]) for i in (1, 2, 3)])
-        elif match := _COLOR_LAST.fullmatch(text):
-            yield None, match[1].strip(" \t,:"), color_of([int(match[i]) for i in (2, 3, 4)])
-        else:
-            yield None, text, None
+    lines = [line.strip() for line in _text(path).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    with_ids = [_ID_FIRST.fullmatch(line) for line in lines]
+    if all(with_ids):
+        for match in filter(None, with_ids):
+            yield int(match[1]), *_named(match[2])
+        return
+    for line in lines:
+        yield None, *_named(line)
+
+
+def _named(text: str) -> tuple[str, Color | None]:
+    """A class's name and colour, from a line."""
+    if match := _LABEL_MAP.fullmatch(text):
+        color = None if match[2] is None else color_of([int(match[i]) for i in (2, 3, 4)])
+        return match[1].strip(), color
+    if match := _COLOR_FIRST.fullmatch(text):
+        return match[4].strip(), color_of([int(match[i]) for i in (1, 2, 3)])
+    if match := _COLOR_LAST.fullmatch(text):
+        return match[1].strip(" \t,:"), color_of([int(match[i]) for i in (2, 3, 4)])
+    return text, None
 
 
 def _of_csv(path: Path) -> _Entries:
-    reader = csv.DictReader(_text(path).splitlines(), skipinitialspace=True)
-    columns = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-    named = next((columns[name] for name in ("name", "class", "label", "category") if name in columns), None)
-    if named is None:
+    text = _text(path)
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True, delimiter=separator)
+    given = {str(name).strip().lower().replace(" ", "_"): name for name in reader.fieldnames or ()}
+    columns = {what: next((given[name] for name in names if name in given), None) for what, names in _COLUMNS.items()}
+    if columns["name"] is None:
         cure = "Write a first line that names the columns: name,r,g,b"
         raise TaxonomyError("has no column 'name'", where=path, cure=cure)
+    rgb = [column for what in "rgb" if (column := columns[what]) is not None]
     try:
         for row in reader:
-            number = int(row[columns["id"]]) if "id" in columns else None
-            rgb = [int(row[columns[c]]) for c in "rgb"] if {*"rgb"} <= {*columns} else None
-            yield number, str(row[named]).strip(), color_of(rgb)
+            number = None if columns["id"] is None else int(row[columns["id"]])
+            color = color_of([int(row[column]) for column in rgb]) if len(rgb) == len("rgb") else None
+            yield number, str(row[columns["name"]]).strip(), color
     except (TypeError, ValueError) as fault:
         raise TaxonomyError(
             f"line {reader.line_num} is not readable ({fault})", where=path, cure="Correct it."

@@ -15,28 +15,24 @@ from labelforge.errors import did_you_mean
 from labelforge.yamlfile import KeyPath, YamlFile
 
 DatasetKind = Literal["masks", "boxes", "polygons"]
-Format = Literal["ids", "palette", "rgb", "panoptic", "csv", "yolo", "voc", "coco", "labelme", "cvat", "supervisely"]
+Format = Literal[
+    "ids", "palette", "rgb", "panoptic", "csv", "yolo", "voc", "coco", "labelme", "cvat", "supervisely", "via"
+]
 
 FORMATS: Final[Mapping[DatasetKind, tuple[Format, ...]]] = {
     "masks": ("ids", "palette", "rgb", "panoptic"),
-    "boxes": ("csv", "yolo", "voc", "coco"),
-    "polygons": ("labelme", "cvat", "supervisely", "coco", "yolo"),
+    "boxes": ("csv", "yolo", "voc", "coco", "via"),
+    "polygons": ("labelme", "cvat", "supervisely", "coco", "yolo", "via"),
 }
 """The formats of each kind. ``ids`` and ``palette``: the values of grey and of palette pictures, which are both read as
 they are stored; ``rgb``: their colours; ``panoptic``: pictures of segments, and a file that says what each is."""
-SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat", "panoptic"})
+SHARED: Final[frozenset[Format]] = frozenset({"csv", "coco", "cvat", "via", "panoptic"})
 """Formats of which one file has the labels of many images."""
 MARKED: Final[frozenset[Format]] = frozenset({"csv", "voc", "coco", "panoptic"})
 """Formats that mark objects as crowds, as difficult or to be ignored."""
-COLUMNS: Final = (
-    *("image", "class", "xmin", "ymin", "xmax", "ymax", "x", "y", "w", "h"),
-    *("angle", "ignore", "width", "height"),
-)
-"""What the columns of a CSV file without a first line of names can be; ``width`` and ``height`` are the image's."""
 
 _PLACES: Final = re.compile(r"\{(.*?)\}")
 NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-_MOST_COLUMNS: Final = 1000
 _STARS = 2  # in a folder's or a file's name: each may have to try every length
 _MOST_STARS = 8  # in a path
 
@@ -54,14 +50,15 @@ class DatasetFile(BaseModel):
     kind: DatasetKind = Field(description="What the labels are: masks, boxes or polygons.")
     format: Format = Field(
         description="How label files hold them. masks: ids, palette (values as stored), rgb (colours) or "
-        "panoptic (COCO's); boxes: csv, yolo, voc or coco; polygons: labelme, cvat, supervisely, coco or yolo."
+        "panoptic (COCO's); boxes: csv, yolo, voc, coco or via; polygons: labelme, cvat, supervisely, coco, yolo or "
+        "via."
     )
     images: Any = Field(
         description="Path of the images, with {key}, perhaps {split}, {group} and *; or a list of paths."
     )
     labels: Any = Field(
-        description="Path of the labels of each image, with {key} as the images have it; of csv, coco, cvat and "
-        "panoptic, of the files with the labels of all images, perhaps with {split} and *. Or a list of paths."
+        description="Path of the labels of each image, with {key} as the images have it; of csv, coco, cvat, via "
+        "and panoptic, of the files with the labels of all images, perhaps with {split} and *. Or a list of paths."
     )
     segments: Any = Field(
         None,
@@ -77,14 +74,26 @@ class DatasetFile(BaseModel):
         description="The labels: a list of names (numbered from 0) or of {id, name, color}; or the path of a file with "
         "them (.txt, .csv, .yaml, .json)."
     )
-    void: Any = Field(None, description="Of masks: the value, or the colour, that means 'not labelled'.")
+    void: Any = Field(
+        None,
+        description="Of masks: the value, or the colour, that means 'not labelled'; the name of a class that does; or "
+        "'unlisted', for all that no class has. Or a list of them.",
+    )
     columns: Any = Field(
         None,
-        description="Of csv without a first line of names: the number of each column, from 1: {image: 1, xmin: 2, "
-        "ymin: 3, xmax: 4, ymax: 5, class: 6}, or x, y, w and h; perhaps angle, ignore, and the image's width, height.",
+        description="Of csv: the number of each column, from 1, or its name in the first line: {image: 1, xmin: 2, "
+        "ymin: 3, xmax: 4, ymax: 5, class: 6}; or x, y, w, h; or xc, yc, w, h; or one of four numbers, 'x y w h'. "
+        "Perhaps angle, ignore, and the image's width, height. Default: what the first line says.",
     )
-    separator: Literal[",", ";", "\t"] | None = Field(
-        None, description="Of csv: what is between columns; default: the one of the three that the first line has most."
+    separator: Literal[",", ";", "\t", "|", " "] | None = Field(
+        None,
+        description="Of csv: what is between columns, ' ' for any white space; default: what the first line has most.",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="Of csv: what is between the whole part of a number and the rest; default: a point."
+    )
+    units: Literal["pixels", "fractions"] | None = Field(
+        None, description="Of csv: whether boxes are in pixels (the default) or fractions of the image's sides."
     )
     overlaps: Literal["smallest", "ignore", "set"] | None = Field(
         None,
@@ -180,35 +189,6 @@ def read_segments(file: YamlFile, content: DatasetFile, *, by_folder: bool) -> t
         if "{split}" in path and not by_folder:
             file.fail(at, "{split} is in the path of the segments alone", "Write it in that of the images or labels.")
     return paths
-
-
-def read_columns(file: YamlFile, content: DatasetFile) -> Mapping[str, int] | None:
-    """Which column is what, from 1; None where the first line of the CSV files says it."""
-    for key in ("columns", "separator"):
-        if getattr(content, key) is not None and content.format != "csv":
-            file.fail((key,), f"only csv can have {key!r}", "Delete the line.")
-    value = content.columns
-    if value is None:
-        return None
-    example = "Write {image: 1, xmin: 2, ymin: 3, xmax: 4, ymax: 5, class: 6}, or x, y, w and h."
-    if not isinstance(value, dict):
-        file.fail(("columns",), "must be a mapping from names to numbers", example)
-    for name, number in value.items():
-        if name not in COLUMNS:
-            file.fail(("columns", name), f"{name!r} is no column that is read", did_you_mean(str(name), COLUMNS))
-        if type(number) is not int or not 1 <= number <= _MOST_COLUMNS:
-            cure = f"Columns are counted from 1, to {_MOST_COLUMNS}."
-            file.fail(("columns", name), f"{number!r} is no number of a column", cure)
-        twice = [other for other in value if other != name and value[other] == number]
-        if twice:
-            file.fail(("columns", name), f"column {number} is both {name!r} and {twice[0]!r}", "Correct one of them.")
-    for name in ("image", "class"):
-        if name not in value:
-            file.fail(("columns",), f"no column is {name!r}", example)
-    boxes = [form for form in (("xmin", "ymin", "xmax", "ymax"), ("x", "y", "w", "h")) if {*form} & {*value}]
-    if len(boxes) != 1 or not {*boxes[0]} <= {*value}:
-        file.fail(("columns",), "four columns make a box: its edges, or its corner and size", example)
-    return dict(value)
 
 
 def read_splits(file: YamlFile, content: DatasetFile, *, by_folder: bool) -> Mapping[str, str | float]:

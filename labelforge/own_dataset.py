@@ -6,7 +6,7 @@
     images: images/{split}/{key}.jpg          # paths are relative to the folder of this file
     labels: labels/{split}/{key}.png          # of boxes and polygons in one file: annotations/{split}.json
     splits: {train: train, val: val}          # what stands for {split}; or lists of names; or shares
-    void: 255                                 # the value that means "not labelled"
+    void: 255                                 # what means "not labelled": a value, or a list of them
     classes: [road, {id: 7, name: sky}]       # or a file with them
 
 In a path, ``{key}`` is the part that an image and its labels have in common: any text, folders too. ``{group}``, one
@@ -22,11 +22,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from labelforge.class_files import SUFFIXES, checked, color_of, read_classes
+from labelforge.csv_form import CsvForm, read_form
 from labelforge.dataset_file import (
     FORMATS,
     MARKED,
@@ -36,7 +37,6 @@ from labelforge.dataset_file import (
     Format,
     check_places,
     path_inside,
-    read_columns,
     read_paths,
     read_segments,
     read_splits,
@@ -46,6 +46,7 @@ from labelforge.label_space import LabelSpace
 from labelforge.mapping import LabelMapping, MappingFile
 from labelforge.palette import Color
 from labelforge.taxonomy import Taxonomy
+from labelforge.void_values import Void, read_void
 from labelforge.yamlfile import KeyPath, YamlFile
 
 FILE_NAME: Final = "dataset.yaml"
@@ -66,14 +67,13 @@ class OwnDataset:
         labels: Paths of the labels, alike.
         splits: Name -> the text that stands for ``{split}``, the path of a list, or a share of the images.
         space: The labels.
-        void: The value or colour of masks that means "not labelled".
+        void: What of masks means "not labelled".
         overlaps: What a pixel in boxes of several classes becomes.
         exif: What labels were made for where EXIF asks to turn a photograph and its size does not tell.
         mapping_name: Path of the mapping, where the file names it.
         crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
         segments: Of panoptic, paths of the pictures of segments.
-        columns: Of CSV files without a first line of names, which column is what, from 1.
-        separator: Of CSV files, what is between columns; None for what the first line has most.
+        csv: How CSV files are to be read.
     """
 
     path: Path
@@ -85,14 +85,13 @@ class OwnDataset:
     labels: tuple[str, ...]
     splits: Mapping[str, str | float]
     space: LabelSpace
-    void: int | Color | None
+    void: Void
     overlaps: Literal["smallest", "ignore", "set"]
     exif: Literal["stored", "turned"]
     mapping_name: str | None
     crowds: Literal["ignore", "label"] = "ignore"
     segments: tuple[str, ...] = ()
-    columns: Mapping[str, int] | None = None
-    separator: str | None = None
+    csv: CsvForm = field(default_factory=CsvForm)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OwnDataset:
@@ -122,8 +121,8 @@ class OwnDataset:
         if content.crowds is not None and content.format not in MARKED:
             file.fail(("crowds",), f"{content.format} marks no objects as crowds", "Delete the line.")
         by_folder = "{split}" in images[0] or "{split}" in labels[0]
-        segments, columns = read_segments(file, content, by_folder=by_folder), read_columns(file, content)
-        space = _space(file, content)
+        segments = read_segments(file, content, by_folder=by_folder)
+        space, void = _space(file, content)
         return cls(
             path=Path(file.path),
             name=content.name,
@@ -134,14 +133,13 @@ class OwnDataset:
             labels=labels,
             splits=read_splits(file, content, by_folder=by_folder),
             space=space,
-            void=_void(file, content, space),
+            void=void,
             overlaps=content.overlaps or "smallest",
             exif=content.exif or ("stored" if content.kind == "masks" else "turned"),
             mapping_name=None if content.mapping is None else path_inside(file, ("mapping",), content.mapping),
             crowds=content.crowds or "ignore",
             segments=segments,
-            columns=columns,
-            separator=content.separator,
+            csv=read_form(file, content, len(space.labels)),
         )
 
     @property
@@ -229,7 +227,8 @@ def file_in_folder(name: str) -> str:
     return str(inside) if inside.is_file() else name
 
 
-def _space(file: YamlFile, content: DatasetFile) -> LabelSpace:
+def _space(file: YamlFile, content: DatasetFile) -> tuple[LabelSpace, Void]:
+    """The classes, and what of masks is none of them."""
     if content.name in LabelSpace.available():
         cure = "Choose another name: datasets that train together need different ones."
         file.fail(("name",), f"a label space called {content.name!r} comes with labelforge", cure)
@@ -247,7 +246,8 @@ def _space(file: YamlFile, content: DatasetFile) -> LabelSpace:
     if content.format == "rgb" and bare:
         cure = "Write {name: road, color: [128, 64, 128]}: the label files hold colours."
         file.fail(("classes",), f"the class {bare[0]!r} has no colour", cure)
-    return LabelSpace(content.name, None, labels, void=_void_id(content, {label.id for label in labels}))
+    void, labels = read_void(file, content.void, labels, colors=content.format == "rgb")
+    return LabelSpace(content.name, None, labels, void=None if content.format == "rgb" else void.id), void
 
 
 def _inline(file: YamlFile, content: DatasetFile) -> tuple[Any, ...]:
@@ -275,32 +275,3 @@ def _inline(file: YamlFile, content: DatasetFile) -> tuple[Any, ...]:
                 file.fail(at, f"class {i} has {what}, as class {earlier} has", "Both must be unique.")
         found.append((number, name, color_of(facts.get("color"))))
     return checked(found, Path(file.path))
-
-
-def _void_id(content: DatasetFile, ids: set[int]) -> int | None:
-    """The void as a label space has it, where it is a value that no class has."""
-    void = content.void
-    return void if type(void) is int and 0 <= void < 2**16 and void not in ids else None
-
-
-def _void(file: YamlFile, content: DatasetFile, space: LabelSpace) -> int | Color | None:
-    void = content.void
-    if void is None:
-        return None
-    if content.format == "rgb":
-        color = color_of(void)
-        if color is None:
-            file.fail(
-                ("void",), f"{void!r} is no colour", "Write [r, g, b] or '#rrggbb', since the labels are colours."
-            )
-        taken = [label.name for label in space.labels if label.color == color]
-        found: int | Color = color
-    else:
-        if type(void) is not int or not -(2**31) <= void < 2**31:
-            file.fail(("void",), f"{void!r} is no value of a mask", "Write the value that means 'not labelled'.")
-        taken = [label.name for label in space.labels if label.id == void]
-        found = void
-    if taken:
-        cure = "Delete the line; in the mapping, write 'ignore' for the class."
-        file.fail(("void",), f"the class {taken[0]!r} has this value", cure)
-    return found

@@ -160,7 +160,8 @@ def json_schema(kind: Kind) -> Schema:
         fields["classes"] |= {
             "anyOf": [{"$ref": "#/$defs/Path"}, {"type": "array", "items": {"$ref": "#/$defs/Class"}, "minItems": 1}]
         }
-        fields["void"] |= {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/Color"}, {"type": "null"}]}
+        void = {"anyOf": [{"type": ["integer", "string"]}, {"$ref": "#/$defs/Color"}]}
+        fields["void"] |= {"anyOf": [*void["anyOf"], {"type": "array", "items": void, "minItems": 1}, {"type": "null"}]}
         defs |= {"Path": _PATH, "Class": _CLASS, "Color": _COLOR}
     return {"$schema": DIALECT, **_without_titles(made), "title": f"labelforge {kind}", "$defs": _without_titles(defs)}
 

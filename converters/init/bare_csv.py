@@ -1,93 +1,61 @@
 """Finds out what the columns of a CSV file of boxes are that has no first line of names.
 
 The image is the column with the names of pictures that are there. A box is four columns side by side that lie within
-the image in all lines, as edges or as corner and size; the class is what is left, a text or few whole numbers. All of
-it is a guess that the lines agree with, and so it is written into the file.
+the image in all lines, as edges, or as corner or middle and size, in pixels or in fractions; or one column with these
+four numbers. The class is what is left, a text or few whole numbers. All of it is a guess that the lines agree with,
+and so it is written into the file.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
-from labelforge.converters.init.templates import spread
-from labelforge.converters.own.csv_boxes import csv_table
+from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, Numbers, file_head, fits
+from labelforge.converters.own.csv_boxes import four_numbers, number_of
+from labelforge.converters.own.csv_table import csv_table
 from labelforge.converters.own.splits import PICTURES, Names
-from labelforge.converters.pictures.images import BROKEN
+from labelforge.csv_form import CsvForm
 from labelforge.errors import LabelforgeError, counted
 
-_SEPARATORS: Final = (";", "\t", ",")
+_SEPARATORS: Final = (";", "\t", "|", ",", " ")
 _FEWEST: Final = 6  # columns: image, box and class
-_HEAD: Final = 1 << 16  # bytes
 _LINES: Final = 20  # by which such a file is recognised
-_OPENED: Final = 500  # images whose sizes are read
-_NAMES: Final = 2000  # of a column, that are looked for
-_OUTSIDE: Final = 0.02  # share of the boxes that may leave their image
-_EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
-_CORNER: Final = ("x", "y", "w", "h")
-_AS: Final[Mapping[tuple[str, ...], str]] = {
-    _EDGES: "edges (x1, y1, x2, y2)",
-    _CORNER: "corner and size (x, y, width, height)",
-}
-
-Numbers = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CsvLayout:
-    """What the columns of some files are.
-
-    Attributes:
-        files: The files.
-        columns: What a column is -> its number, from 1.
-        separator: What is between columns.
-        reasons: Why, in sentences.
-    """
-
-    files: Sequence[str]
-    columns: Mapping[str, int]
-    separator: str
-    reasons: Sequence[str]
+_BY_LIST: Final = 3  # columns, of which one holds four numbers
 
 
 @dataclass(frozen=True)
 class _Box:
-    """Four columns that can be a box.
+    """Columns that can be a box.
 
     Attributes:
-        form: What they are.
-        first: Number of the first, from 0.
-        outside: Boxes that leave their image.
+        fit: What they are.
+        columns: Their numbers, from 0: four, or one.
     """
 
-    form: tuple[str, ...]
-    first: int
-    outside: int
+    fit: Fit
+    columns: tuple[int, ...]
 
     @property
-    def columns(self) -> range:
-        return range(self.first, self.first + 4)
+    def names(self) -> tuple[str, ...]:
+        """What a ``dataset.yaml`` calls the columns."""
+        return self.fit.form if len(self.columns) > 1 else (" ".join(self.fit.form),)
 
-
-def file_head(path: Path) -> str:
-    """The beginning of a text, by which it is recognised; "" of one that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return ""
+    @property
+    def called(self) -> str:
+        """What to call the columns."""
+        first, last = self.columns[0] + 1, self.columns[-1] + 1
+        return f"columns {first} to {last}" if last > first else f"column {first}"
 
 
 def looks_bare(text: str) -> bool:
-    """Whether a text can be the beginning of such a file: lines of as many columns, four or more of them numbers."""
+    """Whether a text can be the beginning of such a file: lines of as many columns, with four numbers or more."""
     return _separator(text) is not None
 
 
@@ -112,7 +80,7 @@ def find_layout(root: Path, files: Sequence[str], pictures: Sequence[str], fault
     names = Names({picture: picture for picture in pictures})
     ranked = sorted(alike.items(), key=lambda pair: -sum(map(len, pair[1].values())))
     for (separator, _), tables in ranked:
-        found = _Guess(root, pd.concat([*tables.values()], ignore_index=True), names).layout([*tables], separator)
+        found = _Guess(root, pd.concat([*tables.values()], ignore_index=True), names, separator).layout([*tables])
         if isinstance(found, CsvLayout):
             return found
         faults += [f"{file} may be CSV without a first line of names, but {found}" for file in [*tables][:1]]
@@ -123,22 +91,24 @@ def _separator(text: str) -> str | None:
     lines = [line for line in text.splitlines()[:_LINES] if line.strip()]
     for separator in _SEPARATORS:
         try:
-            rows = [*csv.reader(lines, delimiter=separator)]
+            rows = [line.split() for line in lines] if separator == " " else [*csv.reader(lines, delimiter=separator)]
         except csv.Error:
             continue
-        if rows and len(rows[0]) >= _FEWEST and {len(row) for row in rows} == {len(rows[0])}:
-            filled = [[field for field in column if field.strip()] for column in zip(*rows, strict=True)]
-            if sum(bool(column) and all(map(_is_number, column)) for column in filled) >= 4:
-                return separator
+        if not rows or {len(row) for row in rows} != {len(rows[0])}:
+            continue
+        if separator == " " and not any(PurePosixPath(field).suffix.lower() in PICTURES for field in rows[0]):
+            continue  # of many kinds of lines of numbers, only those that name pictures
+        filled = [[field for field in column if field.strip()] for column in zip(*rows, strict=True)]
+        decimal = "." if separator == "," else ","
+        numbers = sum(bool(column) and all(_is_number(field, decimal) for field in column) for column in filled)
+        lists = sum(bool(column) and all(map(four_numbers, column)) for column in filled)
+        if (len(rows[0]) >= _FEWEST and numbers >= 4) or (len(rows[0]) >= _BY_LIST and lists):
+            return separator
     return None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _is_number(text: str, decimal: str) -> bool:
+    return not (np.isnan(number_of(text)) and np.isnan(number_of(text, decimal)))
 
 
 class _Guess:
@@ -148,67 +118,43 @@ class _Guess:
         root: The folder.
         table: All lines, as text.
         names: The pictures that there are.
+        separator: What is between columns.
     """
 
-    def __init__(self, root: Path, table: pd.DataFrame, names: Names[str]) -> None:
-        self._root, self._names = root, names
-        self._texts = table.apply(lambda column: column.str.strip())
+    def __init__(self, root: Path, table: pd.DataFrame, names: Names[str], separator: str) -> None:
+        self._content, self._separator = CsvContent(root, table, names, separator), separator
         self._numbers: dict[int, Numbers] = {}
 
-    def layout(self, files: Sequence[str], separator: str) -> CsvLayout | str:
+    def layout(self, files: Sequence[str]) -> CsvLayout | str:
         """What the columns are; or why that cannot be told, as the end of a sentence."""
-        image = self._image()
+        content = self._content
+        image = cast("int | None", content.image())
         if image is None:
             return "no column has names of pictures that are here"
-        others = [column for column in self._texts if column != image]
-        rows = (self._texts[others] != "").any(axis=1)
-        self._texts = self._texts[rows]
-        if self._texts.empty:
+        others = [column for column in content.texts if column != image]
+        content.texts = content.texts[(content.texts[others] != "").any(axis=1)]
+        if content.texts.empty:
             return "no line has a box"
-        self._numbers = {column: self._column(column) for column in others}
-        size = self._sizes(image)
+        self._numbers = {column: content.numbers(column) for column in others}
+        size = content.sizes(image)
         if not np.isfinite(size).all(axis=0).any():
             return "no picture that has boxes can be opened"
         sides = self._size_columns(size)
         boxes = [*self._boxes({image, *sides.values()}, size)]
         if not boxes:
             return "no four columns side by side are boxes within the image in all lines"
-        free = {box: self._classes([c for c in others if c not in (*box.columns, *sides.values())]) for box in boxes}
+        free = {box: content.classes([c for c in others if c not in (*box.columns, *sides.values())]) for box in boxes}
         usable = [box for box in boxes if free[box]]
         if not usable:
             return "no column can be the class"
-        best = min(usable, key=lambda box: (free[box][0][0], box.outside, box.form is _CORNER, box.first))
-        label = free[best][0][1]
-        columns = {"image": image, **dict(zip(best.form, best.columns, strict=True)), "class": label, **sides}
+        forms = [*AS]
+        best = min(usable, key=lambda b: (free[b][0][0], b.fit.outside, forms.index(b.fit.form), b.columns))
+        label = cast(int, free[best][0][1])
+        columns = {"image": image, **dict(zip(best.names, best.columns, strict=True)), "class": label, **sides}
         reasons = [self._of_image(image, size), self._of_box(best, boxes, size), self._of_class(free[best])]
-        return CsvLayout(files, {name: number + 1 for name, number in columns.items()}, separator, reasons)
-
-    def _image(self) -> int | None:
-        """The column with the names of pictures that are there, best with their suffixes."""
-        ranked = []
-        for column in self._texts:
-            values = spread([*self._texts[column].unique()], _NAMES)
-            there = sum(bool(self._names.find(value)) for value in values if value)
-            suffixed = sum(PurePosixPath(value).suffix.lower() in PICTURES for value in values)
-            if there:
-                ranked.append((suffixed / len(values), there / len(values), -int(column)))
-        return -max(ranked)[2] if ranked else None
-
-    def _column(self, column: int) -> Numbers:
-        return np.asarray(pd.to_numeric(self._texts[column], errors="coerce"), dtype=np.float64)
-
-    def _sizes(self, image: int) -> Numbers:
-        """(2, N) width and height of each line's image, of those that are looked at."""
-        unknown = (np.nan, np.nan)
-        known = dict.fromkeys(self._texts[image], unknown)
-        there = {name: found[0] for name in known if len(found := self._names.find(name)) == 1}
-        for name in spread([*there], _OPENED):
-            try:
-                with Image.open(self._root / there[name]) as picture:
-                    known[name] = picture.size
-            except BROKEN:
-                continue
-        return np.array([known[name] for name in self._texts[image]], dtype=np.float64).T
+        numbers = {name: int(number) + 1 for name, number in columns.items()}
+        form = CsvForm(numbers, self._separator, content.decimal, best.fit.units)
+        return CsvLayout(files, form, reasons)
 
     def _size_columns(self, size: Numbers) -> dict[str, int]:
         """The columns that have the size of the image, if both are there."""
@@ -222,37 +168,18 @@ class _Guess:
 
     def _boxes(self, taken: set[int], size: Numbers) -> Iterator[_Box]:
         whole = [c for c, numbers in self._numbers.items() if c not in taken and np.isfinite(numbers).all()]
-        known = np.isfinite(size).all(axis=0)
         for first in whole:
-            if not {*range(first, first + 4)} <= {*whole}:
-                continue
-            left, top, third, fourth = (self._numbers[column] for column in range(first, first + 4))
-            for form in (_EDGES, _CORNER):
-                right, bottom = (third, fourth) if form is _EDGES else (left + third, top + fourth)
-                if (right < left).any() or (bottom < top).any() or max(right.max(), bottom.max()) <= 1.5:
-                    continue
-                if 2 * ((right > left) & (bottom > top)).sum() <= len(left):
-                    continue
-                out = (left < 0) | (top < 0) | (right > size[0]) | (bottom > size[1])
-                if out[known].mean() <= _OUTSIDE:
-                    yield _Box(form, first, int(out[known].sum()))
-
-    def _classes(self, columns: Sequence[int]) -> list[tuple[tuple[int, int], int]]:
-        """The columns that can be the class, with a rank, the likeliest first: text, then whole numbers; few values."""
-        found = []
-        for column in columns:
-            texts, numbers = self._texts[column], self._numbers[column]
-            number = int(texts.nunique())
-            whole = np.isfinite(numbers).all() and (numbers == np.floor(numbers)).all()
-            if (texts == "").any() or (np.isfinite(numbers).all() and not (whole and texts.str.isdecimal().all())):
-                continue
-            rank = 0 if np.isnan(numbers).any() else 1
-            rank += 2 if number == 1 else 4 if 2 * number > len(texts) > _LINES else 0
-            found.append(((rank, number), column))
-        return sorted(found)
+            if {*range(first, first + 4)} <= {*whole}:
+                columns = tuple(range(first, first + 4))
+                yield from (_Box(fit, columns) for fit in fits(np.stack([self._numbers[c] for c in columns]), size))
+        for column in self._numbers:
+            if column not in taken and column not in whole:
+                four = self._content.fours(column)
+                if np.isfinite(four).all():
+                    yield from (_Box(fit, (column,)) for fit in fits(four, size, [*AS][:3]))
 
     def _of_image(self, image: int, size: Numbers) -> str:
-        names = self._texts[image]
+        names = self._content.texts[image]
         known = np.isfinite(size).all(axis=0)
         opened = names[known].nunique()
         return (
@@ -262,22 +189,22 @@ class _Guess:
 
     def _of_box(self, best: _Box, boxes: Sequence[_Box], size: Numbers) -> str:
         known = int(np.isfinite(size).all(axis=0).sum())
-        where = f"columns {best.first + 1} to {best.first + 4}"
-        text = f"Guessed: that {where} are a box's {_AS[best.form]}."
-        if best.outside:
-            text += f" {best.outside} of {known:,} leave the image."
-        if any(box.first == best.first and box is not best for box in boxes):
-            other = _CORNER if best.form is _EDGES else _EDGES
-            names = ", ".join(f"{name}: {i + 1}" for name, i in zip(other, best.columns, strict=True))
-            text += f" They fit as {_AS[other]} as well: look at a picture, and if so, write {names}."
-        others = [box for box in boxes if box.first != best.first]
+        text = f"Guessed: that {best.called} {'is' if len(best.columns) == 1 else 'are'} a box's {AS[best.fit.form]}"
+        text += ", in fractions of the image." if best.fit.fractions else "."
+        if best.fit.outside:
+            text += f" {best.fit.outside} of {known:,} leave the image."
+        for same in [box for box in boxes if box.columns == best.columns and box is not best]:
+            names = ", ".join(f"{name}: {i + 1}" for name, i in zip(same.names, same.columns, strict=True))
+            text += f" They fit as {AS[same.fit.form]} as well: look at a picture, and if so, write {names}."
+        others = [box for box in boxes if box.columns != best.columns]
         if others:
-            text += f" Columns {others[0].first + 1} to {others[0].first + 4} fit too, as {_AS[others[0].form]}."
+            called = others[0].called
+            text += f" {called[0].upper()}{called[1:]} fit too, as {AS[others[0].fit.form]}."
         return text
 
-    def _of_class(self, ranked: Sequence[tuple[tuple[int, int], int]]) -> str:
+    def _of_class(self, ranked: Sequence[tuple[tuple[int, int], object]]) -> str:
         (_, number), column = ranked[0]
-        text = f"Guessed: that column {column + 1}, with {counted(number, 'value')}, is the class."
+        text = f"Guessed: that column {cast(int, column) + 1}, with {counted(number, 'value')}, is the class."
         if len(ranked) > 1:
-            text += f" It may be column {ranked[1][1] + 1}, which has {counted(ranked[1][0][1], 'value')}."
+            text += f" It may be column {cast(int, ranked[1][1]) + 1}, which has {counted(ranked[1][0][1], 'value')}."
         return text

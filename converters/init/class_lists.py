@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
-from labelforge.class_files import read_classes
+from labelforge.class_files import read_class_list
+from labelforge.converters.init.proposal import Proposal, ProposedClass
 from labelforge.errors import LabelforgeError
 from labelforge.label_space import NativeLabel
 from labelforge.palette import Color
 
 _NAMES: Final = (
-    *("classes.txt", "labels.txt", "label_colors.txt", "class_names.txt", "obj.names", "names.txt", "labelmap.txt"),
-    *("label_names.txt", "predefined_classes.txt", "class_dict.csv", "classes.csv", "labels.csv", "data.yaml"),
-    *("data.yml", "classes.yaml", "classes.json", "class_names.json", "config.json", "meta.json", "labels.json"),
+    *("classes.txt", "labels.txt", "labelmap.txt", "label_colors.txt", "class_names.txt", "obj.names", "names.txt"),
+    *("label_names.txt", "predefined_classes.txt", "_classes.csv", "class_dict.csv", "classes.csv", "labels.csv"),
+    *("class_names.csv", "label_names.csv", "class_names.json", "data.yaml"),
+    *("data.yml", "classes.yaml", "classes.json", "config.json", "meta.json", "labels.json"),
     "notes.json",
 )
 """Names of files that are known to hold lists of classes, the surest first."""
@@ -27,43 +29,72 @@ _VOC: Final = (
 _VOC_FOLDER: Final = re.compile(r"(?i)voc20\d\d|vocdevkit")
 
 
-def class_lists(root: Path, texts: Sequence[str]) -> list[tuple[str, tuple[NativeLabel, ...]]]:
-    """The lists of classes among some files: path and classes, the surest first."""
+class ClassList(NamedTuple):
+    """A list of classes that a folder has.
+
+    Attributes:
+        file: Its path, or what to call it.
+        classes: The classes.
+        by_place: Whether their ids are only the places in it.
+    """
+
+    file: str
+    classes: Sequence[NativeLabel]
+    by_place: bool
+
+
+def class_lists(root: Path, texts: Sequence[str]) -> list[ClassList]:
+    """The lists of classes among some files, the surest first."""
     found = []
     for name in _NAMES:
         for file in sorted(texts, key=lambda file: (file.count("/"), file)):
             if PurePosixPath(file).name.lower() == name:
                 try:
-                    found.append((file, read_classes(root / file)))
+                    classes, with_ids = read_class_list(root / file)
                 except LabelforgeError:
                     continue
+                found.append(ClassList(file, classes, not with_ids))
     return found
 
 
-def fits_ids(classes: Sequence[NativeLabel], values: Collection[int], void: int | None) -> bool:
-    """Whether a list has a class for every value that occurs, but for one that means "not labelled".
+def fits_ids(known: ClassList, values: Collection[int], void: Collection[object]) -> bool:
+    """Whether a list has a class for every value that occurs, but for those that mean "not labelled".
 
     A list of colours is one for masks in colours, which may have other classes: it must have exactly as many.
     """
-    ids = {label.id for label in classes}
-    colors = numbered(classes) and any(label.color for label in classes)
-    return {*values} - {void} <= ids and not (colors and max({*values} - {void}, default=0) != max(ids))
+    ids = {label.id for label in known.classes}
+    colors = known.by_place and any(label.color for label in known.classes)
+    rest = {*values}.difference(void)
+    return rest <= ids and not (colors and max(rest, default=0) != max(ids))
 
 
-def numbered(classes: Sequence[NativeLabel]) -> bool:
-    """Whether the ids of a list are only the places in it."""
-    return [label.id for label in classes] == list(range(len(classes)))
-
-
-def fits_colors(classes: Sequence[NativeLabel], colors: Collection[Color]) -> bool:
-    """Whether a list has colours, and most of those that occur."""
+def fits_colors(classes: Sequence[NativeLabel], pixels: Mapping[Color, int], plain: Collection[Color]) -> bool:
+    """Whether a list has colours, and those of most pixels, but for ``plain`` ones, which may mean "not labelled"."""
     known = {label.color for label in classes}
-    return None not in known and 2 * len({*colors} & known) > len(colors)
+    rest = {color: count for color, count in pixels.items() if color in known or color not in plain}
+    fits = {color: count for color, count in rest.items() if color in known}
+    return None not in known and len(fits) >= min(2, len(rest)) > 0 and 2 * sum(fits.values()) >= sum(rest.values())
 
 
 def fits_names(classes: Sequence[NativeLabel], names: Collection[str]) -> bool:
     """Whether a list has every name that occurs."""
     return {*names} <= {label.name for label in classes}
+
+
+def take_list(known: ClassList, proposal: Proposal, seen: Mapping[int, str], *, guessed: bool) -> None:
+    """Take the classes of a list; guessed are those that only their places in it make the values of masks."""
+    order = " Guessed: that their order is that of the values." if guessed else ""
+    proposal.classes_from = f"The names are those of {known.file}.{order}"
+    proposal.classes = [
+        ProposedClass(label.id, label.name, label.color, seen.get(label.id, "not seen"), guessed)
+        for label in known.classes
+    ]
+
+
+def say_unfit(lists: Sequence[ClassList], proposal: Proposal, why: str) -> None:
+    """Say why the surest list is not used, if there is one."""
+    if lists:
+        proposal.remarks.append(f"The list {lists[0].file} {why}, and was not used.")
 
 
 def voc_classes(values: Collection[int], palette: Sequence[int], place: Path) -> tuple[NativeLabel, ...] | None:

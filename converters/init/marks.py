@@ -13,7 +13,6 @@ from typing import Final
 from labelforge.converters.annotations.json_files import records
 from labelforge.converters.init.templates import spread
 from labelforge.converters.labels.objects import ObjectMasks
-from labelforge.converters.own.coco import coco_boxes, coco_objects
 from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks, Reader
 from labelforge.converters.own.layers import Ellipse, Layers
 from labelforge.converters.own.marks import BoxMarks, Classes, LeftOut
@@ -23,6 +22,8 @@ from labelforge.label_space import LabelSpace
 
 LOOKED_AT: Final = 500
 """Files, or images of a file of many, that are looked at, evenly spread."""
+UNNAMED: Final = "object"
+"""What the only class is called where files name none."""
 _LINES: Final = 1000  # of a file of YOLO, looked at for polygons
 
 
@@ -72,6 +73,15 @@ class AnyClass(Classes):
         """The number of a class that files number."""
         return self.named(str(number), place, line)
 
+    @property
+    def one(self) -> bool:
+        """That files need not say the class."""
+        return True
+
+    def only(self) -> int:
+        """The number of the class where files say none."""
+        return self.named(UNNAMED, Path())
+
     def either(self, text: str, place: Path, line: int | None = None) -> int:
         """The number of a class, by its name or its id."""
         return self.named(text, place, line)
@@ -92,7 +102,8 @@ def look_at_marks(root: Path, form: str, files: Sequence[str], read: Reader | No
     classes = AnyClass()
     if form in SHARED:
         texts = _of_many(root, form, files, found, classes, read or OF_MANY[form])
-        found.kind = _kind_of_coco(root, texts, classes) if form == "coco" else found.kind
+        if form in ("coco", "via"):
+            found.kind = _kind_of_many(root, form, texts, classes)
         for file, text in texts:
             _count(found, classes, partial(OF_ONE[found.kind, form], text, root / file, classes))
     else:
@@ -130,7 +141,10 @@ def _of_many(
         found.images[file] = [name for name, _ in entries]
         texts += [(file, text) for _, text in entries]
     some = spread(texts, LOOKED_AT)
-    found.all_names = len(some) == len(texts) or form != "cvat"  # the others name their classes in the file itself
+    found.all_names = len(some) == len(texts) or form not in (
+        "cvat",
+        "via",
+    )  # the others name their classes in the file itself
     return some
 
 
@@ -139,19 +153,21 @@ def _category_ids(path: Path) -> dict[str, int]:
     return {str(entry["name"]): entry["id"] for entry in entries if isinstance(entry.get("id"), int)}
 
 
-def _kind_of_coco(root: Path, texts: Sequence[tuple[str, str]], classes: Classes) -> DatasetKind:
-    """Polygons, if most annotations have some; else boxes."""
+def _kind_of_many(root: Path, form: str, texts: Sequence[tuple[str, str]], classes: Classes) -> DatasetKind:
+    """Polygons, if most annotations have some, of VIA if any is none but a box; else boxes."""
     outlined = boxed = 0
-    for file, text in texts[:50]:
-        for read in (coco_objects, coco_boxes):
+    for file, text in texts[:50] if form == "coco" else texts:
+        for kind in ("polygons", "boxes"):
             try:
-                marks = read(text, root / file, classes)
+                marks = OF_ONE[kind, form](text, root / file, classes)
             except LabelforgeError:
                 continue
             if isinstance(marks, BoxMarks):
                 boxed += len(marks.boxes)
             else:
                 outlined += sum(1 for _ in _values(marks))
+    if form == "via":  # whose boxes are polygons too
+        return "polygons" if outlined > boxed else "boxes"
     return "polygons" if outlined and 2 * outlined >= boxed else "boxes"
 
 

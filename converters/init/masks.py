@@ -20,7 +20,10 @@ LOOKED_AT: Final = 200
 """Label files that are opened, evenly spread."""
 _MOST_PIXELS: Final = 1 << 25
 MOST_VALUES: Final = 1000
-"""Different values or colours that a list of classes is made of."""
+"""Different values or colours that a list of classes is made of, the most frequent of a file."""
+_FEW: Final = 64
+_MOSTLY: Final = 0.8
+"""Share of a file's pixels that so few colours have if the rest are mixtures at borders, and it is no photograph."""
 
 
 @dataclass
@@ -78,8 +81,11 @@ def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> 
         found.opened += 1
         found.sizes[picture.size] += 1
         if len(values) > MOST_VALUES:
-            found.faults.append(f"{file}: holds {len(values)} different values, as a photograph does")
-            continue
+            order = np.argsort(-counts, kind="stable")
+            if counts[order[:_FEW]].sum() < _MOSTLY * counts.sum():
+                found.faults.append(f"{file}: holds {len(values)} different values, as a photograph does")
+                continue
+            values, counts = values[order[:MOST_VALUES]], counts[order[:MOST_VALUES]]
         found.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         found.files.update(values.tolist())
     return found

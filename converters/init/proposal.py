@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from labelforge.csv_form import CsvForm
 from labelforge.dataset_file import DatasetKind
 from labelforge.palette import Color
 
@@ -41,14 +42,13 @@ class Proposal:
         counts: Split ("" without splits) -> number of images that have labels.
         classes: The classes.
         classes_from: Where they are from, in a sentence.
-        void: The value or colour that means "not labelled".
+        void: The values or colours that mean "not labelled", or `labelforge.void_values.UNLISTED`.
         looked: What was looked at, in sentences.
         remarks: What to check, and what could not be paired, in sentences.
         others: What else was found that another ``dataset.yaml`` could describe, in sentences.
         segments: Of panoptic, paths of the pictures of segments.
-        columns: Of CSV files without a first line of names, which column is what, from 1.
-        columns_from: Why, in sentences.
-        separator: Of such files, what is between columns.
+        csv: Of CSV files, how they are to be read.
+        csv_from: Why, in sentences.
     """
 
     kind: DatasetKind
@@ -59,11 +59,10 @@ class Proposal:
     counts: dict[str, int] = field(default_factory=dict)
     classes: list[ProposedClass] = field(default_factory=list)
     classes_from: str = ""
-    void: int | Color | None = None
+    void: list[int | Color | str] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     segments: Sequence[str] = ()
-    columns: Mapping[str, int] = field(default_factory=dict)
-    columns_from: Sequence[str] = ()
-    separator: str = ""
+    csv: CsvForm = field(default_factory=CsvForm)
+    csv_from: Sequence[str] = ()

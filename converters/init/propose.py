@@ -8,11 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from labelforge.converters.init.bare_csv import CsvLayout, find_layout
-from labelforge.converters.init.class_lists import class_lists, fits_colors, fits_ids, fits_names, numbered, voc_classes
+from labelforge.converters.init.bare_csv import find_layout
+from labelforge.converters.init.class_lists import class_lists, fits_ids, fits_names, say_unfit, take_list
+from labelforge.converters.init.csv_content import CsvLayout
+from labelforge.converters.init.headed_csv import find_headed
 from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
 from labelforge.converters.init.marks import MarkLook, look_at_marks
-from labelforge.converters.init.masks import MaskLook, look_at_masks, picture_sizes
+from labelforge.converters.init.mask_classes import describe_masks
+from labelforge.converters.init.masks import picture_sizes
 from labelforge.converters.init.paired import Found, pair_files, pair_shared
 from labelforge.converters.init.panoptic import Segments, describe_segments, find_segments
 from labelforge.converters.init.proposal import Proposal, ProposedClass
@@ -20,10 +23,8 @@ from labelforge.converters.init.survey import BARE_CSV, Survey, look_at
 from labelforge.converters.own.csv_boxes import read_csv
 from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, counted, listed
-from labelforge.label_space import NativeLabel
-from labelforge.palette import Color, hex_color
 
-_ORDER: Final = ("labelme", "supervisely", "cvat", "coco", "voc", "yolo", "csv", BARE_CSV)
+_ORDER: Final = ("labelme", "supervisely", "cvat", "via", "coco", "voc", "yolo", "csv", BARE_CSV)
 """Formats of files with labels; the first that can be paired is proposed, after masks."""
 _FAULTS: Final = 5  # that are repeated
 
@@ -97,11 +98,12 @@ def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:
 def _with_marks(survey: Survey, form: str, files: Sequence[str], faults: list[str]) -> _Candidate | None:
     """Images that belong to files with boxes or polygons; None if there are none, and ``faults`` gets why."""
     layout = read = None
-    if form == BARE_CSV:
-        layout = find_layout(survey.root, files, survey.pictures, faults)
+    if form in ("csv", BARE_CSV):
+        find = find_headed if form == "csv" else find_layout
+        layout = find(survey.root, files, survey.pictures, faults)
         if layout is None:
             return None
-        read = partial(read_csv, columns=layout.columns, separator=layout.separator)
+        read = partial(read_csv, form=layout.form)
     name, files = (form, files) if layout is None else ("csv", layout.files)
     look = look_at_marks(survey.root, name, files, read) if name in SHARED else None
     pairing = pair_shared(survey, look) if look is not None else pair_files(survey, files, masks=False)
@@ -124,159 +126,18 @@ def _described(survey: Survey, chosen: _Candidate) -> Proposal:
         f"Images: {len(found.image_files):,} with labels; of {sizes.total()} looked at, sizes {shown}."
     )
     if chosen.look is None:
-        _describe_masks(survey, found, proposal)
+        describe_masks(survey, found, proposal, _FAULTS)
     elif isinstance(chosen.look, Segments):
         describe_segments(survey.root, chosen.look, proposal, _FAULTS)
     else:
         _describe_marks(survey, chosen.look, proposal)
     if chosen.layout is not None:
-        proposal.columns, proposal.separator = chosen.layout.columns, chosen.layout.separator
-        proposal.columns_from = chosen.layout.reasons
+        proposal.csv, proposal.csv_from = chosen.layout.form, chosen.layout.reasons
     for files, what in ((found.bare, "without labels"), (found.lost, "labels without an image")):
         if files:
             noun = "image " + what if files is found.bare else what
             proposal.remarks.append(f"Not paired: {len(files):,} x {noun}, such as {listed(files, 3)}.")
     return proposal
-
-
-def _describe_masks(survey: Survey, found: Found, proposal: Proposal) -> None:
-    look = look_at_masks(survey.root, found.label_files)
-    proposal.format = look.format
-    number = len(found.label_files)
-    of = f"all {number:,} were" if look.opened == number else f"{look.opened} of {number:,}, evenly spread, were"
-    proposal.looked.append(f"Label files: {of if number > 1 else 'the only one was'} opened.")
-    proposal.remarks += [f"Label file {fault}." for fault in look.faults[:_FAULTS]]
-    if len(look.faults) > _FAULTS:
-        proposal.remarks.append(f"{len(look.faults)} of the label files looked at have such faults.")
-    if not look.pixels:
-        raise DatasetError(
-            f"no label file could be read; {look.faults[0] if look.faults else 'they are empty'}",
-            where=survey.root,
-            cure="Repair them first.",
-        )
-    lists = class_lists(survey.root, survey.texts)
-    if look.format == "rgb":
-        _classes_of_colors(look, lists, proposal)
-    else:
-        _classes_of_values(look, lists, proposal, survey.root.resolve() / found.label_files[0])
-
-
-def _classes_of_values(
-    look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal, place: Path
-) -> None:
-    values = sorted(look.pixels)
-    if values[-1] == 255 and len(values) > 2:  # of two values, it is what the mask is of
-        proposal.void = 255
-    for file, classes in lists:
-        if fits_ids(classes, values, 255):
-            if any(label.id == 255 for label in classes):
-                proposal.void = None
-            seen = {label.id: look.share(label.id) for label in classes}
-            _take_list(file, classes, proposal, seen, guessed=numbered(classes))
-            absent = [label.id for label in classes if label.id not in look.pixels]
-            if numbered(classes) and 0 in look.pixels and absent and not any(label.color for label in classes):
-                proposal.classes_from += _may_count_from_one(absent, proposal.void)
-            return
-    if (voc := voc_classes(look.pixels, look.palette, place)) is not None:
-        proposal.void = 255
-        seen = {label.id: look.share(label.id) for label in voc}
-        _take_list("Pascal VOC, whose values and colours these are", voc, proposal, seen, guessed=True)
-        return
-    if _nearly_fits(look, lists, proposal):
-        return
-    _say_unfit(lists, proposal, _lacking(lists[0][1], values) if lists else "")
-    proposal.classes_from = "The names are made up: no list of classes with all values was found. Write the right ones."
-    proposal.classes = [
-        ProposedClass(value, f"value {value}", None, look.share(value), guessed=True)
-        for value in values
-        if value != proposal.void
-    ]
-
-
-def _nearly_fits(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> bool:
-    """Take a list of names alone that counts from 1, or lacks one value, which then means "not labelled"; if any."""
-    values = {*look.pixels} - {proposal.void}
-    for file, classes in lists:
-        count = len(classes)
-        if not numbered(classes) or any(label.color for label in classes):
-            continue
-        from_one = values <= {*range(count + 1)} and count in values
-        if from_one and (0 not in values or proposal.void is not None):
-            _take_from_one(file, classes, look, proposal)
-            return True
-        extra = values - {label.id for label in classes}
-        if len(extra) == 1 and proposal.void is None:
-            proposal.void = extra.pop()
-            _take_list(file, classes, proposal, {x.id: look.share(x.id) for x in classes}, guessed=True)
-            share = look.share(proposal.void)
-            proposal.classes_from += f" Guessed: that {proposal.void} ({share}), which has no name, is not labelled."
-            if from_one:
-                proposal.classes_from += (
-                    f" {counted(count, 'name')} for the values 0 to {count} can be read in two ways: look at a mask, "
-                    f"and where 0 ({look.share(0)}) is not labelled instead, write void: 0, and ids that count from 1."
-                )
-            return True
-    return False
-
-
-def _take_from_one(file: str, classes: Sequence[NativeLabel], look: MaskLook, proposal: Proposal) -> None:
-    """Take a list of names for values from 1; a value 0 that occurs is one without a name."""
-    shifted = [replace(label, id=label.id + 1) for label in classes]
-    _take_list(file, shifted, proposal, {x.id: look.share(x.id) for x in shifted}, guessed=True)
-    if 0 not in look.pixels:
-        proposal.classes_from += " Guessed: that values count from 1, as 0 does not occur."
-        return
-    count = len(classes)
-    proposal.classes_from += (
-        f" Guessed: that values count from 1, and that 0 has no name, as {proposal.void} is not labelled already. "
-        f"{counted(count, 'name')} for the values 0 to {count} can be read in two ways: look at a mask, and where they "
-        f"count from 0 instead, write ids one less, and a name for {count} ({look.share(count)})."
-    )
-    proposal.classes.insert(0, ProposedClass(0, "value 0", None, look.share(0), guessed=True))
-
-
-def _may_count_from_one(absent: Sequence[int], void: int | Color | None) -> str:
-    """What to say where names fit values from 0, but not all of them occur."""
-    text = (
-        f" Not all occur ({listed(map(str, absent), 3)}), so they may count from 1: look at a mask, and where 0 is not"
-    )
-    if void is None:
-        return f"{text} labelled, write void: 0, and ids one more."
-    return f"{text} labelled either, write a name for it, and the other ids one more."
-
-
-def _lacking(classes: Sequence[NativeLabel], values: Sequence[int]) -> str:
-    """What a list lacks."""
-    absent = sorted({*values} - {label.id for label in classes})
-    named = f"has {counted(len(classes), 'class')}" if not numbered(classes) else f"names 0 to {len(classes) - 1}"
-    return f"{named}, but {listed(absent, 6)} occur{'s' * (len(absent) == 1)} too"
-
-
-def _classes_of_colors(look: MaskLook, lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal) -> None:
-    colors = {value: (value >> 16, value >> 8 & 255, value & 255) for value in look.pixels}
-    for file, classes in lists:
-        if fits_colors(classes, {*colors.values()}):
-            seen = {label.id: look.share(_packed(label.color)) for label in classes if label.color is not None}
-            _take_list(file, classes, proposal, seen, guessed=False)
-            known = {label.color for label in classes}
-            unknown = [color for color in colors.values() if color not in known]
-            if unknown == [(0, 0, 0)]:
-                proposal.void = (0, 0, 0)
-            elif unknown:
-                proposal.remarks.append(f"Colours that {file} does not list: {listed(map(hex_color, unknown), 6)}.")
-                start = max(label.id for label in classes) + 1
-                proposal.classes += [_of_color(i, color, look) for i, color in enumerate(unknown, start)]
-            return
-    _say_unfit(lists, proposal, "lacks colours that occur")
-    proposal.classes_from = (
-        "The names are made up: no list of classes with these colours was found. Write the right ones."
-    )
-    ordered = sorted(look.pixels, key=lambda value: (-look.pixels[value], value))
-    proposal.classes = [_of_color(i, colors[value], look) for i, value in enumerate(ordered)]
-
-
-def _of_color(number: int, color: Color, look: MaskLook) -> ProposedClass:
-    return ProposedClass(number, f"color {hex_color(color)[1:]}", color, look.share(_packed(color)), guessed=True)
 
 
 def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
@@ -297,43 +158,22 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
     lists = class_lists(survey.root, survey.texts)
     if proposal.format == "yolo" or (proposal.format == "csv" and all(map(str.isdecimal, look.objects))):
         numbers = sorted(int(name) for name in look.objects)
-        for file, classes in lists:
-            if fits_ids(classes, numbers, None):
-                places = proposal.format == "csv" and numbered(classes)  # YOLO's classes count from 0
-                _take_list(file, classes, proposal, {int(name): text for name, text in seen.items()}, guessed=places)
+        for known in lists:
+            if fits_ids(known, numbers, ()):
+                places = proposal.format == "csv" and known.by_place  # YOLO's classes count from 0
+                take_list(known, proposal, {int(name): text for name, text in seen.items()}, guessed=places)
                 return
-        _say_unfit(lists, proposal, "lacks classes that occur")
+        say_unfit(lists, proposal, "lacks classes that occur")
         proposal.classes_from = "The names are made up: no list with all classes was found. Write the right ones."
         proposal.classes = [ProposedClass(n, f"class {n}", None, seen[str(n)], guessed=True) for n in numbers]
         return
     if proposal.format != "coco":
-        for file, classes in lists:
-            if fits_names(classes, look.objects):
-                _take_list(
-                    file, classes, proposal, {x.id: seen.get(x.name, "not seen") for x in classes}, guessed=False
-                )
+        for known in lists:
+            if fits_names(known.classes, look.objects):
+                counts = {label.id: seen.get(label.name, "not seen") for label in known.classes}
+                take_list(known, proposal, counts, guessed=False)
                 return
     proposal.classes_from = "The names are those in the label files."
     ids = look.ids if {*look.objects} <= {*look.ids} else {name: i for i, name in enumerate(sorted(look.objects))}
     named = sorted((ids[name], name) for name in look.objects)
     proposal.classes = [ProposedClass(number, name, None, seen[name], guessed=False) for number, name in named]
-
-
-def _take_list(
-    file: str, classes: Sequence[NativeLabel], proposal: Proposal, seen: dict[int, str], *, guessed: bool
-) -> None:
-    """Take the classes of a list; guessed are those that only their places in it make the values of masks."""
-    order = " Guessed: that their order is that of the values." if guessed else ""
-    proposal.classes_from = f"The names are those of {file}.{order}"
-    proposal.classes = [
-        ProposedClass(label.id, label.name, label.color, seen.get(label.id, "not seen"), guessed) for label in classes
-    ]
-
-
-def _say_unfit(lists: Sequence[tuple[str, Sequence[NativeLabel]]], proposal: Proposal, why: str) -> None:
-    if lists:
-        proposal.remarks.append(f"The list {lists[0][0]} {why}, and was not used.")
-
-
-def _packed(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from labelforge.converters.init.bare_csv import file_head, looks_bare
+from labelforge.converters.init.bare_csv import looks_bare
+from labelforge.converters.init.csv_content import file_head
 from labelforge.converters.init.templates import spread
-from labelforge.converters.own.csv_boxes import has_header
+from labelforge.converters.own.csv_columns import boxes_by_name
+from labelforge.converters.own.csv_table import fields_of
 from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
+from labelforge.converters.own.via import COLUMNS as VIA_COLUMNS
 
 BARE_CSV: Final = "csv (without a first line of names)"
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
@@ -113,15 +116,15 @@ def _json(path: Path) -> str | None:
     def has(*names: str) -> bool:
         return all(re.search(rf'"{name}"\s*:', text) for name in names)
 
-    if has("segments_info"):
-        return "panoptic"
-    if has("categories") and (has("bbox") or has("annotations", "images")):
-        return "coco"
-    if has("shapes", "imagePath"):
-        return "labelme"
-    if has("objects", "size") and (has("classTitle") or re.search(r'"objects"\s*:\s*\[\s*\]', text)):
-        return "supervisely"
-    return None
+    no_objects = re.search(r'"objects"\s*:\s*\[\s*\]', text) is not None
+    signs = {
+        "panoptic": has("segments_info"),
+        "via": has("filename", "regions", "file_attributes"),
+        "coco": has("categories") and (has("bbox") or has("annotations", "images")),
+        "labelme": has("shapes", "imagePath"),
+        "supervisely": has("objects", "size") and (has("classTitle") or no_objects),
+    }
+    return next((name for name, there in signs.items() if there), None)
 
 
 def _xml(path: Path) -> str | None:
@@ -133,7 +136,10 @@ def _xml(path: Path) -> str | None:
 
 def _csv(path: Path) -> str | None:
     text = file_head(path)
-    if has_header(text.partition("\n")[0]):
+    fields = fields_of(text.partition("\n")[0])
+    if {*VIA_COLUMNS} <= {*fields}:
+        return "via"
+    if boxes_by_name(fields):
         return "csv"
     return BARE_CSV if looks_bare(text) else None
 
@@ -144,4 +150,4 @@ def _txt(path: Path) -> str | None:
     lines = text.splitlines()[:20]
     if lines and all(_YOLO.fullmatch(line) for line in lines):
         return "yolo"
-    return BARE_CSV if looks_bare(text) else None
+    return _csv(path)

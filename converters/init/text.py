@@ -13,6 +13,7 @@ from labelforge.converters.init.proposal import Proposal, ProposedClass
 from labelforge.dataset_file import FORMATS
 from labelforge.errors import counted
 from labelforge.palette import hex_color
+from labelforge.void_values import UNLISTED
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
 _PATH: Final = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./{}()*+@~-]*")
@@ -34,12 +35,10 @@ def dataset_text(proposal: Proposal, name: str, folder: str, known: str | None) 
     lines += [*_paths("images", proposal.images), *_paths("labels", proposal.labels)]
     lines += [
         *(_paths("segments", proposal.segments) if proposal.segments else ()),
-        *_columns(proposal),
+        *_csv(proposal),
         *_splits(proposal),
     ]
-    if proposal.void is not None:
-        value = proposal.void if isinstance(proposal.void, int) else f'"{hex_color(proposal.void)}"'
-        lines.append(f'void: {value}  # guessed: the value that means "not labelled"; delete the line if it is a class')
+    lines += _void(proposal)
     lines += [*_comment(proposal.classes_from), "classes:"]
     lines += [_class(each) for each in proposal.classes]
     return "\n".join(lines) + "\n"
@@ -73,13 +72,21 @@ def _paths(key: str, paths: Sequence[str]) -> Iterator[str]:
         yield from (f"  - {path}" for path in several)
 
 
-def _columns(proposal: Proposal) -> Iterator[str]:
-    if proposal.columns:
-        for sentence in proposal.columns_from:
-            yield from _comment(sentence)
-        each = ", ".join(f"{name}: {number}" for name, number in proposal.columns.items())
-        yield f"columns: {{{each}}}  # guessed: no first line names them"
-        yield f"separator: {json.dumps(proposal.separator)}"
+def _csv(proposal: Proposal) -> Iterator[str]:
+    for sentence in proposal.csv_from:
+        yield from _comment(sentence)
+    form = proposal.csv
+    if form.columns is not None:
+        named = {k: _quoted(v, _PLAIN) if isinstance(v, str) else v for k, v in form.columns.items()}
+        each = ", ".join(f"{what}: {column}" for what, column in named.items())
+        why = "" if form.header else ": no first line names them"
+        yield f"columns: {{{each}}}  # guessed{why}"
+    if form.separator is not None:
+        yield f"separator: {json.dumps(form.separator)}"
+    if form.decimal != ".":
+        yield f"decimal: {json.dumps(form.decimal)}  # guessed"
+    if form.units != "pixels":
+        yield f"units: {form.units}  # guessed"
 
 
 def _splits(proposal: Proposal) -> Iterator[str]:
@@ -91,6 +98,16 @@ def _splits(proposal: Proposal) -> Iterator[str]:
     yield "splits:"
     for name, stands in proposal.splits.items():
         yield f"  {_quoted(name, _PLAIN)}: {_quoted(stands, _PATH)}  # {counted(proposal.counts[name], 'image')}"
+
+
+def _void(proposal: Proposal) -> Iterator[str]:
+    values = [f'"{hex_color(each)}"' if isinstance(each, tuple) else str(each) for each in proposal.void]
+    if proposal.void == [UNLISTED]:
+        yield f"void: {UNLISTED}  # guessed: what no class has is not labelled; without this line, it is an error"
+    elif len(values) == 1:
+        yield f'void: {values[0]}  # guessed: the value that means "not labelled"; delete the line if it is a class'
+    elif values:
+        yield f'void: [{", ".join(values)}]  # guessed: what means "not labelled"; delete what is a class'
 
 
 def _class(each: ProposedClass) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelforge.converters.base import Converter, Source
 from labelforge.converters.labels.contract import NO_ANNOTATION, NativeLabels
@@ -29,6 +30,7 @@ from labelforge.mapping import LabelMapping
 from labelforge.own_dataset import OwnDataset
 from labelforge.palette import Color
 from labelforge.taxonomy import Taxonomy
+from labelforge.void_values import UNLISTED
 
 _LOOKED_AT: Final = 2000
 """Label files that are read once more, after a conversion, to count what was left out."""
@@ -81,12 +83,9 @@ class OwnData(Converter):
         own = self.own
         classes = [[label.id, label.name, label.color] for label in own.space.labels]
         found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes, "exif": own.exif}
-        if own.columns is not None:
-            found["columns"] = dict(sorted(own.columns.items()))
-        if own.separator is not None:
-            found["separator"] = own.separator
+        found |= own.csv.facts
         if _is_map(own):
-            return found | {"void": own.void}
+            return found | {"void": [*own.void.values, *([UNLISTED] if own.void.unlisted else [])]}
         if own.crowds != "ignore":
             found["crowds"] = own.crowds
         if own.kind == "boxes":
@@ -185,12 +184,21 @@ class OwnData(Converter):
 
     def _mask(self, path: Path) -> PixelLabels:
         if self._colors is not None:
-            return PixelLabels(self._colors.ids(read_color_map(path), path))
-        ids = read_label_map(path)
-        if self.own.void is None:
+            return PixelLabels(self._of_colors(self._colors, path))
+        ids, void = read_label_map(path), self.own.void
+        if not void:
             return PixelLabels(ids)
+        bare = np.isin(ids, self.own.space.ids, invert=True) if void.unlisted else np.isin(ids, void.values)
         wide = ids.astype(np.int16 if ids.dtype.itemsize == 1 else np.int32)
-        return PixelLabels(np.where(ids == self.own.void, wide.dtype.type(NO_ANNOTATION), wide))
+        return PixelLabels(np.where(bare, wide.dtype.type(NO_ANNOTATION), wide))
+
+    def _of_colors(self, table: ColorTable, path: Path) -> NDArray[np.int32]:
+        colors = read_color_map(path)
+        try:
+            return table.ids(colors, path)
+        except DatasetError as error:
+            error.advise(f"Or write 'void: {UNLISTED}' in {self.own.path.name}: such pixels are not labelled then.")
+            raise
 
 
 @dataclass(frozen=True)
@@ -209,6 +217,5 @@ def _is_map(own: OwnDataset) -> bool:
 
 def _color_table(own: OwnDataset) -> ColorTable:
     entries = [(label.name, label.id, cast(Color, label.color)) for label in own.space.labels]
-    if own.void is not None:
-        entries.append(("not labelled", NO_ANNOTATION, cast(Color, own.void)))
-    return ColorTable(entries)
+    entries += [("not labelled", NO_ANNOTATION, cast(Color, color)) for color in own.void.values]
+    return ColorTable(entries, others=NO_ANNOTATION if own.void.unlisted else None)

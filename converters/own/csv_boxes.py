@@ -1,17 +1,16 @@
-"""Boxes of many images in a CSV file, whose columns are found by their names, or where it has none, by their numbers.
+"""Boxes of many images in a CSV file: a line is a box, of an image that it names.
 
-A line is a box, in pixels: either its edges (right and bottom exclusive, counted from 0), or its left, top, width and
-height. A line that names an image and leaves the rest empty is an image without a box. Where ``width`` and ``height``
-are none of the box, as beside its edges, they are the image's, which must have this size.
+A box is its edges (right and bottom exclusive, counted from 0), its left, top, width and height, or its middle and its
+size, in four columns or in one; in pixels, or in fractions of the image. A line that names an image and leaves the rest
+empty is an image without a box. Where ``width`` and ``height`` are none of the box, as beside its edges, they are the
+image's, which must have this size.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import warnings
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,199 +18,147 @@ from typing import Final
 import pandas as pd
 
 from labelforge.converters.annotations.json_files import flag
-from labelforge.converters.files import read_file
 from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.labeled_boxes import Box
-from labelforge.converters.own.marks import (
-    LARGEST_SHARED,
-    BoxMarks,
-    Classes,
-    check_length,
-    checked_boxes,
-)
-from labelforge.errors import DatasetError, listed
+from labelforge.converters.own.csv_columns import named_table
+from labelforge.converters.own.csv_table import csv_table
+from labelforge.converters.own.marks import BoxMarks, Classes, checked_boxes
+from labelforge.csv_form import BOXES, CENTRE, EDGES, LISTS, CsvForm
+from labelforge.errors import DatasetError
 
-IMAGE: Final = ("image", "filename", "file_name", "file", "path", "image_path", "image_name", "image_id", "img")
-CLASS: Final = ("class", "label", "name", "class_name", "label_name", "category", "class_id", "classid", "category_id")
-EDGES: Final = (
-    ("xmin", "ymin", "xmax", "ymax"),
-    ("x_min", "y_min", "x_max", "y_max"),
-    ("left", "top", "right", "bottom"),
-    ("x0", "y0", "x1", "y1"),
-    ("x1", "y1", "x2", "y2"),
-)
-SIZES: Final = (
-    ("x", "y", "w", "h"),
-    ("x", "y", "width", "height"),
-    ("left", "top", "width", "height"),
-    ("xmin", "ymin", "width", "height"),
-)
-ANGLE: Final = ("angle", "rotation")
-IGNORED: Final = ("ignore", "iscrowd", "is_crowd", "crowd", "difficult")
-HEIGHT: Final = ("height", "image_height", "img_height")
-WIDTH: Final = ("width", "image_width", "img_width")
+_BETWEEN: Final = re.compile(r"[\s,;]+")
+_NONE: Final = frozenset({"", "[]", "()", "nan", "none", "null"})  # what a column of four numbers says of no box
+_DECIMAL_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
 
 
-def read_csv(
-    path: Path, classes: Classes, columns: Mapping[str, int] | None = None, separator: str | None = None
-) -> Iterator[tuple[str, str]]:
+def read_csv(path: Path, classes: Classes, form: CsvForm | None = None) -> Iterator[tuple[str, str]]:
     """The images of a CSV file: name, and the boxes as `csv_marks` reads them.
 
     Args:
         path: The file.
         classes: The classes.
-        columns: Which column is what, from 1; None if the first line says it.
-        separator: What is between columns; None for what the first line has most.
+        form: How to read it; None for columns that the first line names.
 
     Raises:
         DatasetError: The file is missing or no CSV, a column is missing, or a line is malformed or of an unknown class.
     """
-    if columns is None:
-        yield from _images(path, csv_table(path, separator), classes, 2)
-    else:
-        yield from _images(path, _named(path, csv_table(path, separator, header=False), columns), classes, 1)
-
-
-def _images(path: Path, table: pd.DataFrame, classes: Classes, start: int) -> Iterator[tuple[str, str]]:
-    """The images of a table whose first line of boxes is the ``start``-th of the file."""
-    columns = {name.strip().lower(): name for name in table.columns}
-    image, label = _column(path, columns, IMAGE, "the image"), _column(path, columns, CLASS, "the class")
-    names, edges = _box_columns(path, columns)
-    numbers = {name: pd.to_numeric(table[columns[name]].str.strip(), errors="coerce").tolist() for name in names}
-    texts = {name: table[columns[name]].tolist() for name in names}
-    angles = _optional(table, columns, ANGLE)
-    ignored = _optional(table, columns, IGNORED)
-    sizes = _sizes(path, table, columns, table[image].tolist(), names, start)
-    found: dict[str, list[list[float]]] = {}
-    for i, (name, kind) in enumerate(zip(table[image].tolist(), table[label].tolist(), strict=True)):
-        line = start + i
-        empty = not kind.strip() and not any(texts[column][i].strip() for column in names)
-        if empty and not name.strip():
-            continue  # an empty line
-        boxes = found.setdefault(name.strip(), [])
-        if empty:
-            continue
-        values = [numbers[column][i] for column in names]
-        bad = [column for column, value in zip(names, values, strict=True) if math.isnan(value)]
-        if bad:
-            what = f"{bad[0]} is {texts[bad[0]][i][:40]!r}, not a number"
-            raise DatasetError(what, where=path, line=line, cure="Correct the line.")
-        value = classes.either(kind.strip(), path, line)
-        value = classes.unless(_flag(ignored[i], path, line), value)
-        left, top, third, fourth = values
-        right, bottom = (third, fourth) if edges else (left + third, top + fourth)
-        box = Box(value, left, top, right, bottom, _angle(angles[i], path, line))
-        checked_boxes([box], path, [line])
-        boxes.append([box.value, box.left, box.top, box.right, box.bottom, box.angle])
-    _check_pixels(path, found)
-    yield from ((name, json.dumps({"size": sizes.get(name), "boxes": boxes})) for name, boxes in found.items())
+    form = form or CsvForm()
+    table = csv_table(path, form.separator, header=form.header)
+    named = named_table(path, table, form, one_class=classes.one)
+    yield from _images(path, named, classes, form, 2 if form.header else 1)
 
 
 def csv_marks(text: str, place: Path, _: Classes) -> BoxMarks:
     """The boxes of one image, from what `read_csv` gave."""
     data = json.loads(text)
     boxes = checked_boxes([Box(int(value), *rest) for value, *rest in data["boxes"]], place)
-    return BoxMarks(boxes, data["size"] and tuple(data["size"]))
+    return BoxMarks(boxes, data["size"] and tuple(data["size"]), data["fractions"])
 
 
-def has_header(first: str) -> bool:
-    """Whether a CSV file that begins with this line has boxes that can be read."""
-    names = {name.strip().lower() for name in first.replace(";", ",").replace("\t", ",").replace('"', "").split(",")}
-    boxes = any({*form} <= names for form in (*EDGES, *SIZES))
-    return boxes and bool(names & {*IMAGE}) and bool(names & {*CLASS})
+def four_numbers(text: str, decimal: str = ".") -> list[float] | None:
+    """The numbers of a column that holds four, such as "[3, 4, 20, 30]" or "3 4 20 30"; None if it holds others.
 
-
-def csv_table(path: Path, separator: str | None = None, *, header: bool = True) -> pd.DataFrame:
-    """The table of a CSV file, as text.
-
-    Args:
-        path: The file.
-        separator: What is between columns; None for what the first line has most.
-        header: Whether the first line names the columns; else they are numbered from 0.
-
-    Raises:
-        DatasetError: The file is missing, too long or no CSV.
+    >>> from labelforge.converters.own.csv_boxes import four_numbers
+    >>> four_numbers("[3, 4.5, 20, 30]"), four_numbers("3 4 20")
+    ([3.0, 4.5, 20.0, 30.0], None)
     """
-    check_length(path, LARGEST_SHARED)
-    data = read_file(path, "Correct the path of the labels in dataset.yaml.")
+    inside = text.strip().strip("[](){}").strip()
+    parts = inside.split() if decimal == "," else _BETWEEN.split(inside)
+    found = [number_of(part, decimal) for part in parts]
+    return None if len(found) != 4 or any(map(math.isnan, found)) else found
+
+
+def number_of(text: str, decimal: str = ".") -> float:
+    """A number; NaN for a text that is none."""
+    if decimal == ",":
+        text = "" if "." in text else text.replace(",", ".")
     try:
-        text = data.decode("utf-8-sig")
-        first = text.partition("\n")[0]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line with more values than there are columns
-            return pd.read_csv(
-                io.StringIO(text),
-                sep=separator or max(",;\t", key=first.count),
-                header=0 if header else None,
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                skip_blank_lines=False,
+        return math.nan if "_" in text else float(text)  # Python takes 1_000 for a number
+    except ValueError:
+        return math.nan
+
+
+def _images(path: Path, table: pd.DataFrame, classes: Classes, form: CsvForm, start: int) -> Iterator[tuple[str, str]]:
+    """The images of a table whose first line of boxes is the ``start``-th of the file."""
+    columns = {str(name): [str(text).strip() for text in table[name]] for name in table.columns}
+    names = next(form for form in (*BOXES, *((name,) for name in LISTS)) if {*form} <= {*columns})
+    none = [""] * len(table)
+    kinds, angles, ignored = (columns.get(name, none) for name in ("class", "angle", "ignore"))
+    sizes = _sizes(path, columns, start)
+    found: dict[str, list[list[float]]] = {}
+    for i, name in enumerate(columns["image"]):
+        line = start + i
+        texts = [columns[column][i] for column in names]
+        empty = not kinds[i] and not any(texts)
+        if empty and not name:
+            continue  # an empty line
+        boxes = found.setdefault(name, [])
+        if empty or (len(texts) == 1 and "".join(texts[0].lower().split()) in _NONE):
+            continue
+        left, top, right, bottom = _edges(names, texts, form, path, line)
+        value = classes.either(kinds[i], path, line) if "class" in columns else classes.only()
+        value = classes.unless(_flag(ignored[i], path, line), value)
+        box = Box(value, left, top, right, bottom, _angle(angles[i], form, path, line))
+        checked_boxes([box], path, [line])
+        boxes.append([box.value, box.left, box.top, box.right, box.bottom, box.angle])
+    if form.units == "pixels":
+        _check_pixels(path, found)
+    fractions = form.units == "fractions"
+    for name, boxes in found.items():
+        yield name, json.dumps({"size": sizes.get(name), "boxes": boxes, "fractions": fractions})
+
+
+def _edges(
+    names: Sequence[str], texts: Sequence[str], form: CsvForm, path: Path, line: int
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the box of a line."""
+    if len(names) == 1:
+        values = four_numbers(texts[0], form.decimal)
+        if values is None:
+            what, cure = f"the box is {texts[0][:60]!r}, not four numbers", "Write one box a line; correct the line."
+            raise DatasetError(what, where=path, line=line, cure=cure)
+    else:
+        values = [number_of(text, form.decimal) for text in texts]
+        bad = [i for i, value in enumerate(values) if math.isnan(value)]
+        if bad:
+            comma = _DECIMAL_COMMA.fullmatch(texts[bad[0]]) and form.decimal == "."
+            cure = (
+                "Write decimal: ',' in dataset.yaml, if its comma is a decimal one." if comma else "Correct the line."
             )
-    except (ValueError, pd.errors.ParserWarning, csv.Error) as error:
-        what = f"is no CSV ({' '.join(str(error).split())})"
-        more = "with a first line that names columns" if header else "with as many columns in each line"
-        raise DatasetError(what, where=path, cure=f"Save it as UTF-8, {more}.") from None
+            what = f"{names[bad[0]]} is {texts[bad[0]][:40]!r}, not a number"
+            raise DatasetError(what, where=path, line=line, cure=cure)
+    wild = [value for value in values if form.units == "fractions" and not -1 <= value <= 2]
+    if wild:
+        cure = "Divide by the image's width and height; or if all boxes are in pixels, delete 'units' in dataset.yaml."
+        raise DatasetError(f"{wild[0]:g} is not in fractions of the image", where=path, line=line, cure=cure)
+    first, second, third, fourth = values
+    kind = LISTS[names[0]] if len(names) == 1 else tuple(names)
+    if kind == EDGES:
+        return first, second, third, fourth
+    if kind == CENTRE:
+        first, second = first - third / 2, second - fourth / 2
+    return first, second, first + third, second + fourth
 
 
-def _named(path: Path, table: pd.DataFrame, columns: Mapping[str, int]) -> pd.DataFrame:
-    """The columns of a table without a first line of names that have one."""
-    name, number = max(columns.items(), key=lambda pair: pair[1])
-    if number > table.shape[1]:
-        what = f"has {table.shape[1]} columns, but column {number} is to be {name!r}"
-        raise DatasetError(what, where=path, line=1, cure="Correct 'columns' or 'separator' in dataset.yaml.")
-    found = table[[number - 1 for number in columns.values()]]
-    return found.set_axis([*columns], axis=1)
-
-
-def _column(path: Path, columns: Mapping[str, str], known: Sequence[str], what: str) -> str:
-    for name in known:
-        if name in columns:
-            return columns[name]
-    raise DatasetError(
-        f"has no column for {what}, among {listed(map(repr, columns), 8)}",
-        where=path,
-        line=1,
-        cure=f"Give it the name {known[0]} in the first line.",
-    )
-
-
-def _box_columns(path: Path, columns: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
-    """The four columns of a box, and whether they are edges."""
-    for forms, edges in ((EDGES, True), (SIZES, False)):
-        for names in forms:
-            if all(name in columns for name in names):
-                return names, edges
-    what = f"has no columns for boxes, among {listed(map(repr, columns), 8)}"
-    cure = "Name them xmin, ymin, xmax, ymax (edges in pixels), or x, y, w, h, in the first line."
-    raise DatasetError(what, where=path, line=1, cure=cure)
-
-
-def _sizes(
-    path: Path, table: pd.DataFrame, columns: Mapping[str, str], images: Sequence[str], box: Sequence[str], start: int
-) -> dict[str, Size]:
+def _sizes(path: Path, columns: Mapping[str, Sequence[str]], start: int) -> dict[str, Size]:
     """Image -> its height and width, where the file says them; tools that do not know them write 0 or nothing."""
-    free = {name: column for name, column in columns.items() if name not in box}
     found: dict[str, Size] = {}
-    lines = zip(images, _optional(table, free, HEIGHT), _optional(table, free, WIDTH), strict=True)
+    if "height" not in columns or "width" not in columns:
+        return found
+    lines = zip(columns["image"], columns["height"], columns["width"], strict=True)
     for line, (image, height, width) in enumerate(lines, start=start):
-        if height.strip() in ("", "0") or width.strip() in ("", "0"):
+        if height in ("", "0") or width in ("", "0"):
             continue
         try:
             size = int(float(height)), int(float(width))
         except (ValueError, OverflowError):
             what = f"the image's width {width[:40]!r} and height {height[:40]!r} are no numbers"
             raise DatasetError(what, where=path, line=line, cure="Correct them.") from None
-        other = found.setdefault(image.strip(), size)
+        other = found.setdefault(image, size)
         if other != size:
             what = f"the image {image[:80]!r} is {size[1]} x {size[0]} here and {other[1]} x {other[0]} before"
             raise DatasetError(what, where=path, line=line, cure="An image has one size; correct the lines.")
     return found
-
-
-def _optional(table: pd.DataFrame, columns: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    name = next((columns[name] for name in known if name in columns), None)
-    return [""] * len(table) if name is None else [str(value) for value in table[name].tolist()]
 
 
 def _flag(text: str, path: Path, line: int) -> bool:
@@ -221,11 +168,14 @@ def _flag(text: str, path: Path, line: int) -> bool:
         raise DatasetError(str(error), where=path, line=line, cure="Write 0 or 1.") from None
 
 
-def _angle(text: str, path: Path, line: int) -> float:
-    try:
-        return float(text.strip() or 0)
-    except ValueError:
-        raise DatasetError(f"the angle {text[:40]!r} is no number", where=path, line=line, cure="Correct it.") from None
+def _angle(text: str, form: CsvForm, path: Path, line: int) -> float:
+    angle = number_of(text, form.decimal) if text else 0.0
+    if math.isnan(angle):
+        raise DatasetError(f"the angle {text[:40]!r} is no number", where=path, line=line, cure="Correct it.")
+    if angle and form.units == "fractions":
+        what = "a box in fractions is turned, and they are not of the same length across and down"
+        raise DatasetError(what, where=path, line=line, cure="Write boxes in pixels.")
+    return angle
 
 
 def _check_pixels(path: Path, found: Mapping[str, Sequence[Sequence[float]]]) -> None:
@@ -233,4 +183,4 @@ def _check_pixels(path: Path, found: Mapping[str, Sequence[Sequence[float]]]) ->
     edges = [edge for boxes in found.values() for box in boxes for edge in box[1:5]]
     if edges and max(edges) <= 1.5:
         what = "all boxes end before the second pixel: they are fractions of the image"
-        raise DatasetError(what, where=path, cure="Multiply them by the image's width and height.")
+        raise DatasetError(what, where=path, cure="Write 'units: fractions' in dataset.yaml.")

@@ -14,6 +14,7 @@ from labelforge.converters.own.labelme import read_labelme
 from labelforge.converters.own.marks import BoxMarks, Classes, PaintMarks
 from labelforge.converters.own.panoptic import SegmentMarks, read_segments, segment_marks
 from labelforge.converters.own.supervisely import read_supervisely
+from labelforge.converters.own.via import read_via, via_boxes, via_marks
 from labelforge.converters.own.voc import read_voc
 from labelforge.converters.own.yolo import read_yolo_boxes, read_yolo_polygons
 from labelforge.own_dataset import OwnDataset
@@ -35,6 +36,7 @@ OF_MANY: Final[Mapping[str, Reader]] = {
     "csv": read_csv,
     "coco": read_coco,
     "cvat": read_cvat,
+    "via": read_via,
     "panoptic": read_segments,
 }
 """Format -> what takes a file apart; of CSV files, one whose first line names the columns."""
@@ -44,6 +46,8 @@ OF_ONE: Final[Mapping[tuple[str, str], Callable[[str, Path, Classes], Marks]]] =
     ("boxes", "coco"): coco_boxes,
     ("polygons", "coco"): coco_objects,
     ("polygons", "cvat"): cvat_marks,
+    ("polygons", "via"): via_marks,
+    ("boxes", "via"): via_boxes,
     ("masks", "panoptic"): segment_marks,
 }
 """Kind and format -> what reads what such a file says of one image."""
@@ -52,5 +56,5 @@ OF_ONE: Final[Mapping[tuple[str, str], Callable[[str, Path, Classes], Marks]]] =
 def reader_of(own: OwnDataset) -> Reader:
     """What takes the files of many images of a dataset apart."""
     if own.format == "csv":
-        return partial(read_csv, columns=own.columns, separator=own.separator)
+        return partial(read_csv, form=own.csv)
     return OF_MANY[own.format]

@@ -61,6 +61,16 @@ class Classes:
         cure = f"Add it to 'classes' in {self._file}."
         raise DatasetError(f"no class of the dataset has the id {number}", where=place, line=line, cure=cure)
 
+    @property
+    def one(self) -> bool:
+        """Whether there is but one class, so that label files need not say which."""
+        return len(self._known) == 1
+
+    def only(self) -> int:
+        """The id of the class, where there is but one."""
+        (value,) = self._known
+        return value
+
     def either(self, text: str, place: Path, line: int | None = None) -> int:
         """The id of a class by its name, or else by its id; raises what `named` raises."""
         if text not in self._ids and text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 12:
@@ -126,16 +136,19 @@ class BoxMarks:
         boxes: All of them; those without area draw nothing.
         size: (height, width) of the image, if the file says it.
         fractions: Whether the numbers are fractions of the image's width and height.
+        others: What else the file has, which is no box.
     """
 
     boxes: Sequence[Box]
     size: Size | None = None
     fractions: bool = False
+    others: LeftOut = field(default_factory=LeftOut)
 
     @property
     def left_out(self) -> LeftOut:
-        """The boxes that label nothing."""
+        """What labels nothing."""
         found = LeftOut()
+        found.add(self.others)
         for box in self.boxes:
             if not box.area:
                 found.empty["box"] += 1

@@ -29,12 +29,13 @@ class ColorTable:
 
     Args:
         labels: Name, native id and colour of each. Several may share a colour if they share the id.
+        others: What a colour becomes that no label has; None if it is an error.
 
     Raises:
         DatasetError: Two labels with different ids have the same colour.
     """
 
-    def __init__(self, labels: Iterable[tuple[str, int, Color]]) -> None:
+    def __init__(self, labels: Iterable[tuple[str, int, Color]], others: int | None = None) -> None:
         by_color: dict[int, tuple[str, int]] = {}
         for name, native_id, color in labels:
             packed = color[0] << 16 | color[1] << 8 | color[2]
@@ -48,6 +49,7 @@ class ColorTable:
         self._colors: NDArray[np.int32] = np.array(known, dtype=np.int32)
         self._ids: NDArray[np.int32] = np.array([by_color[color][1] for color in known], dtype=np.int32)
         self._names = [by_color[color][0] for color in known]
+        self._others = others
 
     def ids(self, colors: Ids, place: Path) -> NDArray[np.int32]:
         """The native ids of a map of colours.
@@ -64,9 +66,11 @@ class ColorTable:
         """
         at = np.searchsorted(self._colors, colors).clip(max=len(self._colors) - 1)
         bad = self._colors[at] != colors
-        if bad.any():
-            raise self._unknown(colors, bad, place)
         found: NDArray[np.int32] = self._ids[at]
+        if bad.any():
+            if self._others is None:
+                raise self._unknown(colors, bad, place)
+            found[bad] = self._others
         return found
 
     def _unknown(self, colors: Ids, bad: NDArray[np.bool_], place: Path) -> DatasetError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +377,39 @@ def write_cvat(root: Path) -> dict[str, Written]:
     return outlines_of(root, "kind: polygons\nformat: cvat\nimages: images/{key}.png\nlabels: annotations.xml")
 
 
+def via(images: Mapping[str, Sequence[tuple[object, object]]]) -> str:
+    """A file as VIA 2 exports it: name of an image -> its shapes and their attributes."""
+    found = {}
+    for name, regions in images.items():
+        each = [{"shape_attributes": shape, "region_attributes": attributes} for shape, attributes in regions]
+        found[f"{name}.png99"] = {"filename": f"{name}.png", "size": 99, "regions": each, "file_attributes": {}}
+    return json.dumps(found)
+
+
+def via_polygon(points: list[tuple[float, float]]) -> dict[str, Any]:
+    """A polygon of such a file."""
+    return {"name": "polygon", "all_points_x": [x for x, _ in points], "all_points_y": [y for _, y in points]}
+
+
+def write_via(root: Path) -> dict[str, Written]:
+    """VIA's JSON."""
+    images = {key: [(via_polygon(p), {"class": n}) for n, p in outlines] for key, outlines in OUTLINES.items()}
+    put(root / "via_region_data.json", via(images))
+    return outlines_of(root, "kind: polygons\nformat: via\nimages: images/{key}.png\nlabels: via_region_data.json")
+
+
+def write_via_boxes(root: Path) -> dict[str, Written]:
+    """VIA's JSON of rectangles."""
+    images = {
+        key: [
+            ({"name": "rect", "x": x, "y": y, "width": r - x, "height": b - y}, {"label": n}) for n, x, y, r, b in boxes
+        ]
+        for key, boxes in BOXES.items()
+    }
+    put(root / "via.json", via(images))
+    return boxes_of(root, "kind: boxes\nformat: via\nimages: images/{key}.png\nlabels: via.json")
+
+
 class OwnLayout:
     """How to make a tiny dataset of one's own.
 
@@ -404,6 +437,8 @@ OWN = {
     "labelme": OwnLayout(write_labelme),
     "supervisely": OwnLayout(write_supervisely),
     "cvat": OwnLayout(write_cvat),
+    "via": OwnLayout(write_via),
+    "via boxes": OwnLayout(write_via_boxes),
 }
 
 

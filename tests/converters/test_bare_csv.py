@@ -145,7 +145,7 @@ def test_init_finds_the_columns(name: str, form: str, tmp_path: Path) -> None:
     found = init(tmp_path)
     of_box = EDGES if form == "edges" else CORNER
     want = {**{k: v for k, v in columns.items() if k not in EDGES}, **{k: start + v for k, v in of_box.items()}}
-    assert found.dataset.columns == want and found.dataset.separator == separator
+    assert found.dataset.csv.columns == want and found.dataset.csv.separator == separator
     assert f"are a box's {form} (" in " ".join(found.text.replace("\n# ", " ").split())
     (columns_line,) = [text for text in found.text.splitlines() if text.startswith("columns: ")]
     assert columns_line.endswith("  # guessed: no first line names them")
@@ -164,7 +164,7 @@ def test_init_says_where_both_readings_fit(tmp_path: Path) -> None:
     save(tmp_path / "images/im0.png", picture(0, 200, 300))
     put(tmp_path / "gt.csv", "".join(f"im0,{10 + i},{5 + i},{40 + i},{50 + i},car\n" for i in range(9)))
     found = init(tmp_path)
-    assert found.dataset.columns == {"image": 1, "class": 6, **{k: 2 + v for k, v in EDGES.items()}}
+    assert found.dataset.csv.columns == {"image": 1, "class": 6, **{k: 2 + v for k, v in EDGES.items()}}
     text = " ".join(found.text.replace("\n# ", " ").split())
     assert "They fit as corner and size (x, y, width, height) as well: look at a picture" in text
     assert "write x: 2, y: 3, w: 4, h: 5." in text
@@ -192,7 +192,7 @@ def test_real_signs(shared_data: Path, tmp_path: Path) -> None:
     for name in ("00715.ppm", "00813.ppm", "gt.txt"):
         shutil.copy(folder / name, tmp_path)
     found = init(tmp_path)
-    assert found.dataset.columns == {"image": 1, "class": 6, **{k: 2 + v for k, v in EDGES.items()}}
+    assert found.dataset.csv.columns == {"image": 1, "class": 6, **{k: 2 + v for k, v in EDGES.items()}}
     converter = own(tmp_path)
     lines = [line.split(";") for line in (tmp_path / "gt.txt").read_text().split()]
     sources = converter.sources("all")

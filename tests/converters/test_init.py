@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from labelforge.converters import convert
-from labelforge.converters.init import propose
+from labelforge.converters.init import mask_classes
 from labelforge.converters.init.class_lists import _voc_color
 from labelforge.converters.init.describe import describe
 from labelforge.converters.init.masks import MaskLook, look_at_masks
@@ -46,7 +46,7 @@ def test_every_format_is_found(name: str, tmp_path: Path) -> None:
     own = init(tmp_path / "root").dataset
     assert own.format == name.partition(" ")[0]
     check(converted(tmp_path / "root", OWN[name].split, tmp_path / "out"), written)
-    assert own.void == (255 if name == "palette" else None)
+    assert own.void.values == ((255,) if name == "palette" else ())
 
 
 def test_values_become_names_that_are_marked_as_guessed(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_flat_folder_of_colours(listed: bool, tmp_path: Path) -> None:
     assert (own.format, own.images, own.labels) == ("rgb", ("{key}.png",), ("{key}_mask.png",))
     got = converted(root, "all", tmp_path / "out")
     if listed:
-        assert own.void == (0, 0, 0) and "guessed name" not in found.text
+        assert own.void.values == ((0, 0, 0),) and "guessed name" not in found.text
         check(got, written)
         return
     colors = [label.color for label in own.space.labels]
@@ -142,7 +142,10 @@ def test_voc_with_masks_and_boxes(tmp_path: Path) -> None:
     found = init(tmp_path / "root")
     assert found.dataset.labels == (f"{top}/SegmentationClass/{{key}}.png",)
     assert found.dataset.splits == {"train": f"{top}/ImageSets/Segmentation/train.txt"}
-    assert found.dataset.void == 255 and 'void: 255  # guessed: the value that means "not labelled"' in found.text
+    assert (
+        found.dataset.void.values == (255,)
+        and 'void: 255  # guessed: the value that means "not labelled"' in found.text
+    )
     comments = " ".join(line.removeprefix("# ") for line in found.text.splitlines())
     assert f"boxes (voc) of 4 images: images: {top}/JPEGImages/{{key}}.jpg, labels: {top}/Annotations/" in comments
     check(converted(tmp_path / "root", "train", tmp_path / "out"), written)
@@ -223,7 +226,7 @@ def test_masks_of_voc_without_a_list_of_classes(folder: str, whole: bool, tmp_pa
     names = {label.id: label.name for label in found.dataset.space.labels}
     assert (names.get(15) == "person") == known and names[1] == ("aeroplane" if known else "value 1")
     assert found.text.count("# guessed name") == len(names) == (21 if known else 6)
-    assert found.dataset.void == (255 if known else None)
+    assert found.dataset.void.values == ((255,) if known else ())
     palette_png(root / "SegmentationClass/a.png", ids, [*colors[3:], 0, 0, 0])
     assert "value 1" in describe(root).text
 
@@ -233,7 +236,7 @@ def test_two_values_are_no_void(tmp_path: Path) -> None:
         save(tmp_path / f"images/{i}.png", picture(i))
         save(tmp_path / f"masks/{i}.png", 255 * label_blocks(i, range(2)))
     own = init(tmp_path).dataset
-    assert own.void is None and own.space.ids == (0, 255)
+    assert not own.void and own.space.ids == (0, 255)
 
 
 def test_a_list_of_names_is_a_guess_for_values(tmp_path: Path) -> None:
@@ -275,7 +278,7 @@ def test_only_some_label_files_are_opened(tmp_path: Path, monkeypatch: pytest.Mo
     def few(root: Path, files: list[str]) -> MaskLook:
         return look_at_masks(root, files, 7)
 
-    monkeypatch.setattr(propose, "look_at_masks", few)
+    monkeypatch.setattr(mask_classes, "look_at_masks", few)
     monkeypatch.setattr(Image, "open", counting)
     assert "Label files: 7 of 30, evenly spread, were opened." in describe(tmp_path).text
     assert len([path for path in opened if "masks/" in path]) == 7
@@ -296,14 +299,17 @@ def test_templates_of_a_path() -> None:
 @pytest.mark.parametrize(
     ("values", "void", "first"),
     [
-        ([0, 1, 2, 3], 3, 0),  # the value behind the last name
-        ([0, 1, 2, 200], 200, 0),
-        ([1, 2, 3], None, 1),  # names that count from 1
-        ([2, 3], None, 1),
-        ([1, 2, 3, 255], 255, 1),
+        ([0, 1, 2, 3], (3,), 0),  # the value behind the last name
+        ([0, 1, 2, 200], (200,), 0),
+        ([1, 2, 3], (), 1),  # names that count from 1
+        ([2, 3], (), 1),
+        ([1, 2, 3, 255], (255,), 1),
+        ([0, 1, 2, 3, 255], (0, 255), 1),
     ],
 )
-def test_a_list_of_names_that_lacks_one_value(values: list[int], void: int | None, first: int, tmp_path: Path) -> None:
+def test_a_list_of_names_that_lacks_one_value(
+    values: list[int], void: tuple[int, ...], first: int, tmp_path: Path
+) -> None:
     for i in range(3):
         save(tmp_path / f"images/{i}.png", picture(i))
         save(tmp_path / f"masks/{i}.png", label_blocks(i, values))
@@ -311,25 +317,32 @@ def test_a_list_of_names_that_lacks_one_value(values: list[int], void: int | Non
     found = init(tmp_path)
     classes = [(label.id, label.name) for label in found.dataset.space.labels]
     assert classes == [(first, "road"), (first + 1, "car"), (first + 2, "sky")]
-    assert found.dataset.void == void and "Guessed" in found.text and "value" not in [name for _, name in classes]
+    assert (
+        found.dataset.void.values == void and "Guessed" in found.text and "value" not in [name for _, name in classes]
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "void", "first", "said"),
     [
-        ([0, 1, 2, 3], 3, 0, "of the pixels, in 3 of 3 files) is not labelled instead, write void: 0, and ids that"),
-        ([0, 1, 2, 3, 255], 255, 1, "where they count from 0 instead, write ids one less, and a name for 3"),
+        ([0, 1, 2, 3], (3,), 0, "of the pixels, in 3 of 3 files) is not labelled instead, write void: 0, and ids that"),
+        (
+            [0, 1, 2, 3, 255],
+            (0, 255),
+            1,
+            "where they count from 0 instead, write void: 255, ids one less, and a name for 3",
+        ),
         (
             [0, 2],
-            None,
+            (),
             0,
             "Not all occur (1), so they may count from 1: look at a mask, and where 0 is not labelled, write void: 0,",
         ),
-        ([0, 1, 255], 255, 0, "where 0 is not labelled either, write a name for it, and the other ids one more."),
+        ([0, 1, 255], (255,), 0, "where 0 is not labelled either, add it to void, and write ids one more."),
     ],
 )
 def test_names_that_may_count_from_0_or_from_1(
-    values: list[int], void: int | None, first: int, said: str, tmp_path: Path
+    values: list[int], void: tuple[int, ...], first: int, said: str, tmp_path: Path
 ) -> None:
     """Both readings are said, and the one that is taken is marked as guessed."""
     for i in range(3):
@@ -338,9 +351,9 @@ def test_names_that_may_count_from_0_or_from_1(
     put(tmp_path / "classes.txt", "road\ncar\nsky\n")
     found = init(tmp_path)
     text = " ".join(found.text.replace("\n# ", " ").split())
-    assert said in text and found.dataset.void == void
+    assert said in text and found.dataset.void.values == void
     named = {label.name: label.id for label in found.dataset.space.labels}
-    assert named == {"road": first, "car": first + 1, "sky": first + 2, **({"value 0": 0} if first else {})}
+    assert named == {"road": first, "car": first + 1, "sky": first + 2}
     assert found.text.count("# guessed name; ") == len(named)
 
 

@@ -14,7 +14,7 @@ from labelforge.converters import convert
 from labelforge.converters.own.patterns import Named, Pattern
 from labelforge.converters.own.splits import Names, split_of
 from labelforge.errors import ConfigError, DatasetError, TaxonomyError
-from tests.converters.layouts import picture, read_shards, save
+from tests.converters.layouts import NOTHING, label_blocks, picture, read_shards, save
 from tests.converters.own_layouts import describe, own, write_colors, write_csv, write_ids, write_palette
 
 
@@ -260,7 +260,7 @@ def test_what_differs_in_a_dataset_yaml_is_named(tmp_path: Path) -> None:
     convert(path, None, tmp_path / "out", split="train")
     for change, what in (
         (("sky, car", "{id: 9, name: sky}, car"), r"classes\[1\]\[0\] was 1 and is 9 now"),
-        (("void: 255", "void: 9"), r"void was 255 and is 9 now"),
+        (("void: 255", "void: 9"), r"void\[0\] was 255 and is 9 now"),
         (("[road, ", "[road, {id: 8, name: stop}, "), r"classes had 4 entries and has 5 now"),
     ):
         path.write_text(text.replace(*change))
@@ -318,6 +318,41 @@ def test_values_and_colours_that_no_class_has(tmp_path: Path) -> None:
         DatasetError, match=r"\(129, 64, 128\) is no label's: 1 pixel, the first at column 2, row 5; .*'road'"
     ):
         convert(tmp_path / "rgb" / "dataset.yaml", None, tmp_path / "out", split="all")
+
+
+@pytest.mark.parametrize(
+    ("void", "bare", "kept"),
+    [("[0, 255]", {0, 255}, {1, 2}), ("[255, car]", {255, 2}, {0, 1}), ("unlisted", {255, 7, 9}, {0, 1, 2})],
+)
+def test_several_values_are_not_labelled(void: str, bare: set[int], kept: set[int], tmp_path: Path) -> None:
+    names = [name for i, name in enumerate(["road", "sky", "car"]) if i in kept]
+    classes = "[road, sky, car]" if 0 in kept else "[{id: 1, name: sky}, {id: 2, name: car}]"
+    text = "kind: masks\nformat: ids\nimages: '{key}.jpg'\nlabels: '{key}.png'\n"
+    describe(tmp_path, f"{text}void: {void}\nclasses: {classes}\n", classes=tuple(names))
+    save(tmp_path / "a.jpg", picture(0))
+    ids = label_blocks(0, sorted(bare | kept))
+    save(tmp_path / "a.png", ids)
+    convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
+    ((_, found, _),) = read_shards(tmp_path / "out").values()
+    assert np.array_equal(found, np.where(np.isin(ids, [*bare]), NOTHING, ids.astype(int)))
+
+
+@pytest.mark.parametrize("void", ["['#000000', [255, 255, 255]]", "unlisted", "['#000000', unlisted]"])
+def test_several_colours_are_not_labelled(void: str, tmp_path: Path) -> None:
+    written = write_colors(tmp_path / "root", "RGB")
+    text = (tmp_path / "root/dataset.yaml").read_text()
+    for key in written:
+        colors = np.array(Image.open(tmp_path / "root" / f"{key}_mask.png"))
+        colors[5:8, 2:9] = (255, 255, 255)
+        save(tmp_path / "root" / f"{key}_mask.png", colors)
+    with pytest.raises(DatasetError, match=r"Or write 'void: unlisted' in dataset\.yaml: such pixels are not labelled"):
+        convert(tmp_path / "root/dataset.yaml", None, tmp_path / "out", split="all")
+    (tmp_path / "root/dataset.yaml").write_text(text.replace("'#000000'", void, 1))
+    convert(tmp_path / "root/dataset.yaml", None, tmp_path / "out2", split="all")
+    for key, (_, found, _) in read_shards(tmp_path / "out2").items():
+        expected = written[key].ids.copy()
+        expected[5:8, 2:9] = NOTHING
+        assert np.array_equal(found, expected), key
 
 
 def test_masks_of_32_bits(tmp_path: Path) -> None:

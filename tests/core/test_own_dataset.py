@@ -51,7 +51,16 @@ FAULTS = {
     "name of a split": ("val: valid", "va/l: valid", 6, "'va/l' is no name of a split"),
     "splits are a list": ("{train: train, val: valid}", "[train, val]", 6, "must be a mapping"),
     "void is text": ("void: 255", "void: white", 7, "'white' is no value of a mask"),
-    "void is a class": ("void: 255", "void: 7", 7, "the class 'sky' has this value"),
+    "void is a class": ("void: 255", "void: 7", 7, "the class 'sky' has this value. Write 'sky' instead"),
+    "void twice": ("void: 255", "void: [255, 255]", 7, "255 is given twice"),
+    "void twice by name": ("void: 255", "void: [sky, sky]", 7, "'sky' is given twice"),
+    "no void": ("void: 255", "void: []", 7, "the list is empty"),
+    "one void is a class": ("void: 255", "void:\n  - 255\n  - 0", 9, "the class 'road' has this value"),
+    "one void is no class": ("void: 255", "void: [255, sty]", 7, "Did you mean 'sky'"),
+    "one void is a truth": ("void: 255", "void: [255, true]", 7, "True is no value of a mask"),
+    "one void is a colour": ("void: 255", "void: '#ffffff'", 7, "'#ffffff' is no value of a mask"),
+    "all is void": ("void: 255", "void: [sky, road]", 7, "no class is left"),
+    "void is long": ("void: 255", "void: 4294967296", 7, "4294967296 is no value of a mask"),
     "classes are a number": (
         "classes:\n  - road\n  - {id: 7, name: sky, color: [1, 2, 3]}",
         "classes: 3",
@@ -90,13 +99,36 @@ def parsed(text: str, path: str = "dataset.yaml") -> OwnDataset:
 
 def test_what_it_says() -> None:
     own = parsed(DATASET)
-    assert (own.name, own.title, own.kind, own.format, own.void) == ("yard", "yard", "masks", "ids", 255)
+    assert (own.name, own.title, own.kind, own.format, own.void.values) == ("yard", "yard", "masks", "ids", (255,))
     assert [(label.id, label.name, label.color) for label in own.space.labels] == [
         (0, "road", None),
         (7, "sky", (1, 2, 3)),
     ]
     assert own.space.void == 255
     assert own.splits == {"train": "train", "val": "valid"}
+
+
+def test_several_voids_by_value_by_name_and_by_colour() -> None:
+    def void(text: str, form: str = "ids") -> tuple[tuple[object, ...], bool, tuple[str, ...]]:
+        colors = "classes:\n  - {name: road, color: '#010101'}\n"
+        parts = DATASET.replace("void: 255", f"void: {text}").replace("format: ids", f"format: {form}")
+        own = parsed(parts.replace("classes:\n  - road\n", colors) if form == "rgb" else parts)
+        assert not {*own.void.values} & {*own.space.ids}
+        return own.void.values, own.void.unlisted, own.space.names
+
+    assert void("[255, -1, 9]") == ((255, -1, 9), False, ("road", "sky"))
+    assert void("sky") == ((7,), False, ("road",))
+    assert void("[255, road]") == ((255, 0), False, ("sky",))
+    assert void("unlisted") == ((), True, ("road", "sky"))
+    assert void("[3, unlisted]") == ((3,), True, ("road", "sky"))
+    assert void("[1, 2, 4]", "rgb") == (((1, 2, 4),), False, ("road", "sky"))
+    assert void("[[0, 0, 0], '#ffffff']", "rgb") == (((0, 0, 0), (255, 255, 255)), False, ("road", "sky"))
+    assert void("[sky, '#ffffff']", "rgb") == (((1, 2, 3), (255, 255, 255)), False, ("road",))
+    with pytest.raises(TaxonomyError, match="the class 'sky' has this value"):
+        void("['#ffffff', [1, 2, 3]]", "rgb")
+    with pytest.raises(TaxonomyError, match=r"7: 255 is no colour"):
+        void("[255, 0]", "rgb")
+    assert parsed(DATASET.replace("255", "[70000, 254, 255]")).space.void == 254
 
 
 def test_the_file_in_the_documentation(tmp_path: Path) -> None:
@@ -129,6 +161,23 @@ CLASS_FILES: dict[str, tuple[str, list[tuple[int, str, tuple[int, int, int] | No
     "last.txt": ("road 128 64 128\nroute 66, 1, 2, 3\n", [(0, "road", (128, 64, 128)), (1, "route 66", (1, 2, 3))]),
     "class_dict.csv": ("name, r, g, b\nAnimal, 64,128, 64\n", [(0, "Animal", (64, 128, 64))]),
     "ids.csv": ("id,name\n7,road\n", [(7, "road", None)]),
+    "_classes.csv": ("Pixel Value, Class\n0, background\n3, road\n", [(0, "background", None), (3, "road", None)]),
+    "long names.csv": (
+        "label_value;label_name;red;green;blue\n5;road;128;64;128\n",
+        [(5, "road", (128, 64, 128))],
+    ),
+    "label and name.csv": ("label,name\ndriveable,road\n", [(0, "road", None)]),
+    "labelmap.txt": (
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad sign:128,64,128:head,foot:\nsky:::\n",
+        [(0, "background", (0, 0, 0)), (1, "road sign", (128, 64, 128)), (2, "sky", None)],
+    ),
+    "numbers.txt": (
+        "7 road\n-1: license plate\n8,sky\n",
+        [(7, "road", None), (-1, "license plate", None), (8, "sky", None)],
+    ),
+    "numbers and colours.txt": ("7 road 1 2 3\n8 sky 4 5 6\n", [(7, "road", (1, 2, 3)), (8, "sky", (4, 5, 6))]),
+    "not all numbers.txt": ("4 wheeler\ntruck\n", [(0, "4 wheeler", None), (1, "truck", None)]),
+    "two spaces.txt": ("128  64  128  road\n1  2  3  sky\n", [(0, "road", (128, 64, 128)), (1, "sky", (1, 2, 3))]),
     "data.yaml": ("nc: 2\nnames: [car, dog]\n", [(0, "car", None), (1, "dog", None)]),
     "numbered.yaml": ("names:\n  0: car\n  3: dog\n", [(0, "car", None), (3, "dog", None)]),
     "space.yaml": ("name: x\nlabels:\n  - {id: 4, name: car}\n", [(4, "car", None)]),

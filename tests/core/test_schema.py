@@ -112,6 +112,14 @@ ONLY_LABELFORGE = {
         "split of labels alone",
         "stars",
         "void is a class",
+        "void is text",
+        "void twice",
+        "void twice by name",
+        "one void is a class",
+        "one void is no class",
+        "one void is a colour",
+        "all is void",
+        "void is long",
     },
 }
 BROKEN: dict[Kind, dict[str, str]] = {

@@ -1,0 +1,177 @@
+"""VGG Image Annotator (VIA 1 and 2): polygons, rectangles, circles and ellipses of many images, as JSON or as CSV.
+
+    {"a.jpg1234": {"filename": "a.jpg", "regions": [{"shape_attributes": {"name": "rect", "x": 3, ...},
+                                                     "region_attributes": {"class": "car"}}, ...]}, ...}
+
+Both are what it exports ("via_region_data.json", "via_export_csv.csv"); a project saved by VIA 2 holds the first under
+"_via_img_metadata", and makesense.ai exports it, too. Coordinates are pixel edges, and shapes are painted in the order
+of the file. The class is the region's attribute of such a name (class, label, ...), or the only one that it has. Points
+and lines are left out, since they cover nothing. The files do not say how large an image is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from labelforge.converters.annotations.json_files import corners, parse, read_json, reading
+from labelforge.converters.labels.labeled_boxes import Box
+from labelforge.converters.labels.polygons import Region
+from labelforge.converters.own.csv_table import csv_table
+from labelforge.converters.own.layers import Collected, Ellipse, Layer, Layers
+from labelforge.converters.own.marks import (
+    AGAIN,
+    BoxMarks,
+    Classes,
+    LeftOut,
+    PaintMarks,
+    check_count,
+    check_length,
+    checked_boxes,
+)
+from labelforge.errors import DatasetError, listed
+
+COLUMNS: Final = ("filename", "region_shape_attributes", "region_attributes")
+"""The columns of a CSV file that are read."""
+_PROJECT: Final = "_via_img_metadata"
+_DRAWN: Final = ("polygon", "rect", "circle", "ellipse")
+_CLASS: Final = ("class", "label", "name", "type", "category", "object", "class_name", "label_name")
+"""Attributes that say the class, in lower case, the surest first."""
+
+Marked = tuple[Any, Any]
+"""A region: its shape, and its attributes."""
+
+
+def read_via(path: Path, _: Classes) -> Iterator[tuple[str, str]]:
+    """The images of a VIA file: name, and its regions as `via_marks` and `via_boxes` read them.
+
+    Raises:
+        DatasetError: The file is missing, too long or broken, or an image has no name.
+    """
+    check_length(path)
+    images = _of_csv(path) if path.suffix.lower() == ".csv" else _of_json(path)
+    yield from ((name, json.dumps(regions)) for name, regions in images)
+
+
+def via_marks(text: str, place: Path, classes: Classes) -> PaintMarks:
+    """The regions of one image, painted, from what `read_via` gave.
+
+    Raises:
+        DatasetError: A region is malformed or of an unknown class.
+    """
+    found = Collected()
+    for i, (shape, attributes) in enumerate(_regions(text, place)):
+        with reading(place, f"region {i} of an image", AGAIN):
+            kind = str(shape["name"])
+            if kind in _DRAWN:
+                found.add(kind, _layer(kind, shape, _class(attributes, place, classes)))
+            else:
+                found.skip(kind, attributes)
+    return PaintMarks(Layers(None, found.layers), found.left_out)
+
+
+def via_boxes(text: str, place: Path, classes: Classes) -> BoxMarks:
+    """The rectangles of one image, from what `read_via` gave; other regions are no boxes.
+
+    Raises:
+        DatasetError: A region is malformed or of an unknown class.
+    """
+    boxes, others = [], LeftOut()
+    for i, (shape, attributes) in enumerate(_regions(text, place)):
+        with reading(place, f"region {i} of an image", AGAIN):
+            if shape["name"] == "rect":
+                left, top, width, height = (float(shape[name]) for name in ("x", "y", "width", "height"))
+                boxes.append(Box(_class(attributes, place, classes), left, top, left + width, top + height))
+            else:
+                others.unread[f"{str(shape['name'])[:20]}, which is no box"] += 1
+    return BoxMarks(checked_boxes(boxes, place), others=others)
+
+
+def _of_json(path: Path) -> Iterator[tuple[str, list[Marked]]]:
+    data = read_json(path, AGAIN)
+    if isinstance(data, Mapping):
+        data = data.get(_PROJECT, data)
+    if not isinstance(data, Mapping):
+        raise DatasetError("is no file of VIA: it holds no images by name", where=path, cure=AGAIN)
+    for key, image in data.items():
+        with reading(path, f"the image {str(key)[:80]!r}", AGAIN):
+            name, regions = str(image["filename"]), image["regions"]
+            each = regions.values() if isinstance(regions, Mapping) else list(regions)  # VIA 1 numbers them
+            found = [(region["shape_attributes"], region.get("region_attributes")) for region in each]
+        yield name, found
+
+
+def _of_csv(path: Path) -> Iterator[tuple[str, list[Marked]]]:
+    table = csv_table(path, ",")
+    lost = [column for column in COLUMNS if column not in table.columns]
+    if lost:
+        raise DatasetError(f"has no column {lost[0]!r}", where=path, line=1, cure="Export it from VIA again.")
+    images: dict[str, list[Marked]] = {}
+    for line, cells in enumerate(zip(*(table[column] for column in COLUMNS), strict=True), start=2):
+        regions = images.setdefault(cells[0], [])
+        try:
+            shape, attributes = (parse(text, path, AGAIN) for text in cells[1:])
+        except DatasetError as error:
+            raise DatasetError(f"a cell {error.what}", where=path, line=line, cure=AGAIN) from None
+        if shape:  # an image without a region has an empty one
+            regions.append((shape, attributes))
+    yield from images.items()
+
+
+def _regions(text: str, place: Path) -> list[Marked]:
+    regions = parse(text, place)
+    check_count(len(regions), place)
+    return [(shape, attributes) for shape, attributes in regions]
+
+
+def _class(attributes: Any, place: Path, classes: Classes) -> int:
+    """The class that the attributes of a region say.
+
+    Raises:
+        ValueError: They say none, or it is not clear which of them does.
+        DatasetError: It is unknown.
+    """
+    said = {str(key).strip(): value for key, value in (attributes or {}).items() if value not in ("", None, {})}
+    by_name = {key.lower(): value for key, value in said.items()}
+    named = [by_name[key] for key in _CLASS if key in by_name] or [*said.values()][: len(said) == 1]
+    if not named:
+        if classes.one and not said:
+            return classes.only()
+        what = f"which of {_quoted(said)} is the class" if said else "its class"
+        raise ValueError(f"it does not say {what}; call the attribute 'class' in VIA, and export it again")
+    value = named[0]
+    if isinstance(value, Mapping):  # ticked boxes
+        ticked = [name for name, on in value.items() if on]
+        if len(ticked) != 1:
+            raise ValueError(f"it is of {len(ticked)} classes ({_quoted(ticked)})")
+        value = ticked[0]
+    return classes.either(str(value).strip(), place)
+
+
+def _quoted(names: Iterable[object]) -> str:
+    return listed((repr(str(name)[:40]) for name in names), 4)
+
+
+def _layer(kind: str, shape: Mapping[str, Any], value: int) -> Layer | None:
+    if kind == "polygon":
+        outline = corners([*zip(shape["all_points_x"], shape["all_points_y"], strict=True)])
+        return Region(value, [outline]) if len(outline) > 2 else None
+    if kind == "rect":
+        left, top, width, height = (float(shape[name]) for name in ("x", "y", "width", "height"))
+        box = Box(value, left, top, left + width, top + height)
+    else:
+        x, y = float(shape["cx"]), float(shape["cy"])
+        rx, ry = (float(shape[name]) for name in (("r", "r") if kind == "circle" else ("rx", "ry")))
+        box = Box(value, x - rx, y - ry, x + rx, y + ry, math.degrees(float(shape.get("theta") or 0)))
+    if box.fault is not None:
+        raise ValueError(box.fault)
+    if not box.area:
+        return None
+    if kind == "rect":
+        return Region(
+            value, [[(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)]]
+        )
+    return Ellipse(box)

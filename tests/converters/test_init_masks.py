@@ -1,0 +1,163 @@
+"""``labelforge init`` on masks: lists of classes of many tools, what is not labelled, colours that are mixtures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labelforge.converters.init.describe import describe
+from tests.converters.init_checks import converted, init
+from tests.converters.layouts import NOTHING, Array, label_blocks, picture, save
+from tests.converters.own_layouts import CLASSES, COLORS, put
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def paint(root: Path, colors: list[tuple[int, int, int]], number: int = 3, place: str = "masks/{}.png") -> list[Array]:
+    """Images, and masks of blocks in colours; (20, 30) which colour each pixel has."""
+    found = []
+    for i in range(number):
+        save(root / f"images/{i}.png", picture(i))
+        blocks = label_blocks(i, range(len(colors)))
+        save(root / place.format(i), np.array(colors, np.uint8)[blocks])
+        found.append(blocks)
+    return found
+
+
+def text_of(root: Path) -> str:
+    return " ".join(describe(root).text.replace("\n# ", " ").split())
+
+
+def test_masks_and_label_map_of_cvat(tmp_path: Path) -> None:
+    """CVAT's "Segmentation mask 1.1": labelmap.txt, JPEGImages, SegmentationClass, SegmentationObject, ImageSets."""
+    root = tmp_path / "root"
+    for i in range(3):
+        save(root / f"JPEGImages/{i}.png", picture(i))
+        save(root / f"SegmentationClass/{i}.png", np.array([*COLORS, BLACK], np.uint8)[label_blocks(i, range(5))])
+        save(root / f"SegmentationObject/{i}.png", np.array([*COLORS, WHITE], np.uint8)[label_blocks(i, range(5))])
+    rows = "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+    put(root / "labelmap.txt", f"# label:color_rgb:parts:actions\nbackground:0,0,0::\n{rows}")
+    put(root / "ImageSets/Segmentation/default.txt", "0\n1\n2\n")
+    found = init(root)
+    assert found.dataset.labels == ("SegmentationClass/{key}.png",)
+    assert found.dataset.space.names == ("background", *CLASSES) and "# guessed" not in found.text
+    for key, ids in converted(root, "all", tmp_path / "out").items():
+        blocks = label_blocks(int(key), range(5))
+        assert np.array_equal(ids, np.where(blocks == 4, 0, blocks))
+
+
+def test_masks_and_classes_of_roboflow(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for split in ("train", "valid"):
+        for i in range(2):
+            save(root / split / f"f{i}_jpg.rf.0a1b.jpg", picture(i), quality=95)
+            save(root / split / f"f{i}_jpg.rf.0a1b_mask.png", label_blocks(i, [0, 1, 2, 3, 4]))
+        rows = "".join(f"{i}, {name}\n" for i, name in enumerate(CLASSES, 1))
+        put(root / split / "_classes.csv", f"Pixel Value, Class\n0, background\n{rows}")
+    found = init(root)
+    assert found.dataset.space.names == ("background", *CLASSES) and "guessed name" not in found.text
+    assert found.dataset.splits == {"train": "train", "valid": "valid"}
+    for key, ids in converted(root, "valid", tmp_path / "out").items():
+        blocks = label_blocks(int(key[1]), range(5))
+        assert np.array_equal(ids, np.array([0, 0, 1, 2, 3])[blocks])  # background is 0, road the first of CLASSES
+
+
+@pytest.mark.parametrize(
+    ("values", "void", "made_up"),
+    [
+        ([0, 1000, 1002, 2003], (0,), []),
+        ([0, 1000, 1002, 2003, 65535], (0, 65535), []),
+        ([1000, 1002, 2003, 2004], (), [2004]),
+        ([0, 1000, 1002, 2003, 2004], (), [0, 2004]),
+    ],
+)
+def test_a_list_with_ids_that_lacks_some_values(
+    values: list[int], void: tuple[int, ...], made_up: list[int], tmp_path: Path
+) -> None:
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", np.array(values, np.uint16)[label_blocks(i, range(len(values)))])
+    put(tmp_path / "classes.json", json.dumps({"1000": "road", "1002": "sky", "2003": "car"}))
+    own = describe(tmp_path).dataset
+    assert own.void.values == void
+    named = {label.id: label.name for label in own.space.labels}
+    assert named == {1000: "road", 1002: "sky", 2003: "car", **{value: f"value {value}" for value in made_up}}
+    text = text_of(tmp_path)
+    assert ("Values that classes.json does not list" in text) == bool(made_up)
+    assert ("Guessed: that 0 (" in text) == (0 in void)
+
+
+def test_black_and_white_that_a_list_lacks(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    blocks = paint(root, [*COLORS, BLACK, WHITE])
+    put(root / "label_colors.txt", "".join(f"{r} {g} {b} {n}\n" for n, (r, g, b) in zip(CLASSES, COLORS, strict=True)))
+    found = init(root)
+    assert found.dataset.void.values == (BLACK, WHITE) and "delete what is a class" in found.text
+    for key, ids in converted(root, "all", tmp_path / "out").items():
+        assert np.array_equal(ids, np.where(blocks[int(key)] > 3, NOTHING, blocks[int(key)].astype(int)))
+
+
+def smooth(root: Path, width: int, number: int, by: Image.Resampling) -> dict[str, Array]:
+    """Masks of stripes in colours, resized as photographs are; key -> (H, W) the stripes, -1 where they are mixed."""
+    found = {}
+    for i in range(number):
+        order = np.random.default_rng(i).permutation(len(COLORS))
+        stripes = np.repeat(order, width)[None].repeat(60, 0)
+        exact = np.array(COLORS, np.uint8)[stripes]
+        mixed = np.asarray(Image.fromarray(exact[::2, 1::2]).resize((stripes.shape[1], 60), by))
+        save(root / f"images/{i}.png", picture(i, *stripes.shape))
+        save(root / f"masks/{i}.png", mixed)
+        found[str(i)] = np.where((mixed == exact).all(axis=2), stripes, -1)
+    return found
+
+
+@pytest.mark.parametrize("by", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
+@pytest.mark.parametrize("listed", [True, False])
+def test_colours_mixed_at_borders_are_no_classes(listed: bool, by: Image.Resampling, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    written = smooth(root, 100, 4, by)
+    if listed:
+        rows = "".join(f"{name},{r},{g},{b}\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+        put(root / "class_dict.csv", f"name,r,g,b\n{rows}")
+    found = init(root)
+    own = found.dataset
+    assert own.void.unlisted and not own.void.values
+    assert {label.color for label in own.space.labels} == {*COLORS} and len(own.space.labels) == 4
+    assert (own.space.names == CLASSES) == listed
+    assert "are no classes but mixtures of two" in text_of(root)
+    numbers = {COLORS.index(label.color): label.id for label in own.space.labels if label.color is not None}
+    got = converted(root, "all", tmp_path / "out")
+    for key, stripes in written.items():
+        assert (stripes < 0).any()
+        expected = np.vectorize({**numbers, -1: NOTHING}.__getitem__)(stripes)
+        assert np.array_equal(got[key], expected)
+
+
+def test_a_rare_class_is_no_mixture(tmp_path: Path) -> None:
+    """A grey between black and white, in few pixels."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        mask = np.zeros((20, 30, 3), np.uint8)
+        mask[:, 15:] = 255
+        mask[0, 14] = 128
+        save(tmp_path / f"masks/{i}.png", mask)
+    own = describe(tmp_path).dataset
+    assert not own.void and {label.color for label in own.space.labels} == {BLACK, WHITE, (128, 128, 128)}
+
+
+def test_a_mask_of_more_mixtures_than_anyone_lists(tmp_path: Path) -> None:
+    """A gradient of hundreds of colours, few pixels each, is no photograph."""
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        save(tmp_path / f"images/{i}.png", picture(i, 200, 300))
+        mask = np.array(COLORS, np.uint8)[np.arange(300) // 75][None].repeat(200, 0)
+        share = rng.random((40, 50, 1))
+        mask[80:120, 50:100] = np.round(share * COLORS[0] + (1 - share) * COLORS[3])
+        save(tmp_path / f"masks/{i}.png", mask)
+        assert len(np.unique(mask.reshape(-1, 3), axis=0)) > 100
+    own = describe(tmp_path).dataset
+    assert {label.color for label in own.space.labels} == {*COLORS} and own.void.unlisted

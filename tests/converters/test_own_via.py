@@ -1,0 +1,206 @@
+"""VGG Image Annotator: its shapes pixel by pixel, its JSON and CSV files, where it says the class, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labelforge.converters import NO_ANNOTATION, convert
+from labelforge.errors import DatasetError
+from tests.converters.init_checks import check, converted, init
+from tests.converters.layouts import Array, picture, save
+from tests.converters.own_checks import read
+from tests.converters.own_layouts import CLASSES, OUTLINES, describe, inside, own, put, via, via_polygon, write_via
+
+TRIANGLE: list[tuple[float, float]] = [(3.25, 4), (14.75, 3.5), (12.5, 15.75)]
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, theta: float) -> Array:
+    """(20, 30) bool, the pixels whose centre is in a turned ellipse, one by one: theta in radians, from x to y."""
+    found = np.zeros((20, 30), bool)
+    for row, column in np.ndindex(20, 30):
+        a, b = column + 0.5 - x, row + 0.5 - y
+        along, across = a * math.cos(theta) + b * math.sin(theta), b * math.cos(theta) - a * math.sin(theta)
+        found[row, column] = (along / rx) ** 2 + (across / ry) ** 2 <= 1
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (via_polygon(TRIANGLE), inside(TRIANGLE)),
+        ({"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}, inside([(3, 4), (9, 4), (9, 9), (3, 9)])),
+        ({"name": "rect", "x": 24, "y": -3, "width": 60, "height": 5}, inside([(24, 0), (30, 0), (30, 2), (24, 2)])),
+        ({"name": "circle", "cx": 11.3, "cy": 9.9, "r": 5}, ellipse(11.3, 9.9, 5, 5, 0)),
+        ({"name": "ellipse", "cx": 14.3, "cy": 9.9, "rx": 9, "ry": 3}, ellipse(14.3, 9.9, 9, 3, 0)),
+        ({"name": "ellipse", "cx": 14.3, "cy": 9.9, "rx": 9, "ry": 3, "theta": 0.6}, ellipse(14.3, 9.9, 9, 3, 0.6)),
+    ],
+)
+def test_shapes(shape: dict[str, Any], expected: Array, tmp_path: Path) -> None:
+    ids = read(tmp_path, "via", "via.json", via({"a": [(shape, {"class": "car"})]}))
+    assert expected.any() and np.array_equal(ids, np.where(expected, 2, NO_ANNOTATION))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"class": "car", "occluded": "no"},
+        {"Label": "car", "note": "sky"},
+        {"whatever it is": " car "},
+        {"kind": "car", "note": ""},
+        {"type": {"car": True, "sky": False}},
+        {"class": "2"},
+        {"class": 2},
+    ],
+)
+def test_where_it_says_the_class(attributes: dict[str, Any], tmp_path: Path) -> None:
+    ids = read(tmp_path, "via", "via.json", via({"a": [(via_polygon(TRIANGLE), attributes)]}))
+    assert np.array_equal(ids == 2, inside(TRIANGLE))
+
+
+def as_csv(data: str) -> str:
+    """The same as VIA's CSV."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    head = ("filename", "file_size", "file_attributes", "region_count", "region_id")
+    rows.writerow([*head, "region_shape_attributes", "region_attributes"])
+    for image in json.loads(data).values():
+        regions = image["regions"] or [{"shape_attributes": {}, "region_attributes": {}}]
+        for i, region in enumerate(regions):
+            cells = (json.dumps(region["shape_attributes"]), json.dumps(region["region_attributes"]))
+            rows.writerow([image["filename"], 99, "{}", len(image["regions"]), i, *cells])
+    return out.getvalue()
+
+
+def as_first(data: str) -> str:
+    """The same as VIA 1 has it: regions by their numbers."""
+    images = json.loads(data)
+    for image in images.values():
+        image |= {"regions": {str(i): region for i, region in enumerate(image["regions"])}, "fileref": ""}
+    return json.dumps(images)
+
+
+def as_project(data: str) -> str:
+    """The same as a project that VIA 2 saves."""
+    return json.dumps({"_via_settings": {"ui": {}}, "_via_img_metadata": json.loads(data), "_via_attributes": {}})
+
+
+@pytest.mark.parametrize(("change", "name"), [(as_csv, "x.csv"), (as_first, "x.json"), (as_project, "project.json")])
+def test_files_of_every_kind_are_found_and_read(change: Any, name: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    written = write_via(root)
+    path = root / "via_region_data.json"
+    put(root / name, change(path.read_text()))
+    path.unlink()
+    found = init(root).dataset
+    assert (found.kind, found.format, found.labels) == ("polygons", "via", (name,))
+    assert {*found.space.names} == {name for outlines in OUTLINES.values() for name, _ in outlines}
+    check(converted(root, "all", tmp_path / "out"), written)
+
+
+def test_regions_of_one_class_need_no_attribute(tmp_path: Path) -> None:
+    """Such as those of the balloons of Mask R-CNN; an image in each split has the same name."""
+    for split in ("train", "val"):
+        save(tmp_path / split / "a.png", picture(0))
+        put(tmp_path / split / "via_region_data.json", via({"a": [(via_polygon(TRIANGLE), {})]}))
+    found = init(tmp_path)
+    assert found.dataset.space.names == ("object",)
+    assert (found.dataset.images, found.dataset.labels) == (("{split}/{key}.png",), ("{split}/via_region_data.json",))
+    text = (tmp_path / "dataset.yaml").read_text()
+    (tmp_path / "dataset.yaml").write_text(text.replace("name: object}", "name: balloon}"))
+    converter = own(tmp_path)
+    (source,) = converter.sources("val")
+    assert np.array_equal(converter.labels(source).draw((20, 30), (20, 30), np.asarray) == 0, inside(TRIANGLE))
+
+
+def test_what_is_no_area_or_no_box_is_counted(tmp_path: Path) -> None:
+    shapes = [
+        {"name": "point", "cx": 3, "cy": 4},
+        {"name": "polyline", "all_points_x": [1, 2], "all_points_y": [1, 2]},
+        {"name": "rect", "x": 3, "y": 4, "width": 0, "height": 5},
+        {"name": "rect", "x": 3, "y": 4, "width": 5, "height": 5},
+        via_polygon(TRIANGLE),
+    ]
+    read(tmp_path / "p", "via", "via.json", via({"a": [(shape, {"class": "car"}) for shape in shapes]}))
+    assert convert(tmp_path / "p/dataset.yaml", None, tmp_path / "out", split="all").notes == (
+        "Left out, since it covers no pixels: 1 x point, 1 x polyline, 1 x rect.",
+    )
+    text = (tmp_path / "p/dataset.yaml").read_text().replace("kind: polygons", "kind: boxes")
+    (tmp_path / "p/dataset.yaml").write_text(text)
+    mapping = (tmp_path / "p/mapping.yaml").read_text().replace("supervision: pixel", "supervision: box")
+    (tmp_path / "p/mapping.yaml").write_text(mapping)
+    assert convert(tmp_path / "p/dataset.yaml", None, tmp_path / "boxes", split="all").notes == (
+        "Left out, since it covers no pixels: 1 x box.",
+        "Left out, since shapes of this kind are not read: 1 x point, which is no box, 1 x polygon, which is no box, "
+        "1 x polyline, which is no box.",
+    )
+
+
+CAR = {"class": "car"}
+RECT = {"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (via({"a": [(RECT, {})]}), "region 0 of an image .*does not say its class; call the attribute 'class' in VIA"),
+        (via({"a": [(RECT, {"a": "car", "b": "sky"})]}), "does not say which of 'a', 'b' is the class"),
+        (via({"a": [(RECT, {"class": "kar"})]}), "'kar' is no class of the dataset. Did you mean 'car'"),
+        (via({"a": [(RECT, {"class": {"car": True, "sky": True}})]}), r"is of 2 classes \('car', 'sky'\)"),
+        (via({"a": [(RECT, {"class": ["car"]})]}), "is no class of the dataset"),
+        (via({"a": [(RECT, "car")]}), "region 0 of an image is not of the form expected"),
+        (via({"a": [({"name": "rect", "x": 3}, CAR)]}), "region 0 of an image has no 'y'"),
+        (via({"a": [({"x": 3}, CAR)]}), "region 0 of an image has no 'name'"),
+        (via({"a": [({**RECT, "x": 1e30}, CAR)]}), "is no place in an image"),
+        (via({"a": [({"name": "circle", "cx": 1, "cy": 1, "r": "x"}, CAR)]}), "not of the form expected"),
+        (via({"a": [({**via_polygon(TRIANGLE), "all_points_y": [1]}, CAR)]}), "not of the form expected"),
+        (via({"q": []}), r"names none of 1 image, such as images/a\.png; it names 'q\.png'"),
+        ("[1]", "is no file of VIA"),
+        ('{"a": 3}', "the image 'a' is not of the form expected"),
+        ('{"a": {"filename": "a.png"}}', "the image 'a' has no 'regions'"),
+        ('{"a": {"filename": "a.png", "regions": [3]}}', "the image 'a' is not of the form expected"),
+        (via({"a": [(RECT, CAR)]})[:-9], "is not JSON of the form expected"),
+        ("[" * 100_000, "is nested too deeply"),
+    ],
+)
+def test_what_via_does_not_write(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message) as caught:
+        read(tmp_path, "via", "via.json", text)
+    assert caught.value.where == str(tmp_path / "via.json") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("region_attributes", "attributes", "has no column 'region_attributes'"),
+        ('"{""name""', '"{""name', "via.csv:2: a cell is not JSON"),
+        ("a.png", "q.png", "names none of 1 image"),
+        ("filename,", "\0,", "has no column 'filename'"),
+        ('"{""class"": ""car""}"', "", "via.csv:2: a cell is not JSON"),
+    ],
+)
+def test_csv_that_via_does_not_write(old: str, new: str, message: str, tmp_path: Path) -> None:
+    text = as_csv(via({"a": [(RECT, CAR)]}))
+    assert old in text
+    with pytest.raises(DatasetError, match=message) as caught:
+        read(tmp_path, "via", "via.csv", text.replace(old, new))
+    assert caught.value.where == str(tmp_path / "via.csv") and "\n" not in str(caught.value)
+
+
+def test_a_csv_file_in_another_encoding(tmp_path: Path) -> None:
+    describe(
+        tmp_path,
+        "kind: polygons\nformat: via\nimages: '{key}.png'\nlabels: via.csv\nclasses: [road]\n",
+        classes=CLASSES[:1],
+    )
+    save(tmp_path / "a.png", picture(0))
+    (tmp_path / "via.csv").write_bytes(as_csv(via({"a": []})).encode("utf-16"))
+    with pytest.raises(DatasetError, match="is no CSV"):
+        own(tmp_path).sources("all")
