@@ -16,12 +16,12 @@ from labelforge.yamlfile import KeyPath, YamlFile
 
 DatasetKind = Literal["masks", "boxes", "polygons"]
 Format = Literal[
-    "ids", "palette", "rgb", "panoptic", "csv", "yolo", "voc", "coco", "labelme", "cvat", "supervisely", "via"
+    "ids", "palette", "rgb", "panoptic", "csv", "yolo", "voc", "coco", "kitti", "labelme", "cvat", "supervisely", "via"
 ]
 
 FORMATS: Final[Mapping[DatasetKind, tuple[Format, ...]]] = {
     "masks": ("ids", "palette", "rgb", "panoptic"),
-    "boxes": ("csv", "yolo", "voc", "coco", "via"),
+    "boxes": ("csv", "yolo", "voc", "coco", "kitti", "labelme", "cvat", "supervisely", "via"),
     "polygons": ("labelme", "cvat", "supervisely", "coco", "yolo", "via"),
 }
 """The formats of each kind. ``ids`` and ``palette``: the values of grey and of palette pictures, which are both read as
@@ -50,8 +50,8 @@ class DatasetFile(BaseModel):
     kind: DatasetKind = Field(description="What the labels are: masks, boxes or polygons.")
     format: Format = Field(
         description="How label files hold them. masks: ids, palette (values as stored), rgb (colours) or "
-        "panoptic (COCO's); boxes: csv, yolo, voc, coco or via; polygons: labelme, cvat, supervisely, coco, yolo or "
-        "via."
+        "panoptic (COCO's); boxes: csv, yolo, voc, coco, kitti, labelme, cvat, supervisely or via; polygons: labelme, "
+        "cvat, supervisely, coco, yolo or via."
     )
     images: Any = Field(
         description="Path of the images, with {key}, perhaps {split}, {group} and *; or a list of paths."

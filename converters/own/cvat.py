@@ -1,4 +1,4 @@
-"""CVAT's "CVAT for images" XML: polygons, boxes, ellipses and masks of many images.
+"""CVAT's "CVAT for images" XML: polygons, boxes, ellipses and masks of many images; or its boxes alone.
 
 Shapes are painted by their z_order, those of the same in the order of the file. Boxes may be turned. Points and
 polylines are left out, since they cover nothing, and so are cuboids and skeletons, which are not read.
@@ -16,10 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.converters.annotations.json_files import corners, parse, reading
+from labelforge.converters.labels.contract import Size
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.layers import MOST_PIXELS, Bitmap, Collected, Ellipse, Layer, Layers, image_size
-from labelforge.converters.own.marks import AGAIN, LARGEST_SHARED, Classes, PaintMarks, check_count
+from labelforge.converters.own.marks import (
+    AGAIN,
+    LARGEST_SHARED,
+    BoxMarks,
+    Classes,
+    LeftOut,
+    PaintMarks,
+    check_count,
+    checked_boxes,
+)
 from labelforge.converters.own.xml_files import Element, read_xml
 from labelforge.errors import DatasetError
 
@@ -28,7 +38,7 @@ _NO_SHAPES: Final = ("tag", "attribute")  # labels of a whole image
 
 
 def read_cvat(path: Path, _: Classes) -> Iterator[tuple[str, str]]:
-    """The images of a CVAT file: name, and its shapes as `cvat_marks` reads them.
+    """The images of a CVAT file: name, and its shapes as `cvat_marks` and `cvat_boxes` read them.
 
     Raises:
         DatasetError: The file is missing or broken, or an image has no name.
@@ -60,18 +70,41 @@ def cvat_marks(text: str, place: Path, classes: Classes) -> PaintMarks:
     Raises:
         DatasetError: A shape is malformed or of an unknown class.
     """
-    data = parse(text, place)
-    check_count(len(data["shapes"]), place)
-    found = Collected()
-    for kind, line, facts in sorted(data["shapes"], key=_order):
+    found, (size, shapes) = Collected(), _image(text, place)
+    for kind, line, facts in shapes:
         with reading(place, f"the <{kind[:20]}> of line {line}", AGAIN):
             if kind in DRAWN:
                 found.add(kind, _layer(kind, facts, classes.named(facts["label"], place, line)))
             else:
                 found.skip(kind, facts.get("label"))
+    return PaintMarks(Layers(size, found.layers), found.left_out)
+
+
+def cvat_boxes(text: str, place: Path, classes: Classes) -> BoxMarks:
+    """The boxes of one image, from what `read_cvat` gave; other shapes are no boxes.
+
+    Raises:
+        DatasetError: A box is malformed or of an unknown class.
+    """
+    boxes, lines, others = [], [], LeftOut()
+    size, shapes = _image(text, place)
+    for kind, line, facts in shapes:
+        with reading(place, f"the <{kind[:20]}> of line {line}", AGAIN):
+            if kind == "box":
+                boxes.append(_box(facts, classes.named(facts["label"], place, line)))
+                lines.append(line)
+            else:
+                others.no_box(kind)
+    return BoxMarks(checked_boxes(boxes, place, lines), size, others=others)
+
+
+def _image(text: str, place: Path) -> tuple[Size | None, list[Any]]:
+    """The size of an image, if it is said, and its shapes in the order in which they are painted."""
+    data = parse(text, place)
+    check_count(len(data["shapes"]), place)
     with reading(place, "the image", AGAIN):
         size = image_size(*(None if value is None else int(value) for value in data["size"]))
-    return PaintMarks(Layers(size, found.layers), found.left_out)
+    return size, sorted(data["shapes"], key=_order)
 
 
 def _order(shape: Any) -> int:
@@ -83,7 +116,6 @@ def _order(shape: Any) -> int:
 
 
 def _layer(kind: str, facts: Mapping[str, Any], value: int) -> Layer | None:
-    angle = float(facts.get("rotation") or 0)
     if kind == "polygon":
         points = corners([point.split(",") for point in facts["points"].split(";")])
         return Region(value, [points]) if len(points) > 2 else None
@@ -92,16 +124,24 @@ def _layer(kind: str, facts: Mapping[str, Any], value: int) -> Layer | None:
         size = (int(facts["height"]), int(facts["width"]))
         return Bitmap(value, int(facts["left"]), int(facts["top"]), _mask(counts, size))
     if kind == "box":
-        left, top, right, bottom = (float(facts[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-        box = Box(value, left, top, right, bottom, angle)
+        box = _box(facts, value)
     else:
         x, y, rx, ry = (float(facts[name]) for name in ("cx", "cy", "rx", "ry"))
-        box = Box(value, x - rx, y - ry, x + rx, y + ry, angle)
+        box = Box(value, x - rx, y - ry, x + rx, y + ry, _angle(facts))
     if box.fault is not None:
         raise ValueError(box.fault)
     if not box.area:
         return None
     return Ellipse(box) if kind == "ellipse" else Region(value, [_turned(box)])
+
+
+def _box(facts: Mapping[str, Any], value: int) -> Box:
+    left, top, right, bottom = (float(facts[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+    return Box(value, left, top, right, bottom, _angle(facts))
+
+
+def _angle(facts: Mapping[str, Any]) -> float:
+    return float(facts.get("rotation") or 0)
 
 
 def _mask(counts: Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -9,11 +9,12 @@ from typing import Final
 
 from labelforge.converters.own.coco import coco_boxes, coco_objects, read_coco
 from labelforge.converters.own.csv_boxes import csv_marks, read_csv
-from labelforge.converters.own.cvat import cvat_marks, read_cvat
-from labelforge.converters.own.labelme import read_labelme
+from labelforge.converters.own.cvat import cvat_boxes, cvat_marks, read_cvat
+from labelforge.converters.own.kitti import read_kitti
+from labelforge.converters.own.labelme import read_labelme, read_labelme_boxes
 from labelforge.converters.own.marks import BoxMarks, Classes, PaintMarks
 from labelforge.converters.own.panoptic import SegmentMarks, read_segments, segment_marks
-from labelforge.converters.own.supervisely import read_supervisely
+from labelforge.converters.own.supervisely import read_supervisely, read_supervisely_boxes
 from labelforge.converters.own.via import read_via, via_boxes, via_marks
 from labelforge.converters.own.voc import read_voc
 from labelforge.converters.own.yolo import read_yolo_boxes, read_yolo_polygons
@@ -26,6 +27,9 @@ Reader = Callable[[Path, Classes], Iterator[tuple[str, str]]]
 PER_IMAGE: Final[Mapping[tuple[str, str], Callable[[Path, Classes], Marks]]] = {
     ("boxes", "yolo"): read_yolo_boxes,
     ("boxes", "voc"): read_voc,
+    ("boxes", "kitti"): read_kitti,
+    ("boxes", "labelme"): read_labelme_boxes,
+    ("boxes", "supervisely"): read_supervisely_boxes,
     ("polygons", "yolo"): read_yolo_polygons,
     ("polygons", "labelme"): read_labelme,
     ("polygons", "supervisely"): read_supervisely,
@@ -46,6 +50,7 @@ OF_ONE: Final[Mapping[tuple[str, str], Callable[[str, Path, Classes], Marks]]] =
     ("boxes", "coco"): coco_boxes,
     ("polygons", "coco"): coco_objects,
     ("polygons", "cvat"): cvat_marks,
+    ("boxes", "cvat"): cvat_boxes,
     ("polygons", "via"): via_marks,
     ("boxes", "via"): via_boxes,
     ("masks", "panoptic"): segment_marks,

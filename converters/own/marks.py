@@ -22,6 +22,8 @@ AGAIN: Final = "Correct the file, or export it again."
 """What to do with a label file that is broken."""
 RUN_LENGTHS: Final = "mask in run lengths"
 """What `LeftOut` calls such a mask."""
+DONT_CARE: Final = "DontCare"
+"""What it calls a region in which nothing was labelled; no option labels that."""
 
 
 class Classes:
@@ -99,6 +101,10 @@ class LeftOut:
         for mine, more in zip(self._counters(), other._counters(), strict=True):
             mine.update(more)
 
+    def no_box(self, kind: object) -> None:
+        """Count a shape that a dataset of boxes has no use for."""
+        self.unread[f"{str(kind)[:20]}, which is no box"] += 1
+
     def sentences(self, where: str = "") -> list[str]:
         """What to say of it.
 
@@ -118,6 +124,8 @@ class LeftOut:
 
     @property
     def _advice(self) -> str:
+        if not self.marked.keys() - {DONT_CARE}:
+            return ""
         if self.marked[RUN_LENGTHS] and not self.plain[RUN_LENGTHS]:
             why = "All run lengths are marked: Datumaro and CVAT mark every mask so. "
         else:
@@ -136,12 +144,14 @@ class BoxMarks:
         boxes: All of them; those without area draw nothing.
         size: (height, width) of the image, if the file says it.
         fractions: Whether the numbers are fractions of the image's width and height.
+        marked: What those are called that mark what is not labelled.
         others: What else the file has, which is no box.
     """
 
     boxes: Sequence[Box]
     size: Size | None = None
     fractions: bool = False
+    marked: str = "box"
     others: LeftOut = field(default_factory=LeftOut)
 
     @property
@@ -153,7 +163,7 @@ class BoxMarks:
             if not box.area:
                 found.empty["box"] += 1
             elif box.value == NO_ANNOTATION:
-                found.marked["box"] += 1
+                found.marked[self.marked] += 1
         return found
 
     def labels(self, shapes: Mapping[int, str], overlaps: Overlaps, sets: Mapping[frozenset[int], int]) -> NativeLabels:

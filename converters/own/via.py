@@ -86,7 +86,7 @@ def via_boxes(text: str, place: Path, classes: Classes) -> BoxMarks:
                 left, top, width, height = (float(shape[name]) for name in ("x", "y", "width", "height"))
                 boxes.append(Box(_class(attributes, place, classes), left, top, left + width, top + height))
             else:
-                others.unread[f"{str(shape['name'])[:20]}, which is no box"] += 1
+                others.no_box(shape["name"])
     return BoxMarks(checked_boxes(boxes, place), others=others)
 
 

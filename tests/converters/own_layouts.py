@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -408,38 +408,6 @@ def write_via_boxes(root: Path) -> dict[str, Written]:
     }
     put(root / "via.json", via(images))
     return boxes_of(root, "kind: boxes\nformat: via\nimages: images/{key}.png\nlabels: via.json")
-
-
-class OwnLayout:
-    """How to make a tiny dataset of one's own.
-
-    Args:
-        write: Makes it below a root and says what is in it.
-        split: A split with labels.
-    """
-
-    def __init__(self, write: Callable[[Path], dict[str, Written]], split: str = "all") -> None:
-        self.write, self.split = write, split
-
-
-OWN = {
-    "ids": OwnLayout(write_ids, "train"),
-    "palette": OwnLayout(write_palette, "train"),
-    "rgb": OwnLayout(write_colors),
-    "yolo": OwnLayout(write_yolo),
-    "yolo polygons": OwnLayout(write_yolo_polygons),
-    "voc": OwnLayout(write_voc),
-    "panoptic": OwnLayout(write_segments),
-    "csv": OwnLayout(write_csv),
-    "csv without names": OwnLayout(write_bare_csv),
-    "coco boxes": OwnLayout(write_coco_boxes),
-    "coco polygons": OwnLayout(write_coco_polygons),
-    "labelme": OwnLayout(write_labelme),
-    "supervisely": OwnLayout(write_supervisely),
-    "cvat": OwnLayout(write_cvat),
-    "via": OwnLayout(write_via),
-    "via boxes": OwnLayout(write_via_boxes),
-}
 
 
 def inside(points: list[tuple[float, float]], height: int = 20, width: int = 30) -> Array:

@@ -27,16 +27,8 @@ from tests.converters.layouts import (
     write_camvid,
     write_cityscapes,
 )
-from tests.converters.own_layouts import (
-    CLASSES,
-    COLORS,
-    OWN,
-    put,
-    voc_xml,
-    write_colors,
-    write_ids,
-    write_palette,
-)
+from tests.converters.own_every import OWN
+from tests.converters.own_layouts import CLASSES, COLORS, put, voc_xml, write_colors, write_ids, write_palette
 
 
 @pytest.mark.parametrize("name", sorted({*OWN} - {"rgb", "ids"}))

@@ -12,7 +12,8 @@ from labelforge.converters import NO_ANNOTATION, convert
 from labelforge.errors import DatasetError
 from labelforge.shards import ShardReader
 from tests.converters.layouts import ANYTHING, NOTHING, contents, read_shards
-from tests.converters.own_layouts import OWN, OwnLayout, own
+from tests.converters.own_every import OWN, OwnLayout
+from tests.converters.own_layouts import own
 
 
 @pytest.fixture(params=sorted(OWN))

@@ -12,7 +12,8 @@ import pytest
 from labelforge.converters import convert
 from labelforge.exports import export_shards
 from tests.converters.layouts import picture, read_shards, save
-from tests.converters.own_layouts import BOXES, OWN, put
+from tests.converters.own_every import OWN
+from tests.converters.own_layouts import BOXES, put
 
 CARS = [(5, 5, 15, 15), (15, 5, 25, 15), (8, 8, 12, 12)]  # two that touch, and one inside another
 TEXTS = {
