@@ -18,7 +18,7 @@ from labelforge.converters.init.mask_classes import describe_masks
 from labelforge.converters.init.masks import picture_sizes
 from labelforge.converters.init.paired import Found, pair_files, pair_shared
 from labelforge.converters.init.panoptic import Segments, describe_segments, find_segments
-from labelforge.converters.init.proposal import Proposal, ProposedClass
+from labelforge.converters.init.proposal import IncompleteError, Proposal, ProposedClass
 from labelforge.converters.init.survey import BARE_CSV, Survey, look_at
 from labelforge.converters.own.csv_boxes import read_csv
 from labelforge.dataset_file import SHARED, DatasetKind
@@ -45,6 +45,7 @@ def propose(root: Path) -> Proposal:
 
     Raises:
         DatasetError: It is missing, or no images can be paired with labels.
+        IncompleteError: What says what pictures mean breaks off.
     """
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "no such folder"
@@ -52,7 +53,7 @@ def propose(root: Path) -> Proposal:
     survey = look_at(root)
     if not survey.pictures:
         raise DatasetError("holds no pictures", where=root, cure="Give the folder with your images and labels.")
-    faults: list[str] = []
+    faults: list[str] = [*survey.broken]
     candidates = list(_candidates(survey, faults))
     if not candidates:
         seen = ", ".join(f"{counted(len(files), f'{name} file')}" for name, files in survey.labels.items())
@@ -64,6 +65,10 @@ def propose(root: Path) -> Proposal:
         raise DatasetError(what, where=root, cure=cure)
     first, others = candidates[0], candidates[1:]
     proposal = _described(survey, first)
+    if proposal.format == "rgb" and proposal.named_by_nobody and (cut := [f for f in faults if "breaks off" in f]):
+        what = f"{cut[0].partition('. ')[0]}, and may say what the pictures {proposal.labels[0]} mean"
+        cure = "Get it again, or export it again; if the colours are labels without it, move it elsewhere."
+        raise IncompleteError(what, where=root, cure=cure)
     for other in others:
         form = f" ({other.format})" if other.format else ""
         what = f"{other.kind}{form} of {counted(len(other.found.image_files), 'image')}"
