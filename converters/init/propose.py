@@ -56,13 +56,7 @@ def propose(root: Path) -> Proposal:
     faults: list[str] = [*survey.broken]
     candidates = list(_candidates(survey, faults))
     if not candidates:
-        seen = ", ".join(f"{counted(len(files), f'{name} file')}" for name, files in survey.labels.items())
-        what = f"holds {counted(len(survey.pictures), 'picture')} (such as {survey.pictures[0]})"
-        what += f" and {seen}" if seen else ""
-        what += ", but no labels that belong to images were found"
-        what += f" ({'; '.join(faults[:_FAULTS])})" if faults else ""
-        cure = "Name labels as their images (a.png and a_mask.png), or write dataset.yaml by hand."
-        raise DatasetError(what, where=root, cure=cure)
+        raise _nothing(survey, faults)
     first, others = candidates[0], candidates[1:]
     proposal = _described(survey, first)
     if proposal.format == "rgb" and proposal.named_by_nobody and (cut := [f for f in faults if "breaks off" in f]):
@@ -77,6 +71,19 @@ def propose(root: Path) -> Proposal:
     if survey.outside:
         proposal.remarks.append(f"Links that lead out of the folder are not followed: {listed(survey.outside, 3)}.")
     return proposal
+
+
+def _nothing(survey: Survey, faults: Sequence[str]) -> DatasetError:
+    """That no labels were found, and what there is."""
+    seen = [counted(len(files), f"{name} file") for name, files in survey.labels.items()]
+    unknown = [counted(count, f"{end} file") for end, count in sorted(survey.unknown.items()) if count and end]
+    what = f"holds {counted(len(survey.pictures), 'picture')} (such as {survey.pictures[0]})"
+    what += f" and {', '.join(seen)}" if seen else ""
+    what += f", and {listed(unknown)} of no form that is known" if unknown else ""
+    what += ", but no labels that belong to images were found"
+    what += f" ({'; '.join(faults[:_FAULTS])})" if faults else ""
+    cure = "Name labels as their images (a.png and a_mask.png), or write dataset.yaml by hand."
+    return DatasetError(what, where=survey.root, cure=cure)
 
 
 def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -40,6 +41,7 @@ class Survey:
         texts: Files that may be lists of classes or of samples.
         outside: Links that lead out of the folder.
         broken: JSON files that break off, in sentences.
+        unknown: End of names -> number of files of no known form.
     """
 
     root: Path
@@ -48,6 +50,7 @@ class Survey:
     texts: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
 
 
 def look_at(root: Path) -> Survey:
@@ -68,11 +71,13 @@ def look_at(root: Path) -> Survey:
             by_suffix.setdefault(suffix, []).append(file)
     kinds = {".json": _json, ".xml": _xml, ".csv": _csv, ".txt": _txt}
     for suffix, files in by_suffix.items():
-        if suffix in kinds:
-            for name, some in _sorted(root, files, kinds[suffix]).items():
-                found.labels.setdefault(name, []).extend(some)
+        known = _sorted(root, files, kinds[suffix]) if suffix in kinds else {}
+        for name, some in known.items():
+            found.labels.setdefault(name, []).extend(some)
+        others = {*files}.difference(*known.values())
+        found.unknown[suffix] += len(others)
         if suffix == ".json":
-            found.broken += _broken(root, files, {file for some in found.labels.values() for file in some})
+            found.broken += _broken(root, sorted(others))
         if suffix in (".json", ".csv", ".txt", ".yaml", ".yml", ".names"):
             boxes = {*found.labels.get(BARE_CSV, ())}  # whose lines are no names of classes
             found.texts += [file for file in files if file not in boxes]
@@ -93,9 +98,9 @@ def _sorted(root: Path, files: Sequence[str], look: Callable[[Path], str | None]
     return found
 
 
-def _broken(root: Path, files: Sequence[str], known: Collection[str]) -> list[str]:
+def _broken(root: Path, files: Sequence[str]) -> list[str]:
     """What is wrong with JSON files that are of no known form because their end is missing."""
-    faults = ((file, _cut(root / file)) for file in spread([f for f in files if f not in known], _PEEKED))
+    faults = ((file, _cut(root / file)) for file in spread(files, _PEEKED))
     return [f"{file}: {fault}" for file, fault in faults if fault is not None and "breaks off" in fault]
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from labelforge.converters.init.describe import describe
 from labelforge.errors import DatasetError
 from tests.converters.init_checks import converted, init
-from tests.converters.layouts import NOTHING, Array, label_blocks, picture, save
+from tests.converters.layouts import NOTHING, Array, label_blocks, palette_png, picture, save
 from tests.converters.own_layouts import CLASSES, COLORS, put, write_segments
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -90,6 +90,27 @@ def test_a_list_with_ids_that_lacks_some_values(
     text = text_of(tmp_path)
     assert ("Values that classes.json does not list" in text) == bool(made_up)
     assert ("Guessed: that 0 (" in text) == (0 in void)
+
+
+@pytest.mark.parametrize("void", [False, True])
+def test_the_palette_says_which_class_of_a_list_a_value_is(void: bool, tmp_path: Path) -> None:
+    """CVAT's list is in another order than the values that its palette gives these colours."""
+    root = tmp_path / "root"
+    order = [2, 0, 3, 1]
+    palette = [number for i in order for number in COLORS[i]] + [7] * 3 * 251 + [224, 224, 192]
+    values = [0, 1, 3, *([255] if void else [])]
+    for i in range(3):
+        save(root / f"JPEGImages/{i}.png", picture(i))
+        palette_png(root / f"SegmentationClass/{i}.png", label_blocks(i, values), palette)
+    rows = "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+    put(root / "labelmap.txt", f"# label:color_rgb:parts:actions\nghost:9,9,9::\n{rows}")
+    found = init(root)
+    assert "said by the colours of the palette" in text_of(root) and "guessed name" not in found.text
+    assert [(x.id, x.name) for x in found.dataset.space.labels] == [(i, CLASSES[order[i]]) for i in range(4)]
+    assert found.dataset.void.values == ((255,) if void else ())
+    for key, ids in converted(root, "all", tmp_path / "out").items():
+        blocks = label_blocks(int(key), values).astype(int)
+        assert np.array_equal(ids, np.where(blocks == 255, NOTHING, np.array(order)[blocks % 255]))
 
 
 @pytest.mark.parametrize(
