@@ -4,7 +4,7 @@
                      it, in all lines: 7 road; or as CVAT's labelmap.txt has it: road:128,64,128::
     *.csv            the columns name, and perhaps id, r, g and b; as Roboflow calls them, too: Pixel Value, Class
     *.yaml           a label space of labelforge; or YOLO's data.yaml, with names as a list or by number
-    *.json           COCO's categories, Supervisely's or Mapillary's classes, names by id, or a list of names
+    *.json           COCO's categories, Supervisely's or Mapillary's classes, a list of names, names by id or by colour
 
 Classes without an id are numbered from 0, in the order of the file.
 """
@@ -174,10 +174,7 @@ def _of_json(path: Path) -> _Entries:
 def _of_data(path: Path, data: Any) -> _Entries:
     """Classes from a list of names or of objects, or from names by id or ids by name."""
     if isinstance(data, dict):
-        data = [
-            {"id": key, "name": value} if _number(key) is not None else {"id": value, "name": key}
-            for key, value in data.items()
-        ]
+        data = [_pair(key, value) for key, value in data.items()]
     if not isinstance(data, list):
         raise TaxonomyError("holds no list of classes", where=path, cure="Write a list of names.")
     for entry in data:
@@ -189,6 +186,23 @@ def _of_data(path: Path, data: Any) -> _Entries:
                 f"{entry!r:.60} is no class", where=path, cure="A class is a name, or {id, name, color}."
             )
         yield number, name, color_of(facts.get("color"))
+
+
+def _pair(key: str, value: Any) -> Any:
+    """A class from one name and its value in an object: a name or facts by id, an id or a colour by name, ..."""
+    if isinstance(value, dict):
+        return {("name" if _number(key) is None else "id"): key, **value}
+    if _number(key) is not None:
+        return {"id": key, "name": value}
+    if (color := _color_key(key)) is not None:
+        return {"name": value, "color": color}
+    return {"name": key, **({"id": value} if color_of(value) is None else {"color": value})}
+
+
+def _color_key(text: str) -> Color | None:
+    """A colour from "#rrggbb" or "r, g, b", perhaps in brackets."""
+    numbers = re.fullmatch(rf"[(\[]?\s*{_NUMBER}\s*[)\]]?", text)
+    return color_of(text) if numbers is None else color_of([int(number) for number in numbers.groups()])
 
 
 def _number(value: Any) -> int | None:

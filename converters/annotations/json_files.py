@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from labelforge.errors import DatasetError
 CURE: Final = "Make or unpack the annotations again."
 
 
+_WORDS: Final = ("true", "false", "null", "-")  # of which JSON that breaks off may have the beginning
 _FLAGS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "1.0", "true", "yes"), True),
     **dict.fromkeys(("0", "0.0", "false", "no", "", "none"), False),
@@ -125,6 +127,24 @@ def records(path: Path, lists: Mapping[str, bool]) -> Iterator[tuple[str, Any, s
         yield record.name, record.entry, record.text
 
 
+def fault_of_json(path: Path) -> str | None:
+    """What is wrong with a JSON file of any form; None if nothing is."""
+    try:
+        with open_file(path, CURE) as stream:
+            for _ in read_lists(stream, {}):
+                pass
+    except UnicodeDecodeError:
+        return "is not UTF-8 text"
+    except (ValueError, RecursionError, EOFError) as error:
+        return _not_json(path, error, CURE).what
+    return None
+
+
+def breaks_off(size: int) -> str:
+    """What is wrong with a JSON file whose end is missing, of so many bytes."""
+    return f"is no whole JSON: it breaks off at byte {size:,}"
+
+
 def located(path: Path, lists: Mapping[str, bool], cure: str = CURE) -> Iterator[Record]:
     """What `records` gives, with the place of each entry in the file; raises what it raises."""
     with open_file(path, cure) as stream:
@@ -168,5 +188,17 @@ def _not_text(path: Path) -> DatasetError:
 def _not_json(path: Path, error: Exception, cure: str) -> DatasetError:
     if isinstance(error, RecursionError):
         return DatasetError("is nested too deeply to be annotations", where=path, cure=cure)
-    what = "it ends too early" if isinstance(error, EOFError) else str(error)
-    return DatasetError(f"is not JSON of the form expected ({what})", where=path, cure=cure)
+    end = _end(path, error)
+    what = f"is not JSON of the form expected ({error})" if end is None else breaks_off(end)
+    return DatasetError(what, where=path, cure=cure)
+
+
+def _end(path: Path, error: Exception) -> int | None:
+    """How long JSON is that breaks off, in bytes; None if something else is wrong with it."""
+    if isinstance(error, EOFError):
+        return path.stat().st_size
+    if isinstance(error, JSONDecodeError):
+        rest = error.doc[error.pos :].strip()
+        whole = not error.msg.startswith("Unterminated string") and not any(word.startswith(rest) for word in _WORDS)
+        return None if whole else len(error.doc.encode())
+    return None

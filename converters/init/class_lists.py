@@ -21,11 +21,14 @@ _NAMES: Final = (
     "notes.json",
 )
 """Names of files that are known to hold lists of classes, the surest first."""
+_LIKELY: Final = re.compile(r"(?i).*(?:class|label|colou?r|categor|legend|palette|ontology).*\.(?:csv|txt|json|ya?ml)")
+"""Names of files that may hold them; any list of names would fit values from 0, so they must say ids or colours."""
 _VOC: Final = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 """The classes of Pascal VOC since 2007, from 0 (Everingham et al., the development kit's documentation)."""
+_TRIED: Final = 20  # files that may hold them
 _VOC_FOLDER: Final = re.compile(r"(?i)voc20\d\d|vocdevkit")
 
 
@@ -46,14 +49,16 @@ class ClassList(NamedTuple):
 def class_lists(root: Path, texts: Sequence[str]) -> list[ClassList]:
     """The lists of classes among some files, the surest first."""
     found = []
-    for name in _NAMES:
-        for file in sorted(texts, key=lambda file: (file.count("/"), file)):
-            if PurePosixPath(file).name.lower() == name:
-                try:
-                    classes, with_ids = read_class_list(root / file)
-                except LabelforgeError:
-                    continue
-                found.append(ClassList(file, classes, not with_ids))
+    ordered = sorted(texts, key=lambda file: (file.count("/"), file))
+    named = [file for name in _NAMES for file in ordered if PurePosixPath(file).name.lower() == name]
+    likely = [file for file in ordered if file not in named and _LIKELY.fullmatch(PurePosixPath(file).name)]
+    for file in (*named, *likely[:_TRIED]):
+        try:
+            classes, with_ids = read_class_list(root / file)
+        except LabelforgeError:
+            continue
+        if file in named or with_ids or all(label.color for label in classes):
+            found.append(ClassList(file, classes, not with_ids))
     return found
 
 

@@ -50,7 +50,8 @@ def classes_of_colors(look: MaskLook, lists: Sequence[ClassList], proposal: Prop
             start = max(value for value, _ in colored) + 1
             proposal.classes += [_of_color(i, color, look) for i, color in enumerate(rest, start)]
         return
-    say_unfit(lists, proposal, "lacks colours that occur")
+    colorless = lists and not any(label.color for label in lists[0].classes)
+    say_unfit(lists, proposal, "has no colours" if colorless else "lacks colours that occur")
     proposal.classes_from = (
         "The names are made up: no list of classes with these colours was found. Write the right ones."
     )

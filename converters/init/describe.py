@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelforge.converters.init.proposal import IncompleteError
 from labelforge.converters.init.propose import propose
 from labelforge.converters.init.text import dataset_text
 from labelforge.converters.registry import recognise
@@ -47,7 +48,7 @@ def describe(folder: str | os.PathLike[str]) -> Description:
     try:
         proposal = propose(root)
     except DatasetError as fault:
-        if known is None:
+        if known is None or isinstance(fault, IncompleteError):
             raise
         cure = f"It has the layout of {known}: labelforge convert {known} {shlex.quote(str(root))} OUT"
         raise DatasetError(fault.what, where=fault.where, cure=cure) from fault

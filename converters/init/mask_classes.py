@@ -56,6 +56,8 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
 def _classes_of_values(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal, place: Path) -> None:
     values = sorted(look.pixels)
     proposal.void += _usual_void(values)
+    if _take_by_palette(look, lists, proposal):
+        return
     for known in lists:
         if fits_ids(known, values, proposal.void):
             ids = [label.id for label in known.classes]
@@ -89,6 +91,27 @@ def _of_value(value: int, look: MaskLook) -> ProposedClass:
 def _take(known: ClassList, look: MaskLook, proposal: Proposal) -> None:
     seen = {label.id: look.share(label.id) for label in known.classes}
     take_list(known, proposal, seen, guessed=known.by_place)
+
+
+def _take_by_palette(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal) -> bool:
+    """Take a list of colours without ids, if the palette gives each value that occurs the colour of one of its classes.
+
+    Tools number classes in another order than their lists have.
+    """
+    palette = [(*look.palette[i : i + 3],) for i in range(0, len(look.palette) - 2, 3)]
+    values = [value for value in look.pixels if value not in proposal.void]
+    for known in lists:
+        by_color = {label.color: label for label in known.classes if label.color is not None}
+        shown = [palette[value] if value < len(palette) else None for value in values]
+        if not known.by_place or len({*shown}) < max(2, len(values)) or not {*shown} <= {*by_color}:
+            continue
+        taken = dict(zip(shown, values, strict=True))
+        places = {color: taken.get(color, palette.index(color)) for color in by_color if color in palette}
+        found = sorted((replace(by_color[color], id=value) for color, value in places.items()), key=lambda x: x.id)
+        take_list(known._replace(classes=found), proposal, {x.id: look.share(x.id) for x in found}, guessed=False)
+        proposal.classes_from += " Which value is which is said by the colours of the palette."
+        return True
+    return False
 
 
 def _nearly_fits(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal) -> bool:

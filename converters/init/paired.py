@@ -101,7 +101,7 @@ def pair_shared(survey: Survey, look: MarkLook) -> Found | None:
     lost: list[str] = []
     seen: set[str] = set()
     for file, called in sorted(look.images.items(), key=lambda pair: ("instances" not in pair[0], pair[0])):
-        matches = [names.find(name, file.rpartition("/")[0]) for name in called]
+        matches = [_of_split(names.find(name, file.rpartition("/")[0]), file) for name in called]
         mine = [match[0] for match in matches if len(match) == 1]
         if seen & {*mine}:
             continue  # of two files for the same images, one is enough
@@ -135,6 +135,20 @@ def pair_shared(survey: Survey, look: MarkLook) -> Found | None:
     else:
         _by_lists(survey, found)
     return found
+
+
+def _of_split(images: Sequence[str], file: str) -> Sequence[str]:
+    """Of several images of one name, those in a folder of the split that the name of a file of many says."""
+    if len(images) < 2:
+        return images
+    said = _splits_in(file)
+    return [image for image in images if said & _splits_in(image)] or images
+
+
+def _splits_in(path: str) -> set[str]:
+    """The words for splits in the names of a path, in lower case."""
+    named = (split_in_name(PurePosixPath(part).stem) for part in PurePosixPath(path).parts)
+    return {split[1].lower() for split in named if split is not None}
 
 
 def _unclear(names: Names[str], file: str, called: Sequence[str], matches: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 
 from labelforge.csv_form import CsvForm
 from labelforge.dataset_file import DatasetKind
+from labelforge.errors import DatasetError
 from labelforge.palette import Color
+
+
+class IncompleteError(DatasetError):
+    """A file breaks off that says what the pictures of a folder mean."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,8 @@ class Proposal:
     segments: Sequence[str] = ()
     csv: CsvForm = field(default_factory=CsvForm)
     csv_from: Sequence[str] = ()
+
+    @property
+    def named_by_nobody(self) -> bool:
+        """Whether all names of classes are made up."""
+        return all(each.guessed for each in self.classes)

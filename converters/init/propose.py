@@ -18,7 +18,7 @@ from labelforge.converters.init.mask_classes import describe_masks
 from labelforge.converters.init.masks import picture_sizes
 from labelforge.converters.init.paired import Found, pair_files, pair_shared
 from labelforge.converters.init.panoptic import Segments, describe_segments, find_segments
-from labelforge.converters.init.proposal import Proposal, ProposedClass
+from labelforge.converters.init.proposal import IncompleteError, Proposal, ProposedClass
 from labelforge.converters.init.survey import BARE_CSV, Survey, look_at
 from labelforge.converters.own.csv_boxes import read_csv
 from labelforge.dataset_file import SHARED, DatasetKind
@@ -45,6 +45,7 @@ def propose(root: Path) -> Proposal:
 
     Raises:
         DatasetError: It is missing, or no images can be paired with labels.
+        IncompleteError: What says what pictures mean breaks off.
     """
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "no such folder"
@@ -52,18 +53,16 @@ def propose(root: Path) -> Proposal:
     survey = look_at(root)
     if not survey.pictures:
         raise DatasetError("holds no pictures", where=root, cure="Give the folder with your images and labels.")
-    faults: list[str] = []
+    faults: list[str] = [*survey.broken]
     candidates = list(_candidates(survey, faults))
     if not candidates:
-        seen = ", ".join(f"{counted(len(files), f'{name} file')}" for name, files in survey.labels.items())
-        what = f"holds {counted(len(survey.pictures), 'picture')} (such as {survey.pictures[0]})"
-        what += f" and {seen}" if seen else ""
-        what += ", but no labels that belong to images were found"
-        what += f" ({'; '.join(faults[:_FAULTS])})" if faults else ""
-        cure = "Name labels as their images (a.png and a_mask.png), or write dataset.yaml by hand."
-        raise DatasetError(what, where=root, cure=cure)
+        raise _nothing(survey, faults)
     first, others = candidates[0], candidates[1:]
     proposal = _described(survey, first)
+    if proposal.format == "rgb" and proposal.named_by_nobody and (cut := [f for f in faults if "breaks off" in f]):
+        what = f"{cut[0].partition('. ')[0]}, and may say what the pictures {proposal.labels[0]} mean"
+        cure = "Get it again, or export it again; if the colours are labels without it, move it elsewhere."
+        raise IncompleteError(what, where=root, cure=cure)
     for other in others:
         form = f" ({other.format})" if other.format else ""
         what = f"{other.kind}{form} of {counted(len(other.found.image_files), 'image')}"
@@ -72,6 +71,19 @@ def propose(root: Path) -> Proposal:
     if survey.outside:
         proposal.remarks.append(f"Links that lead out of the folder are not followed: {listed(survey.outside, 3)}.")
     return proposal
+
+
+def _nothing(survey: Survey, faults: Sequence[str]) -> DatasetError:
+    """That no labels were found, and what there is."""
+    seen = [counted(len(files), f"{name} file") for name, files in survey.labels.items()]
+    unknown = [counted(count, f"{end} file") for end, count in sorted(survey.unknown.items()) if count and end]
+    what = f"holds {counted(len(survey.pictures), 'picture')} (such as {survey.pictures[0]})"
+    what += f" and {', '.join(seen)}" if seen else ""
+    what += f", and {listed(unknown)} of no form that is known" if unknown else ""
+    what += ", but no labels that belong to images were found"
+    what += f" ({'; '.join(faults[:_FAULTS])})" if faults else ""
+    cure = "Name labels as their images (a.png and a_mask.png), or write dataset.yaml by hand."
+    return DatasetError(what, where=survey.root, cure=cure)
 
 
 def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:

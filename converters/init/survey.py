@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from labelforge.converters.annotations.json_files import breaks_off, fault_of_json
 from labelforge.converters.init.bare_csv import looks_bare
 from labelforge.converters.init.csv_content import file_head
 from labelforge.converters.init.templates import spread
@@ -17,6 +19,7 @@ from labelforge.converters.own.folder import list_below
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
 from labelforge.converters.own.via import COLUMNS as VIA_COLUMNS
+from labelforge.errors import LabelforgeError
 
 BARE_CSV: Final = "csv (without a first line of names)"
 _PEEKED: Final = 40  # files of a suffix that are opened to see what they are
@@ -37,6 +40,8 @@ class Survey:
         labels: Format -> files with labels of that format.
         texts: Files that may be lists of classes or of samples.
         outside: Links that lead out of the folder.
+        broken: JSON files that break off, in sentences.
+        unknown: End of names -> number of files of no known form.
     """
 
     root: Path
@@ -44,6 +49,8 @@ class Survey:
     labels: dict[str, list[str]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
 
 
 def look_at(root: Path) -> Survey:
@@ -64,9 +71,13 @@ def look_at(root: Path) -> Survey:
             by_suffix.setdefault(suffix, []).append(file)
     kinds = {".json": _json, ".xml": _xml, ".csv": _csv, ".txt": _txt}
     for suffix, files in by_suffix.items():
-        if suffix in kinds:
-            for name, some in _sorted(root, files, kinds[suffix]).items():
-                found.labels.setdefault(name, []).extend(some)
+        known = _sorted(root, files, kinds[suffix]) if suffix in kinds else {}
+        for name, some in known.items():
+            found.labels.setdefault(name, []).extend(some)
+        others = {*files}.difference(*known.values())
+        found.unknown[suffix] += len(others)
+        if suffix == ".json":
+            found.broken += _broken(root, sorted(others))
         if suffix in (".json", ".csv", ".txt", ".yaml", ".yml", ".names"):
             boxes = {*found.labels.get(BARE_CSV, ())}  # whose lines are no names of classes
             found.texts += [file for file in files if file not in boxes]
@@ -85,6 +96,25 @@ def _sorted(root: Path, files: Sequence[str], look: Callable[[Path], str | None]
             if kind := most if unseen else kinds[file]:
                 found.setdefault(kind, []).append(file)
     return found
+
+
+def _broken(root: Path, files: Sequence[str]) -> list[str]:
+    """What is wrong with JSON files that are of no known form because their end is missing."""
+    faults = ((file, _cut(root / file)) for file in spread(files, _PEEKED))
+    return [f"{file}: {fault}" for file, fault in faults if fault is not None and "breaks off" in fault]
+
+
+def _cut(path: Path) -> str | None:
+    """What is wrong with a JSON file; of a long one, only whether it ends as JSON does."""
+    try:
+        size = path.stat().st_size
+        if size <= _LONG:
+            return fault_of_json(path)
+        with path.open("rb") as file:
+            file.seek(size - _HEAD)
+            return None if file.read().rstrip().endswith((b"}", b"]")) else breaks_off(size)
+    except (OSError, LabelforgeError):
+        return None
 
 
 def _groups(files: Sequence[str]) -> Iterable[list[str]]:

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 Thing = TypeVar("Thing")
 
 _SAMPLED: Final = 2000  # files that suggest templates
+_RANKED: Final = 50  # pairs whose names are looked at
 _TRIED: Final = 30  # templates of images, and of labels, that are tried with each other
 _WORDS: Final = (
     r"(?:annot(?:ation)?s?|labels?|labelids|labeltrainids|masks?|gt|gtfine|gtcoarse|ground[-_ ]?truth|seg|segs|"
@@ -31,11 +32,13 @@ _SPLIT: Final = re.compile(
 )
 _ENDING: Final = re.compile(
     r"(?i)(?:[-_.](?:masks?|gt|labels?|labelids|labeltrainids|labelmap|annotations?|seg|segmentation|semantic|l|color|"
+    r"ground[-_]?truth|"
     r"gtfine_\w+|gtcoarse_\w+|leftimg8bit|rgb|image|img|sat|jpg|jpeg|png|bmp))+"
 )
 _START: Final = re.compile(r"(?i)(?:images?|imgs?|photos?|frames?|rgb|masks?|labels?|gt|seg|annotations?)[-_]")
+_FIRST: Final = re.compile(r"(?i)semantic|labelids")
 _SECOND: Final = re.compile(r"(?i)instance|object|colou?r|vis|trainids|overlay|preview|edge|boundar|depth|disparity")
-"""What tells labels apart from which others of the same images are to be preferred."""
+"""What tells labels of an image that are to be preferred, and those from which others are."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,21 @@ class Pairing:
         return count if "split" in self.images.places else 0
 
     @property
+    def _images_like_labels(self) -> int:
+        """How many of some images have names as labels have, and the labels' names only add to theirs."""
+        some = spread([*self.pairs.values()], _RANKED)
+        stems = [(PurePosixPath(image).stem, PurePosixPath(label).stem) for image, label in some]
+        return sum(_LABEL.search(image) is not None and label.startswith(image) for image, label in stems)
+
+    @property
     def rank(self) -> tuple[int, ...]:
         """The larger, the better."""
         images, labels = self.images, self.labels
         return (
             len(self.pairs),
             -labels.doubts - images.doubts,
+            -self._images_like_labels,
+            len(_FIRST.findall(labels.start + labels.ending)),
             -len(self.bare) - len(self.lost),
             int("split" in images.places),
             -int("group" in images.places),

@@ -109,6 +109,34 @@ def test_cvat_tasks_in_several_files(tmp_path: Path) -> None:
     assert {key: int(ids[5, 5]) for key, ids in got.items()} == {"task0/a": 0, "task1/a": 1}
 
 
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("{}/{{key}}.png", "annotations/instances_{}.json"),
+        ("images/{}/{{key}}.png", "{}.json"),
+        ("{}2017/{{key}}.png", "annotations/instances_{}2017.json"),
+        ("{}/images/{{key}}.png", "labels/{}/boxes.json"),
+    ],
+)
+def test_a_file_per_split_and_images_of_one_name_in_all(image: str, labels: str, tmp_path: Path) -> None:
+    """The split that a file is called after says which image is meant."""
+    root = tmp_path / "root"
+    for i, split in enumerate(("train", "val")):
+        for name in ("0001", "0002"):
+            save(root / image.format(split).format(key=name), picture(i))
+        boxes = [{"image": name, "name": CLASSES[i], "bbox": [2, 3, 9, 8 - i]} for name in ("0001", "0002")]
+        put(root / labels.format(split), coco(boxes, ("0001", "0002")))
+    own = init(root).dataset
+    assert [path.replace("{split}", "val").replace("2017", "") for path in (*own.images, *own.labels)] == [
+        path.format("val").format(key="{key}").replace("2017", "") for path in (image, labels)
+    ]
+    for i, split in enumerate(own.splits):
+        for ids in converted(root, split, tmp_path / split).values():
+            expected = np.full((20, 30), NOTHING)
+            expected[3 : 11 - i, 2:11] = i
+            assert np.array_equal(ids, expected)
+
+
 def test_names_that_yaml_would_read_otherwise(tmp_path: Path) -> None:
     names = ["no", "12", "true", "a: b", "{x}", "#5", "ünï", "1e5", "it's", 'say "x"', "- a", "null", "1, 2", "ends "]
     shapes = [{"label": name, "points": [[0, 0], [5, 0], [5, 5]], "shape_type": "polygon"} for name in names]

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from labelforge.converters.init.describe import describe
+from labelforge.errors import DatasetError
 from tests.converters.init_checks import converted, init
-from tests.converters.layouts import NOTHING, Array, label_blocks, picture, save
-from tests.converters.own_layouts import CLASSES, COLORS, put
+from tests.converters.layouts import NOTHING, Array, label_blocks, palette_png, picture, save
+from tests.converters.own_layouts import CLASSES, COLORS, put, write_segments
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -91,6 +92,48 @@ def test_a_list_with_ids_that_lacks_some_values(
     assert ("Guessed: that 0 (" in text) == (0 in void)
 
 
+@pytest.mark.parametrize("void", [False, True])
+def test_the_palette_says_which_class_of_a_list_a_value_is(void: bool, tmp_path: Path) -> None:
+    """CVAT's list is in another order than the values that its palette gives these colours."""
+    root = tmp_path / "root"
+    order = [2, 0, 3, 1]
+    palette = [number for i in order for number in COLORS[i]] + [7] * 3 * 251 + [224, 224, 192]
+    values = [0, 1, 3, *([255] if void else [])]
+    for i in range(3):
+        save(root / f"JPEGImages/{i}.png", picture(i))
+        palette_png(root / f"SegmentationClass/{i}.png", label_blocks(i, values), palette)
+    rows = "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+    put(root / "labelmap.txt", f"# label:color_rgb:parts:actions\nghost:9,9,9::\n{rows}")
+    found = init(root)
+    assert "said by the colours of the palette" in text_of(root) and "guessed name" not in found.text
+    assert [(x.id, x.name) for x in found.dataset.space.labels] == [(i, CLASSES[order[i]]) for i in range(4)]
+    assert found.dataset.void.values == ((255,) if void else ())
+    for key, ids in converted(root, "all", tmp_path / "out").items():
+        blocks = label_blocks(int(key), values).astype(int)
+        assert np.array_equal(ids, np.where(blocks == 255, NOTHING, np.array(order)[blocks % 255]))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "taken"),
+    [
+        ("class_dict_seg.csv", "name, r, g, b\nroad, 1, 2, 3\nsky, 4, 5, 6\ncar, 7, 8, 9\n", False),  # of colours
+        ("my_label_map.csv", "id;name\n0;road\n3;sky\n5;car\n", True),
+        ("semantic_classes_v2.txt", "0 road\n3 sky\n5 car\n", True),
+        ("category_list.json", '[{"id": 0, "name": "road"}, {"id": 3, "name": "sky"}, {"id": 5, "name": "car"}]', True),
+        ("labels_of_train.txt", "a\nb\nc\nd\ne\nf\n", False),  # may be a list of files
+        ("notes.csv", "id,name\n0,road\n3,sky\n5,car\n", False),
+    ],
+)
+def test_lists_of_classes_by_a_part_of_their_name(name: str, text: str, taken: bool, tmp_path: Path) -> None:
+    """Only such as say an id or a colour of each class: any list of names would do else."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", label_blocks(i, [0, 3, 5]))
+    put(tmp_path / name, text)
+    names = describe(tmp_path).dataset.space.names
+    assert names == (("road", "sky", "car") if taken else ("value 0", "value 3", "value 5"))
+
+
 def test_black_and_white_that_a_list_lacks(tmp_path: Path) -> None:
     root = tmp_path / "root"
     blocks = paint(root, [*COLORS, BLACK, WHITE])
@@ -161,3 +204,43 @@ def test_a_mask_of_more_mixtures_than_anyone_lists(tmp_path: Path) -> None:
         assert len(np.unique(mask.reshape(-1, 3), axis=0)) > 100
     own = describe(tmp_path).dataset
     assert {label.color for label in own.space.labels} == {*COLORS} and own.void.unlisted
+
+
+def test_of_two_label_files_those_of_segments_ai_that_are_classes(tmp_path: Path) -> None:
+    """Numbers of instances, and beside them classes, both named after the image."""
+    for i in range(3):
+        save(tmp_path / f"f{i}.png", picture(i))
+        save(tmp_path / f"f{i}_label_ground-truth.png", label_blocks(i, range(9)))
+        save(tmp_path / f"f{i}_label_ground-truth_semantic.png", label_blocks(i, range(3)))
+    own = describe(tmp_path).dataset
+    assert (own.images, own.labels) == (("{key}.png",), ("{key}_label_ground-truth_semantic.png",))
+
+
+@pytest.mark.parametrize("part", [0.3, 0.8, 0.99])
+def test_pictures_of_segments_without_their_file_are_no_colours(part: float, tmp_path: Path) -> None:
+    """A panoptic file that breaks off before, or after the first that says what it is."""
+    root = tmp_path / "root"
+    write_segments(root)
+    for path in (root / "dataset.yaml", root / "mapping.yaml"):
+        path.unlink()
+    (path,) = root.rglob("*.json")
+    text = path.read_text()
+    path.write_text(text[: int(part * len(text))])
+    size = path.stat().st_size
+    with pytest.raises(
+        DatasetError, match=rf"{path.name}: is no whole JSON: it breaks off at byte {size:,}, and may say what"
+    ):
+        describe(root)
+
+
+def test_a_json_file_that_breaks_off_is_said_beside_what_is_found(tmp_path: Path) -> None:
+    for i in range(2):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", label_blocks(i, range(3)))
+    put(tmp_path / "long.json", '{"a": [' + "1, " * (1 << 21))
+    put(tmp_path / "short.json", '{"a": ["')
+    put(tmp_path / "other.json", '{"a": 3}')
+    text = text_of(tmp_path)
+    assert "Not used: short.json: is no whole JSON: it breaks off at byte 8." in text
+    assert f"Not used: long.json: is no whole JSON: it breaks off at byte {7 + 3 * (1 << 21):,}." in text
+    assert "other.json" not in text

@@ -58,10 +58,13 @@ def test_a_file_that_is_cut_short_anywhere(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "cut.json"
     for length in range(0, len(whole) - 1, 5):
         path.write_bytes(whole[:length])
-        with pytest.raises(DatasetError, match=r"cut\.json: (is not JSON of the form expected|is not UTF-8)"):
+        with pytest.raises(
+            DatasetError,
+            match=r"cut\.json: (is no whole JSON: it breaks off at byte|is not JSON of the form|is not UTF-8)",
+        ):
             list(records(path, WANTED))
     path.write_bytes(whole[: whole.index(b"segmentation") + 30])
-    with pytest.raises(DatasetError, match=r"\(it ends too early\)\. Make or unpack the annotations again"):
+    with pytest.raises(DatasetError, match=r"it breaks off at byte [\d,]+\. Make or unpack the annotations again"):
         list(records(path, WANTED))
 
 
@@ -77,9 +80,9 @@ def test_a_file_that_is_cut_short_anywhere(tmp_path: Path, monkeypatch: pytest.M
         ('{"images": {}}', r"holds no list 'images'"),
         ('"images"', r"'{' is wanted where '\"' is, at byte 0"),
         ('{"images": [' + "[" * 100_000, r"is nested too deeply"),
-        ('{"images": ["', r"it ends too early"),
-        ("", r"it ends too early"),
-        ("  \n ", r"it ends too early"),
+        ('{"images": ["', r"it breaks off at byte 13"),
+        ("", r"it breaks off at byte 0"),
+        ("  \n ", r"it breaks off at byte 4"),
     ],
 )
 @pytest.mark.parametrize("step", [3, 1 << 20])

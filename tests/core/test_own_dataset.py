@@ -192,6 +192,10 @@ CLASS_FILES: dict[str, tuple[str, list[tuple[int, str, tuple[int, int, int] | No
     "config.json": ('{"labels": [{"name": "a--b", "color": [1, 2, 3]}]}', [(0, "a--b", (1, 2, 3))]),
     "names.json": ('{"0": "car", "1": "dog"}', [(0, "car", None), (1, "dog", None)]),
     "ids.json": ('{"car": 5}', [(5, "car", None)]),
+    "colours.json": ('{"road": [1, 2, 3], "sky": "#040506"}', [(0, "road", (1, 2, 3)), (1, "sky", (4, 5, 6))]),
+    "by colour.json": ('{"#010203": "road", "(4, 5, 6)": "sky"}', [(0, "road", (1, 2, 3)), (1, "sky", (4, 5, 6))]),
+    "facts.json": ('{"7": {"name": "road", "color": [1, 2, 3]}}', [(7, "road", (1, 2, 3))]),
+    "facts by name.json": ('{"road": {"id": 7, "color": [1, 2, 3]}}', [(7, "road", (1, 2, 3))]),
     "list.json": ('["car", "dog"]', [(0, "car", None), (1, "dog", None)]),
 }
 
