@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,7 +17,7 @@ from labelforge.converters.labels.objects import ObjectMasks
 from labelforge.converters.own.formats import OF_MANY, OF_ONE, PER_IMAGE, Marks, Reader
 from labelforge.converters.own.layers import Ellipse, Layers
 from labelforge.converters.own.marks import BoxMarks, Classes, LeftOut
-from labelforge.dataset_file import SHARED, DatasetKind
+from labelforge.dataset_file import FORMATS, SHARED, DatasetKind
 from labelforge.errors import DatasetError, LabelforgeError
 from labelforge.label_space import LabelSpace
 
@@ -25,6 +26,8 @@ LOOKED_AT: Final = 500
 UNNAMED: Final = "object"
 """What the only class is called where files name none."""
 _LINES: Final = 1000  # of a file of YOLO, looked at for polygons
+_KINDS: Final[tuple[DatasetKind, ...]] = ("polygons", "boxes")
+_Read = Callable[[DatasetKind], Marks]
 
 
 @dataclass
@@ -40,6 +43,7 @@ class MarkLook:
         faults: What is wrong with those that could not be read, a sentence each.
         all_names: Whether every class that the files name was seen, not only those of some images.
         left_out: What of them would not be labelled.
+        boxes: How many of the objects are boxes among polygons, where that is known.
     """
 
     kind: DatasetKind
@@ -50,6 +54,7 @@ class MarkLook:
     faults: list[str] = field(default_factory=list)
     all_names: bool = True
     left_out: LeftOut = field(default_factory=LeftOut)
+    boxes: int = 0
 
 
 class AnyClass(Classes):
@@ -96,30 +101,54 @@ def look_at_marks(root: Path, form: str, files: Sequence[str], read: Reader | No
         files: The files, as relative paths.
         read: What takes files of many images apart; default: what the format alone says.
     """
-    found = MarkLook(
-        "boxes" if form in ("voc", "csv") or (form == "yolo" and not _outlined(root, files)) else "polygons"
-    )
+    found = MarkLook("polygons")
     classes = AnyClass()
     if form in SHARED:
         texts = _of_many(root, form, files, found, classes, read or OF_MANY[form])
-        if form in ("coco", "via"):
-            found.kind = _kind_of_many(root, form, texts, classes)
-        for file, text in texts:
-            _count(found, classes, partial(OF_ONE[found.kind, form], text, root / file, classes))
+        reads = [partial(_read_text, form, text, root / file, classes) for file, text in texts]
     else:
         some = spread(files, LOOKED_AT)
         found.all_names = len(some) == len(files)
-        for file in some:
-            _count(found, classes, partial(PER_IMAGE[found.kind, form], root / file, classes))
+        reads = [partial(_read_file, form, root / file, classes) for file in some]
+    _decide_kind(found, form, [root / file for file in files], reads)
+    for read_one in reads:
+        _count(found, classes, partial(read_one, found.kind))
     for name in classes.numbers:
         found.objects.setdefault(name, 0)
     return found
 
 
-def _outlined(root: Path, files: Sequence[str]) -> bool:
+def _read_text(form: str, text: str, place: Path, classes: Classes, kind: DatasetKind) -> Marks:
+    return OF_ONE[kind, form](text, place, classes)
+
+
+def _read_file(form: str, path: Path, classes: Classes, kind: DatasetKind) -> Marks:
+    return PER_IMAGE[kind, form](path, classes)
+
+
+def _decide_kind(found: MarkLook, form: str, paths: Sequence[Path], reads: Sequence[_Read]) -> None:
+    """Whether labels are boxes: what a tool for annotations writes is, if no shape is any other.
+
+    COCO's annotations are polygons if most have some; each has a box, too.
+    """
+    kinds = [kind for kind in _KINDS if form in FORMATS[kind]]
+    if len(kinds) == 1:
+        found.kind = kinds[0]
+    elif form == "yolo":
+        found.kind = "polygons" if _outlined(paths) else "boxes"
+    elif form == "coco":
+        outlined, boxed = _objects(reads[:50])
+        found.kind = "polygons" if outlined and 2 * outlined >= boxed else "boxes"
+    else:
+        outlined, boxed = _objects(reads)  # among the outlines are the boxes
+        found.kind = "polygons" if outlined > boxed else "boxes"
+        found.boxes = boxed if outlined > boxed else 0
+
+
+def _outlined(paths: Sequence[Path]) -> bool:
     """Whether files of YOLO have polygons: a line with more numbers than a box has, and a confidence."""
-    for file in spread(files, LOOKED_AT):
-        with (root / file).open(encoding="utf-8", errors="replace") as lines:
+    for path in spread(paths, LOOKED_AT):
+        with path.open(encoding="utf-8", errors="replace") as lines:
             if any(len(line.split()) > 6 for line in islice(lines, _LINES)):
                 return True
     return False
@@ -153,22 +182,14 @@ def _category_ids(path: Path) -> dict[str, int]:
     return {str(entry["name"]): entry["id"] for entry in entries if isinstance(entry.get("id"), int)}
 
 
-def _kind_of_many(root: Path, form: str, texts: Sequence[tuple[str, str]], classes: Classes) -> DatasetKind:
-    """Polygons, if most annotations have some, of VIA if any is none but a box; else boxes."""
-    outlined = boxed = 0
-    for file, text in texts[:50] if form == "coco" else texts:
-        for kind in ("polygons", "boxes"):
-            try:
-                marks = OF_ONE[kind, form](text, root / file, classes)
-            except LabelforgeError:
-                continue
-            if isinstance(marks, BoxMarks):
-                boxed += len(marks.boxes)
-            else:
-                outlined += sum(1 for _ in _values(marks))
-    if form == "via":  # whose boxes are polygons too
-        return "polygons" if outlined > boxed else "boxes"
-    return "polygons" if outlined and 2 * outlined >= boxed else "boxes"
+def _objects(reads: Sequence[_Read]) -> tuple[int, int]:
+    """How many objects images have as polygons, and how many as boxes."""
+    found = {"polygons": 0, "boxes": 0}
+    for read in reads:
+        for kind in _KINDS:
+            with suppress(LabelforgeError):
+                found[kind] += sum(1 for _ in _values(read(kind)))
+    return found["polygons"], found["boxes"]
 
 
 def _count(found: MarkLook, classes: AnyClass, read: Callable[[], Marks]) -> None:

@@ -24,7 +24,7 @@ from labelforge.converters.own.csv_boxes import read_csv
 from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, counted, listed
 
-_ORDER: Final = ("labelme", "supervisely", "cvat", "via", "coco", "voc", "yolo", "csv", BARE_CSV)
+_ORDER: Final = ("labelme", "supervisely", "cvat", "via", "coco", "voc", "kitti", "yolo", "csv", BARE_CSV)
 """Formats of files with labels; the first that can be paired is proposed, after masks."""
 _FAULTS: Final = 5  # that are repeated
 
@@ -162,6 +162,9 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
     proposal.looked.append(f"Labels: {counted(total, 'object')} in {which}.")
     proposal.remarks += [f"Label file {fault}" for fault in look.faults[:_FAULTS]]
     proposal.remarks += look.left_out.sentences(f" (in {which})")
+    if look.boxes:
+        what = f"{look.boxes:,} of these objects are boxes: all pixels in them get their class, also of what is behind."
+        proposal.remarks.append(f"{what} 'kind: boxes' reads the boxes alone, as boxes.")
     if not look.all_names:
         proposal.remarks.append(
             f"Only {MARKS_LOOKED_AT} label files were opened: other files may name further classes."

@@ -16,6 +16,7 @@ from labelforge.converters.init.templates import spread
 from labelforge.converters.own.csv_columns import boxes_by_name
 from labelforge.converters.own.csv_table import fields_of
 from labelforge.converters.own.folder import list_below
+from labelforge.converters.own.kitti import WORDS as KITTI_WORDS
 from labelforge.converters.own.pairing import CLASS_LISTS
 from labelforge.converters.own.splits import PICTURES
 from labelforge.converters.own.via import COLUMNS as VIA_COLUMNS
@@ -27,6 +28,7 @@ _GROUPS: Final = 40  # of files
 _HEAD: Final = 1 << 16  # bytes
 _LONG: Final = 1 << 22  # bytes; a JSON file from here on is not one image's
 _YOLO: Final = re.compile(r"\s*(?:\d{1,6}(?:\.0{1,30})?(?:\s+[-+.\deE]{1,30}){4,}\s*)?")
+_KITTI: Final = re.compile(r"(?:[-+]?\d[-+.\deE]{0,30} ){13}[-+]?\d[-+.\deE]{0,30}")
 _OURS: Final = re.compile(r"dataset.*\.yaml|mapping.*\.yaml|manifest\.json|.*\.index\.json")
 
 
@@ -175,9 +177,12 @@ def _csv(path: Path) -> str | None:
 
 
 def _txt(path: Path) -> str | None:
-    """YOLO or CSV, by its lines; an empty file says nothing."""
+    """YOLO, KITTI or CSV, by its lines; an empty file says nothing."""
     text = file_head(path)
     lines = text.splitlines()[:20]
     if lines and all(_YOLO.fullmatch(line) for line in lines):
         return "yolo"
+    words = [line.split() for line in lines if line.strip()]
+    if words and all(len(line) in KITTI_WORDS and _KITTI.fullmatch(" ".join(line[1:15])) for line in words):
+        return "kitti"
     return _csv(path)

@@ -29,6 +29,7 @@ from labelforge.errors import DatasetError
 _BETWEEN: Final = re.compile(r"[\s,;]+")
 _NONE: Final = frozenset({"", "[]", "()", "nan", "none", "null"})  # what a column of four numbers says of no box
 _DECIMAL_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
+_UNKNOWN: Final = "-1"  # a mark in Open Images of which nobody knows
 
 
 def read_csv(path: Path, classes: Classes, form: CsvForm | None = None) -> Iterator[tuple[str, str]]:
@@ -163,7 +164,7 @@ def _sizes(path: Path, columns: Mapping[str, Sequence[str]], start: int) -> dict
 
 def _flag(text: str, path: Path, line: int) -> bool:
     try:
-        return flag(text)
+        return text != _UNKNOWN and flag(text)
     except ValueError as error:
         raise DatasetError(str(error), where=path, line=line, cure="Write 0 or 1.") from None
 

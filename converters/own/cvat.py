@@ -1,7 +1,8 @@
 """CVAT's "CVAT for images" XML: polygons, boxes, ellipses and masks of many images; or its boxes alone.
 
-Shapes are painted by their z_order, those of the same in the order of the file. Boxes may be turned. Points and
-polylines are left out, since they cover nothing, and so are cuboids and skeletons, which are not read.
+The images of a project are in the folders of their subsets, where they may have the same names. Shapes are painted by
+their z_order, those of the same in the order of the file. Boxes may be turned. Points and polylines are left out, since
+they cover nothing, and so are cuboids and skeletons, which are not read.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from labelforge.converters.own.marks import (
     check_count,
     checked_boxes,
 )
+from labelforge.converters.own.splits import PlacedName
 from labelforge.converters.own.xml_files import Element, read_xml
 from labelforge.errors import DatasetError
 
@@ -53,7 +55,7 @@ def read_cvat(path: Path, _: Classes) -> Iterator[tuple[str, str]]:
         seen = True
         if "name" not in element.facts:
             raise DatasetError("an image has no name", where=path, line=element.line, cure="Export it again.")
-        yield element.facts["name"], _packed(element)
+        yield PlacedName(element.facts["name"], element.facts.get("subset", "")), _packed(element)
     if not seen:
         raise DatasetError("holds no image", where=path, cure="Export it from CVAT as 'CVAT for images 1.1'.")
 

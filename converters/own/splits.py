@@ -70,6 +70,21 @@ def _readings(line: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((key, key.split()[0])))
 
 
+class PlacedName(str):
+    """A name of a file, and a folder that it may be in.
+
+    Of several files of the name, that in the folder is meant; if there is but one, wherever it is.
+    """
+
+    folder: str
+
+    def __new__(cls, name: str, folder: str) -> PlacedName:
+        """Put a folder to a name."""
+        placed = super().__new__(cls, name)
+        placed.folder = folder
+        return placed
+
+
 class Names(Generic[Thing]):
     """Finds things by a path that some file gives: whole, from its end, or without its suffix.
 
@@ -109,6 +124,8 @@ class Names(Generic[Thing]):
         best = max((same for same, _, _ in named), default=0)
         found = [(other, thing) for same, other, thing in named if same == best]
         inside = [thing for other, thing in found if near and other.is_relative_to(near)]
+        if len(inside) != 1 and isinstance(text, PlacedName):
+            inside = [thing for other, thing in found if text.folder in other.parts[:-1]]
         return inside if len(inside) == 1 else [thing for _, thing in found]
 
     def elsewhere(self, text: str) -> list[Thing]:

@@ -251,7 +251,7 @@ def test_folders_that_hold_nothing_to_pair(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=message):
         describe(tmp_path)
     put(tmp_path / "a.npy", "")
-    put(tmp_path / "b.txt", "Car 0.00 0 -1.57 3.00 4.00 20.00 30.00 1.5 1.6 4.0 1 1 10 -1.5")
+    put(tmp_path / "b.txt", "Car 0.00 0 -1.57 3.00 4.00 20.00 30.00")
     with pytest.raises(DatasetError, match=r"a\.png\), and 1 \.npy file, 1 \.txt file of no form that is known, but"):
         describe(tmp_path)
     put(tmp_path / "signs/gt.txt", "00000.ppm;91;91;3;3;1\n")
