@@ -138,6 +138,9 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captur
     assert main([*arguments, "--out", str(file)]) == 2
     assert capsys.readouterr().err == f"error: {file}: is a file. Name a folder with --out.\n"
     assert file.read_text() == TOY
+    file.write_text(TOY.replace("  small:", "  full:"))
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == "error: the table of runs has no form 'small'. Leave --small out.\n"
 
 
 def test_what_goes_wrong_in_another_process_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

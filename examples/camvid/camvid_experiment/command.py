@@ -16,7 +16,7 @@ from camvid_experiment.pictures import draw_pictures
 from camvid_experiment.pool import Pool
 from camvid_experiment.shards import Shards
 from camvid_experiment.summary import strongest
-from camvid_experiment.table import Reading, load_table
+from camvid_experiment.table import FormName, Reading, load_table
 from labelforge.errors import ConfigError, LabelforgeError
 
 RUNS = Path(__file__).resolve().parents[1] / "runs.yaml"
@@ -42,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.out.exists() and not given.out.is_dir():
             raise ConfigError("is a file", where=given.out, cure="Name a folder with --out.")
         table = load_table(given.runs)
+        form: FormName = "small" if given.small else "full"
+        table.form(form)
         shards = Shards.prepare(given.data, given.out, table, _tell)
-        planner = Planner(table, "small" if given.small else "full", given.device, given.out / "features")
+        planner = Planner(table, form, given.device, given.out / "features")
         shards.counted_on(given.frames)  # now, so that what is wrong with them is said before hours of training
         pool = Pool(given.out, workers, _tell)
         experiment = Experiment(planner, shards, pool, seeds, given.division == "seed", given.frames)

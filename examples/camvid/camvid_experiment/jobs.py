@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from camvid_experiment.native import DATASETS, frames_of
-from camvid_experiment.table import Reading, Run, Table
+from camvid_experiment.table import FormName, Reading, Run, Table
 from labelforge.errors import ConfigError
 from labelforge.files import json_digest, json_text, write_atomically
 from labelforge.shards import ShardReader
@@ -112,18 +112,18 @@ class Planner:
     """
 
     table: Table
-    form: str
+    form: FormName
     device: str
     features: Path
 
     @cached_property
     def rates(self) -> tuple[float, ...]:
         """The learning rates that runs choose from."""
-        return self.table.forms[self.form].learning_rates  # type: ignore[index]
+        return self.table.form(self.form).learning_rates
 
     def counted(self, number: int) -> list[Run]:
         """The runs that are counted with the seed of this number, from 0."""
-        few = self.table.forms[self.form].ablation_seeds  # type: ignore[index]
+        few = self.table.form(self.form).ablation_seeds
         return [run for run in self.table.runs if run.kind != "ablation" or few is None or number < few]
 
     def settings(self, run: Run, seed: int, rate: float, option: str = "") -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Planner:
         own = {"seed": seed, "device": self.device, "optim": {"lr": rate}}
         chosen = self.table.options_of(self.table.chooses(run))[option]
         settings = self.table.base
-        for layer in (self.table.forms[self.form].settings, chosen, run.settings, own):  # type: ignore[index]
+        for layer in (self.table.form(self.form).settings, chosen, run.settings, own):
             settings = overlay(settings, layer)
         shares = settings.get("data", {}).get("batch", {})
         crops = share_out(self.table.crops, [shares.get(frames_of(kind), 1) for kind in run.datasets])

@@ -24,6 +24,7 @@ Over = Literal["nodes", "leaves"]
 Tree = Literal["taxonomy", "taxonomy-nodes"]
 """Folder of the tree: with a node for the movers, or one for every coarse label."""
 
+FormName = Literal["small", "full"]
 Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "box-masks"]
 
 
@@ -81,7 +82,7 @@ class Table(_Part):
         "coarse and boxes each).",
     )
     base: dict[str, Any] = Field(description="Settings of every run, as labelforge train takes them.")
-    forms: dict[Literal["small", "full"], Form] = Field(description="The sizes of the experiment.")
+    forms: dict[FormName, Form] = Field(description="The sizes of the experiment.")
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Settings by name, of which every run chooses one or none."
     )
@@ -90,6 +91,17 @@ class Table(_Part):
     )
     purity_of: str | None = Field(None, description="The run whose pixels in boxes are compared with the truth.")
     runs: tuple[Run, ...] = Field(min_length=1, description="The runs, in the order of the results.")
+
+    def form(self, name: FormName) -> Form:
+        """The form of this name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if name not in self.forms:
+            cure = "Leave --small out." if name == "small" else "Add --small."
+            raise ConfigError(f"the table of runs has no form {name!r}", cure=cure)
+        return self.forms[name]
 
     def by_name(self, name: str) -> Run:
         """The run of this name.
