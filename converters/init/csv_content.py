@@ -121,7 +121,11 @@ class CsvContent:
     def fours(self, column: object) -> Numbers:
         """(4, N) the numbers of a column that holds four; NaN where a line has none."""
         unknown = [np.nan] * 4
-        return np.array([four_numbers(text, self.decimal) or unknown for text in self.texts[column].tolist()]).reshape(-1, 4).T
+        return (
+            np.array([four_numbers(text, self.decimal) or unknown for text in self.texts[column].tolist()])
+            .reshape(-1, 4)
+            .T
+        )
 
     def sizes(self, image: object) -> Numbers:
         """(2, N) width and height of each line's image, of those that are looked at; else NaN."""
