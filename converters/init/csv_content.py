@@ -99,7 +99,7 @@ class CsvContent:
         self._root, self._names = root, names
         self.texts = table.apply(lambda column: column.str.strip())
         comma = separator != "," and any(
-            _DECIMAL_COMMA.fullmatch(text) for column in self.texts for text in self.texts[column]
+            _DECIMAL_COMMA.fullmatch(text) for column in self.texts for text in self.texts[column].tolist()
         )
         self.decimal: Decimal = "," if comma else "."
 

@@ -43,17 +43,12 @@ def find_attribute(root: Path, files: Sequence[str]) -> Attribute:
         return Attribute()
     shown = {name: f"{name!r} ({counted(len(found), 'value')})" for name, found in values.items()}
     if not by_rule[None]:
-        others = listed(text for name, text in shown.items() if name not in by_rule)
-        chosen = listed(repr(name) for name in by_rule)
-        return Attribute(
-            None,
-            others
-            and f"The attribute {chosen} of regions is the class; for another of {others}, write attribute: NAME.",
-        )
-    best = min(
-        values, key=lambda name: (-values[name].total(), len(values[name]) == 1, len(values[name]))
-    )  # of equal ones, the first
+        chosen = [name for name, count in by_rule.items() if count]
+        others = listed(text for name, text in shown.items() if name not in chosen)
+        text = f"The attribute {listed(map(repr, chosen))} of regions is the class; for another of {others}, write "
+        return Attribute(None, f"{text}attribute: NAME." if others else "")
+    # Of equal ones, the first.
+    best = min(values, key=lambda name: (-values[name].total(), len(values[name]) == 1, len(values[name])))
     others = listed(text for name, text in shown.items() if name != best)
-    return Attribute(
-        best, f"Guessed: that the attribute {shown[best]} of regions is the class. There is {others}, too."
-    )
+    text = f"Guessed: that the attribute {shown[best]} of regions is the class. There is {others}, too."
+    return Attribute(best, text)

@@ -163,11 +163,13 @@ def test_the_attribute_that_a_dataset_yaml_names(tmp_path: Path) -> None:
 def test_init_finds_the_attribute(
     attributes: list[dict[str, str]], name: str | None, said: str, tmp_path: Path
 ) -> None:
-    put(tmp_path / "via.json", via({f"{i}": [(RECT, each)] for i, each in enumerate(attributes)}))
+    images = {f"{i}": [(RECT, each)] for i, each in enumerate(attributes)}
+    put(tmp_path / "via.json", via(images | {"0": [*images["0"], ({"name": "point", "cx": 1, "cy": 1}, {})]}))
     for i in range(len(attributes)):
         save(tmp_path / f"{i}.png", picture(i))
     found = init(tmp_path)
     assert found.dataset.attribute == name and found.dataset.space.names == ("car", "sky")
+    assert "None" not in found.text
     assert said in " ".join(found.text.replace("\n# ", " ").split()).replace("attribute: b c #", "attribute: b c  #")
     assert len(converted(tmp_path, "all", tmp_path / "out")) == len(attributes)
 
