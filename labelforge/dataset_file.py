@@ -95,6 +95,12 @@ class DatasetFile(BaseModel):
     units: Literal["pixels", "fractions"] | None = Field(
         None, description="Of csv: whether boxes are in pixels (the default) or fractions of the image's sides."
     )
+    attribute: str | None = Field(
+        None,
+        min_length=1,
+        description="Of via: the attribute of regions that says the class; default: one called class, label or so, or "
+        "the only one.",
+    )
     overlaps: Literal["smallest", "ignore", "set"] | None = Field(
         None,
         description="Of boxes: what a pixel in boxes of several classes becomes: the smallest one's (the default), not "

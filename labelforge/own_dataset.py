@@ -74,6 +74,7 @@ class OwnDataset:
         crowds: What objects become that are marked as a crowd, as difficult or to be ignored.
         segments: Of panoptic, paths of the pictures of segments.
         csv: How CSV files are to be read.
+        attribute: Of VIA, the attribute of regions that says the class.
     """
 
     path: Path
@@ -92,6 +93,7 @@ class OwnDataset:
     crowds: Literal["ignore", "label"] = "ignore"
     segments: tuple[str, ...] = ()
     csv: CsvForm = field(default_factory=CsvForm)
+    attribute: str | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OwnDataset:
@@ -120,6 +122,8 @@ class OwnDataset:
                 file.fail((key,), f"only {what} can have {key!r}", "Delete the line.")
         if content.crowds is not None and content.format not in MARKED:
             file.fail(("crowds",), f"{content.format} marks no objects as crowds", "Delete the line.")
+        if content.attribute is not None and content.format != "via":
+            file.fail(("attribute",), "only via can have 'attribute'", "Delete the line.")
         by_folder = "{split}" in images[0] or "{split}" in labels[0]
         segments = read_segments(file, content, by_folder=by_folder)
         space, void = _space(file, content)
@@ -140,6 +144,7 @@ class OwnDataset:
             crowds=content.crowds or "ignore",
             segments=segments,
             csv=read_form(file, content, len(space.labels)),
+            attribute=content.attribute,
         )
 
     @property

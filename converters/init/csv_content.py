@@ -99,7 +99,7 @@ class CsvContent:
         self._root, self._names = root, names
         self.texts = table.apply(lambda column: column.str.strip())
         comma = separator != "," and any(
-            _DECIMAL_COMMA.fullmatch(text) for column in self.texts for text in self.texts[column]
+            _DECIMAL_COMMA.fullmatch(text) for column in self.texts for text in self.texts[column].tolist()
         )
         self.decimal: Decimal = "," if comma else "."
 
@@ -116,12 +116,16 @@ class CsvContent:
 
     def numbers(self, column: object) -> Numbers:
         """(N,) the numbers of a column; NaN where a line has none."""
-        return np.array([number_of(text, self.decimal) for text in self.texts[column]], dtype=np.float64)
+        return np.array([number_of(text, self.decimal) for text in self.texts[column].tolist()], dtype=np.float64)
 
     def fours(self, column: object) -> Numbers:
         """(4, N) the numbers of a column that holds four; NaN where a line has none."""
         unknown = [np.nan] * 4
-        return np.array([four_numbers(text, self.decimal) or unknown for text in self.texts[column]]).reshape(-1, 4).T
+        return (
+            np.array([four_numbers(text, self.decimal) or unknown for text in self.texts[column].tolist()])
+            .reshape(-1, 4)
+            .T
+        )
 
     def sizes(self, image: object) -> Numbers:
         """(2, N) width and height of each line's image, of those that are looked at; else NaN."""

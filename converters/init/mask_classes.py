@@ -103,7 +103,8 @@ def _take_by_palette(look: MaskLook, lists: Sequence[ClassList], proposal: Propo
     for known in lists:
         by_color = {label.color: label for label in known.classes if label.color is not None}
         shown = [palette[value] if value < len(palette) else None for value in values]
-        if not known.by_place or len({*shown}) < max(2, len(values)) or not {*shown} <= {*by_color}:
+        clear = len(by_color) == len(known.classes) and len({*shown}) == len(values) > 1
+        if not known.by_place or not clear or not {*shown} <= {*by_color}:
             continue
         taken = dict(zip(shown, values, strict=True))
         places = {color: taken.get(color, palette.index(color)) for color in by_color if color in palette}

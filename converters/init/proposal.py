@@ -54,6 +54,8 @@ class Proposal:
         segments: Of panoptic, paths of the pictures of segments.
         csv: Of CSV files, how they are to be read.
         csv_from: Why, in sentences.
+        attribute: Of VIA, the attribute of regions that says the class, if it must be named.
+        attribute_from: Why, or which others there are; or "".
     """
 
     kind: DatasetKind
@@ -71,6 +73,8 @@ class Proposal:
     segments: Sequence[str] = ()
     csv: CsvForm = field(default_factory=CsvForm)
     csv_from: Sequence[str] = ()
+    attribute: str | None = None
+    attribute_from: str = ""
 
     @property
     def named_by_nobody(self) -> bool:

@@ -20,7 +20,9 @@ from labelforge.converters.init.paired import Found, pair_files, pair_shared
 from labelforge.converters.init.panoptic import Segments, describe_segments, find_segments
 from labelforge.converters.init.proposal import IncompleteError, Proposal, ProposedClass
 from labelforge.converters.init.survey import BARE_CSV, Survey, look_at
+from labelforge.converters.init.via_attribute import Attribute, find_attribute
 from labelforge.converters.own.csv_boxes import read_csv
+from labelforge.converters.own.via import read_via
 from labelforge.dataset_file import SHARED, DatasetKind
 from labelforge.errors import DatasetError, counted, listed
 
@@ -38,6 +40,7 @@ class _Candidate:
     found: Found
     look: MarkLook | Segments | None
     layout: CsvLayout | None = None
+    attribute: Attribute | None = None
 
 
 def propose(root: Path) -> Proposal:
@@ -109,7 +112,10 @@ def _candidates(survey: Survey, faults: list[str]) -> Iterator[_Candidate]:
 
 def _with_marks(survey: Survey, form: str, files: Sequence[str], faults: list[str]) -> _Candidate | None:
     """Images that belong to files with boxes or polygons; None if there are none, and ``faults`` gets why."""
-    layout = read = None
+    layout = read = attribute = None
+    if form == "via":
+        attribute = find_attribute(survey.root, files)
+        read = partial(read_via, attribute=attribute.name)
     if form in ("csv", BARE_CSV):
         find = find_headed if form == "csv" else find_layout
         layout = find(survey.root, files, survey.pictures, faults)
@@ -126,7 +132,7 @@ def _with_marks(survey: Survey, form: str, files: Sequence[str], faults: list[st
         faults_before = look.faults if look is not None else []
         look = look_at_marks(survey.root, name, pairing.label_files, read)
         look.faults = list(dict.fromkeys((*faults_before, *look.faults)))
-    return _Candidate(look.kind, name, pairing, look, layout)
+    return _Candidate(look.kind, name, pairing, look, layout, attribute)
 
 
 def _described(survey: Survey, chosen: _Candidate) -> Proposal:
@@ -145,6 +151,8 @@ def _described(survey: Survey, chosen: _Candidate) -> Proposal:
         _describe_marks(survey, chosen.look, proposal)
     if chosen.layout is not None:
         proposal.csv, proposal.csv_from = chosen.layout.form, chosen.layout.reasons
+    if chosen.attribute is not None:
+        proposal.attribute, proposal.attribute_from = chosen.attribute.name, chosen.attribute.reason
     for files, what in ((found.bare, "without labels"), (found.lost, "labels without an image")):
         if files:
             noun = "image " + what if files is found.bare else what

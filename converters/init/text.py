@@ -36,6 +36,8 @@ def dataset_text(proposal: Proposal, name: str, folder: str, known: str | None) 
     lines += [
         *(_paths("segments", proposal.segments) if proposal.segments else ()),
         *_csv(proposal),
+        *_comment(proposal.attribute_from),
+        *([] if proposal.attribute is None else [f"attribute: {_quoted(proposal.attribute, _PLAIN)}  # guessed"]),
         *_splits(proposal),
     ]
     lines += _void(proposal)

@@ -84,6 +84,8 @@ class OwnData(Converter):
         classes = [[label.id, label.name, label.color] for label in own.space.labels]
         found: dict[str, Any] = {"kind": own.kind, "format": own.format, "classes": classes, "exif": own.exif}
         found |= own.csv.facts
+        if own.attribute is not None:
+            found["attribute"] = own.attribute
         if _is_map(own):
             return found | {"void": [*own.void.values, *([UNLISTED] if own.void.unlisted else [])]}
         if own.crowds != "ignore":

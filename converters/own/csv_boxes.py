@@ -81,10 +81,12 @@ def number_of(text: str, decimal: str = ".") -> float:
 
 def _images(path: Path, table: pd.DataFrame, classes: Classes, form: CsvForm, start: int) -> Iterator[tuple[str, str]]:
     """The images of a table whose first line of boxes is the ``start``-th of the file."""
-    columns = {str(name): [str(text).strip() for text in table[name]] for name in table.columns}
+    columns = {str(name): table[name].str.strip().tolist() for name in table.columns}
     names = next(form for form in (*BOXES, *((name,) for name in LISTS)) if {*form} <= {*columns})
     none = [""] * len(table)
     kinds, angles, ignored = (columns.get(name, none) for name in ("class", "angle", "ignore"))
+    kind = LISTS[names[0]] if len(names) == 1 else names
+    fours = _fours([columns[name] for name in names], form)
     sizes = _sizes(path, columns, start)
     found: dict[str, list[list[float]]] = {}
     for i, name in enumerate(columns["image"]):
@@ -96,10 +98,13 @@ def _images(path: Path, table: pd.DataFrame, classes: Classes, form: CsvForm, st
         boxes = found.setdefault(name, [])
         if empty or (len(texts) == 1 and "".join(texts[0].lower().split()) in _NONE):
             continue
-        left, top, right, bottom = _edges(names, texts, form, path, line)
+        fault = _fault(fours[i], names, texts, form)
+        if fault is not None:
+            raise DatasetError(fault[0], where=path, line=line, cure=fault[1])
         value = classes.either(kinds[i], path, line) if "class" in columns else classes.only()
-        value = classes.unless(_flag(ignored[i], path, line), value)
-        box = Box(value, left, top, right, bottom, _angle(angles[i], form, path, line))
+        if ignored[i]:
+            value = classes.unless(_flag(ignored[i], path, line), value)
+        box = Box(value, *_edges(kind, *fours[i]), _angle(angles[i], form, path, line) if angles[i] else 0.0)
         checked_boxes([box], path, [line])
         boxes.append([box.value, box.left, box.top, box.right, box.bottom, box.angle])
     if form.units == "pixels":
@@ -109,31 +114,41 @@ def _images(path: Path, table: pd.DataFrame, classes: Classes, form: CsvForm, st
         yield name, json.dumps({"size": sizes.get(name), "boxes": boxes, "fractions": fractions})
 
 
-def _edges(
-    names: Sequence[str], texts: Sequence[str], form: CsvForm, path: Path, line: int
-) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the box of a line."""
-    if len(names) == 1:
-        values = four_numbers(texts[0], form.decimal)
-        if values is None:
-            what, cure = f"the box is {texts[0][:60]!r}, not four numbers", "Write one box a line; correct the line."
-            raise DatasetError(what, where=path, line=line, cure=cure)
-    else:
-        values = [number_of(text, form.decimal) for text in texts]
-        bad = [i for i, value in enumerate(values) if math.isnan(value)]
-        if bad:
-            comma = _DECIMAL_COMMA.fullmatch(texts[bad[0]]) and form.decimal == "."
-            cure = (
-                "Write decimal: ',' in dataset.yaml, if its comma is a decimal one." if comma else "Correct the line."
-            )
-            what = f"{names[bad[0]]} is {texts[bad[0]][:40]!r}, not a number"
-            raise DatasetError(what, where=path, line=line, cure=cure)
-    wild = [value for value in values if form.units == "fractions" and not -1 <= value <= 2]
+def _fours(columns: Sequence[Sequence[str]], form: CsvForm) -> list[tuple[float, float, float, float]]:
+    """The four numbers of each line, from four columns or from one; NaN where there are none."""
+    if len(columns) == 1:
+        found = (four_numbers(text, form.decimal) or [math.nan] * 4 for text in columns[0])
+        return [(a, b, c, d) for a, b, c, d in found]
+    series = [pd.Series(column, dtype=str) for column in columns]
+    if form.decimal == ",":
+        series = [
+            each.mask(each.str.contains(".", regex=False), "").str.replace(",", ".", regex=False) for each in series
+        ]
+    return [*zip(*(pd.to_numeric(each, errors="coerce").tolist() for each in series), strict=True)]
+
+
+def _fault(
+    values: Sequence[float], names: Sequence[str], texts: Sequence[str], form: CsvForm
+) -> tuple[str, str] | None:
+    """What is wrong with the numbers of a line, and what to do; None if nothing is."""
+    bad = next((i for i, value in enumerate(values) if math.isnan(value)), None)
+    if bad is not None and len(names) == 1:
+        return f"the box is {texts[0][:60]!r}, not four numbers", "Write one box a line; correct the line."
+    if bad is not None:
+        comma = _DECIMAL_COMMA.fullmatch(texts[bad]) and form.decimal == "."
+        cure = "Write decimal: ',' in dataset.yaml, if its comma is a decimal one." if comma else "Correct the line."
+        return f"{names[bad]} is {texts[bad][:40]!r}, not a number", cure
+    wild = [value for value in values if not -1 <= value <= 2] if form.units == "fractions" else []
     if wild:
         cure = "Divide by the image's width and height; or if all boxes are in pixels, delete 'units' in dataset.yaml."
-        raise DatasetError(f"{wild[0]:g} is not in fractions of the image", where=path, line=line, cure=cure)
-    first, second, third, fourth = values
-    kind = LISTS[names[0]] if len(names) == 1 else tuple(names)
+        return f"{wild[0]:g} is not in fractions of the image", cure
+    return None
+
+
+def _edges(
+    kind: Sequence[str], first: float, second: float, third: float, fourth: float
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a box, from four numbers of a kind."""
     if kind == EDGES:
         return first, second, third, fourth
     if kind == CENTRE:
@@ -170,7 +185,7 @@ def _flag(text: str, path: Path, line: int) -> bool:
 
 
 def _angle(text: str, form: CsvForm, path: Path, line: int) -> float:
-    angle = number_of(text, form.decimal) if text else 0.0
+    angle = number_of(text, form.decimal)
     if math.isnan(angle):
         raise DatasetError(f"the angle {text[:40]!r} is no number", where=path, line=line, cure="Correct it.")
     if angle and form.units == "fractions":

@@ -62,4 +62,6 @@ def reader_of(own: OwnDataset) -> Reader:
     """What takes the files of many images of a dataset apart."""
     if own.format == "csv":
         return partial(read_csv, form=own.csv)
+    if own.format == "via":
+        return partial(read_via, attribute=own.attribute)
     return OF_MANY[own.format]

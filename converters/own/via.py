@@ -5,8 +5,9 @@
 
 Both are what it exports ("via_region_data.json", "via_export_csv.csv"); a project saved by VIA 2 holds the first under
 "_via_img_metadata", and makesense.ai exports it, too. Coordinates are pixel edges, and shapes are painted in the order
-of the file. The class is the region's attribute of such a name (class, label, ...), or the only one that it has. Points
-and lines are left out, since they cover nothing. The files do not say how large an image is.
+of the file. The class is the attribute of the region that the dataset.yaml names, else one of a usual name (class,
+label, ...), else the only one that the region has. Points and lines are left out, since they cover nothing. The files
+do not say how large an image is.
 """
 
 from __future__ import annotations
@@ -45,15 +46,31 @@ Marked = tuple[Any, Any]
 """A region: its shape, and its attributes."""
 
 
-def read_via(path: Path, _: Classes) -> Iterator[tuple[str, str]]:
+def read_via(path: Path, _: Classes, attribute: str | None = None) -> Iterator[tuple[str, str]]:
     """The images of a VIA file: name, and its regions as `via_marks` and `via_boxes` read them.
+
+    Args:
+        path: The file.
+        attribute: The attribute that says the class of a region; None to tell it by its name, or by being the only one.
 
     Raises:
         DatasetError: The file is missing, too long or broken, or an image has no name.
     """
+    for name, regions in regions_of(path):
+        yield name, json.dumps([(shape, _asked(attributes, attribute)) for shape, attributes in regions])
+
+
+def regions_of(path: Path) -> Iterator[tuple[str, list[Marked]]]:
+    """The images of a VIA file, and the shape and the attributes of their regions; raises what `read_via` raises."""
     check_length(path)
-    images = _of_csv(path) if path.suffix.lower() == ".csv" else _of_json(path)
-    yield from ((name, json.dumps(regions)) for name, regions in images)
+    yield from _of_csv(path) if path.suffix.lower() == ".csv" else _of_json(path)
+
+
+def _asked(attributes: Any, attribute: str | None) -> Any:
+    """Of the attributes of a region the one that says its class, where that is known."""
+    if attribute is None or not isinstance(attributes, Mapping):
+        return attributes
+    return {_CLASS[0]: attributes.get(attribute)}
 
 
 def via_marks(text: str, place: Path, classes: Classes) -> PaintMarks:
@@ -134,21 +151,37 @@ def _class(attributes: Any, place: Path, classes: Classes) -> int:
         ValueError: They say none, or it is not clear which of them does.
         DatasetError: It is unknown.
     """
-    said = {str(key).strip(): value for key, value in (attributes or {}).items() if value not in ("", None, {})}
-    by_name = {key.lower(): value for key, value in said.items()}
-    named = [by_name[key] for key in _CLASS if key in by_name] or [*said.values()][: len(said) == 1]
-    if not named:
+    said = said_by(attributes)
+    name = class_attribute(said)
+    if name is None:
         if classes.one and not said:
             return classes.only()
-        what = f"which of {_quoted(said)} is the class" if said else "its class"
-        raise ValueError(f"it does not say {what}; call the attribute 'class' in VIA, and export it again")
-    value = named[0]
+        if not said:
+            raise ValueError("it does not say its class")
+        raise ValueError(f"which of {_quoted(said)} is the class is not clear; write 'attribute: NAME' in dataset.yaml")
+    value = said[name]
     if isinstance(value, Mapping):  # ticked boxes
         ticked = [name for name, on in value.items() if on]
         if len(ticked) != 1:
             raise ValueError(f"it is of {len(ticked)} classes ({_quoted(ticked)})")
         value = ticked[0]
     return classes.either(str(value).strip(), place)
+
+
+def said_by(attributes: Any) -> dict[str, Any]:
+    """The attributes of a region that say something.
+
+    Raises:
+        AttributeError: They are none.
+    """
+    return {str(key).strip(): value for key, value in (attributes or {}).items() if value not in ("", None, {})}
+
+
+def class_attribute(said: Mapping[str, Any]) -> str | None:
+    """Which of the attributes of a region says its class, by its name or as the only one; None if that is not clear."""
+    by_name = {name.lower(): name for name in said}
+    named = next((by_name[name] for name in _CLASS if name in by_name), None)
+    return next(iter(said)) if named is None and len(said) == 1 else named
 
 
 def _quoted(names: Iterable[object]) -> str:

@@ -242,7 +242,7 @@ def test_files_that_labelme_does_not_write(shapes: list[Any], message: str, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "it breaks off at byte 1"),
         ("[]", "the file is not of the form expected"),
         ("{}", "the file has no 'shapes'"),
         ('{"shapes": ' + "[" * 10_000, "is nested too deeply"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from labelforge.converters import NO_ANNOTATION, convert
-from labelforge.errors import DatasetError
+from labelforge.errors import DatasetError, TaxonomyError
 from tests.converters.init_checks import check, converted, init
 from tests.converters.layouts import Array, picture, save
 from tests.converters.own_checks import read
@@ -120,6 +120,60 @@ def test_regions_of_one_class_need_no_attribute(tmp_path: Path) -> None:
     assert np.array_equal(converter.labels(source).draw((20, 30), (20, 30), np.asarray) == 0, inside(TRIANGLE))
 
 
+def test_the_attribute_that_a_dataset_yaml_names(tmp_path: Path) -> None:
+    """VIA's own examples have a name and a type."""
+    attributes = {"name": "sky", "type": {"car": True}, "image_quality": {"good": True, "frontal": True}}
+    text = via({"a": [(via_polygon(TRIANGLE), attributes)]})
+    for attribute, value in (("", 1), ("attribute: type\n", 2), ("attribute: name\n", 1)):
+        head = f"kind: polygons\nformat: via\nimages: images/{{key}}.png\nlabels: via.json\n{attribute}"
+        describe(tmp_path, f"{head}classes: [road, sky, car, person]\n")
+        save(tmp_path / "images/a.png", picture(0))
+        put(tmp_path / "via.json", text)
+        converter = own(tmp_path)
+        (source,) = converter.sources("all")
+        ids = np.asarray(converter.labels(source).draw((20, 30), (20, 30), np.asarray))
+        assert np.array_equal(ids, np.where(inside(TRIANGLE), value, NO_ANNOTATION))
+    (tmp_path / "dataset.yaml").write_text(
+        (tmp_path / "dataset.yaml").read_text().replace("attribute: name", "attribute: nam")
+    )
+    converter = own(tmp_path)
+    with pytest.raises(DatasetError, match=r"region 0 of an image .*does not say its class"):
+        converter.labels(converter.sources("all")[0])
+    with pytest.raises(TaxonomyError, match=r"yaml:\d: only via can have 'attribute'"):
+        read(tmp_path, "coco\nattribute: x", "via.json", text)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "said"),
+    [
+        (
+            [{"class": "car", "note": "x"}, {"class": "sky"}],
+            None,
+            "'class' of regions is the class; for another of 'note' (1",
+        ),
+        (
+            [{"vehicle": "car", "note": "x"}, {"vehicle": "sky", "note": "y"}, {"vehicle": "car", "note": "z"}],
+            "vehicle",
+            "'note' (3 values), too",
+        ),
+        ([{"vehicle": "car"}, {"vehicle": "sky"}], None, ""),
+        ([{"b c": "car", "seen": "yes"}, {"b c": "sky", "seen": "yes"}], "b c", "attribute: b c  # guessed"),
+    ],
+)
+def test_init_finds_the_attribute(
+    attributes: list[dict[str, str]], name: str | None, said: str, tmp_path: Path
+) -> None:
+    images = {f"{i}": [(RECT, each)] for i, each in enumerate(attributes)}
+    put(tmp_path / "via.json", via(images | {"0": [*images["0"], ({"name": "point", "cx": 1, "cy": 1}, {})]}))
+    for i in range(len(attributes)):
+        save(tmp_path / f"{i}.png", picture(i))
+    found = init(tmp_path)
+    assert found.dataset.attribute == name and found.dataset.space.names == ("car", "sky")
+    assert "None" not in found.text
+    assert said in " ".join(found.text.replace("\n# ", " ").split()).replace("attribute: b c #", "attribute: b c  #")
+    assert len(converted(tmp_path, "all", tmp_path / "out")) == len(attributes)
+
+
 def test_what_is_no_area_or_no_box_is_counted(tmp_path: Path) -> None:
     shapes = [
         {"name": "point", "cx": 3, "cy": 4},
@@ -150,8 +204,11 @@ RECT = {"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (via({"a": [(RECT, {})]}), "region 0 of an image .*does not say its class; call the attribute 'class' in VIA"),
-        (via({"a": [(RECT, {"a": "car", "b": "sky"})]}), "does not say which of 'a', 'b' is the class"),
+        (via({"a": [(RECT, {})]}), "region 0 of an image .*does not say its class"),
+        (
+            via({"a": [(RECT, {"a": "car", "b": "sky"})]}),
+            "which of 'a', 'b' is the class is not clear; write 'attribute: NAME' in",
+        ),
         (via({"a": [(RECT, {"class": "kar"})]}), "'kar' is no class of the dataset. Did you mean 'car'"),
         (via({"a": [(RECT, {"class": {"car": True, "sky": True}})]}), r"is of 2 classes \('car', 'sky'\)"),
         (via({"a": [(RECT, {"class": ["car"]})]}), "is no class of the dataset"),
@@ -166,7 +223,7 @@ RECT = {"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}
         ('{"a": 3}', "the image 'a' is not of the form expected"),
         ('{"a": {"filename": "a.png"}}', "the image 'a' has no 'regions'"),
         ('{"a": {"filename": "a.png", "regions": [3]}}', "the image 'a' is not of the form expected"),
-        (via({"a": [(RECT, CAR)]})[:-9], "is not JSON of the form expected"),
+        (via({"a": [(RECT, CAR)]})[:-9], "is no whole JSON: it breaks off at byte"),
         ("[" * 100_000, "is nested too deeply"),
     ],
 )
@@ -183,7 +240,7 @@ def test_what_via_does_not_write(text: str, message: str, tmp_path: Path) -> Non
         ('"{""name""', '"{""name', "via.csv:2: a cell is not JSON"),
         ("a.png", "q.png", "names none of 1 image"),
         ("filename,", "\0,", "has no column 'filename'"),
-        ('"{""class"": ""car""}"', "", "via.csv:2: a cell is not JSON"),
+        ('"{""class"": ""car""}"', "", "via.csv:2: a cell is no whole JSON"),
     ],
 )
 def test_csv_that_via_does_not_write(old: str, new: str, message: str, tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def test_cityscapes_from_polygons_is_cityscapes_from_label_maps(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("[1", "is not JSON of the form expected"),
+        ("[1", "is no whole JSON: it breaks off at byte 2"),
+        ("[1 2]", "is not JSON of the form expected"),
         ("[" * 100_000, "is nested too deeply"),
         ('{"imgHeight": 4}', "the file has no 'imgWidth'"),
         ('{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "roed", "polygon": []}]}', "label 'roed'.*'road'"),
