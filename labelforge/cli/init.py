@@ -29,7 +29,7 @@ def command(folder: str, output: str | None) -> None:
     then say in a mapping what the classes mean; no Python is needed to convert the data.
 
     Known are masks (values, palette, colours or COCO's panoptic format), and boxes and polygons of COCO, Pascal VOC,
-    YOLO, labelme, CVAT, Supervisely, VGG Image Annotator and CSV files, with a first line of names or without.
+    YOLO, KITTI, labelme, CVAT, Supervisely, VGG Image Annotator and CSV files, with a first line of names or without.
     """
     from labelforge.converters.init.describe import describe
     from labelforge.files import write_output

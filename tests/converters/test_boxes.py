@@ -57,7 +57,7 @@ def test_every_shape_of_a_tree_can_be_drawn() -> None:
 
 
 @given(float_boxes(), st.sampled_from(sorted(OUTLINES)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_straight_shapes_cover_the_pixel_centres_that_shapely_says(box: Box, shape: str) -> None:
     left, top, right, bottom = box
     corners = [(left + u * (right - left), top + v * (bottom - top)) for u, v in OUTLINES[shape]]
@@ -71,7 +71,7 @@ def test_straight_shapes_cover_the_pixel_centres_that_shapely_says(box: Box, sha
 
 
 @given(float_boxes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_circles_cover_the_pixel_centres_that_scikit_image_says(box: Box) -> None:
     left, top, right, bottom = box
     middle = ((top + bottom) / 2 - 0.5, (left + right) / 2 - 0.5)  # scikit-image counts from pixel centres
@@ -100,7 +100,7 @@ def test_shapes_of_a_small_box_by_eye() -> None:
 
 
 @given(integer_boxes(), st.sampled_from(sorted(SHAPES)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_integer_box_is_filled_exactly_and_symmetrically(box: Box, shape: str) -> None:
     left, top, right, bottom = (int(edge) for edge in box)
     drawn = one(box, shape)
@@ -115,7 +115,7 @@ def test_an_integer_box_is_filled_exactly_and_symmetrically(box: Box, shape: str
 
 
 @given(integer_boxes(), st.sampled_from(sorted(SHAPES)), st.integers(0, 30), st.integers(0, 20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_moved_box_is_a_moved_drawing(box: Box, shape: str, right: int, down: int) -> None:
     canvas = (80, 100)
     moved = (box[0] + right, box[1] + down, box[2] + right, box[3] + down)
@@ -124,7 +124,7 @@ def test_a_moved_box_is_a_moved_drawing(box: Box, shape: str, right: int, down: 
 
 
 @given(integer_boxes(), st.sampled_from(sorted(SHAPES)), st.sampled_from([3, 5]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_scaled_box_is_the_same_shape(box: Box, shape: str, factor: int) -> None:
     # With an odd factor the middle of each block of pixels is the centre of the pixel that it came from.
     small = one(box, shape)
@@ -136,7 +136,7 @@ def test_a_scaled_box_is_the_same_shape(box: Box, shape: str, factor: int) -> No
 
 
 @given(float_boxes(), st.sampled_from(sorted(SHAPES)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_lies_outside_the_image_is_cut_off(box: Box, shape: str) -> None:
     box = tuple(round(edge * 64) / 64 for edge in box)  # type: ignore[assignment]  # so that moving it rounds nothing
     margin = 80
@@ -152,7 +152,7 @@ def test_a_box_beside_the_image_draws_nothing() -> None:
 
 
 @given(st.lists(st.floats(0.5, 49.5), min_size=1, max_size=6, unique=True), st.floats(1.5, 39))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rectangles_that_share_edges_tile(cuts: list[float], level: float) -> None:
     xs = [0.0, *sorted(cuts), 50.0]
     boxes = [(a, b, c, d) for a, c in itertools.pairwise(xs) for b, d in ((0.0, level), (level, 40.0))]
@@ -164,7 +164,7 @@ def test_rectangles_that_share_edges_tile(cuts: list[float], level: float) -> No
 
 
 @given(st.floats(0, 48), st.floats(0, 38), st.floats(0.01, 2), st.floats(0.01, 2), st.sampled_from(sorted(SHAPES)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_tiny_box_never_vanishes(left: float, top: float, width: float, height: float, shape: str) -> None:
     drawn = one((left, top, left + width, top + height), shape)
     rows, columns = np.nonzero(drawn)
@@ -252,7 +252,7 @@ SETS = {frozenset(m): sum(10**v for v in m) for n in (2, 3, 4) for m in itertool
 
 @pytest.mark.parametrize("policy", ["smallest", "ignore", "set"])
 @given(scene=scenes())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_overlaps_by_brute_force(policy: Overlaps, scene: tuple[list[Box], list[str], list[int]]) -> None:
     drawn = draw_boxes(*scene, SIZE, overlaps=policy, sets=SETS if policy == "set" else None)
     assert drawn.dtype == np.int32
@@ -260,7 +260,7 @@ def test_overlaps_by_brute_force(policy: Overlaps, scene: tuple[list[Box], list[
 
 
 @given(st.lists(st.tuples(integer_boxes(most=12), st.integers(0, 3)), max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_overlapping_finds_every_set_that_meets_at_a_pixel(pairs: list[tuple[Box, int]]) -> None:
     boxes, values = [box for box, _ in pairs], [value for _, value in pairs]
     layers = np.zeros((4, *SIZE), dtype=bool)

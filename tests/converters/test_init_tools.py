@@ -84,9 +84,7 @@ def test_kitti_is_not_taken_for_yolo_or_csv(tmp_path: Path) -> None:
     for key, boxes in BOXES.items():
         name = key.replace("/", "-")
         save(tmp_path / "root" / "training" / "image_2" / f"{name}.png", picture(0))
-        lines = [
-            f"{n} 0.00 0 -1.57 {x0} {y0} {x1 - 1} {y1 - 1} 1 2 3 1 1 9 -1.5" for n, x0, y0, x1, y1 in boxes
-        ]
+        lines = [f"{n} 0.00 0 -1.57 {x0} {y0} {x1 - 1} {y1 - 1} 1 2 3 1 1 9 -1.5" for n, x0, y0, x1, y1 in boxes]
         lines.append("DontCare -1 -1 -10 20 2 22 3 -1 -1 -1 -1000 -1000 -1000 -10")
         put(tmp_path / "root" / "training" / "label_2" / f"{name}.txt", "\n".join(lines) + "\n")
     own = init(tmp_path / "root").dataset

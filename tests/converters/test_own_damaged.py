@@ -11,7 +11,8 @@ import pytest
 from labelforge.converters.init.describe import describe as look
 from labelforge.errors import LabelforgeError
 from tests.converters.layouts import label_blocks, picture, save
-from tests.converters.own_layouts import CLASSES, COLORS, OWN, own, put
+from tests.converters.own_every import OWN
+from tests.converters.own_layouts import CLASSES, COLORS, own, put
 
 PARTS = (
     b"",

@@ -28,7 +28,7 @@ def leaves_of(tree: Taxonomy, text: str) -> frozenset[int]:
 
 
 @given(trees(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_name_means_its_leaves(tree: Taxonomy, data: st.DataObject) -> None:
     chosen = frozenset(data.draw(st.sets(st.integers(0, len(tree.leaves) - 1), min_size=1)))
     assert leaves_of(tree, name_of(tree, chosen)) == chosen
@@ -51,7 +51,7 @@ def test_names_read_like_labels() -> None:
 
 
 @given(trees(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ids_are_the_same_whatever_else_a_network_answers(tree: Taxonomy, data: st.DataObject) -> None:
     sets = st.frozensets(st.integers(0, len(tree.leaves) - 1), min_size=1)
     answers = data.draw(st.lists(sets, min_size=1, max_size=6, unique=True))

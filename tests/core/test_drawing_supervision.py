@@ -25,7 +25,7 @@ def by_name(drawn: Survey, name: str) -> Node:
 
 
 @given(worlds(), st.lists(st.integers(0, 10**9), min_size=8, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_labels_wider_labels_and_pixels_by_brute_force(world: World, sizes: list[int]) -> None:
     tree = world.tree
     counts = {row.native_name: sizes[i % 8] for i, row in enumerate(world.mapping.rows)}
@@ -48,7 +48,7 @@ def test_labels_wider_labels_and_pixels_by_brute_force(world: World, sizes: list
 
 
 @given(worlds("pixel"))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_signals_of_pixels_by_brute_force(world: World) -> None:
     tree = world.tree
     drawn = Survey.of(tree, [world.mapping])

@@ -109,7 +109,7 @@ def outcome(data: bytes) -> Any:
         return type(error)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(0, 255), st.sampled_from(["4:2:0", "progressive", "grey"]), st.booleans())
 def test_a_damaged_jpeg_is_refused_or_read_as_pillow_does(place: int, value: int, kind: str, cut: bool) -> None:
     pytest.importorskip("simplejpeg")
@@ -172,7 +172,7 @@ def plain_png(values: NDArray[Any], parts: int = 1, level: int = 6) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(1, 4), st.integers(0, 9), st.integers(0, 2**32)
 )
@@ -258,7 +258,7 @@ def color_png(filters: list[int], raw: bytes, width: int, kind: tuple[int, ...] 
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 40), st.integers(0, 2**32))
 def test_all_filters_of_photographs_are_undone_as_pillow_does(filters: list[int], width: int, seed: int) -> None:
     pytest.importorskip("numba")

@@ -130,7 +130,7 @@ def children_of(world: World) -> dict[str, list[str]]:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_table_says_who_teaches_what(world: World) -> None:
     lessons = teaching(world)
     for entry, node in zip(run(world).supervision.to_list(), [n for n in world.tree.nodes if n.children], strict=True):
@@ -148,7 +148,7 @@ def test_the_table_says_who_teaches_what(world: World) -> None:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_children_that_nobody_teaches_are_found(world: World) -> None:
     report, lessons = run(world), teaching(world)
     untaught, alike, from_boxes = set(), set(), set()
@@ -168,7 +168,7 @@ def test_children_that_nobody_teaches_are_found(world: World) -> None:
 
 
 @given(worlds())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_constant_answer_that_costs_a_dataset_nothing_is_found(world: World) -> None:
     report, lessons = run(world), teaching(world)
     expected = {}
@@ -193,7 +193,7 @@ def test_a_constant_answer_that_costs_a_dataset_nothing_is_found(world: World) -
 
 
 @given(worlds())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_boxes_that_are_left_out_are_noted(world: World) -> None:
     expected = {
         (dataset.name, node, child)
@@ -206,7 +206,7 @@ def test_boxes_that_are_left_out_are_noted(world: World) -> None:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_labels_that_train_nothing_or_the_same_are_found(world: World) -> None:
     report = run(world)
     unused, same = set(), set()
@@ -223,7 +223,7 @@ def test_labels_that_train_nothing_or_the_same_are_found(world: World) -> None:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_the_tree_alone_does_wrong_is_found(world: World) -> None:
     tree, report = world.tree, run(world)
     says = {

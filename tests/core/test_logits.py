@@ -17,7 +17,7 @@ from tests.core.random_trees import World, meaning, trees, worlds
 
 
 @given(trees())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_inner_node_owns_the_columns_of_its_children(tree: Taxonomy) -> None:
     layout = LogitLayout.compile(tree)
     inner = [node for node in tree.nodes if node.children]
@@ -35,7 +35,7 @@ def test_every_inner_node_owns_the_columns_of_its_children(tree: Taxonomy) -> No
 
 
 @given(trees())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ancestors_are_the_way_up(tree: Taxonomy) -> None:
     layout = LogitLayout.compile(tree)
     inner = [node for node in tree.nodes if node.children]
@@ -58,7 +58,7 @@ def layouts(world: World) -> list[LogitLayout]:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_decisions_are_credited_to_the_native_label_that_holds_them(world: World) -> None:
     tree = world.tree
     sets = [meaning(tree, e) for e in world.expressions]
@@ -87,7 +87,7 @@ def test_flat_union_sets_inner_nodes_beside_their_descendants() -> None:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_records_bring_a_layout_back(world: World) -> None:
     """A network can be used without the label tables that it was trained with."""
     for layout in layouts(world):

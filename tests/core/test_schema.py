@@ -60,13 +60,13 @@ def test_shipped_files_name_their_schema_and_fulfil_it(path: Path) -> None:
 
 
 @given(trees())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_trees_that_labelforge_reads_fulfil_the_schema(tree: Taxonomy) -> None:
     assert accepts("tree", tree.to_dict())
 
 
 @given(worlds())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_expressions_that_labelforge_reads_fulfil_the_schema(world: World) -> None:
     labels = {f"l{i}": expression for i, expression in enumerate(world.expressions)}
     assert accepts("mapping", {"dataset": "random", "supervision": world.mapping.supervision, "labels": labels})

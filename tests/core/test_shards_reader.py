@@ -38,7 +38,7 @@ def folder(path: Path, shards: int = 2, suffix: ImageSuffix = "png") -> list[tup
     return written
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     labels = data.draw(st.sampled_from([1, 2, 3, 15, 255, 256, 300]), label="native labels")

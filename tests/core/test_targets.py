@@ -46,7 +46,7 @@ def compiled_allowed(table: TargetTable, row: int) -> dict[str, set[str]]:
 
 
 @given(worlds(supervision="pixel"))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_pixel_labels_compile_to_the_definition(world: World) -> None:
     table = whole_table(world.tree, [world.mapping])
     assert not table.allowed[0].any(), "row 0 says nothing"
@@ -56,7 +56,7 @@ def test_pixel_labels_compile_to_the_definition(world: World) -> None:
 
 
 @given(worlds(supervision="box"))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_box_labels_never_reach_the_root(world: World) -> None:
     own = whole_table(world.tree, [world.mapping], boxes="own")
     path = whole_table(world.tree, [world.mapping], boxes="path")
@@ -69,7 +69,7 @@ def test_box_labels_never_reach_the_root(world: World) -> None:
 
 
 @given(worlds(supervision="box"), st.sampled_from(["own", "path"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_boxes_leave_out_classifiers_that_their_dataset_gives_one_answer(world: World, boxes: BoxUse) -> None:
     every = whole_table(world.tree, [world.mapping], boxes)
     kept = whole_table(world.tree, [world.mapping], boxes, lone_boxes=False)
@@ -139,7 +139,7 @@ def test_rows_of_flipped_images_belong_to_the_dataset_of_their_label() -> None:
 
 
 @given(worlds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_flipped_rows_mean_the_mirrored_leaves(world: World) -> None:
     tree = world.tree
     table = whole_table(tree, [world.mapping])
@@ -160,7 +160,7 @@ def test_flipped_rows_mean_the_mirrored_leaves(world: World) -> None:
 
 
 @given(worlds())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_flipped_box_teaches_no_further_classifier(world: World) -> None:
     table = whole_table(world.tree, [world.mapping])
     originals = len(world.mapping.rows)

@@ -45,7 +45,7 @@ def asked_of(world: World, owner: str) -> list[set[str]]:
 
 
 @given(worlds(supervision="pixel"))
-@settings(MANY_TEACH_NOTHING, max_examples=300, deadline=None)
+@settings(MANY_TEACH_NOTHING, max_examples=300)
 def test_children_are_one_choice_if_no_label_tells_them_apart(world: World) -> None:
     """Pair by pair: two children share a column if and only if every label allows both or neither."""
     tree, layout = world.tree, taught(world)
@@ -66,7 +66,7 @@ def test_children_are_one_choice_if_no_label_tells_them_apart(world: World) -> N
 
 
 @given(worlds())
-@settings(MANY_TEACH_NOTHING, max_examples=300, deadline=None)
+@settings(MANY_TEACH_NOTHING, max_examples=300)
 def test_every_answer_is_taught(world: World) -> None:
     """No class holds a leaf that no label means, and each lies within the reach of some label."""
     tree, layout = world.tree, taught(world)
@@ -80,7 +80,7 @@ def test_every_answer_is_taught(world: World) -> None:
 
 
 @given(worlds(supervision="pixel"))
-@settings(MANY_TEACH_NOTHING, max_examples=300, deadline=None)
+@settings(MANY_TEACH_NOTHING, max_examples=300)
 def test_a_classifier_is_carried_only_where_decisions_arrive(world: World) -> None:
     layout = taught(world)
     for j in range(1, layout.num_classifiers):
@@ -94,7 +94,7 @@ def test_a_classifier_is_carried_only_where_decisions_arrive(world: World) -> No
 
 
 @given(worlds(supervision="pixel"))
-@settings(MANY_TEACH_NOTHING, max_examples=300, deadline=None)
+@settings(MANY_TEACH_NOTHING, max_examples=300)
 def test_a_label_that_chooses_alone_all_the_way_down_contains_what_is_decided(world: World) -> None:
     """Decide as a label asks, as far as it asks for single columns: the answer then lies within the label."""
     tree, layout = world.tree, taught(world)
@@ -114,7 +114,7 @@ def test_a_label_that_chooses_alone_all_the_way_down_contains_what_is_decided(wo
 
 
 @given(worlds(), st.integers(0, 2**32))
-@settings(MANY_TEACH_NOTHING, max_examples=200, deadline=None)
+@settings(MANY_TEACH_NOTHING, max_examples=200)
 def test_the_loss_is_that_of_the_whole_tree_with_groups_added_up(world: World, seed: int) -> None:
     """A group's logit is the logsumexp of its children's, and a child that no label names has probability zero."""
     tree, layout = world.tree, taught(world)

@@ -44,7 +44,7 @@ def test_nodes_and_classifiers_stand_depth_first() -> None:
 
 
 @given(trees())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_tree_survives_its_definition(tree: Taxonomy) -> None:
     again = Taxonomy.from_dict(json.loads(json.dumps(tree.to_dict())))
     assert again == tree

@@ -174,7 +174,7 @@ def divided_worlds(draw: st.DrawFn) -> tuple[World, Taxonomy]:
 
 
 @given(divided_worlds())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_order_and_division_change_no_label(case: tuple[World, Taxonomy]) -> None:
     world, tree = case
     found = TreeDiff(world.tree, tree)
@@ -187,7 +187,7 @@ def test_order_and_division_change_no_label(case: tuple[World, Taxonomy]) -> Non
 
 
 @given(trees(), trees())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_one_way_adds_the_other_removes(one: Taxonomy, other: Taxonomy) -> None:
     there, back = TreeDiff(one, other), TreeDiff(other, one)
     assert (there.added, there.removed) == (back.removed, back.added)
@@ -197,7 +197,7 @@ def test_what_one_way_adds_the_other_removes(one: Taxonomy, other: Taxonomy) -> 
 
 
 @given(trees())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_tree_does_not_differ_from_itself(tree: Taxonomy) -> None:
     found = TreeDiff(tree, tree)
     content = found.to_dict()

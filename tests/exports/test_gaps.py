@@ -62,7 +62,7 @@ def test_images_without_labels_are_exported(tmp_path: Path) -> None:
     assert export_shards([folder, labelled], tmp_path / "both", to="masks", classes="road").ignored == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_what_is_proposed_gives_pixels(data: st.DataObject) -> None:
     """Of any tree, labels and cut: the proposal is a cut, and an export with it is not refused."""

@@ -44,7 +44,7 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return street_shards(tmp_path_factory.mktemp("streets"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_every_pixel_and_every_count(data: st.DataObject) -> None:
     world = data.draw(worlds("pixel"))

@@ -45,7 +45,7 @@ def walk(tree: Nested, logits: list[float], threshold: float = 0.0) -> tuple[str
         below = inner
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), ties=st.booleans())
 def test_random_trees(grow_tree: Callable[[random.Random], Nested], seed: int, ties: bool) -> None:
     rng = random.Random(seed)
@@ -65,7 +65,7 @@ def test_random_trees(grow_tree: Callable[[random.Random], Nested], seed: int, t
         assert decision.confidence[n, y, x].item() == pytest.approx(confidence, rel=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), threshold=st.floats(0.05, 0.95))
 def test_the_descent_stops_where_confidence_is_low(
     grow_tree: Callable[[random.Random], Nested], seed: int, threshold: float
@@ -82,7 +82,7 @@ def test_the_descent_stops_where_confidence_is_low(
         assert confidence[0, y, x].item() == pytest.approx(product, rel=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32))
 def test_probabilities_are_products_along_the_path(grow_tree: Callable[[random.Random], Nested], seed: int) -> None:
     rng = random.Random(seed)

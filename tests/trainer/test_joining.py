@@ -22,7 +22,7 @@ from tests.trainer.test_transfer import labelled, probabilities, saved, scramble
 from tests.trainer.tiny import TREE, mapping, tiny_config
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32))
 def test_without_logits_of_inner_nodes_it_is_one_softmax(
     grow_tree: Callable[[random.Random], dict[str, Any]], seed: int

@@ -293,7 +293,7 @@ def random_options(rng: random.Random, labels: int, softmaxes: int) -> Options:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), method=st.booleans())
 def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, method: bool) -> None:
     rng = random.Random(seed)
@@ -317,7 +317,7 @@ def test_random_worlds(grow_tree: Callable[[random.Random], Nested], seed: int, 
     assert_equal_to(expected, logits, rows, table, weights, options)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), union=st.booleans())
 def test_flat_tables(grow_tree: Callable[[random.Random], Nested], seed: int, union: bool) -> None:
     rng = random.Random(seed)

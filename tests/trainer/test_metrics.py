@@ -213,7 +213,7 @@ def test_shapes_must_agree() -> None:
         matrix.update(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), flat=st.booleans())
 def test_random_labels(grow_tree: Callable[[random.Random], Nested], seed: int, flat: bool) -> None:
     """Every pixel judged by sets of leaf names, every score as an exact fraction, strict and consistent."""

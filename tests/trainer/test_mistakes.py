@@ -22,7 +22,7 @@ def mean_iou(counts: NDArray[np.int64], occurring: list[int]) -> float:
     return fmean(ious)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(1, 6))
 def test_a_cost_is_what_the_mean_iou_gains_when_the_pixels_are_right(seed: int, classes: int) -> None:
     rng = np.random.default_rng(seed)

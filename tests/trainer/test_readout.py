@@ -33,7 +33,7 @@ def leaf_probability(tree: Taxonomy, leaf: Node, logits: list[float]) -> float:
 
 
 @given(worlds(), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_sums_are_those_over_the_leaves(world: World, seed: int) -> None:
     """In labels that the network never saw: by brute force over the leaves of the whole tree.
 
@@ -167,7 +167,7 @@ SOME_LABELS = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=4), min
 
 
 @given(trees(), SOME_LABELS, SOME_LABELS, st.integers(0, 2**32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_labels_of_taught_networks_by_brute_force(
     tree: Taxonomy, seen: list[list[int]], other: list[list[int]], seed: int
 ) -> None:

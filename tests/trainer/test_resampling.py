@@ -41,7 +41,7 @@ def without_kernel(image: Pixels, window: Window, size: tuple[int, int]) -> Pixe
         return resample(image, window, size)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SIDES, SIDES, PLACES, PLACES, SIDES, SIDES, st.booleans(), st.integers(0, 2**32))
 def test_any_window_is_pillows_to_a_grey_level_and_the_same_with_and_without_the_kernel(
     height: int, width: int, down: list[float], along: list[float], h: int, w: int, stark: bool, seed: int

@@ -141,7 +141,7 @@ def has_classes(world: World) -> bool:
     return any(not row.target.ignored for row in world.mapping.rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(world=worlds().filter(has_classes), head=HEADS, seed=st.integers(0, 2**32))
 def test_random_decisions_on_random_trees(world: World, head: Kind, seed: int) -> None:
     scores, pixels = make(world, compiled(world, head), seed)
@@ -180,7 +180,7 @@ def test_random_decisions_on_random_trees(world: World, head: Kind, seed: int) -
         assert stopped.unanswered == pytest.approx(sum(n == 0 for _, n in ends) / len(ends))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(world=worlds().filter(has_classes), head=st.sampled_from(["whole", "hierarchical"]), seed=st.integers(0, 2**32))
 def test_every_classifier_is_scored_where_a_label_decides_it(world: World, head: Kind, seed: int) -> None:
     tree, layout = world.tree, compiled(world, head)
@@ -205,7 +205,7 @@ def names_of(tree: Taxonomy, node: Node) -> Names:
     return frozenset(leaf_names(tree, node))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(world=worlds().filter(has_classes), head=HEADS, seed=st.integers(0, 2**32))
 def test_confidence_is_that_of_the_label_that_is_written(world: World, head: Kind, seed: int) -> None:
     """15 bins by hand; the label written is the smallest that holds the decision, the first among equals."""
@@ -236,7 +236,7 @@ def test_confidence_is_that_of_the_label_that_is_written(world: World, head: Kin
         assert point.accuracy == (pytest.approx(fmean(above)) if above else None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(world=worlds(), seed=st.integers(0, 2**32))
 def test_a_descent_is_the_decision_with_its_confidence_at_every_step(world: World, seed: int) -> None:
     layout = LogitLayout.compile(world.tree)

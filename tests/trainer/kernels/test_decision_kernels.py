@@ -102,14 +102,14 @@ def assert_same_labels(
 
 
 @needs_numba
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32))
 def test_classes_confidences_and_steps(grow_tree: GrowTree, seed: int) -> None:
     assert_same_descents(random.Random(seed), grow_tree, "numba")
 
 
 @needs_numba
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32))
 def test_labels_by_sum(grow_tree: GrowTree, seed: int) -> None:
     assert_same_labels(random.Random(seed), grow_tree, "numba")

@@ -34,7 +34,7 @@ def sums_of_spans(sums: LabelSums, logits: torch.Tensor) -> list[float]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_sums_of_random_labels(grow_tree: GrowTree, seed: int) -> None:
     """Labels are all classes below some logits, and some single ones, as labels are; they may overlap."""

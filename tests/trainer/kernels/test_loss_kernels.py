@@ -64,20 +64,20 @@ def assert_same(world: World, kernel: Kernel, dtype: torch.dtype, close: float, 
     assert error <= max(close * scale * float(exact.abs().max()), steep, rounding, 1e-30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_plain_bands_in_float64(grow_tree: GrowTree, seed: int) -> None:
     assert_same(random_world(random.Random(seed), grow_tree), "torch", torch.float64, 1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32))
 def test_plain_bands_in_float32(grow_tree: GrowTree, seed: int) -> None:
     assert_same(random_world(random.Random(seed), grow_tree), "torch", torch.float32, 1e-5)
 
 
 @needs_numba
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 @example(seed=1971)  # where the share of a set, times all, was too small for float32
 def test_numba(grow_tree: GrowTree, seed: int) -> None:

@@ -72,7 +72,7 @@ def shapes(device: str) -> Shapes:
 
 
 def worlds(examples: int) -> settings:
-    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=examples, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.skipif(INTERPRETED or CUDA, reason="this is that process, or the kernels run on a GPU")
