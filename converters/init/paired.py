@@ -40,6 +40,7 @@ class Found:
         label_files: Their label files.
         bare: Images that the paths fit, without labels.
         lost: Labels, or names of images, without an image.
+        rivals: Paths of other images that the labels fit as well.
     """
 
     images: list[str]
@@ -50,6 +51,7 @@ class Found:
     label_files: list[str] = field(default_factory=list)
     bare: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    rivals: list[str] = field(default_factory=list)
 
 
 def pair_files(survey: Survey, files: Sequence[str], *, masks: bool) -> Found | None:
@@ -77,7 +79,7 @@ def pair_files(survey: Survey, files: Sequence[str], *, masks: bool) -> Found | 
     found = Found([template.text for template in templates], [pairing.labels.text])
     found.image_files = [image for image, _ in pairs.values()]
     found.label_files = [label for _, label in pairs.values()]
-    found.bare, found.lost = list(pairing.bare), sorted(lost)
+    found.bare, found.lost, found.rivals = list(pairing.bare), sorted(lost), list(pairing.rivals)
     if "split" in pairing.images.places:
         texts = in_order({split for split, _, _ in pairs})
         found.splits = {text: text for text in texts}

@@ -143,6 +143,9 @@ def _described(survey: Survey, chosen: _Candidate) -> Proposal:
     proposal.looked.append(
         f"Images: {len(found.image_files):,} with labels; of {sizes.total()} looked at, sizes {shown}."
     )
+    if found.rivals:
+        what = f"The labels fit the images {listed(found.rivals, 3)} as well"
+        proposal.remarks.append(f"{what}: which of them they are of is guessed from names.")
     if chosen.look is None:
         describe_masks(survey, found, proposal, _FAULTS)
     elif isinstance(chosen.look, Segments):
@@ -175,7 +178,7 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
         proposal.remarks.append(f"{what} 'kind: boxes' reads the boxes alone, as boxes.")
     if not look.all_names:
         proposal.remarks.append(
-            f"Only {MARKS_LOOKED_AT} label files were opened: other files may name further classes."
+            f"Only {MARKS_LOOKED_AT} label files were opened: others may name further classes, or hold other shapes."
         )
     seen = {name: f"{count:,} of {total:,} objects" for name, count in look.objects.items()}
     lists = class_lists(survey.root, survey.texts)

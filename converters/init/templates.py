@@ -36,6 +36,7 @@ _ENDING: Final = re.compile(
     r"gtfine_\w+|gtcoarse_\w+|leftimg8bit|rgb|image|img|sat|jpg|jpeg|png|bmp))+"
 )
 _START: Final = re.compile(r"(?i)(?:images?|imgs?|photos?|frames?|rgb|masks?|labels?|gt|seg|annotations?)[-_]")
+_NUMBER: Final = re.compile(r"(\d+)$")
 _FIRST: Final = re.compile(r"(?i)semantic|labelids")
 _SECOND: Final = re.compile(r"(?i)instance|object|colou?r|vis|trainids|overlay|preview|edge|boundar|depth|disparity")
 """What tells labels of an image that are to be preferred, and those from which others are."""
@@ -105,6 +106,7 @@ class Pairing:
         pairs: (split, group, key) -> image and labels.
         bare: Images without labels.
         lost: Labels without an image.
+        rivals: Paths of other images that find the same labels, and as many of them.
     """
 
     images: Template
@@ -112,6 +114,7 @@ class Pairing:
     pairs: Mapping[tuple[str, str, str], tuple[str, str]]
     bare: Sequence[str]
     lost: Sequence[str]
+    rivals: Sequence[str] = ()
 
     @property
     def splits(self) -> list[str]:
@@ -136,14 +139,34 @@ class Pairing:
         return sum(_LABEL.search(image) is not None and label.startswith(image) for image, label in stems)
 
     @property
+    def _same_number(self) -> int:
+        """Whether folders of both end in one number, of a camera; less than 0 if in others only."""
+        images, labels = (
+            {match[1] for part in template.folders if (match := _NUMBER.search(part))}
+            for template in (self.images, self.labels)
+        )
+        return len(images & labels) or -len(images | labels)
+
+    @property
+    def _same_split(self) -> bool:
+        """Whether no folder says that images and labels are of different splits."""
+        images, labels = (
+            {match["split"].lower() for part in template.folders if (match := _SPLIT.fullmatch(part))}
+            for template in (self.images, self.labels)
+        )
+        return not images or not labels or bool(images & labels)
+
+    @property
     def rank(self) -> tuple[int, ...]:
         """The larger, the better."""
         images, labels = self.images, self.labels
         return (
+            self._same_split,
             len(self.pairs),
             -labels.doubts - images.doubts,
             -self._images_like_labels,
             len(_FIRST.findall(labels.start + labels.ending)),
+            self._same_number,
             -len(self.bare) - len(self.lost),
             int("split" in images.places),
             -int("group" in images.places),
@@ -218,7 +241,7 @@ def best_pairing(
         common = len(PurePosixPath(os.path.commonpath([f"/{file}" for file in images])).parts) - 1
         of_labels = [t for t in of_labels if (t.keys(labelled) if labelled else t.of_labels(common))]
         of_images = [template for template in of_images if template not in of_labels]
-    found: Pairing | None = None
+    found: list[Pairing] = []
     keyed = [(template, template.keys(labels)) for template in of_labels[:_TRIED]]
     for pictured in of_images[:_TRIED]:
         all_keys = pictured.keys(images)
@@ -228,9 +251,21 @@ def best_pairing(
             if not any(key in label_keys for key in all_keys):
                 continue
             pairing = _paired(pictured, template, all_keys, label_keys)
-            if pairing.pairs and (found is None or pairing.rank > found.rank):
-                found = pairing
-    return found
+            if pairing.pairs:
+                found.append(pairing)
+    if not found:
+        return None
+    best = max(found, key=lambda pairing: pairing.rank)
+    files = {image for image, _ in best.pairs.values()}
+    rivals = [
+        other.images.text
+        for other in found
+        if other.labels == best.labels
+        and other._same_split
+        and len(other.pairs) == len(best.pairs)
+        and files.isdisjoint(image for image, _ in other.pairs.values())
+    ]
+    return replace(best, rivals=tuple(dict.fromkeys(rivals)))
 
 
 def _paired(

@@ -45,19 +45,20 @@ def read_cvat(path: Path, _: Classes) -> Iterator[tuple[str, str]]:
     Raises:
         DatasetError: The file is missing or broken, or an image has no name.
     """
-    seen = False
+    found: list[tuple[str, str, str]] = []  # name, subset, and shapes
     for element in read_xml(path, "annotations", LARGEST_SHARED):
         if element.tag == "track":
             what, cure = "holds tracks of a video", "Export it from CVAT as 'CVAT for images 1.1'."
             raise DatasetError(what, where=path, line=element.line, cure=cure)
         if element.tag != "image":
             continue
-        seen = True
         if "name" not in element.facts:
             raise DatasetError("an image has no name", where=path, line=element.line, cure="Export it again.")
-        yield PlacedName(element.facts["name"], element.facts.get("subset", "")), _packed(element)
-    if not seen:
+        found.append((element.facts["name"], element.facts.get("subset", ""), _packed(element)))
+    if not found:
         raise DatasetError("holds no image", where=path, cure="Export it from CVAT as 'CVAT for images 1.1'.")
+    subsets = frozenset(subset for _, subset, _ in found)
+    yield from ((PlacedName(name, subset, subsets), shapes) for name, subset, shapes in found)
 
 
 def _packed(image: Element) -> str:
@@ -96,7 +97,7 @@ def cvat_boxes(text: str, place: Path, classes: Classes) -> BoxMarks:
                 boxes.append(_box(facts, classes.named(facts["label"], place, line)))
                 lines.append(line)
             else:
-                others.no_box(kind)
+                others.no_box(kind, facts.get("label"))
     return BoxMarks(checked_boxes(boxes, place, lines), size, others=others)
 
 

@@ -29,6 +29,7 @@ from labelforge.converters.own.marks import (
 )
 
 _RECTANGLES: Final = ("rectangle", "rotation")
+_CLOSE: Final = 2.0  # pixels by which corners may be rounded
 _DRAWN: Final = ("polygon", *_RECTANGLES, "circle", "mask")
 
 
@@ -63,7 +64,7 @@ def read_labelme_boxes(path: Path, classes: Classes) -> BoxMarks:
             if kind in _RECTANGLES:
                 boxes.append(_box(corners(shape["points"]), classes.named(shape["label"], path)))
             else:
-                others.no_box(kind)
+                others.no_box(kind, shape["label"])
     return BoxMarks(checked_boxes(boxes, path), size, others=others)
 
 
@@ -84,10 +85,15 @@ def _box(points: Sequence[tuple[float, float]], value: int) -> Box:
         return Box(value, left, top, right, bottom)
     if len(points) != 4:
         raise ValueError(f"a rectangle of {len(points)} points")
-    (x0, y0), (x1, y1), (x2, y2), _ = points
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+    across, down = (x1 - x0, y1 - y0), (x2 - x1, y2 - y1)
+    apart = math.dist((x0 + x2, y0 + y2), (x1 + x3, y1 + y3))  # the middles of the diagonals, times two
+    lean = abs(across[0] * down[0] + across[1] * down[1])
+    if apart > _CLOSE or lean > _CLOSE * max(math.hypot(*across), math.hypot(*down)):
+        raise ValueError("a rectangle of four corners that are not those of one, one after the other")
     x, y = (x0 + x2) / 2, (y0 + y2) / 2
-    across, down = math.dist((x0, y0), (x1, y1)) / 2, math.dist((x1, y1), (x2, y2)) / 2
-    return Box(value, x - across, y - down, x + across, y + down, math.degrees(math.atan2(y1 - y0, x1 - x0)))
+    width, height = math.hypot(*across) / 2, math.hypot(*down) / 2
+    return Box(value, x - width, y - height, x + width, y + height, math.degrees(math.atan2(across[1], across[0])))
 
 
 def _layer(kind: str, shape: Mapping[str, Any], value: int) -> Layer | None:

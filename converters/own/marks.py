@@ -101,9 +101,10 @@ class LeftOut:
         for mine, more in zip(self._counters(), other._counters(), strict=True):
             mine.update(more)
 
-    def no_box(self, kind: object) -> None:
-        """Count a shape that a dataset of boxes has no use for."""
-        self.unread[f"{str(kind)[:20]}, which is no box"] += 1
+    def no_box(self, kind: object, label: object = None) -> None:
+        """Count a shape that a dataset of boxes has no use for, by its kind, and by its class if that is told."""
+        of = "" if label is None else f" of {str(label)[:40]!r}"
+        self.unread[f"{str(kind)[:20]}{of}, which is no box"] += 1
 
     def sentences(self, where: str = "") -> list[str]:
         """What to say of it.

@@ -73,15 +73,17 @@ def _readings(line: str) -> tuple[str, ...]:
 class PlacedName(str):
     """A name of a file, and a folder that it may be in.
 
-    Of several files of the name, that in the folder is meant; if there is but one, wherever it is.
+    Of several files of the name, that in the folder is meant; if there is but one, wherever it is, but for the folders
+    of others.
     """
 
     folder: str
+    others: frozenset[str]
 
-    def __new__(cls, name: str, folder: str) -> PlacedName:
-        """Put a folder to a name."""
+    def __new__(cls, name: str, folder: str, others: frozenset[str] = frozenset()) -> PlacedName:
+        """Put its folder to a name, and those of others."""
         placed = super().__new__(cls, name)
-        placed.folder = folder
+        placed.folder, placed.others = folder, others - {folder}
         return placed
 
 
@@ -121,6 +123,9 @@ class Names(Generic[Thing]):
         named = self._agreeing(path, path.name)
         if not named and path.suffix.lower() in PICTURES:
             named = self._agreeing(path, path.stem)
+        if isinstance(text, PlacedName):
+            folders = ((each, each[1].parts[:-1]) for each in named)
+            named = [each for each, parts in folders if text.folder in parts or text.others.isdisjoint(parts)]
         best = max((same for same, _, _ in named), default=0)
         found = [(other, thing) for same, other, thing in named if same == best]
         inside = [thing for other, thing in found if near and other.is_relative_to(near)]

@@ -61,7 +61,7 @@ def read_supervisely_boxes(path: Path, classes: Classes) -> BoxMarks:
             if thing["geometryType"] == "rectangle":
                 boxes.append(Box(classes.named(thing["classTitle"], path), *_edges(thing)))
             else:
-                others.no_box(thing["geometryType"])
+                others.no_box(thing["geometryType"], thing["classTitle"])
     return BoxMarks(checked_boxes(boxes, path), size, others=others)
 
 

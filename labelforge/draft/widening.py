@@ -56,10 +56,11 @@ def widen(vocabulary: Vocabulary, entries: Sequence[Entry]) -> None:
         if not any(map(_is_for_the_rest, entries)):
             short = sum(bool(entry.leaves) for entry in entries) <= _SHORT * mine
             nearest = _nothing_else_near(tree, known, held, short=short)
+    unless = " (unless a label that is TODO is for it)" if any(entry.match is None for entry in entries) else ""
     for entry, more, rest in zip(known, found, nearest, strict=True):
         named = name_of(tree, entry.leaves)
         _join(tree, entry, more, "", Sureness.LIKELY)
-        _join(tree, entry, rest, f", and this one is near; by its name alone: {named}", Sureness.CHECK)
+        _join(tree, entry, rest, f", and this one is near{unless}; by its name alone: {named}", Sureness.CHECK)
 
 
 def _join(tree: Taxonomy, entry: Entry, leaves: frozenset[int], why: str, at_most: Sureness) -> None:

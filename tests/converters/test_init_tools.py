@@ -71,6 +71,21 @@ def test_images_of_one_name_in_the_subsets_of_a_cvat_project(tmp_path: Path) -> 
         assert np.array_equal(ids, expected), split
 
 
+def test_an_image_of_one_subset_is_never_that_of_another(tmp_path: Path) -> None:
+    """Its picture is missing; one of its name is in another subset."""
+    box = '<box label="car" xtl="2" ytl="3" xbr="12" ybr="9"></box>'
+    text = (
+        cvat({"1": box, "2": box}).replace('id="0"', 'id="0" subset="Train"').replace('id="1"', 'id="1" subset="Val"')
+    )
+    put(tmp_path / "root" / "a.xml", text.replace('name="2.png"', 'name="3.png"'))
+    for i, key in enumerate(("Val/1", "Val/3")):
+        save(tmp_path / "root" / "images" / f"{key}.png", picture(i))
+    found = init(tmp_path / "root")
+    assert "1 x labels without an image, such as 1.png" in found.text
+    got = converted(tmp_path / "root", next(iter(found.dataset.splits)), tmp_path / "out")
+    assert [key for key, ids in got.items() if (ids == 2).any()] == [key for key in got if key.endswith("3")]
+
+
 def test_a_subset_without_a_folder_of_its_own(tmp_path: Path) -> None:
     box = '<box label="car" xtl="2" ytl="3" xbr="12" ybr="9"></box>'
     put(tmp_path / "root" / "a.xml", cvat({"one": box}).replace('<image id="0"', '<image id="0" subset="default"'))
@@ -90,3 +105,19 @@ def test_kitti_is_not_taken_for_yolo_or_csv(tmp_path: Path) -> None:
     own = init(tmp_path / "root").dataset
     assert (own.kind, own.format, [*own.splits]) == ("boxes", "kitti", ["training"])
     assert [*own.space.names] == sorted({name for boxes in BOXES.values() for name, *_ in boxes})
+
+
+@pytest.mark.parametrize("tested", [False, True])
+def test_labels_are_of_the_camera_and_the_split_that_their_folder_says(tested: bool, tmp_path: Path) -> None:
+    """KITTI's folders: two cameras, and pictures of the same names without labels in another split."""
+    for i in range(3):
+        for camera in ("image_2", "image_3"):
+            save(tmp_path / "training" / camera / f"{i:06d}.png", picture(i))
+            if tested:
+                save(tmp_path / "testing" / camera / f"{i:06d}.png", picture(i + 3))
+        put(tmp_path / "training" / "label_2" / f"{i:06d}.txt", f"car 0.0 0 -1.5 1 2 {i + 8} 9{' 1' * 7}\n")
+    found = init(tmp_path)
+    split = "training" if tested else "{split}"
+    assert found.dataset.images == (f"{split}/image_2/{{key}}.png",)
+    assert found.dataset.labels == (f"{split}/label_2/{{key}}.txt",)
+    assert f"The labels fit the images {split}/image_3/{{key}}.png as well: which of" in found.text

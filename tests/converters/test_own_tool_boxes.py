@@ -57,7 +57,10 @@ def test_what_is_no_box_is_counted(fmt: str, tmp_path: Path) -> None:
         text = json.dumps({"size": {"height": 20, "width": 30}, "objects": [thing]})
         one(tmp_path, fmt, "ann/{key}.png.json", text)
     conversion = convert(tmp_path / "dataset.yaml", None, tmp_path / "out", split="all")
-    assert "Left out, since shapes of this kind are not read: 1 x polygon, which is no box." in conversion.notes
+    assert (
+        "Left out, since shapes of this kind are not read: 1 x polygon of 'no class', which is no box."
+        in conversion.notes
+    )
     assert conversion.manifest.totals.unannotated == 600
 
 
@@ -106,8 +109,19 @@ def test_bad_lines_of_kitti(line: str, message: str, tmp_path: Path) -> None:
         drawn(tmp_path)
 
 
-def test_a_rectangle_of_three_corners(tmp_path: Path) -> None:
-    shape = {"label": "car", "points": TURNED[:3], "shape_type": "rectangle"}
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (TURNED[:3], "a rectangle of 3 points"),
+        ([(10, 10), (40, 12), (30, 30), (5, 25)], "a rectangle of four corners that are not those of one"),
+        (
+            [(10, 10), (30, 20), (10, 20), (30, 10)],
+            "a rectangle of four corners that are not those of one",
+        ),  # crosswise
+    ],
+)
+def test_a_rectangle_that_is_none(points: list[tuple[float, float]], message: str, tmp_path: Path) -> None:
+    shape = {"label": "car", "points": points, "shape_type": "rectangle"}
     one(tmp_path, "labelme", "images/{key}.json", labelme([shape]))
-    with pytest.raises(DatasetError, match=r"a\.json: shape 0 .*a rectangle of 3 points"):
+    with pytest.raises(DatasetError, match=rf"a\.json: shape 0 .*{message}"):
         drawn(tmp_path)

@@ -110,3 +110,8 @@ def test_in_a_long_list_only_a_label_alone_in_its_node_holds_what_is_left_of_it(
     assert held(tree, quarter) == {"sidewalk"}
     half = [name for name in [*WHOLE, "truck trailer"] if name != "curb stone heap"]
     assert held(tree, drafted(tree, *half)["parking meter"]) == {"parking meter"}  # main branches hold all sorts
+
+
+def test_labels_that_are_not_understood_are_said_where_others_are_widened(tree: Taxonomy) -> None:
+    assert "this one is near; by its" in drafted(tree, *SHORT)["Car"].why
+    assert "this one is near (unless a label that is TODO is for it); by its" in drafted(tree, *SHORT, "xqz")["Car"].why
