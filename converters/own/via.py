@@ -37,6 +37,8 @@ from labelforge.errors import DatasetError, listed
 
 COLUMNS: Final = ("filename", "region_shape_attributes", "region_attributes")
 """The columns of a CSV file that are read."""
+_SIZE: Final = "file_size"
+"""A column, if there is one: VIA tells images of the same name apart by their length in bytes."""
 _PROJECT: Final = "_via_img_metadata"
 _DRAWN: Final = ("polygon", "rect", "circle", "ellipse")
 _CLASS: Final = ("class", "label", "name", "type", "category", "object", "class_name", "label_name")
@@ -126,16 +128,17 @@ def _of_csv(path: Path) -> Iterator[tuple[str, list[Marked]]]:
     lost = [column for column in COLUMNS if column not in table.columns]
     if lost:
         raise DatasetError(f"has no column {lost[0]!r}", where=path, line=1, cure="Export it from VIA again.")
-    images: dict[str, list[Marked]] = {}
-    for line, cells in enumerate(zip(*(table[column] for column in COLUMNS), strict=True), start=2):
-        regions = images.setdefault(cells[0], [])
+    sizes = table[_SIZE] if _SIZE in table.columns else [""] * len(table)
+    images: dict[tuple[str, str], list[Marked]] = {}
+    for line, (size, name, *cells) in enumerate(zip(sizes, *(table[column] for column in COLUMNS), strict=True), 2):
+        regions = images.setdefault((name, size.strip()), [])
         try:
-            shape, attributes = (parse(text, path, AGAIN) for text in cells[1:])
+            shape, attributes = (parse(text, path, AGAIN) for text in cells)
         except DatasetError as error:
             raise DatasetError(f"a cell {error.what}", where=path, line=line, cure=AGAIN) from None
         if shape:  # an image without a region has an empty one
             regions.append((shape, attributes))
-    yield from images.items()
+    yield from ((name, regions) for (name, _), regions in images.items())
 
 
 def _regions(text: str, place: Path) -> list[Marked]:

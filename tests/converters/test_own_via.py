@@ -251,6 +251,21 @@ def test_csv_that_via_does_not_write(old: str, new: str, message: str, tmp_path:
     assert caught.value.where == str(tmp_path / "via.csv") and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["via.csv", "via.json"])
+def test_images_of_one_name_are_not_merged(name: str, tmp_path: Path) -> None:
+    """VIA tells images apart by their name and their size in bytes, in both of its forms."""
+    text = via({"a": [(RECT, CAR), (RECT, CAR)]})
+    if name == "via.csv":
+        first, second, third = as_csv(text).splitlines()
+        assert np.count_nonzero(read(tmp_path / "one", "via", name, as_csv(text)) == 2) == 6 * 5
+        text = "\n".join((first, second, third.replace(",99,", ",100,")))
+    else:
+        (image,) = json.loads(text).values()
+        text = json.dumps({"a.png99": image, "a.png100": image | {"size": 100}})
+    with pytest.raises(DatasetError, match=r"'a\.png' and 'a\.png' both mean the image images/a\.png"):
+        read(tmp_path / "two", "via", name, text)
+
+
 def test_a_csv_file_in_another_encoding(tmp_path: Path) -> None:
     describe(
         tmp_path,
