@@ -22,7 +22,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from labelforge.converters.annotations.json_files import corners, parse, read_json, reading
+from labelforge.converters.annotations.json_files import corners, parse, read_json
 from labelforge.converters.labels.labeled_boxes import Box
 from labelforge.converters.labels.polygons import Region
 from labelforge.converters.own.csv_table import csv_table
@@ -166,11 +166,26 @@ def _of_json(path: Path) -> Iterator[tuple[str, list[Marked]]]:
     if not isinstance(data, Mapping):
         raise DatasetError("is no file of VIA: it holds no images by name", where=path, cure=AGAIN)
     for key, image in data.items():
-        with reading(path, f"the image {str(key)[:80]!r}", AGAIN):
-            name, regions = str(image["filename"]), image["regions"]
-            each = regions.values() if isinstance(regions, Mapping) else list(regions)  # VIA 1 numbers them
-            found = [(region["shape_attributes"], region.get("region_attributes")) for region in each]
-        yield name, found
+        with _at(path, f"image {str(key)[:80]!r}"):
+            name, regions = (_entry(image, entry) for entry in ("filename", "regions"))
+            if isinstance(regions, Mapping):
+                regions = [*regions.values()]  # VIA 1 numbers them
+            if not isinstance(regions, list):
+                raise ValueError(f"its 'regions' are {repr(regions)[:40]}, no list")
+        found = []
+        for i, region in enumerate(regions):
+            with _at(path, f"image {str(name)[:80]!r}, region {i}"):
+                found.append((_entry(region, "shape_attributes"), region.get("region_attributes")))
+        yield str(name), found
+
+
+def _entry(value: Any, name: str) -> Any:
+    """An entry of a JSON object; raises a `ValueError` if there is none."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"it is {repr(value)[:40]}, no object in braces")
+    if name not in value:
+        raise ValueError(f"it has no {name!r}")
+    return value[name]
 
 
 def _of_csv(path: Path) -> Iterator[tuple[str, list[Marked]]]:
@@ -206,7 +221,7 @@ def _regions(text: str, place: Path, classes: Classes) -> list[tuple[str, Any, A
     for i, (shape, attributes) in enumerate(regions):
         with _at(place, where := f"image {image[:80]!r}, region {i}"):
             if not isinstance(shape, Mapping) or "name" not in shape:
-                raise ValueError("it has no shape with a 'name'")
+                raise ValueError(f"its shape is {repr(shape)[:40]}, which has no 'name'")
             if not isinstance(attributes or {}, Mapping):
                 raise ValueError(f"its attributes are {repr(attributes)[:40]}, which have no names")
             found.append((where, shape, rule.name(attributes, classes) if is_drawn(shape) else attributes))

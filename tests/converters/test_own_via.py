@@ -177,7 +177,7 @@ def test_init_finds_the_attribute(
     assert len(converted(tmp_path, "all", tmp_path / "out")) == len(attributes)
 
 
-MIXED = {
+MIXED: dict[str, tuple[list[dict[str, Any]], str, str | None]] = {
     "none is the only one": ([{"occluded": "no"}, {"species": "elm"}], "occluded", "species"),
     "the surest is the class": ([{"class": "vehicle", "label": "car"}, {"label": "bus"}], "class", "label"),
     "empty": ([{"class": "elm"}, {"class": ""}], "class", None),
@@ -199,7 +199,8 @@ def test_one_attribute_says_the_class_of_all_regions(name: str, kind: str, tmp_p
         save(tmp_path / f"{key}.png", picture(i))
     found = init(tmp_path)
     text = " ".join(found.text.replace("\n# ", " ").split())
-    (said,) = [next(iter(value)) if isinstance(value, dict) else value for value in [attributes[0][chosen]]]
+    value = attributes[0][chosen]
+    said = next(iter(value)) if isinstance(value, dict) else value
     assert found.dataset.kind == kind and found.dataset.space.names == (said,)
     assert "1 of 3 regions lacks it, which convert refuses" in text and f"attribute {chosen!r}" in text
     assert "image 'b.png', region 1: it does not say its class" in text
@@ -265,12 +266,15 @@ RECT = {"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}
             via({"a": [(RECT, {"a": "car", "b": "sky"})]}),
             "which of 'a', 'b' is the class is not clear. Write 'attribute: NAME' in",
         ),
-        (via({"a": [(RECT, {"class": "kar"})]}), "'kar' is no class of the dataset. Did you mean 'car'"),
-        (via({"a": [(RECT, {"class": {"car": True, "sky": True}})]}), r"is of 2 classes \('car', 'sky'\)"),
+        (via({"a": [(RECT, {"class": "kar"})]}), "image 'a.png', region 0: 'kar' is no class of the dataset. Did you"),
+        (
+            via({"a": [(RECT, {"class": {"car": True, "sky": True}})]}),
+            r"region 0: it is of 2 classes \('car', 'sky'\)",
+        ),
         (via({"a": [(RECT, {"class": ["car"]})]}), "is no class of the dataset"),
         (via({"a": [(RECT, "car")]}), "image 'a.png', region 0: its attributes are 'car', which have no names"),
         (via({"a": [({"name": "rect", "x": 3}, CAR)]}), "image 'a.png', region 0: its shape has no 'y'"),
-        (via({"a": [({"x": 3}, CAR)]}), "image 'a.png', region 0: it has no shape with a 'name'"),
+        (via({"a": [({"x": 3}, CAR)]}), "image 'a.png', region 0: its shape is {'x': 3}, which has no 'name'"),
         (via({"a": [({**RECT, "x": 1e30}, CAR)]}), "image 'a.png', region 0: the box .* is no place in an image"),
         (
             via({"a": [({"name": "circle", "cx": 1, "cy": 1, "r": "x"}, CAR)]}),
@@ -282,9 +286,14 @@ RECT = {"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}
         ),
         (via({"q": []}), r"names none of 1 image, such as images/a\.png; it names 'q\.png'"),
         ("[1]", "is no file of VIA"),
-        ('{"a": 3}', "the image 'a' is not of the form expected"),
-        ('{"a": {"filename": "a.png"}}', "the image 'a' has no 'regions'"),
-        ('{"a": {"filename": "a.png", "regions": [3]}}', "the image 'a' is not of the form expected"),
+        ('{"a": 3}', "image 'a': it is 3, no object in braces"),
+        ('{"a": {"filename": "a.png"}}', "image 'a': it has no 'regions'"),
+        ('{"a": {"filename": "a.png", "regions": [3]}}', "image 'a.png', region 0: it is 3, no object in braces"),
+        ('{"a": {"filename": "a.png", "regions": [{}]}}', "image 'a.png', region 0: it has no 'shape_attributes'"),
+        ('{"a": {"filename": "a.png", "regions": 3}}', "image 'a': its 'regions' are 3, no list"),
+        (via({"a": [([1], CAR)]}), r"image 'a.png', region 0: its shape is \[1\], which has no 'name'"),
+        (via({"a": [({"name": "polygon", "all_points_x": 3}, CAR)]}), "region 0: its shape has no list 'all_points_x'"),
+        (via({"a": [({**RECT, "x": 10**400}, CAR)]}), "region 0: its 'x' has 10+, which is no number"),
         (via({"a": [(RECT, CAR)]})[:-9], "is no whole JSON: it breaks off at byte"),
         ("[" * 100_000, "is nested too deeply"),
     ],
@@ -326,6 +335,28 @@ def test_images_of_one_name_are_not_merged(name: str, tmp_path: Path) -> None:
         text = json.dumps({"a.png99": image, "a.png100": image | {"size": 100}})
     with pytest.raises(DatasetError, match=r"'a\.png' and 'a\.png' both mean the image images/a\.png"):
         read(tmp_path / "two", "via", name, text)
+
+
+@pytest.mark.parametrize("kind", ["boxes", "polygons"])
+@pytest.mark.parametrize("name", ["via.csv", "via.json"])
+def test_errors_name_the_image_and_the_region(name: str, kind: str, tmp_path: Path) -> None:
+    """The second of the second image, which no other is named for."""
+    for bad, message in (
+        ((RECT, {"class": "trukc"}), r"'trukc' is no class of the dataset"),
+        (({**RECT, "x": 1e30}, CAR), r"the box \(1e\+30, .*\) is no place in an image"),
+        (({**RECT, "width": None}, CAR), r"its 'width' has None, which is no number"),
+    ):
+        text = via({"a": [(RECT, CAR)], "b": [(RECT, CAR), bad]})
+        head = f"kind: {kind}\nformat: via\nimages: '{{key}}.png'\nlabels: {name}\nclasses: [road, sky, car, person]\n"
+        describe(tmp_path, head)
+        for i, key in enumerate("ab"):
+            save(tmp_path / f"{key}.png", picture(i))
+        put(tmp_path / name, as_csv(text) if name == "via.csv" else text)
+        converter = own(tmp_path)
+        first, second = converter.sources("all")
+        converter.labels(first)
+        with pytest.raises(DatasetError, match=rf"/{name}: image 'b\.png', region 1: {message}"):
+            converter.labels(second)
 
 
 def test_a_csv_file_in_another_encoding(tmp_path: Path) -> None:
