@@ -137,7 +137,10 @@ def test_the_attribute_that_a_dataset_yaml_names(tmp_path: Path) -> None:
         (tmp_path / "dataset.yaml").read_text().replace("attribute: name", "attribute: nam")
     )
     converter = own(tmp_path)
-    with pytest.raises(DatasetError, match=r"region 0 of an image .*does not say its class"):
+    with pytest.raises(
+        DatasetError,
+        match=r"image 'a.png', region 0: it does not say its class, .*'nam' .* has 'name'",
+    ):
         converter.labels(converter.sources("all")[0])
     with pytest.raises(TaxonomyError, match=r"yaml:\d: only via can have 'attribute'"):
         read(tmp_path, "coco\nattribute: x", "via.json", text)
@@ -174,6 +177,60 @@ def test_init_finds_the_attribute(
     assert len(converted(tmp_path, "all", tmp_path / "out")) == len(attributes)
 
 
+MIXED: dict[str, tuple[list[dict[str, Any]], str, str | None]] = {
+    "none is the only one": ([{"occluded": "no"}, {"species": "elm"}], "occluded", "species"),
+    "the surest is the class": ([{"class": "vehicle", "label": "car"}, {"label": "bus"}], "class", "label"),
+    "empty": ([{"class": "elm"}, {"class": ""}], "class", None),
+    "only blanks": ([{"class": "elm"}, {"class": " "}], "class", None),
+    "none ticked": ([{"class": {"elm": True}}, {"class": {"elm": False}}], "class", None),
+    "none at all": ([{"class": "elm"}, {}], "class", None),
+}
+
+
+@pytest.mark.parametrize("kind", ["boxes", "polygons"])
+@pytest.mark.parametrize("name", MIXED)
+def test_one_attribute_says_the_class_of_all_regions(name: str, kind: str, tmp_path: Path) -> None:
+    """No class is taken from another attribute, nor made up, where a region lacks the one of the others."""
+    attributes, chosen, other = MIXED[name]
+    shape = RECT if kind == "boxes" else via_polygon(TRIANGLE)
+    whole = [(shape, attributes[0])]
+    put(tmp_path / "via.json", via({"a": whole, "b": [*whole, (shape, attributes[1])]}))
+    for i, key in enumerate("ab"):
+        save(tmp_path / f"{key}.png", picture(i))
+    found = init(tmp_path)
+    text = " ".join(found.text.replace("\n# ", " ").split())
+    value = attributes[0][chosen]
+    said = next(iter(value)) if isinstance(value, dict) else value
+    assert found.dataset.kind == kind and found.dataset.space.names == (said,)
+    assert "1 of 3 regions lacks it, which convert refuses" in text and f"attribute {chosen!r}" in text
+    assert "image 'b.png', region 1: it does not say its class" in text
+    has = "" if other is None else f", but has {other!r}"
+    message = rf"via\.json: image 'b\.png', region 1: .*{chosen!r} is missing or empty{has} \(as in 1 of 3 regions"
+    with pytest.raises(DatasetError, match=message):
+        converted(tmp_path, "all", tmp_path / "out")
+
+
+def test_the_attribute_is_that_of_the_file_not_of_the_region(tmp_path: Path) -> None:
+    """Without one of a usual name, two that no region has together are two all the same; points have no say."""
+    shapes = [(RECT, {"occluded": "no"}), (RECT, {"species": "car"})]
+    with pytest.raises(DatasetError, match=r"'a\.png', region 0: which of 'occluded', 'species' is the class is not"):
+        read(tmp_path / "two", "via", "via.json", via({"a": shapes}))
+    point = {"name": "point", "cx": 1, "cy": 1}
+    ids = read(tmp_path / "one", "via", "via.json", via({"a": [(point, {"occluded": "no"}), *shapes[1:]]}))
+    assert np.count_nonzero(ids == 2) == 30
+
+
+def test_a_file_without_classes_beside_one_with_some(tmp_path: Path) -> None:
+    for split, attributes in (("train", {"species": "elm"}), ("val", {})):
+        save(tmp_path / split / "a.png", picture(0))
+        put(tmp_path / split / "via.json", via({"a": [(RECT, attributes)]}))
+    found = init(tmp_path)
+    assert found.dataset.space.names == ("elm",) and found.dataset.attribute == "species"
+    assert "1 of 2 regions lacks it" in " ".join(found.text.replace("\n# ", " ").split())
+    with pytest.raises(DatasetError, match=r"val/via\.json: image 'a\.png', region 0: it does not say its class"):
+        converted(tmp_path, "val", tmp_path / "out")
+
+
 def test_what_is_no_area_or_no_box_is_counted(tmp_path: Path) -> None:
     shapes = [
         {"name": "point", "cx": 3, "cy": 4},
@@ -204,25 +261,39 @@ RECT = {"name": "rect", "x": 3, "y": 4, "width": 6, "height": 5}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (via({"a": [(RECT, {})]}), "region 0 of an image .*does not say its class"),
+        (via({"a": [(RECT, {})]}), "image 'a.png', region 0: it does not say its class"),
         (
             via({"a": [(RECT, {"a": "car", "b": "sky"})]}),
-            "which of 'a', 'b' is the class is not clear; write 'attribute: NAME' in",
+            "which of 'a', 'b' is the class is not clear. Write 'attribute: NAME' in",
         ),
-        (via({"a": [(RECT, {"class": "kar"})]}), "'kar' is no class of the dataset. Did you mean 'car'"),
-        (via({"a": [(RECT, {"class": {"car": True, "sky": True}})]}), r"is of 2 classes \('car', 'sky'\)"),
+        (via({"a": [(RECT, {"class": "kar"})]}), "image 'a.png', region 0: 'kar' is no class of the dataset. Did you"),
+        (
+            via({"a": [(RECT, {"class": {"car": True, "sky": True}})]}),
+            r"region 0: it is of 2 classes \('car', 'sky'\)",
+        ),
         (via({"a": [(RECT, {"class": ["car"]})]}), "is no class of the dataset"),
-        (via({"a": [(RECT, "car")]}), "region 0 of an image is not of the form expected"),
-        (via({"a": [({"name": "rect", "x": 3}, CAR)]}), "region 0 of an image has no 'y'"),
-        (via({"a": [({"x": 3}, CAR)]}), "region 0 of an image has no 'name'"),
-        (via({"a": [({**RECT, "x": 1e30}, CAR)]}), "is no place in an image"),
-        (via({"a": [({"name": "circle", "cx": 1, "cy": 1, "r": "x"}, CAR)]}), "not of the form expected"),
-        (via({"a": [({**via_polygon(TRIANGLE), "all_points_y": [1]}, CAR)]}), "not of the form expected"),
+        (via({"a": [(RECT, "car")]}), "image 'a.png', region 0: its attributes are 'car', which have no names"),
+        (via({"a": [({"name": "rect", "x": 3}, CAR)]}), "image 'a.png', region 0: its shape has no 'y'"),
+        (via({"a": [({"x": 3}, CAR)]}), "image 'a.png', region 0: its shape is {'x': 3}, which has no 'name'"),
+        (via({"a": [({**RECT, "x": 1e30}, CAR)]}), "image 'a.png', region 0: the box .* is no place in an image"),
+        (
+            via({"a": [({"name": "circle", "cx": 1, "cy": 1, "r": "x"}, CAR)]}),
+            "region 0: its 'r' has 'x', which is no num",
+        ),
+        (
+            via({"a": [({**via_polygon(TRIANGLE), "all_points_y": [1]}, CAR)]}),
+            "region 0: its polygon has 3 x and 1 y",
+        ),
         (via({"q": []}), r"names none of 1 image, such as images/a\.png; it names 'q\.png'"),
         ("[1]", "is no file of VIA"),
-        ('{"a": 3}', "the image 'a' is not of the form expected"),
-        ('{"a": {"filename": "a.png"}}', "the image 'a' has no 'regions'"),
-        ('{"a": {"filename": "a.png", "regions": [3]}}', "the image 'a' is not of the form expected"),
+        ('{"a": 3}', "image 'a': it is 3, no object in braces"),
+        ('{"a": {"filename": "a.png"}}', "image 'a': it has no 'regions'"),
+        ('{"a": {"filename": "a.png", "regions": [3]}}', "image 'a.png', region 0: it is 3, no object in braces"),
+        ('{"a": {"filename": "a.png", "regions": [{}]}}', "image 'a.png', region 0: it has no 'shape_attributes'"),
+        ('{"a": {"filename": "a.png", "regions": 3}}', "image 'a': its 'regions' are 3, no list"),
+        (via({"a": [([1], CAR)]}), r"image 'a.png', region 0: its shape is \[1\], which has no 'name'"),
+        (via({"a": [({"name": "polygon", "all_points_x": 3}, CAR)]}), "region 0: its shape has no list 'all_points_x'"),
+        (via({"a": [({**RECT, "x": 10**400}, CAR)]}), "region 0: its 'x' has 10+, which is no number"),
         (via({"a": [(RECT, CAR)]})[:-9], "is no whole JSON: it breaks off at byte"),
         ("[" * 100_000, "is nested too deeply"),
     ],
@@ -249,6 +320,43 @@ def test_csv_that_via_does_not_write(old: str, new: str, message: str, tmp_path:
     with pytest.raises(DatasetError, match=message) as caught:
         read(tmp_path, "via", "via.csv", text.replace(old, new))
     assert caught.value.where == str(tmp_path / "via.csv") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["via.csv", "via.json"])
+def test_images_of_one_name_are_not_merged(name: str, tmp_path: Path) -> None:
+    """VIA tells images apart by their name and their size in bytes, in both of its forms."""
+    text = via({"a": [(RECT, CAR), (RECT, CAR)]})
+    if name == "via.csv":
+        first, second, third = as_csv(text).splitlines()
+        assert np.count_nonzero(read(tmp_path / "one", "via", name, as_csv(text)) == 2) == 6 * 5
+        text = "\n".join((first, second, third.replace(",99,", ",100,")))
+    else:
+        (image,) = json.loads(text).values()
+        text = json.dumps({"a.png99": image, "a.png100": image | {"size": 100}})
+    with pytest.raises(DatasetError, match=r"'a\.png' and 'a\.png' both mean the image images/a\.png"):
+        read(tmp_path / "two", "via", name, text)
+
+
+@pytest.mark.parametrize("kind", ["boxes", "polygons"])
+@pytest.mark.parametrize("name", ["via.csv", "via.json"])
+def test_errors_name_the_image_and_the_region(name: str, kind: str, tmp_path: Path) -> None:
+    """The second of the second image, which no other is named for."""
+    for bad, message in (
+        ((RECT, {"class": "trukc"}), r"'trukc' is no class of the dataset"),
+        (({**RECT, "x": 1e30}, CAR), r"the box \(1e\+30, .*\) is no place in an image"),
+        (({**RECT, "width": None}, CAR), r"its 'width' has None, which is no number"),
+    ):
+        text = via({"a": [(RECT, CAR)], "b": [(RECT, CAR), bad]})
+        head = f"kind: {kind}\nformat: via\nimages: '{{key}}.png'\nlabels: {name}\nclasses: [road, sky, car, person]\n"
+        describe(tmp_path, head)
+        for i, key in enumerate("ab"):
+            save(tmp_path / f"{key}.png", picture(i))
+        put(tmp_path / name, as_csv(text) if name == "via.csv" else text)
+        converter = own(tmp_path)
+        first, second = converter.sources("all")
+        converter.labels(first)
+        with pytest.raises(DatasetError, match=rf"/{name}: image 'b\.png', region 1: {message}"):
+            converter.labels(second)
 
 
 def test_a_csv_file_in_another_encoding(tmp_path: Path) -> None:
