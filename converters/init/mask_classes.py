@@ -125,6 +125,8 @@ def _nearly_fits(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal)
             continue
         if any(label.color for label in known.classes):
             continue
+        if _take_binary(known, look, proposal):
+            return True
         count = len(known.classes)
         from_one = values <= {*range(count + 1)} and count in values
         if from_one and (0 not in values or proposal.void):
@@ -140,6 +142,26 @@ def _nearly_fits(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal)
                 )
             return True
     return False
+
+
+def _take_binary(known: ClassList, look: MaskLook, proposal: Proposal) -> bool:
+    """Take one or two names for masks of 0 and 255, as tools write "no" and "yes"; or one for 0 and 1; if they are."""
+    none, value = min(look.pixels), max(look.pixels)
+    named = {1: (1, *_LAST), 2: _LAST}.get(len(known.classes), ())
+    if len(look.pixels) != 2 or none != 0 or value not in named:
+        return False
+    first, last = known.classes[0], known.classes[-1]
+    if first is last:
+        _take(known._replace(classes=[replace(last, id=value)]), look, proposal)
+        proposal.void = [none]
+        proposal.classes_from += (
+            f" Guessed: that {value} ({look.share(value)}) is {last.name!r}, and that 0 ({look.share(none)}), which has "
+            "no name, is not labelled; where it is the rest of the picture, delete void, and name it as a class."
+        )
+        return True
+    _take(known._replace(classes=[first, replace(last, id=value)]), look, proposal)
+    proposal.classes_from += f" Guessed: that {value} ({look.share(value)}) is {last.name!r}, and labelled."
+    return True
 
 
 def _take_most(known: ClassList, look: MaskLook, values: Collection[int], proposal: Proposal) -> bool:

@@ -92,6 +92,32 @@ def test_a_list_with_ids_that_lacks_some_values(
     assert ("Guessed: that 0 (" in text) == (0 in void)
 
 
+@pytest.mark.parametrize(
+    ("values", "names", "void", "expected"),
+    [
+        ([0, 255], "bg\nfg\n", (), {0: "bg", 255: "fg"}),
+        ([0, 65535], "bg\nfg\n", (), {0: "bg", 65535: "fg"}),
+        ([0, 255], "fg\n", (0,), {255: "fg"}),
+        ([0, 1], "fg\n", (0,), {1: "fg"}),
+        ([0, 1], "bg\nfg\n", (), {0: "bg", 1: "fg"}),
+        ([0, 1, 255], "bg\nfg\n", (255,), {0: "bg", 1: "fg"}),
+        ([0, 255], "bg\nroad\nsky\n", (255,), {0: "bg", 1: "road", 2: "sky"}),
+    ],
+)
+def test_masks_of_two_values_are_of_what_a_short_list_names(
+    values: list[int], names: str, void: tuple[int, ...], expected: dict[int, str], tmp_path: Path
+) -> None:
+    """The greater is the object, not what is not labelled: a half of all pixels would be lost."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", np.array(values, np.uint16)[label_blocks(i, range(len(values)))])
+    put(tmp_path / "classes.txt", names)
+    found = describe(tmp_path)
+    assert {label.id: label.name for label in found.dataset.space.labels} == expected
+    assert found.dataset.void.values == void
+    assert "Guessed: " in text_of(tmp_path)
+
+
 @pytest.mark.parametrize("void", [False, True])
 def test_the_palette_says_which_class_of_a_list_a_value_is(void: bool, tmp_path: Path) -> None:
     """CVAT's list is in another order than the values that its palette gives these colours."""
