@@ -20,7 +20,7 @@ from labelforge.errors import counted, listed
 from labelforge.palette import Color, hex_color
 from labelforge.void_values import UNLISTED
 
-_PLAIN: Final = ((0, 0, 0), (255, 255, 255))
+PLAIN: Final = ((0, 0, 0), (255, 255, 255))
 """Colours that a list of classes may lack because they mean "not labelled"."""
 _NEAR: Final = 6.0  # levels between a mixture and the line that it is on, by rounding, and by the ends of the range
 _BEYOND: Final = np.linspace(0.02, 0.2, 10)  # of the line; how far cubic filters go beyond its ends
@@ -32,19 +32,19 @@ _TRIED: Final = 5000  # colours; of more, none is taken for a mixture
 
 def classes_of_colors(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal) -> None:
     """Add the classes of label maps in colours to a proposal, and what of them is not labelled."""
-    pixels = {_unpacked(value): count for value, count in look.pixels.items()}
+    pixels = {unpacked(value): count for value, count in look.pixels.items()}
     for each in lists:
-        if not fits_colors(each.classes, pixels, _PLAIN):
+        if not fits_colors(each.classes, pixels, PLAIN):
             continue
         colored = [(label.id, label.color) for label in each.classes if label.color is not None]
         take_list(each, proposal, {value: look.share(_packed(color)) for value, color in colored}, guessed=False)
         known = {color for _, color in colored}
         unknown = [color for color in pixels if color not in known]
-        proposal.void = [color for color in _PLAIN if color in unknown]
-        pure, mixed = _without_mixtures(pixels, {*known, *_PLAIN})
+        proposal.void = [color for color in PLAIN if color in unknown]
+        pure, mixed = _without_mixtures(pixels, {*known, *PLAIN})
         if mixed:
             _leave_out(mixed, look, proposal)
-        rest = [color for color in pure if color not in known and color not in _PLAIN]
+        rest = [color for color in pure if color not in known and color not in PLAIN]
         if rest:
             proposal.remarks.append(f"Colours that {each.file} does not list: {listed(map(hex_color, rest), 6)}.")
             start = max(value for value, _ in colored) + 1
@@ -112,5 +112,6 @@ def _packed(color: Color) -> int:
     return color[0] << 16 | color[1] << 8 | color[2]
 
 
-def _unpacked(value: int) -> Color:
+def unpacked(value: int) -> Color:
+    """The colour that `labelforge.converters.pictures.label_maps.read_color_map` has packed into a number."""
     return value >> 16, value >> 8 & 255, value & 255

@@ -139,6 +139,72 @@ def test_the_palette_says_which_class_of_a_list_a_value_is(void: bool, tmp_path:
         assert np.array_equal(ids, np.where(blocks == 255, NOTHING, np.array(order)[blocks % 255]))
 
 
+def palettes(root: Path, orders: list[list[int]]) -> list[Array]:
+    """Palette pictures that give values the colours of `COLORS` in other orders; (20, 30) which colour a pixel has."""
+    found = []
+    for i, order in enumerate(orders):
+        save(root / f"images/{i}.png", picture(i))
+        blocks = label_blocks(i, range(4))
+        palette_png(root / f"masks/{i}.png", blocks, [number for j in order for number in COLORS[j]])
+        found.append(np.array(order)[blocks])
+    return found
+
+
+LISTED = "".join(f"{r} {g} {b} {name}\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_palettes_in_other_orders_are_read_by_colour(listed: bool, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    written = palettes(root, [[0, 1, 2, 3], [0, 1, 2, 3], [3, 1, 0, 2]])
+    if listed:
+        put(root / "classes.txt", LISTED)
+    found = init(root)
+    assert found.dataset.format == "rgb"
+    first, other = ("#{:02x}{:02x}{:02x}".format(*COLORS[i]) for i in (0, 3))
+    assert f"palettes of label files differ: 0 is {first} in masks/0.png, but {other} in masks/2.png." in text_of(root)
+    numbers = {label.id: COLORS.index(label.color) for label in found.dataset.space.labels if label.color is not None}
+    for key, ids in converted(root, "all", tmp_path / "out").items():
+        got = ids if listed else np.vectorize(numbers.__getitem__)(ids)
+        assert np.array_equal(got, written[int(key)])
+
+
+def test_palettes_that_differ_where_no_value_occurs_are_one(tmp_path: Path) -> None:
+    """A palette may end after the last value, or go on with anything."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        palette = [number for color in COLORS for number in color] + [i] * 3 * (i + 3)
+        palette_png(tmp_path / f"masks/{i}.png", label_blocks(i, range(4)), palette)
+    put(tmp_path / "classes.txt", LISTED)
+    found = describe(tmp_path)
+    assert found.dataset.format == "palette" and "# guessed" not in found.text
+    assert "palettes of label files differ" not in text_of(tmp_path) and "said by the colours" in text_of(tmp_path)
+
+
+@pytest.mark.parametrize("names", ["", "a\nb\nc\nd\n"])
+def test_palettes_of_any_colours_leave_the_values(names: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        palette_png(tmp_path / f"masks/{i}.png", label_blocks(i, range(4)), rng.integers(0, 256, 12).tolist())
+    if names:
+        put(tmp_path / "classes.txt", names)
+    own, text = describe(tmp_path).dataset, text_of(tmp_path)
+    assert own.format == "palette" and own.space.ids == (0, 1, 2, 3)
+    assert "The palettes of label files differ: 0 is #" in text and "look whether a value means the same" in text
+
+
+def test_palettes_that_differ_beside_grey_pictures_are_guessed(tmp_path: Path) -> None:
+    palettes(tmp_path, [[0, 1, 2, 3], [0, 1, 2, 3], [3, 1, 0, 2]])
+    save(tmp_path / "images/3.png", picture(3))
+    save(tmp_path / "masks/3.png", label_blocks(3, range(4)))
+    put(tmp_path / "classes.txt", LISTED)
+    found, text = describe(tmp_path), text_of(tmp_path)
+    assert found.dataset.format == "palette" and found.dataset.space.names == CLASSES
+    assert "is said by the colours" not in text and "guessed by the colours of the first palette" in text
+    assert found.text.count("# guessed name") == 4
+
+
 @pytest.mark.parametrize(
     ("name", "text", "taken"),
     [
