@@ -30,7 +30,7 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
     """Add to a proposal what label maps hold.
 
     Raises:
-        DatasetError: None of them can be read.
+        DatasetError: None of them can be read, or they hold more colours than any classes have.
     """
     look = look_at_masks(survey.root, found.label_files)
     proposal.format = look.format
@@ -50,7 +50,7 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
     if look.differs:
         look = _by_color_where_palettes_differ(look, lists, survey.root, found, proposal)
     if look.format == "rgb":
-        classes_of_colors(look, lists, proposal)
+        classes_of_colors(look, lists, proposal, survey.root)
     else:
         _classes_of_values(look, lists, proposal, survey.root.resolve() / found.label_files[0])
 

@@ -298,6 +298,51 @@ def test_a_mask_of_more_mixtures_than_anyone_lists(tmp_path: Path) -> None:
     assert {label.color for label in own.space.labels} == {*COLORS} and own.void.unlisted
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_very_many_mixtures(listed: bool, tmp_path: Path) -> None:
+    """Masks of twelve classes that were turned with smooth edges hold thousands of colours."""
+    rng = np.random.default_rng(0)
+    colors = rng.integers(0, 255, (12, 3), dtype=np.uint8)
+    seen = np.zeros(0, np.int64)
+    for i in range(30):
+        mask = np.zeros((160, 160, 3), np.uint8)
+        for _ in range(40):
+            x, y, width, height = (*rng.integers(0, 150, 2), *rng.integers(10, 60, 2))
+            mask[y : y + height, x : x + width] = colors[rng.integers(12)]
+        turned = np.array(Image.fromarray(mask).rotate(7 * i + 3, Image.Resampling.BICUBIC))
+        seen = np.union1d(seen, np.unique(turned.reshape(-1, 3) @ np.array([65536, 256, 1])))
+        save(tmp_path / f"images/{i}.png", picture(i, 160, 160))
+        save(tmp_path / f"masks/{i}.png", turned)
+    assert len(seen) > 8000
+    if listed:
+        rows = "".join(f"c{i},{r},{g},{b}\n" for i, (r, g, b) in enumerate(colors.tolist()))
+        put(tmp_path / "class_dict.csv", f"name,r,g,b\n{rows}")
+    own = describe(tmp_path).dataset
+    assert own.void.unlisted and "are no classes but mixtures of two" in text_of(tmp_path)
+    found = {label.color for label in own.space.labels}
+    assert found >= {(r, g, b) for r, g, b in colors.tolist()} and len(found) < 40
+    assert not listed or own.space.names[:12] == tuple(f"c{i}" for i in range(12))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_more_colours_than_any_classes(listed: bool, tmp_path: Path) -> None:
+    """Colours at random are on no line between others."""
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i, 60, 90))
+        mask = rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)
+        mask[:, :80] = np.array(COLORS, np.uint8)[np.arange(80) // 20]
+        save(tmp_path / f"masks/{i}.png", mask)
+    if listed:
+        put(tmp_path / "label_colors.txt", LISTED)
+        own = describe(tmp_path).dataset
+        assert own.space.names == CLASSES and own.void.unlisted
+        return
+    with pytest.raises(DatasetError, match=r"hold 1,\d{3} colours, such as #.* probably mixtures") as caught:
+        describe(tmp_path)
+    assert "class_dict.csv" in str(caught.value) and "void: unlisted" in str(caught.value)
+
+
 def test_of_two_label_files_those_of_segments_ai_that_are_classes(tmp_path: Path) -> None:
     """Numbers of instances, and beside them classes, both named after the image."""
     for i in range(3):
