@@ -16,6 +16,7 @@ from tests.converters.layouts import NOTHING, Array, label_blocks, palette_png, 
 from tests.converters.own_layouts import CLASSES, COLORS, put, write_segments
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+BLANK = np.zeros(3, np.uint8)
 
 
 def paint(root: Path, colors: list[tuple[int, int, int]], number: int = 3, place: str = "masks/{}.png") -> list[Array]:
@@ -282,6 +283,34 @@ def test_a_rare_class_is_no_mixture(tmp_path: Path) -> None:
         save(tmp_path / f"masks/{i}.png", mask)
     own = describe(tmp_path).dataset
     assert not own.void and {label.color for label in own.space.labels} == {BLACK, WHITE, (128, 128, 128)}
+
+
+def test_frequent_classes_between_two_others_are_no_mixtures(tmp_path: Path) -> None:
+    """Six greys in rows, each half as frequent as black and white, and mixed with neither."""
+    greys = [0, 0, 255, 255, 40, 80, 120, 160, 200, 230]
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", np.array(greys, np.uint8)[np.arange(600).reshape(20, 30) % 10][..., None] + BLANK)
+    own = describe(tmp_path).dataset
+    assert not own.void and {label.color for label in own.space.labels} == {(grey,) * 3 for grey in greys}
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_a_void_beside_all_that_no_class_has(rgb: bool, tmp_path: Path) -> None:
+    """Both halves of 'void: [value, unlisted]' count."""
+    root, form = tmp_path / "root", "rgb" if rgb else "ids"
+    for i in range(2):
+        save(root / f"images/{i}.png", picture(i))
+        blocks = label_blocks(i, [0, 1, 2, 3, 9])
+        save(root / f"masks/{i}.png", blocks[..., None] + BLANK if rgb else blocks)
+    classes = "[{name: road, color: [0, 0, 0]}, {name: sky, color: [1, 1, 1]}]"
+    void = "[[9, 9, 9], unlisted]" if rgb else "[9, unlisted]"
+    head = f"name: yard\nkind: masks\nformat: {form}\nimages: images/{{key}}.png\nlabels: masks/{{key}}.png\n"
+    put(root / "dataset.yaml", f"{head}void: {void}\nclasses: {classes}\n")
+    put(root / "mapping.yaml", "dataset: yard\ntaxonomy: streets\nsupervision: pixel\nlabels: {road: road, sky: sky}\n")
+    for key, ids in converted(root, "all", tmp_path / "out").items():
+        blocks = label_blocks(int(key), [0, 1, 2, 3, 9]).astype(int)
+        assert np.array_equal(ids, np.where(blocks > 1, NOTHING, blocks))
 
 
 def test_a_mask_of_more_mixtures_than_anyone_lists(tmp_path: Path) -> None:
