@@ -46,7 +46,9 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
             where=survey.root,
             cure="Repair them first.",
         )
-    lists = class_lists(survey.root, survey.texts)
+    lists = class_lists(
+        survey.root, survey.texts, () if look.format == "rgb" else look.pixels, faults=proposal.remarks
+    )
     if look.differs:
         look = _by_color_where_palettes_differ(look, lists, survey.root, found, proposal)
     if look.format == "rgb":

@@ -227,6 +227,34 @@ def test_lists_of_classes_by_a_part_of_their_name(name: str, text: str, taken: b
     assert names == (("road", "sky", "car") if taken else ("value 0", "value 3", "value 5"))
 
 
+@pytest.mark.parametrize(
+    ("text", "values", "names"),
+    [
+        ("2 wheeler\n3 wheeler\n4 wheeler\n", [0, 1, 2], ("2 wheeler", "3 wheeler", "4 wheeler")),
+        ("30 limit\n50 limit zone\n70 limit end\n", [0, 1, 2], ("30 limit", "50 limit zone", "70 limit end")),
+        ("30 limit\n50 limit zone\n70 limit end\n", [30, 50, 70], ("limit", "limit zone", "limit end")),
+    ],
+)
+def test_numbers_before_names(text: str, values: list[int], names: tuple[str, ...], tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", label_blocks(i, values))
+    put(tmp_path / "classes.txt", text)
+    own = describe(tmp_path).dataset
+    assert own.space.names == names and own.space.ids == (*values,)
+
+
+def test_a_file_called_like_a_list_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"masks/{i}.png", label_blocks(i, [0, 1, 2]))
+    put(tmp_path / "classes.txt", "road\nroad\nsky\n")
+    put(tmp_path / "config.json", "3")  # may be anything's
+    text = text_of(tmp_path)
+    assert "The list classes.txt was not used: two classes have the name 'road'." in text
+    assert "config.json" not in text
+
+
 def test_black_and_white_that_a_list_lacks(tmp_path: Path) -> None:
     root = tmp_path / "root"
     blocks = paint(root, [*COLORS, BLACK, WHITE])
@@ -290,7 +318,10 @@ def test_frequent_classes_between_two_others_are_no_mixtures(tmp_path: Path) -> 
     greys = [0, 0, 255, 255, 40, 80, 120, 160, 200, 230]
     for i in range(3):
         save(tmp_path / f"images/{i}.png", picture(i))
-        save(tmp_path / f"masks/{i}.png", np.array(greys, np.uint8)[np.arange(600).reshape(20, 30) % 10][..., None] + BLANK)
+        save(
+            tmp_path / f"masks/{i}.png",
+            np.array(greys, np.uint8)[np.arange(600).reshape(20, 30) % 10][..., None] + BLANK,
+        )
     own = describe(tmp_path).dataset
     assert not own.void and {label.color for label in own.space.labels} == {(grey,) * 3 for grey in greys}
 
