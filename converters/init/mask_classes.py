@@ -46,9 +46,7 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
             where=survey.root,
             cure="Repair them first.",
         )
-    lists = class_lists(
-        survey.root, survey.texts, () if look.format == "rgb" else look.pixels, faults=proposal.remarks
-    )
+    lists = class_lists(survey.root, survey.texts, () if look.format == "rgb" else look.pixels, faults=proposal.remarks)
     if look.differs:
         look = _by_color_where_palettes_differ(look, lists, survey.root, found, proposal)
     if look.format == "rgb":
@@ -192,8 +190,8 @@ def _take_binary(known: ClassList, look: MaskLook, proposal: Proposal) -> bool:
         _take(known._replace(classes=[replace(last, id=value)]), look, proposal)
         proposal.void = [none]
         proposal.classes_from += (
-            f" Guessed: that {value} ({look.share(value)}) is {last.name!r}, and that 0 ({look.share(none)}), which has "
-            "no name, is not labelled; where it is the rest of the picture, delete void, and name it as a class."
+            f" Guessed: that {value} ({look.share(value)}) is {last.name!r}, and that 0 ({look.share(none)}), which "
+            "has no name, is not labelled; where it is the rest of the picture, delete void, and name it as a class."
         )
         return True
     _take(known._replace(classes=[first, replace(last, id=value)]), look, proposal)

@@ -316,6 +316,18 @@ def test_mappings_that_do_not_fit(own: OwnDataset) -> None:
         own.tree_name()
 
 
+@pytest.mark.parametrize("void", ["sky", "[255, sky]"])
+def test_a_class_that_is_void_cannot_be_mapped(void: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.yaml").write_text(DATASET.replace("void: 255", f"void: {void}"))
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    own, tree = OwnDataset.load(tmp_path / "dataset.yaml"), Taxonomy.load("streets")
+    message = r"mapping.yaml:4: 'sky' is no label of yard, since 'void' in dataset.yaml names it\. Delete it here; or"
+    with pytest.raises(TaxonomyError, match=message):
+        own.mapping(tree)
+    (tmp_path / "mapping.yaml").write_text(MAPPING.replace(", sky: sky", ""))
+    assert own.void.names == ("sky",) and [row.native_name for row in own.mapping(tree).rows[1:]] == ["road"]
+
+
 def test_boxes_need_a_mapping_of_boxes(tmp_path: Path) -> None:
     text = DATASET.replace("masks", "boxes").replace("ids", "yolo").replace(".png", ".txt").replace("void: 255\n", "")
     (tmp_path / "dataset.yaml").write_text(text)
