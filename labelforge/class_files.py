@@ -1,7 +1,7 @@
 """Lists of classes, as annotation tools and datasets write them.
 
     *.txt, *.names   a name a line, perhaps with its colour before or after it: 128 64 128 road; or with its id before
-                     it, in all lines: 7 road; or as CVAT's labelmap.txt has it: road:128,64,128::
+                     it, in all lines: 0 road, or 7: road; or as CVAT's labelmap.txt has it: road:128,64,128::
     *.csv            the columns name, and perhaps id, r, g and b; as Roboflow calls them, too: Pixel Value, Class
     *.yaml           a label space of labelforge; or YOLO's data.yaml, with names as a list or by number
     *.json           COCO's categories, Supervisely's or Mapillary's classes, a list of names, names by id or by colour
@@ -15,7 +15,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,9 @@ _COLOR_FIRST: Final = re.compile(rf"{_NUMBER}[\s,]+(\D.*)")
 _COLOR_LAST: Final = re.compile(rf"(.*?\D)[\s,:]+{_NUMBER}")
 _LABEL_MAP: Final = re.compile(r"([^:]+):(?:(\d{1,3}),(\d{1,3}),(\d{1,3}))?:[^:]*:[^:]*")
 """A line of CVAT and Datumaro: name, colour, parts and actions."""
-_ID_FIRST: Final = re.compile(r"(-?\d{1,9})[\s,;:]+(?=[^\d\s,;:])(.*)")
+_ID_FIRST: Final = re.compile(r"(-?\d{1,9})([\s,;:]+)(?=[^\d\s,;:])(.*)")
+_WHOLE: Final = re.compile(r"\s*(-?\d{1,9})(?:\.0+)?\s*")
+"""A whole number in a table; 1.0 is how some programs write it where other lines are empty."""
 
 _COLUMNS: Final = {
     "name": ("name", "class", "label", "category", "class_name", "label_name", "labelname", "classname"),
@@ -55,10 +57,16 @@ def read_classes(path: Path) -> tuple[NativeLabel, ...]:
     return read_class_list(path)[0]
 
 
-def read_class_list(path: Path) -> tuple[tuple[NativeLabel, ...], bool]:
-    """The classes of a file, in its order, and whether it says the id of each; raises what `read_classes` raises."""
+def read_class_list(path: Path, values: Collection[int] = ()) -> tuple[tuple[NativeLabel, ...], bool]:
+    """The classes of a file, in its order, and whether it says the id of each; raises what `read_classes` raises.
+
+    Args:
+        path: The file.
+        values: What label maps hold, where that is known: it shows whether numbers before names are ids.
+    """
     readers = {".csv": _of_csv, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}
-    found = list(readers.get(path.suffix.lower(), _of_lines)(path))
+    read = readers.get(path.suffix.lower())
+    found = list(_of_lines(path, values) if read is None else read(path))
     if not found:
         raise TaxonomyError("holds no class", where=path, cure="Write a name a line.")
     return checked(found, path), all(number is not None for number, _, _ in found)
@@ -108,16 +116,30 @@ def _text(path: Path) -> str:
         raise TaxonomyError("is not UTF-8 text", where=path, cure="Save it as UTF-8.") from None
 
 
-def _of_lines(path: Path) -> _Entries:
+def _of_lines(path: Path, values: Collection[int]) -> _Entries:
     lines = [line.strip() for line in _text(path).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
-    with_ids = [_ID_FIRST.fullmatch(line) for line in lines]
-    if all(with_ids):
-        for match in filter(None, with_ids):
-            yield int(match[1]), *_named(match[2])
+    matches = [match for line in lines if (match := _ID_FIRST.fullmatch(line))]
+    if len(matches) == len(lines) and _are_ids(matches, values):
+        for match in matches:
+            yield int(match[1]), *_named(match[3])
         return
     for line in lines:
         yield None, *_named(line)
+
+
+def _are_ids(lines: Sequence[re.Match[str]], values: Collection[int]) -> bool:
+    """Whether the numbers before names are ids, not parts of names, such as 2 wheeler, or 30 limit.
+
+    They are if names without them are distinct, and they begin with 0 or 1, or are most of the values of label maps, or
+    something other than spaces parts them from names, or the lines have colours, too.
+    """
+    ids, named = [int(line[1]) for line in lines], [_named(line[3]) for line in lines]
+    if len({*ids}) < len(ids) or len({name for name, _ in named}) < len(named):
+        return False
+    rest = {*values}.difference((0, 255, 65535))
+    parted = any(line[2].strip(" ") for line in lines) or all(color for _, color in named)
+    return parted or min(ids) <= 1 or 2 * len(rest.intersection(ids)) >= len(rest) > 0
 
 
 def _named(text: str) -> tuple[str, Color | None]:
@@ -142,15 +164,28 @@ def _of_csv(path: Path) -> _Entries:
         cure = "Write a first line that names the columns: name,r,g,b"
         raise TaxonomyError("has no column 'name'", where=path, cure=cure)
     rgb = [column for what in "rgb" if (column := columns[what]) is not None]
-    try:
-        for row in reader:
-            number = None if columns["id"] is None else int(row[columns["id"]])
+    rows = [(reader.line_num, row) for row in reader]
+    ids = [given[name] for name in _COLUMNS["id"] if name in given]
+    by_id = next((column for column in ids if _has_numbers([row[column] for _, row in rows])), None)
+    for line, row in rows:
+        try:
+            number = None if by_id is None else _whole(row[by_id])
             color = color_of([int(row[column]) for column in rgb]) if len(rgb) == len("rgb") else None
-            yield number, str(row[columns["name"]]).strip(), color
-    except (TypeError, ValueError) as fault:
-        raise TaxonomyError(
-            f"line {reader.line_num} is not readable ({fault})", where=path, cure="Correct it."
-        ) from None
+        except (TypeError, ValueError) as fault:
+            raise TaxonomyError(f"line {line} is not readable ({fault})", where=path, cure="Correct it.") from None
+        yield number, str(row[columns["name"]]).strip(), color
+
+
+def _has_numbers(column: Sequence[str | None]) -> bool:
+    """Whether a column called like ids holds them: a whole number, or only such as 1.0; not shares, say, or text."""
+    texts = [str(text).strip() for text in column]
+    return any(re.fullmatch(r"-?\d+", text) for text in texts) or all(map(_WHOLE.fullmatch, texts))
+
+
+def _whole(text: str | None) -> int:
+    if match := _WHOLE.fullmatch(text or ""):
+        return int(match[1])
+    raise ValueError(f"{text!r} is no whole number")
 
 
 def _of_yaml(path: Path) -> _Entries:

@@ -199,6 +199,11 @@ class OwnDataset:
         if content.dataset != self.name:
             what = f"this mapping is for the dataset {content.dataset!r}, not {self.name!r}"
             file.fail(("dataset",), what, f"Write 'dataset: {self.name}', or name another mapping in {self.path.name}.")
+        for name in self.void.names:
+            if name in content.labels:
+                what = f"{name!r} is no label of {self.name}, since 'void' in {self.path.name} names it"
+                cure = f"Delete it here; or to map it, delete it from 'void' in {self.path.name}."
+                file.fail(("labels", name), what, cure)
         if self.kind == "boxes" and content.supervision != "box":
             cure = "Write 'supervision: box': pixels in a box that are not of its object are then not learnt."
             file.fail(("supervision",), "the labels are boxes", cure)

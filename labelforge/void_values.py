@@ -29,10 +29,12 @@ class Void:
     Attributes:
         values: Values, or where masks are colours, colours; no class has one of them.
         unlisted: Whether whatever no class has is not labelled either, instead of an error.
+        names: The classes that are named as void, and are no labels.
     """
 
     values: tuple[int | Color, ...] = ()
     unlisted: bool = False
+    names: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.values) or self.unlisted
@@ -83,7 +85,7 @@ def read_void(
     left = tuple(label for label in labels if label.name not in found.values())
     if not left:
         file.fail(("void",), "no class is left", "Name only those that mean 'not labelled'.")
-    return Void(tuple(found), unlisted), left
+    return Void(tuple(found), unlisted, tuple(filter(None, found.values()))), left
 
 
 def _key(label: NativeLabel, colors: bool) -> int | Color:

@@ -28,6 +28,8 @@ _VOC: Final = (
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 """The classes of Pascal VOC since 2007, from 0 (Everingham et al., the development kit's documentation)."""
+_SURELY: Final = frozenset(_NAMES[: _NAMES.index("data.yaml")]) - {"labels.txt", "labels.csv", "names.txt"}
+"""Those that are nothing else, so that it is said where one cannot be read."""
 _TRIED: Final = 20  # files that may hold them
 _VOC_FOLDER: Final = re.compile(r"(?i)voc20\d\d|vocdevkit")
 
@@ -46,16 +48,28 @@ class ClassList(NamedTuple):
     by_place: bool
 
 
-def class_lists(root: Path, texts: Sequence[str]) -> list[ClassList]:
-    """The lists of classes among some files, the surest first."""
+def class_lists(
+    root: Path, texts: Sequence[str], values: Collection[int] = (), faults: list[str] | None = None
+) -> list[ClassList]:
+    """The lists of classes among some files, the surest first.
+
+    Args:
+        root: Their folder.
+        texts: Their paths in it.
+        values: What label maps hold, where that is known.
+        faults: Gets a sentence for each that is called like a list, and cannot be read as one.
+    """
     found = []
     ordered = sorted(texts, key=lambda file: (file.count("/"), file))
     named = [file for name in _NAMES for file in ordered if PurePosixPath(file).name.lower() == name]
     likely = [file for file in ordered if file not in named and _LIKELY.fullmatch(PurePosixPath(file).name)]
     for file in (*named, *likely[:_TRIED]):
         try:
-            classes, with_ids = read_class_list(root / file)
-        except LabelforgeError:
+            classes, with_ids = read_class_list(root / file, values)
+        except LabelforgeError as fault:
+            if faults is not None and PurePosixPath(file).name.lower() in _SURELY:
+                line = "" if fault.line is None else f"line {fault.line}: "
+                faults.append(f"The list {file} was not used: {line}{fault.what}.")
             continue
         if file in named or with_ids or all(label.color for label in classes):
             found.append(ClassList(file, classes, not with_ids))

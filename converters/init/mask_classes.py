@@ -15,7 +15,7 @@ from labelforge.converters.init.class_lists import (
     take_list,
     voc_classes,
 )
-from labelforge.converters.init.color_classes import classes_of_colors
+from labelforge.converters.init.color_classes import PLAIN, classes_of_colors, unpacked
 from labelforge.converters.init.masks import MaskLook, look_at_masks
 from labelforge.converters.init.paired import Found
 from labelforge.converters.init.proposal import Proposal, ProposedClass
@@ -30,7 +30,7 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
     """Add to a proposal what label maps hold.
 
     Raises:
-        DatasetError: None of them can be read.
+        DatasetError: None of them can be read, or they hold more colours than any classes have.
     """
     look = look_at_masks(survey.root, found.label_files)
     proposal.format = look.format
@@ -46,11 +46,42 @@ def describe_masks(survey: Survey, found: Found, proposal: Proposal, most_faults
             where=survey.root,
             cure="Repair them first.",
         )
-    lists = class_lists(survey.root, survey.texts)
+    lists = class_lists(survey.root, survey.texts, () if look.format == "rgb" else look.pixels, faults=proposal.remarks)
+    if look.differs:
+        look = _by_color_where_palettes_differ(look, lists, survey.root, found, proposal)
     if look.format == "rgb":
-        classes_of_colors(look, lists, proposal)
+        classes_of_colors(look, lists, proposal, survey.root)
     else:
         _classes_of_values(look, lists, proposal, survey.root.resolve() / found.label_files[0])
+
+
+def _by_color_where_palettes_differ(
+    look: MaskLook, lists: Sequence[ClassList], root: Path, found: Found, proposal: Proposal
+) -> MaskLook:
+    """Label maps whose palettes differ, looked at by colour, if their colours are fewer than values or all of a list.
+
+    Palettes of random colours are only for the eye: there are more of these than values, and no list has them.
+    """
+    said = f"The palettes of label files differ: {look.differs}."
+    if look.only_palettes:
+        by_color = look_at_masks(root, found.label_files, by_color=True)
+        colors = {unpacked(value) for value in by_color.pixels}
+        all_listed = any(colors.difference(PLAIN) <= {label.color for label in each.classes} for each in lists)
+        if all_listed or (len(colors) <= len(look.pixels) and not any(_has_values(each, look) for each in lists)):
+            proposal.format = by_color.format
+            proposal.remarks.append(f"{said} So their colours are read, not their values.")
+            return by_color
+    proposal.remarks.append(
+        f"{said} Their values are read, whatever the colours: look whether a value means the same in both."
+    )
+    return look
+
+
+def _has_values(known: ClassList, look: MaskLook) -> bool:
+    """Whether a list names values, not colours, and most that occur."""
+    rest = {*look.pixels}.difference(_LAST)
+    colored = all(label.color for label in known.classes)
+    return not colored and 2 * len(rest.intersection(label.id for label in known.classes)) >= len(rest)
 
 
 def _classes_of_values(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal, place: Path) -> None:
@@ -109,8 +140,12 @@ def _take_by_palette(look: MaskLook, lists: Sequence[ClassList], proposal: Propo
         taken = dict(zip(shown, values, strict=True))
         places = {color: taken.get(color, palette.index(color)) for color in by_color if color in palette}
         found = sorted((replace(by_color[color], id=value) for color, value in places.items()), key=lambda x: x.id)
-        take_list(known._replace(classes=found), proposal, {x.id: look.share(x.id) for x in found}, guessed=False)
-        proposal.classes_from += " Which value is which is said by the colours of the palette."
+        seen = {x.id: look.share(x.id) for x in found}
+        take_list(known._replace(classes=found), proposal, seen, guessed=bool(look.differs))
+        said = "said by the colours of the palette"
+        if look.differs:
+            said = f"guessed by the colours of the first palette, from which others differ: {look.differs}"
+        proposal.classes_from += f" Which value is which is {said}."
         return True
     return False
 
@@ -125,6 +160,8 @@ def _nearly_fits(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal)
             continue
         if any(label.color for label in known.classes):
             continue
+        if _take_binary(known, look, proposal):
+            return True
         count = len(known.classes)
         from_one = values <= {*range(count + 1)} and count in values
         if from_one and (0 not in values or proposal.void):
@@ -140,6 +177,26 @@ def _nearly_fits(look: MaskLook, lists: Sequence[ClassList], proposal: Proposal)
                 )
             return True
     return False
+
+
+def _take_binary(known: ClassList, look: MaskLook, proposal: Proposal) -> bool:
+    """Take one or two names for masks of 0 and 255, as tools write "no" and "yes"; or one for 0 and 1; if they are."""
+    none, value = min(look.pixels), max(look.pixels)
+    named = {1: (1, *_LAST), 2: _LAST}.get(len(known.classes), ())
+    if len(look.pixels) != 2 or none != 0 or value not in named:
+        return False
+    first, last = known.classes[0], known.classes[-1]
+    if first is last:
+        _take(known._replace(classes=[replace(last, id=value)]), look, proposal)
+        proposal.void = [none]
+        proposal.classes_from += (
+            f" Guessed: that {value} ({look.share(value)}) is {last.name!r}, and that 0 ({look.share(none)}), which "
+            "has no name, is not labelled; where it is the rest of the picture, delete void, and name it as a class."
+        )
+        return True
+    _take(known._replace(classes=[first, replace(last, id=value)]), look, proposal)
+    proposal.classes_from += f" Guessed: that {value} ({look.share(value)}) is {last.name!r}, and labelled."
+    return True
 
 
 def _take_most(known: ClassList, look: MaskLook, values: Collection[int], proposal: Proposal) -> bool:

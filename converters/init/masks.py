@@ -15,6 +15,7 @@ from labelforge.converters.init.templates import spread
 from labelforge.converters.pictures.images import BROKEN
 from labelforge.converters.pictures.label_maps import read_color_map, read_label_map
 from labelforge.errors import DatasetError
+from labelforge.palette import Color, hex_color
 
 LOOKED_AT: Final = 200
 """Label files that are opened, evenly spread."""
@@ -38,6 +39,9 @@ class MaskLook:
         sizes: (width, height) -> number of files.
         faults: What is wrong with those that could not be read, a sentence each.
         palette: r, g, b, r, g, b, ... of the first palette picture.
+        colors: Of palette pictures, value -> its colour and the first file that shows it.
+        differs: How the palettes of two files differ in a value that both hold, in a few words; or "".
+        only_palettes: Whether all files have a palette.
     """
 
     format: Literal["ids", "palette", "rgb"]
@@ -47,6 +51,9 @@ class MaskLook:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     palette: Sequence[int] = ()
+    colors: dict[int, tuple[Color, str]] = field(default_factory=dict)
+    differs: str = ""
+    only_palettes: bool = False
 
     def share(self, value: int) -> str:
         """How much of the pixels has a value, or a packed colour, in a few words."""
@@ -57,20 +64,20 @@ class MaskLook:
         return f"{small} of the pixels, in {self.files[value]} of {self.opened} files"
 
 
-def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> MaskLook:
-    """Read some label maps."""
+def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT, *, by_color: bool = False) -> MaskLook:
+    """Read some label maps; those that have a palette by its colours, if asked."""
     some = spread(files, number)
     modes = Counter(filter(None, (_mode(root / file) for file in some)))
     mode = modes.most_common(1)[0][0] if modes else "L"
-    found = MaskLook("rgb" if mode in ("RGB", "RGBA") else "palette" if mode == "P" else "ids")
+    rgb = by_color or mode in ("RGB", "RGBA")
+    found = MaskLook("rgb" if rgb else "palette" if mode == "P" else "ids", only_palettes={*modes} == {"P"})
     read = read_color_map if found.format == "rgb" else read_label_map
     for file in some:
         try:
             with Image.open(root / file) as picture:
                 if picture.width * picture.height > _MOST_PIXELS:
                     raise DatasetError("is too large to be looked at", where=file)
-                if found.format == "palette" and not found.palette:
-                    found.palette = picture.getpalette("RGB") or ()
+                palette = (picture.getpalette("RGB") or ()) if found.format == "palette" else ()
             values, counts = np.unique(read(root / file), return_counts=True)
         except DatasetError as error:
             found.faults.append(f"{file}: {error.what}")
@@ -78,6 +85,8 @@ def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> 
         except BROKEN as error:
             found.faults.append(f"{file}: cannot be read ({error})")
             continue
+        found.palette = found.palette or palette
+        _compare(found, values.tolist(), palette, file)
         found.opened += 1
         found.sizes[picture.size] += 1
         if len(values) > MOST_VALUES:
@@ -89,6 +98,15 @@ def look_at_masks(root: Path, files: Sequence[str], number: int = LOOKED_AT) -> 
         found.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         found.files.update(values.tolist())
     return found
+
+
+def _compare(found: MaskLook, values: Sequence[int], palette: Sequence[int], file: str) -> None:
+    """Add the colours that a file's palette gives its values, and see whether those of earlier files differ."""
+    for value in values if palette else ():
+        red, green, blue = (*palette[3 * value : 3 * value + 3], 0, 0, 0)[:3]  # a short palette ends in black
+        color, first = found.colors.setdefault(value, ((red, green, blue), file))
+        if color != (red, green, blue) and not found.differs:
+            found.differs = f"{value} is {hex_color(color)} in {first}, but {hex_color((red, green, blue))} in {file}"
 
 
 def _mode(path: Path) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelforge.class_files import read_classes
+from labelforge.class_files import read_class_list, read_classes
 from labelforge.dataset_file import FORMATS
 from labelforge.errors import TaxonomyError
 from labelforge.lint import lint_taxonomy
@@ -177,6 +177,20 @@ CLASS_FILES: dict[str, tuple[str, list[tuple[int, str, tuple[int, int, int] | No
     ),
     "numbers and colours.txt": ("7 road 1 2 3\n8 sky 4 5 6\n", [(7, "road", (1, 2, 3)), (8, "sky", (4, 5, 6))]),
     "not all numbers.txt": ("4 wheeler\ntruck\n", [(0, "4 wheeler", None), (1, "truck", None)]),
+    "wheels.txt": ("2 wheeler\n3 wheeler\n", [(0, "2 wheeler", None), (1, "3 wheeler", None)]),
+    "limits.txt": (
+        "30 limit\n50 limit zone\n70 limit end\n",
+        [(0, "30 limit", None), (1, "50 limit zone", None), (2, "70 limit end", None)],
+    ),
+    "from one.txt": ("1 person\n2 group\n", [(1, "person", None), (2, "group", None)]),
+    "same numbers.txt": ("1 person\n1 group\n", [(0, "1 person", None), (1, "1 group", None)]),
+    "parted.txt": ("7\troad\n9\tsky\n", [(7, "road", None), (9, "sky", None)]),
+    "shares.csv": (
+        "name,r,g,b,value\nroad,1,2,3,0.1\nsky,4,5,6,\n",
+        [(0, "road", (1, 2, 3)), (1, "sky", (4, 5, 6))],
+    ),
+    "two columns.csv": ("id,name,index\nx,road,7\ny,sky,9\n", [(7, "road", None), (9, "sky", None)]),
+    "as floats.csv": ("id,name\n7.0,road\n9.0,sky\n", [(7, "road", None), (9, "sky", None)]),
     "two spaces.txt": ("128  64  128  road\n1  2  3  sky\n", [(0, "road", (128, 64, 128)), (1, "sky", (1, 2, 3))]),
     "data.yaml": ("nc: 2\nnames: [car, dog]\n", [(0, "car", None), (1, "dog", None)]),
     "numbered.yaml": ("names:\n  0: car\n  3: dog\n", [(0, "car", None), (3, "dog", None)]),
@@ -215,7 +229,9 @@ def test_lists_of_classes_of_many_tools(name: str, tmp_path: Path) -> None:
         ("a.txt", "", "holds no class"),
         ("a.txt", "road\nroad\n", "two classes have the name 'road'"),
         ("a.csv", "r,g,b\n1,2,3\n", "has no column 'name'"),
-        ("a.csv", "id,name\nx,road\n", "line 2 is not readable"),
+        ("a.csv", "id,name\n0,sky\nx,road\n", "line 3 is not readable"),
+        ("a.csv", "id,name\n0,sky\n0.5,road\n", "line 3 is not readable .'0.5' is no whole number"),
+        ("a.csv", "name,r,g,b\nroad,1,2,x\n", "line 2 is not readable"),
         ("a.json", "{", "is not JSON"),
         ("a.json", "[" * 100_000, "is not JSON"),
         ("a.json", '[{"id": "x", "name": "y"}]', "is no class"),
@@ -229,6 +245,15 @@ def test_broken_lists_of_classes(name: str, text: str, message: str, tmp_path: P
     with pytest.raises(TaxonomyError, match=message) as caught:
         read_classes(tmp_path / name)
     assert caught.value.where == str(tmp_path / name) and caught.value.cure and "\n" not in str(caught.value)
+
+
+def test_values_of_label_maps_show_whether_numbers_are_ids(tmp_path: Path) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_text("30 limit\n50 limit zone\n70 limit end\n")
+    assert [label.id for label in read_class_list(path, [0, 30, 50, 255])[0]] == [30, 50, 70]
+    for values in ([], [0, 255], [0, 1, 2, 255], [30, 1, 2]):
+        labels, with_ids = read_class_list(path, values)
+        assert (labels[0].id, labels[0].name, with_ids) == (0, "30 limit", False)
 
 
 def test_a_list_of_classes_outside_is_refused(tmp_path: Path) -> None:
@@ -289,6 +314,18 @@ def test_mappings_that_do_not_fit(own: OwnDataset) -> None:
     path.write_text(MAPPING.replace("streets", "mine"))
     with pytest.raises(TaxonomyError, match=r"no tree 'mine' comes with labelforge\. Give --taxonomy and its folder"):
         own.tree_name()
+
+
+@pytest.mark.parametrize("void", ["sky", "[255, sky]"])
+def test_a_class_that_is_void_cannot_be_mapped(void: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.yaml").write_text(DATASET.replace("void: 255", f"void: {void}"))
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    own, tree = OwnDataset.load(tmp_path / "dataset.yaml"), Taxonomy.load("streets")
+    message = r"mapping.yaml:4: 'sky' is no label of yard, since 'void' in dataset.yaml names it\. Delete it here; or"
+    with pytest.raises(TaxonomyError, match=message):
+        own.mapping(tree)
+    (tmp_path / "mapping.yaml").write_text(MAPPING.replace(", sky: sky", ""))
+    assert own.void.names == ("sky",) and [row.native_name for row in own.mapping(tree).rows[1:]] == ["road"]
 
 
 def test_boxes_need_a_mapping_of_boxes(tmp_path: Path) -> None:
