@@ -300,6 +300,83 @@ def test_init_finds_the_form(name: str, tmp_path: Path) -> None:
         assert box[1:5] == pytest.approx(want[source.key], abs=1e-6)
 
 
+def said(root: Path, header: str, lines: Sequence[str]) -> str:
+    """What init says of boxes in twenty images of 64 x 48 pixels, in one line."""
+    for i in range(20):
+        save(root / f"p{i}.png", picture(i, 48, 64))
+    put(root / "boxes.csv", "\n".join([header, *(line.format(f"p{i % 20}.png") for i, line in enumerate(lines))]))
+    return " ".join(init(root).text.replace("\n# ", " ").split())
+
+
+FITS_BOTH = [f"{{}}|car|{20 + i % 9}|{15 + i % 7}|10|8" for i in range(57)]
+"""Boxes far from the border of the image, which fit with x and y as a corner and as the middle."""
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"), [("image|class|x|y|w|h", {}), ("image|class|left|top|w|h", None), ("image|class|bbox", {})]
+)
+def test_a_few_boxes_over_the_border_by_a_pixel_say_nothing(
+    header: str, columns: dict[str, str] | None, tmp_path: Path
+) -> None:
+    """Names are taken at their word; that others fit as well is said where they are not plain."""
+    lines = [*FITS_BOTH, *["{}|car|54|30|11|10"] * 3]
+    if "bbox" in header:
+        lines = [
+            "|".join((*fields[:2], f"[{', '.join(fields[2:])}]")) for fields in (text.split("|") for text in lines)
+        ]
+    text = said(tmp_path, header, lines)
+    (box, *_) = own(tmp_path).labels(own(tmp_path).sources("all")[0]).boxes_in((48, 64), (48, 64))  # type: ignore[attr-defined]
+    assert box[1:5] == [20, 15, 30, 23]
+    if "bbox" in header:
+        assert "x y w h: bbox" in text and "fit as middle and size (x, y, width, height) as well" in text
+    elif columns is None:
+        assert "middle" not in text and "columns:" not in text
+    else:
+        assert "x and y are taken for a box's corner, as their names say: 0 of 60 boxes leave" in text
+        assert "fit as its middle as well, with which 0 do: look at a picture" in text
+        assert "# columns: {image: image, class: class, xc: x, yc: y, w: w, h: h}\n" in own_text(tmp_path)
+
+
+def own_text(root: Path) -> str:
+    return (root / "dataset.yaml").read_text()
+
+
+@pytest.mark.parametrize(("far", "middle"), [(3, False), (20, True)])
+def test_x_and_y_are_the_middle_only_where_many_boxes_say_so(far: int, middle: bool, tmp_path: Path) -> None:
+    text = said(tmp_path, "image|class|x|y|w|h", [*FITS_BOTH[far:], *["{}|car|58|40|11|10"] * far])
+    if middle:
+        assert (
+            "with a corner there, 20 of 57 boxes leave their image by more than two pixels; with the middle, 0." in text
+        )
+        assert "xc: x, yc: y" in own_text(tmp_path).replace("# columns", "")
+    else:
+        assert "3 of 57 boxes leave their image by more than two pixels. They fit as its middle as well, with" in text
+        assert "\ncolumns: " not in own_text(tmp_path)
+
+
+COMMAS: dict[str, tuple[str, str, str]] = {
+    "four columns": ("image;class;xmin;ymin;xmax;ymax;score", "{};car;2.0;3.0;12.5;9.0;%d,5", "."),
+    "a list": ("image;class;bbox;score", "{};car;[2,3,12,9];%d,75", "."),
+    "a list with gaps": ("image;class;bbox;score", "{};car;2 3 12 9;%d,75", "."),
+    "a list with commas": ("image;class;bbox;score", "{};car;2,5 3,0 12,5 9,0;0.7%d", ","),
+    "commas in one column": ("image;class;xmin;ymin;xmax;ymax;score", "{};car;2;3;12;9,%d;0.75", ","),
+    "no first line": ("", "{};car;2.0;3.0;12.5;9.0;%d,5", "."),
+    "no first line, commas": ("", "{};car;2,0;3;12,5;9;0.%d5", ","),
+}
+
+
+@pytest.mark.parametrize("name", COMMAS)
+def test_commas_in_other_columns_than_the_boxes_say_nothing(name: str, tmp_path: Path) -> None:
+    header, line, decimal = COMMAS[name]
+    save(tmp_path / "0.png", picture(0))
+    put(tmp_path / "boxes.csv", "\n".join([header] * bool(header) + [(line % i).format("0.png") for i in range(9)]))
+    found = init(tmp_path)
+    assert found.dataset.csv.decimal == decimal and found.dataset.space.names == ("car",)
+    converter = own(tmp_path)
+    (source,) = converter.sources("all")
+    assert len(converter.labels(source).boxes_in((20, 30), (20, 30))) == 9  # type: ignore[attr-defined]
+
+
 def test_init_says_where_a_list_can_be_read_in_two_ways(tmp_path: Path) -> None:
     for i in range(3):
         save(tmp_path / f"{i}.png", picture(i, 200, 300))
