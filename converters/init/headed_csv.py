@@ -18,7 +18,7 @@ from labelforge.converters.own.csv_columns import LIST, named_columns
 from labelforge.converters.own.csv_table import csv_table, separator_of
 from labelforge.converters.own.splits import Names
 from labelforge.csv_form import BOXES, CENTRE, CORNER, EDGES, CsvForm
-from labelforge.errors import LabelforgeError, counted
+from labelforge.errors import LabelforgeError, counted, listed
 
 
 def find_headed(root: Path, files: Sequence[str], pictures: Sequence[str], faults: list[str]) -> CsvLayout | None:
@@ -81,7 +81,7 @@ def _layout(content: CsvContent, files: Sequence[str]) -> CsvLayout | str:
     if content.decimal == ",":
         reasons.append("Guessed: that commas in numbers are decimal commas.")
     if "class" not in columns:
-        reasons.append(_without_class(content, columns))
+        reasons += _without_class(content, columns)
     return CsvLayout(files, CsvForm(None if columns == given else columns, None, content.decimal, best.units), reasons)
 
 
@@ -161,11 +161,14 @@ def _of_list(columns: Mapping[str, str], best: Fit, others: Sequence[Fit]) -> It
     yield text
 
 
-def _without_class(content: CsvContent, columns: dict[str, str]) -> str:
+def _without_class(content: CsvContent, columns: dict[str, str]) -> Iterator[str]:
     """What to say where no column is the class."""
     text = f"No column is named as the class: all boxes are of one, called {UNNAMED!r}; give it its name."
     free = [column for column in content.texts if column not in columns.values()]
     if ranked := content.classes(free):
         (_, number), column = ranked[0]
-        text += f" If {column!r}, with {counted(number, 'value')}, is the class, write class: {column} in 'columns'."
-    return text
+        values = f"{counted(number, 'value')} ({listed(sorted({*content.texts[column]}), 4)})"
+        yield f"{text} If {column!r}, with {values}, is the class, write its values below 'classes', and this line:"
+        yield columns_line({**columns, "class": str(column)})
+    else:
+        yield text

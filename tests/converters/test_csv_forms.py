@@ -389,6 +389,22 @@ def test_init_says_where_a_list_can_be_read_in_two_ways(tmp_path: Path) -> None:
     assert "all boxes are of one, called 'object'; give it its name" in text
 
 
+def test_init_says_how_to_name_the_class_where_no_column_does(tmp_path: Path) -> None:
+    """The line can be taken over as it is; the name of the only class is marked as made up."""
+    save(tmp_path / "a.png", picture(0))
+    put(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax,what it is\na.png,2,3,12,9,car\na.png,3,4,9,9,sky\n")
+    text = init(tmp_path).text
+    assert "{id: 0, name: object}  # guessed name; 2 of 2 objects" in text
+    assert "# The name is made up: the label files name no class. Write the right one." in text
+    line = 'columns: {image: image, xmin: xmin, ymin: ymin, xmax: xmax, ymax: ymax, class: "what it is"}'
+    assert f"\n# {line}\n" in text and "with 2 values (car, sky), is the class" in text.replace("\n# ", " ")
+    head, _, _ = text.replace(f"# {line}", line).partition("classes:\n")
+    put(tmp_path / "dataset.yaml", head + "classes: [car, sky]\n")
+    converter = own(tmp_path)
+    (source,) = converter.sources("all")
+    assert [box[0] for box in converter.labels(source).boxes_in((20, 30), (20, 30))] == [0, 1]  # type: ignore[attr-defined]
+
+
 def test_init_says_why_a_file_is_not_read(tmp_path: Path) -> None:
     save(tmp_path / "a.png", picture(0))
     for text, message in (
