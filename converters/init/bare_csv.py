@@ -17,7 +17,7 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 
-from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, Numbers, file_head, fits
+from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, Numbers, fault_of, file_head, fits
 from labelforge.converters.own.csv_boxes import four_numbers, number_of
 from labelforge.converters.own.csv_table import csv_table
 from labelforge.converters.own.splits import PICTURES, Names
@@ -76,7 +76,7 @@ def find_layout(root: Path, files: Sequence[str], pictures: Sequence[str], fault
             separator = _separator(file_head(root / file)) or ","
             table = csv_table(root / file, separator, header=False)
         except LabelforgeError as error:
-            faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
+            faults.append(fault_of(file, error))
             continue
         alike.setdefault((separator, table.shape[1]), {})[file] = table
     names = Names({picture: picture for picture in pictures})

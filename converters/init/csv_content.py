@@ -23,6 +23,7 @@ from labelforge.converters.own.csv_boxes import four_numbers, number_of
 from labelforge.converters.own.splits import PICTURES, Names
 from labelforge.converters.pictures.images import BROKEN
 from labelforge.csv_form import CENTRE, CORNER, EDGES, CsvForm, Decimal, Units
+from labelforge.errors import LabelforgeError
 
 _HEAD: Final = 1 << 16  # bytes
 _OPENED: Final = 500  # images whose sizes are read
@@ -109,6 +110,12 @@ def file_head(path: Path) -> str:
             return file.read(_HEAD).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
+
+
+def fault_of(file: str, error: LabelforgeError) -> str:
+    """Why a file is not read, in a sentence without its stop."""
+    place = file if error.line is None else f"{file}:{error.line}"
+    return f"{place}: {error.what}. {error.cure or ''}".rstrip(". ")
 
 
 def columns_line(columns: Mapping[str, str]) -> str:

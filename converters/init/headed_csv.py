@@ -12,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, columns_line, file_head, readings
+from labelforge.converters.init.csv_content import (
+    AS,
+    CsvContent,
+    CsvLayout,
+    Fit,
+    columns_line,
+    fault_of,
+    file_head,
+    readings,
+)
 from labelforge.converters.init.marks import UNNAMED
 from labelforge.converters.own.csv_columns import LIST, named_columns
 from labelforge.converters.own.csv_table import csv_table, separator_of
@@ -35,7 +44,7 @@ def find_headed(root: Path, files: Sequence[str], pictures: Sequence[str], fault
         try:
             table = csv_table(root / file)
         except LabelforgeError as error:
-            faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
+            faults.append(fault_of(file, error))
             continue
         separator = separator_of(file_head(root / file).partition("\n")[0])
         alike.setdefault((separator, *named_columns([*table.columns]).items()), {})[file] = table

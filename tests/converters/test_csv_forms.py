@@ -159,7 +159,24 @@ def test_an_image_without_a_box_in_a_list(nothing: str, tmp_path: Path) -> None:
             "no column 'Photo'",
         ),
         ("a b c\n", "separator: ' '\n", 1, "has no column for the image, among 'a', 'b', 'c'"),
-        ("image xmin ymin xmax ymax class\na 1 2 3 4 car 7\n", "", None, "is no CSV"),
+        (
+            "image xmin ymin xmax ymax class\na 1 2 3 4 car\n\na 1 2 3 4 car  7 \n",
+            "",
+            4,
+            "4: has 7 values, but the first line has 6. Correct the line; a value with white space in it needs quotes",
+        ),
+        (
+            "image,xmin,ymin,xmax,ymax,class\r\na,1,2,3,4,car\r\n\r\na,1,2,3,4,'car, red'\r\n",
+            "",
+            4,
+            "4: has 7 values, but the first line has 6. Correct the line; a value with ',' in it needs quotes",
+        ),
+        (
+            'image,xmin,ymin,xmax,ymax,class\na,1,2,3,4,"c\nar"\na,1,2,3,4,car,\na,1,2,3,4,car,7\na,1,2,3,4,car\n',
+            "",
+            5,
+            "5: has 7 values, but the first line has 6",
+        ),
         ("image xmin ymin xmax ymax class\na 1 2 3\n", "", 2, "ymax is '', not a number"),
     ],
 )
@@ -201,7 +218,17 @@ def test_columns_by_their_names() -> None:
         **{"image": "image", "x": "x", "y": "y", "w": "width", "h": "height"},
         **{"width": "image_width", "height": "image_height"},
     }
-    for line in ("id,name,age", "0 0.5 0.5 0.1 0.1", "a.png;1;2;3;4;5", "", '"', "filename,class"):
+    for line in (
+        "box",
+        "box,1",
+        "box 0 0 255",
+        "id,name,age",
+        "0 0.5 0.5 0.1 0.1",
+        "a.png;1;2;3;4;5",
+        "",
+        '"',
+        "filename,class",
+    ):
         assert not boxes_by_name(fields_of(line))
     assert fields_of('"file name"; "x" ') == ["file name", "x"] and fields_of("a  b") == ["a", "b"]
 
@@ -417,3 +444,15 @@ def test_init_says_why_a_file_is_not_read(tmp_path: Path) -> None:
         put(tmp_path / "boxes.csv", text)
         with pytest.raises(DatasetError, match=f"boxes.csv names columns of boxes, but {message}"):
             look(tmp_path)
+    put(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax,label\na.png,1,2,3,4,car\na.png,1,2,3,4,car,7\n")
+    with pytest.raises(DatasetError, match=r"boxes\.csv:3: has 7 values, but the first line has 6"):
+        look(tmp_path)
+
+
+def test_a_list_of_classes_that_begins_with_box_is_no_csv_file(tmp_path: Path) -> None:
+    for i in range(2):
+        save(tmp_path / f"images/{i}.png", picture(i))
+        save(tmp_path / f"labels/{i}.png", np.arange(600, dtype=np.uint8).reshape(20, 30) % 3)
+    put(tmp_path / "labels.txt", "box\nroad\nsky\n")
+    found = init(tmp_path)
+    assert found.dataset.space.names == ("box", "road", "sky") and "Not used" not in found.text
