@@ -172,7 +172,7 @@ def test_an_image_without_a_box_in_a_list(nothing: str, tmp_path: Path) -> None:
             "4: has 7 values, but the first line has 6. Correct the line; a value with ',' in it needs quotes",
         ),
         (
-            'image,xmin,ymin,xmax,ymax,class\na,1,2,3,4,"c\nar"\na,1,2,3,4,car,\na,1,2,3,4,car,7\na,1,2,3,4,car\n',
+            'image,xmin,ymin,xmax,ymax,class\na,1,2,3,4,"c\nar"\na,1,2,3,4,car\na,1,2,3,4,car,7\na,1,2,3,4,car\n',
             "",
             5,
             "5: has 7 values, but the first line has 6",

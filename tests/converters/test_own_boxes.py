@@ -75,7 +75,8 @@ def test_columns_by_many_names(text: str, tmp_path: Path) -> None:
         ("a.png,2,3,12,9,17", "no class of the dataset has the id 17", 3),
         ("a.png,2,3", "xmax is '', not a number", 3),
         ("a.png,2,3,12,9,car,1,2,3", "has 9 values, but the first line has 6", 3),
-        ('a.png,"2,3,12,9,car', "is no CSV", None),
+        ('a.png,"2,3,12,9,car', "a quote is not closed", 3),
+        ("a.png,2,3,12,9,car,", "has 7 values, but the first line has 6", 3),
     ],
 )
 def test_lines_that_are_no_box(line: str, message: str, number: int | None, tmp_path: Path) -> None:
