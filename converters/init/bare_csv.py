@@ -17,11 +17,11 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 
-from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, Numbers, file_head, fits
+from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, Numbers, fault_of, file_head, fits
 from labelforge.converters.own.csv_boxes import four_numbers, number_of
 from labelforge.converters.own.csv_table import csv_table
 from labelforge.converters.own.splits import PICTURES, Names
-from labelforge.csv_form import CsvForm
+from labelforge.csv_form import CsvForm, Decimal
 from labelforge.errors import LabelforgeError, counted
 
 _SEPARATORS: Final = (";", "\t", "|", ",", " ")
@@ -37,10 +37,12 @@ class _Box:
     Attributes:
         fit: What they are.
         columns: Their numbers, from 0: four, or one.
+        decimal: What is in their numbers.
     """
 
     fit: Fit
     columns: tuple[int, ...]
+    decimal: Decimal
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ def find_layout(root: Path, files: Sequence[str], pictures: Sequence[str], fault
             separator = _separator(file_head(root / file)) or ","
             table = csv_table(root / file, separator, header=False)
         except LabelforgeError as error:
-            faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
+            faults.append(fault_of(file, error))
             continue
         alike.setdefault((separator, table.shape[1]), {})[file] = table
     names = Names({picture: picture for picture in pictures})
@@ -123,7 +125,7 @@ class _Guess:
 
     def __init__(self, root: Path, table: pd.DataFrame, names: Names[str], separator: str) -> None:
         self._content, self._separator = CsvContent(root, table, names, separator), separator
-        self._numbers: dict[int, Numbers] = {}
+        self._known: dict[tuple[int, Decimal], Numbers] = {}
 
     def layout(self, files: Sequence[str]) -> CsvLayout | str:
         """What the columns are; or why that cannot be told, as the end of a sentence."""
@@ -135,48 +137,62 @@ class _Guess:
         content.texts = content.texts[(content.texts[others] != "").any(axis=1)]
         if content.texts.empty:
             return "no line has a box"
-        self._numbers = {column: content.numbers(column) for column in others}
         size = content.sizes(image)
         if not np.isfinite(size).all(axis=0).any():
             return "no picture that has boxes can be opened"
-        sides = self._size_columns(size)
-        boxes = [*self._boxes({image, *sides.values()}, size)]
+        sides = self._size_columns(others, size)
+        free = [column for column in others if column not in sides.values()]
+        boxes = [box for decimal in content.decimals for box in self._boxes(free, size, decimal)]
         if not boxes:
             return "no four columns side by side are boxes within the image in all lines"
-        free = {box: content.classes([c for c in others if c not in (*box.columns, *sides.values())]) for box in boxes}
-        usable = [box for box in boxes if free[box]]
+        labels = {box: content.classes([c for c in free if c not in box.columns]) for box in boxes}
+        usable = [box for box in boxes if labels[box]]
         if not usable:
             return "no column can be the class"
         forms = [*AS]
-        best = min(usable, key=lambda b: (free[b][0][0], b.fit.outside, forms.index(b.fit.form), b.columns))
-        label = cast(int, free[best][0][1])
+        best = min(usable, key=lambda b: (labels[b][0][0], b.fit.far, forms.index(b.fit.form), b.columns))
+        boxes = [box for box in boxes if box.decimal == best.decimal]
+        label = cast(int, labels[best][0][1])
         columns = {"image": image, **dict(zip(best.names, best.columns, strict=True)), "class": label, **sides}
-        reasons = [self._of_image(image, size), self._of_box(best, boxes, size), self._of_class(free[best])]
+        reasons = [self._of_image(image, size), self._of_box(best, boxes, size), self._of_class(labels[best])]
         numbers = {name: int(number) + 1 for name, number in columns.items()}
-        form = CsvForm(numbers, self._separator, content.decimal, best.fit.units)
+        form = CsvForm(numbers, self._separator, best.decimal, best.fit.units)
         return CsvLayout(files, form, reasons)
 
-    def _size_columns(self, size: Numbers) -> dict[str, int]:
+    def _size_columns(self, columns: Sequence[int], size: Numbers) -> dict[str, int]:
         """The columns that have the size of the image, if both are there."""
         known = np.isfinite(size).all(axis=0)
         found: dict[str, int] = {}
         for name, side in zip(("width", "height"), size, strict=True):
-            for column, numbers in self._numbers.items():
-                if column not in found.values() and name not in found and (numbers[known] == side[known]).all():
+            for column in columns:
+                if column in found.values() or name in found:
+                    continue
+                if (self._numbers(column, ".")[known] == side[known]).all():
                     found[name] = column
         return found if len(found) == 2 else {}
 
-    def _boxes(self, taken: set[int], size: Numbers) -> Iterator[_Box]:
-        whole = [c for c, numbers in self._numbers.items() if c not in taken and np.isfinite(numbers).all()]
-        for first in whole:
-            if {*range(first, first + 4)} <= {*whole}:
-                columns = tuple(range(first, first + 4))
-                yield from (_Box(fit, columns) for fit in fits(np.stack([self._numbers[c] for c in columns]), size))
-        for column in self._numbers:
-            if column not in taken and column not in whole:
-                four = self._content.fours(column)
-                if np.isfinite(four).all():
-                    yield from (_Box(fit, (column,)) for fit in fits(four, size, [*AS][:3]))
+    def _boxes(self, columns: Sequence[int], size: Numbers, decimal: Decimal) -> Iterator[_Box]:
+        """The boxes that some columns can be; with decimal commas, only those that are no numbers without."""
+        whole = [column for column in columns if np.isfinite(self._numbers(column, decimal)).all()]
+        starts = [first for first in whole if {*range(first, first + 4)} <= {*whole}]
+        fours = [(tuple(range(first, first + 4)), [*AS]) for first in starts]
+        lists = [((column,), [*AS][:3]) for column in columns if column not in whole]
+        for places, forms in (*fours, *lists):
+            numbers = self._read(places, decimal)
+            if not np.isfinite(numbers).all() or (decimal == "," and np.isfinite(self._read(places, ".")).all()):
+                continue
+            yield from (_Box(fit, places, decimal) for fit in fits(numbers, size, forms))
+
+    def _read(self, columns: tuple[int, ...], decimal: Decimal) -> Numbers:
+        """(4, N) the numbers of four columns, or of one that holds them."""
+        if len(columns) == 1:
+            return self._content.fours(columns[0], decimal)
+        return np.stack([self._numbers(column, decimal) for column in columns])
+
+    def _numbers(self, column: int, decimal: Decimal) -> Numbers:
+        if (column, decimal) not in self._known:
+            self._known[column, decimal] = self._content.numbers(column, decimal)
+        return self._known[column, decimal]
 
     def _of_image(self, image: int, size: Numbers) -> str:
         names = self._content.texts[image]

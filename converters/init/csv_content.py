@@ -5,6 +5,8 @@ Boxes are compared with the sizes of their pictures: what lies inside in all lin
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +23,16 @@ from labelforge.converters.own.csv_boxes import four_numbers, number_of
 from labelforge.converters.own.splits import PICTURES, Names
 from labelforge.converters.pictures.images import BROKEN
 from labelforge.csv_form import CENTRE, CORNER, EDGES, CsvForm, Decimal, Units
+from labelforge.errors import LabelforgeError
 
 _HEAD: Final = 1 << 16  # bytes
 _OPENED: Final = 500  # images whose sizes are read
 _NAMES: Final = 2000  # of a column, that are looked for
-_OUTSIDE: Final = 0.02  # share of the boxes that may leave their image
+_SLACK: Final = 2  # pixels by which a box may leave its image, as many do by rounding or by a mouse
+_FEW: Final = 0.02  # share of the boxes that may leave their image by more, of a form that fits
+_MANY: Final = 0.1  # share from which on they are many
 _LINES: Final = 20  # from which on a column of ever new values is no class
-_DECIMAL_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
+_PLAIN: Final = re.compile(r"(?i)(?!(?:true|false|null)\Z)[a-z_]\w*")  # what YAML reads as a text without quotes
 BY_TURNS: Final = ("xmin", "xmax", "ymin", "ymax")
 """Edges in another order, which some tools write."""
 AS: Final[Mapping[tuple[str, ...], str]] = {
@@ -62,13 +67,35 @@ class Fit:
 
     Attributes:
         form: Their names, in their order.
-        outside: Boxes that leave their image.
         fractions: Whether they are fractions of the image.
+        known: Boxes whose image's size is known; the counts below are of these.
+        outside: Boxes that leave their image.
+        far: Boxes that leave it by more than two pixels.
     """
 
     form: tuple[str, ...]
-    outside: int
     fractions: bool
+    known: int = 0
+    outside: int = 0
+    far: int = 0
+
+    @property
+    def few(self) -> bool:
+        """Whether hardly any box leaves its image, but for a pixel or two."""
+        return self.far <= _FEW * self.known
+
+    @property
+    def many(self) -> bool:
+        """Whether so many boxes leave their image, by more than two pixels, that the form must be another."""
+        return self._many(self.far)
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """How unlikely it is, where nothing else says it: whether many boxes leave their image far, or at all."""
+        return self.many, self._many(self.outside)
+
+    def _many(self, number: int) -> bool:
+        return number >= min(3, self.known) and number > _MANY * self.known
 
     @property
     def units(self) -> Units:
@@ -85,6 +112,23 @@ def file_head(path: Path) -> str:
         return ""
 
 
+def fault_of(file: str, error: LabelforgeError) -> str:
+    """Why a file is not read, in a sentence without its stop."""
+    place = file if error.line is None else f"{file}:{error.line}"
+    return f"{place}: {error.what}. {error.cure or ''}".rstrip(". ")
+
+
+def columns_line(columns: Mapping[str, str]) -> str:
+    """The line of a ``dataset.yaml`` that says which column is what.
+
+    >>> from labelforge.converters.init.csv_content import columns_line
+    >>> columns_line({"image": "image", "class": "Art: 1"})
+    'columns: {image: image, class: "Art: 1"}'
+    """
+    each = (f"{what}: {name if _PLAIN.fullmatch(name) else json.dumps(name)}" for what, name in columns.items())
+    return f"columns: {{{', '.join(each)}}}"
+
+
 class CsvContent:
     """The lines of some CSV files.
 
@@ -98,10 +142,29 @@ class CsvContent:
     def __init__(self, root: Path, table: pd.DataFrame, names: Names[str], separator: str) -> None:
         self._root, self._names = root, names
         self.texts = table.apply(lambda column: column.str.strip())
-        comma = separator != "," and any(
-            _DECIMAL_COMMA.fullmatch(text) for column in self.texts for text in self.texts[column].tolist()
-        )
-        self.decimal: Decimal = "," if comma else "."
+        self._commas = separator != ","
+        self.decimal: Decimal = "."
+
+    def decide_decimal(self, columns: Sequence[object], *, lists: bool) -> None:
+        """Take the commas of some columns for decimal ones if more of their texts are numbers then.
+
+        Args:
+            columns: The columns of a box; what is in others says nothing of it.
+            lists: Whether each holds four numbers.
+        """
+        texts = [text for column in columns for text in self.texts[column].tolist()]
+
+        def read(decimal: Decimal) -> int:
+            if lists:
+                return sum(four_numbers(text, decimal) is not None for text in texts)
+            return sum(not math.isnan(number_of(text, decimal)) for text in texts)
+
+        self.decimal = "," if self._commas and read(",") > read(".") else "."
+
+    @property
+    def decimals(self) -> tuple[Decimal, ...]:
+        """What can be in numbers of these files, the likelier first."""
+        return (".", ",") if self._commas else (".",)
 
     def image(self) -> object | None:
         """The column with the names of pictures that are there, best with their suffixes; None if there is none."""
@@ -114,18 +177,16 @@ class CsvContent:
                 ranked.append((suffixed / len(values), there / len(values), -place))
         return self.texts.columns[-max(ranked)[2]] if ranked else None
 
-    def numbers(self, column: object) -> Numbers:
+    def numbers(self, column: object, decimal: Decimal | None = None) -> Numbers:
         """(N,) the numbers of a column; NaN where a line has none."""
-        return np.array([number_of(text, self.decimal) for text in self.texts[column].tolist()], dtype=np.float64)
+        mark = decimal or self.decimal
+        return np.array([number_of(text, mark) for text in self.texts[column].tolist()], dtype=np.float64)
 
-    def fours(self, column: object) -> Numbers:
+    def fours(self, column: object, decimal: Decimal | None = None) -> Numbers:
         """(4, N) the numbers of a column that holds four; NaN where a line has none."""
-        unknown = [np.nan] * 4
-        return (
-            np.array([four_numbers(text, self.decimal) or unknown for text in self.texts[column].tolist()])
-            .reshape(-1, 4)
-            .T
-        )
+        mark, unknown = decimal or self.decimal, [np.nan] * 4
+        found = [four_numbers(text, mark) or unknown for text in self.texts[column].tolist()]
+        return np.array(found).reshape(-1, 4).T
 
     def sizes(self, image: object) -> Numbers:
         """(2, N) width and height of each line's image, of those that are looked at; else NaN."""
@@ -144,7 +205,8 @@ class CsvContent:
         """The columns that can be the class, with a rank, the likeliest first: text, then whole numbers; few values."""
         found = []
         for column in columns:
-            texts, numbers = self.texts[column], self.numbers(column)
+            texts = self.texts[column]
+            numbers = np.fmax.reduce([self.numbers(column, decimal) for decimal in self.decimals])
             number = int(texts.nunique())
             whole = np.isfinite(numbers).all() and (numbers == np.floor(numbers)).all()
             if (texts == "").any() or (np.isfinite(numbers).all() and not (whole and texts.str.isdecimal().all())):
@@ -155,8 +217,8 @@ class CsvContent:
         return sorted(found, key=lambda pair: (pair[0], str(pair[1])))
 
 
-def fits(four: Numbers, size: Numbers, forms: Iterable[tuple[str, ...]] = tuple(AS)) -> Iterator[Fit]:
-    """What four numbers can be, of some forms.
+def readings(four: Numbers, size: Numbers, forms: Iterable[tuple[str, ...]] = tuple(AS)) -> Iterator[Fit]:
+    """What four numbers can be, of some forms, wherever the boxes lie: no box is turned inside out.
 
     Args:
         four: (4, N) the numbers of each line.
@@ -166,18 +228,22 @@ def fits(four: Numbers, size: Numbers, forms: Iterable[tuple[str, ...]] = tuple(
     fractions = bool(four.max() <= 1 and ((four != np.floor(four)).mean(axis=1) > 0.5).all())
     if not fractions and four.max() <= 1.5:
         return
-    size = np.where(np.isfinite(size), 1, size) if fractions else size
-    slack = 1e-6 if fractions else 0
     known = np.isfinite(size).all(axis=0)
+    pixel = 1 / size if fractions else np.ones_like(size)
+    ends = np.ones_like(size) if fractions else size
     for form in forms:
         left, top, right, bottom = edges_of(four, form)
         if (right < left).any() or (bottom < top).any():
             continue
         if 2 * ((right > left) & (bottom > top)).sum() <= four.shape[1]:
             continue
-        out = (left < -slack) | (top < -slack) | (right > size[0] + slack) | (bottom > size[1] + slack)
-        if out[known].mean() <= _OUTSIDE:
-            yield Fit(form, int(out[known].sum()), fractions)
+        beyond = np.max([-left / pixel[0], -top / pixel[1], *(([right, bottom] - ends) / pixel)], axis=0)[known]
+        yield Fit(form, fractions, int(known.sum()), int((beyond > 1e-3).sum()), int((beyond > _SLACK).sum()))
+
+
+def fits(four: Numbers, size: Numbers, forms: Iterable[tuple[str, ...]] = tuple(AS)) -> Iterator[Fit]:
+    """What four numbers can be, of some forms: those of `readings` with which few boxes leave their image."""
+    return (fit for fit in readings(four, size, forms) if fit.few and not any(fit.rank))
 
 
 def edges_of(four: Numbers, form: tuple[str, ...]) -> tuple[Numbers, Numbers, Numbers, Numbers]:

@@ -6,19 +6,28 @@ That is: which column is the image, where no name says it; what the four numbers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from labelforge.converters.init.csv_content import AS, CsvContent, CsvLayout, Fit, file_head, fits
+from labelforge.converters.init.csv_content import (
+    AS,
+    CsvContent,
+    CsvLayout,
+    Fit,
+    columns_line,
+    fault_of,
+    file_head,
+    readings,
+)
 from labelforge.converters.init.marks import UNNAMED
 from labelforge.converters.own.csv_columns import LIST, named_columns
 from labelforge.converters.own.csv_table import csv_table, separator_of
 from labelforge.converters.own.splits import Names
 from labelforge.csv_form import BOXES, CENTRE, CORNER, EDGES, CsvForm
-from labelforge.errors import LabelforgeError, counted
+from labelforge.errors import LabelforgeError, counted, listed
 
 
 def find_headed(root: Path, files: Sequence[str], pictures: Sequence[str], faults: list[str]) -> CsvLayout | None:
@@ -35,7 +44,7 @@ def find_headed(root: Path, files: Sequence[str], pictures: Sequence[str], fault
         try:
             table = csv_table(root / file)
         except LabelforgeError as error:
-            faults.append(f"{file}: {error.what}. {error.cure or ''}".rstrip(". "))
+            faults.append(fault_of(file, error))
             continue
         separator = separator_of(file_head(root / file).partition("\n")[0])
         alike.setdefault((separator, *named_columns([*table.columns]).items()), {})[file] = table
@@ -69,6 +78,8 @@ def _layout(content: CsvContent, files: Sequence[str]) -> CsvLayout | str:
     content.texts = content.texts[(content.texts[[columns[name] for name in box]] != "").any(axis=1)]
     if content.texts.empty:
         return "no line has a box"
+    of_box = [columns[name] for name in ([LIST] if LIST in box else [*box, "w", "h", "angle"]) if name in columns]
+    content.decide_decimal(of_box, lists=LIST in box)
     best = _of_boxes(content, columns, reasons)
     if best is None:
         return (
@@ -79,7 +90,7 @@ def _layout(content: CsvContent, files: Sequence[str]) -> CsvLayout | str:
     if content.decimal == ",":
         reasons.append("Guessed: that commas in numbers are decimal commas.")
     if "class" not in columns:
-        reasons.append(_without_class(content, columns))
+        reasons += _without_class(content, columns)
     return CsvLayout(files, CsvForm(None if columns == given else columns, None, content.decimal, best.units), reasons)
 
 
@@ -92,42 +103,81 @@ def _of_boxes(content: CsvContent, columns: dict[str, str], reasons: list[str]) 
         four = content.fours(columns[LIST])
     else:
         named = next(form for form in BOXES if {*form} <= {*columns})
-        forms = (CORNER, CENTRE) if named == CORNER else (named,)
+        either = named == CORNER and _plain(columns["x"]).endswith("x")  # left and xmin are no middle
+        forms = (CORNER, CENTRE) if either else (named,)
         four = np.stack([content.numbers(columns[name]) for name in named])
     whole = np.isfinite(four).all(axis=0)
     four, size = four[:, whole], content.sizes(columns["image"])[:, whole]
     known = np.isfinite(size).all(axis=0).any()
-    found = [*fits(four, size, forms)] if known else []
-    if not whole.any() or (LIST in columns and not found):
+    found = [*readings(four, size, forms)] if known else []
+    if not whole.any() or (LIST in columns and all(fit.many for fit in found)):
         return None
-    best = found[0] if found else Fit(forms[0], 0, bool(four.max() <= 1))
+    if LIST in columns:
+        best = min(found, key=lambda fit: fit.rank)  # the first of those that are as likely
+    else:
+        best = _as_named(found, Fit(forms[0], bool(four.max() <= 1)))
+    others = [fit for fit in found if fit is not best and fit.few]
     if LIST in columns:
         columns[" ".join(best.form)] = columns.pop(LIST)
-        reasons.append(_of_list(columns, best, found))
+        reasons += _of_list(columns, best, others)
     elif best.form != forms[0]:
+        first = next(fit for fit in found if fit.form == forms[0])
+        reasons.append(
+            f"Guessed: that {columns['x']} and {columns['y']} are the middle of a box: with a corner there, "
+            f"{_leaving(first)}; with the middle, {best.far:,}."
+        )
         columns |= {"xc": columns.pop("x"), "yc": columns.pop("y")}
-        names = f"{columns['xc']} and {columns['yc']}"
-        reasons.append(f"Guessed: that {names} are the middle of a box, as with a corner there many leave the image.")
-    elif known and not found:
-        reasons.append("Many boxes leave their image, or are turned inside out: look at some before you use them.")
+    elif others:
+        reasons += _may_be_middle(columns, best, others[0])
+    elif known and not (best in found and best.few):
+        fault = _leaving(best) if best in found else "Boxes are turned inside out, or most have no area"
+        reasons.append(f"{fault}: look at some before you use them.")
     return best
 
 
-def _of_list(columns: dict[str, str], best: Fit, found: Sequence[Fit]) -> str:
+def _as_named(found: Sequence[Fit], unlikely: Fit) -> Fit:
+    """The form that columns have by their names, unless many boxes leave their image then, and hardly any otherwise."""
+    named = next((fit for fit in found if fit.form == unlikely.form), unlikely)
+    return next((fit for fit in found if fit.few), named) if named.many else named
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
+
+
+def _leaving(fit: Fit) -> str:
+    """How many boxes leave their image, in words."""
+    return f"{fit.far:,} of {fit.known:,} boxes leave their image by more than two pixels"
+
+
+def _may_be_middle(columns: Mapping[str, str], best: Fit, other: Fit) -> Iterator[str]:
+    """What to say where x and y are a corner by their names, and could be the middle as well."""
+    yield (
+        f"{columns['x']} and {columns['y']} are taken for a box's corner, as their names say: {_leaving(best)}. They "
+        f"fit as its middle as well, with which {other.far:,} do: look at a picture, and if so, write this line:"
+    )
+    yield columns_line({{"x": "xc", "y": "yc"}.get(what, what): name for what, name in columns.items()})
+
+
+def _of_list(columns: Mapping[str, str], best: Fit, others: Sequence[Fit]) -> Iterator[str]:
+    """What to say of a column that holds four numbers."""
     name = columns[" ".join(best.form)]
     text = f"Guessed: that {name!r} holds a box's {AS[best.form]}."
-    for other in found:
-        if other is not best:
-            names = " ".join(other.form)
-            text += f" They fit as {AS[other.form]} as well: look at a picture, and if so, write {names}: {name}."
-    return text
+    text += f" {_leaving(best)}." if best.far else ""
+    for other in others:
+        names = " ".join(other.form)
+        text += f" They fit as {AS[other.form]} as well: look at a picture, and if so, write {names}: {name}."
+    yield text
 
 
-def _without_class(content: CsvContent, columns: dict[str, str]) -> str:
+def _without_class(content: CsvContent, columns: dict[str, str]) -> Iterator[str]:
     """What to say where no column is the class."""
     text = f"No column is named as the class: all boxes are of one, called {UNNAMED!r}; give it its name."
     free = [column for column in content.texts if column not in columns.values()]
     if ranked := content.classes(free):
         (_, number), column = ranked[0]
-        text += f" If {column!r}, with {counted(number, 'value')}, is the class, write class: {column} in 'columns'."
-    return text
+        values = f"{counted(number, 'value')} ({listed(sorted({*content.texts[column]}), 4)})"
+        yield f"{text} If {column!r}, with {values}, is the class, write its values below 'classes', and this line:"
+        yield columns_line({**columns, "class": str(column)})
+    else:
+        yield text

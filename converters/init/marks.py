@@ -42,6 +42,7 @@ class MarkLook:
         images: File of many -> names of the images in it.
         faults: What is wrong with those that could not be read, a sentence each.
         all_names: Whether every class that the files name was seen, not only those of some images.
+        unnamed: Whether they leave out the class of objects, which is called `UNNAMED` then.
         left_out: What of them would not be labelled.
         boxes: How many of the objects are boxes among polygons, where that is known.
     """
@@ -53,6 +54,7 @@ class MarkLook:
     images: dict[str, list[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     all_names: bool = True
+    unnamed: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
     boxes: int = 0
 
@@ -62,11 +64,13 @@ class AnyClass(Classes):
 
     Attributes:
         numbers: Class -> its number, in the order in which they came.
+        unnamed: Whether an object had none, and `UNNAMED` was made up.
     """
 
     def __init__(self) -> None:
         super().__init__(LabelSpace("any", None, ()), "")
         self.numbers: dict[str, int] = {}
+        self.unnamed = False
 
     def named(self, name: object, place: Path, line: int | None = None) -> int:
         """The number of a class, a new one if it is new; raises a `DatasetError` if it is no name."""
@@ -85,6 +89,7 @@ class AnyClass(Classes):
 
     def only(self) -> int:
         """The number of the class where files say none."""
+        self.unnamed = True
         return self.named(UNNAMED, Path())
 
     def either(self, text: str, place: Path, line: int | None = None) -> int:
@@ -115,6 +120,7 @@ def look_at_marks(root: Path, form: str, files: Sequence[str], read: Reader | No
         _count(found, classes, partial(read_one, found.kind))
     for name in classes.numbers:
         found.objects.setdefault(name, 0)
+    found.unnamed = classes.unnamed
     return found
 
 

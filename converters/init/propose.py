@@ -13,7 +13,7 @@ from labelforge.converters.init.class_lists import class_lists, fits_ids, fits_n
 from labelforge.converters.init.csv_content import CsvLayout
 from labelforge.converters.init.headed_csv import find_headed
 from labelforge.converters.init.marks import LOOKED_AT as MARKS_LOOKED_AT
-from labelforge.converters.init.marks import MarkLook, look_at_marks
+from labelforge.converters.init.marks import UNNAMED, MarkLook, look_at_marks
 from labelforge.converters.init.mask_classes import describe_masks
 from labelforge.converters.init.masks import picture_sizes
 from labelforge.converters.init.paired import Found, pair_files, pair_shared
@@ -199,7 +199,12 @@ def _describe_marks(survey: Survey, look: MarkLook, proposal: Proposal) -> None:
                 counts = {label.id: seen.get(label.name, "not seen") for label in known.classes}
                 take_list(known, proposal, counts, guessed=False)
                 return
+    made_up = {UNNAMED} if look.unnamed else set()
     proposal.classes_from = "The names are those in the label files."
+    if {*look.objects} == made_up:
+        proposal.classes_from = "The name is made up: the label files name no class. Write the right one."
     ids = look.ids if {*look.objects} <= {*look.ids} else {name: i for i, name in enumerate(sorted(look.objects))}
     named = sorted((ids[name], name) for name in look.objects)
-    proposal.classes = [ProposedClass(number, name, None, seen[name], guessed=False) for number, name in named]
+    proposal.classes = [
+        ProposedClass(number, name, None, seen[name], guessed=name in made_up) for number, name in named
+    ]

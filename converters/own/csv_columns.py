@@ -102,7 +102,9 @@ def _box(plain: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def boxes_by_name(header: Sequence[str]) -> bool:
-    """Whether the first line of a CSV file names columns of boxes."""
+    """Whether the first line of a CSV file names columns of boxes; "box" alone, or with numbers, is a class."""
+    if len(header) < 2 or any(name.strip().isdecimal() for name in header):
+        return False
     return bool({*named_columns(header)} & {*EDGES, *CORNER, *CENTRE, LIST})
 
 

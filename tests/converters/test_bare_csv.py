@@ -47,7 +47,7 @@ def test_columns_in_another_order(tmp_path: Path) -> None:
         ("a.png,1,2,3,4\n", 1, "has 5 columns, but column 6 is to be 'class'. Correct 'columns' or 'separator'"),
         ("a.png,1,2,3,4,car\na.png,1,2,x,4,car\n", 2, "xmax is 'x', not a number"),
         ("a.png,1,2,3,4,cra\n", 1, "'cra' is no class of the dataset. Did you mean 'car'"),
-        ("a.png,1,2,3,4,car\na.png,1,2,3,4,car,7\n", None, "is no CSV .* with as many columns in each line"),
+        ("a.png,1,2,3,4,car\na.png,1,2,3,4,car,7\n", 2, "2: has 7 values, but the first line has 6. Correct the line"),
         ("", None, "is no CSV"),
         ("a.png,.1,.2,.3,.4,car\n", None, "they are fractions of the image"),
     ],

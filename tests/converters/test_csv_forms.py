@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from labelforge.converters import NO_ANNOTATION
-from labelforge.converters.init.describe import describe as look
 from labelforge.converters.own.csv_columns import boxes_by_name, named_columns
 from labelforge.converters.own.csv_table import fields_of
 from labelforge.errors import DatasetError, TaxonomyError
-from tests.converters.init_checks import init
 from tests.converters.layouts import Array, picture, save
 from tests.converters.own_checks import drawn
 from tests.converters.own_layouts import describe, own, put
@@ -159,7 +155,24 @@ def test_an_image_without_a_box_in_a_list(nothing: str, tmp_path: Path) -> None:
             "no column 'Photo'",
         ),
         ("a b c\n", "separator: ' '\n", 1, "has no column for the image, among 'a', 'b', 'c'"),
-        ("image xmin ymin xmax ymax class\na 1 2 3 4 car 7\n", "", None, "is no CSV"),
+        (
+            "image xmin ymin xmax ymax class\na 1 2 3 4 car\n\na 1 2 3 4 car  7 \n",
+            "",
+            4,
+            "4: has 7 values, but the first line has 6. Correct the line; a value with white space in it needs quotes",
+        ),
+        (
+            "image,xmin,ymin,xmax,ymax,class\r\na,1,2,3,4,car\r\n\r\na,1,2,3,4,'car, red'\r\n",
+            "",
+            4,
+            "4: has 7 values, but the first line has 6. Correct the line; a value with ',' in it needs quotes",
+        ),
+        (
+            'image,xmin,ymin,xmax,ymax,class\na,1,2,3,4,"c\nar"\na,1,2,3,4,car\na,1,2,3,4,car,7\na,1,2,3,4,car\n',
+            "",
+            5,
+            "5: has 7 values, but the first line has 6",
+        ),
         ("image xmin ymin xmax ymax class\na 1 2 3\n", "", 2, "ymax is '', not a number"),
     ],
 )
@@ -201,126 +214,16 @@ def test_columns_by_their_names() -> None:
         **{"image": "image", "x": "x", "y": "y", "w": "width", "h": "height"},
         **{"width": "image_width", "height": "image_height"},
     }
-    for line in ("id,name,age", "0 0.5 0.5 0.1 0.1", "a.png;1;2;3;4;5", "", '"', "filename,class"):
+    for line in (
+        "box",
+        "box,1",
+        "box 0 0 255",
+        "id,name,age",
+        "0 0.5 0.5 0.1 0.1",
+        "a.png;1;2;3;4;5",
+        "",
+        '"',
+        "filename,class",
+    ):
         assert not boxes_by_name(fields_of(line))
     assert fields_of('"file name"; "x" ') == ["file name", "x"] and fields_of("a  b") == ["a", "b"]
-
-
-Line = Callable[[int, int, int, int], Sequence[object]]
-LOOKS: dict[str, tuple[str, str, Line, str]] = {
-    "wheat": (
-        "image_id,width,height,bbox,source",
-        ",",
-        lambda x, y, r, b: ("{0}", 300, 200, f'"[{x}.0, {y}.0, {r - x}.0, {b - y}.0]"', "s{0}"),
-        "x y w h: bbox",
-    ),
-    "a list of edges": (
-        "image,label,coords,box",
-        ",",
-        lambda x, y, r, b: ("{0}.png", "car", "-", f"{x} {y} {r} {b}"),
-        "xmin ymin xmax ymax: box",
-    ),
-    "x and y are the middle": (
-        "image|x|y|w|h|label",
-        "|",
-        lambda x, y, r, b: ("{0}.png", (x + r) / 2, (y + b) / 2, r - x, b - y, "car"),
-        "xc: x, yc: y",
-    ),
-    "fractions": (
-        "image,xmin,xmax,ymin,ymax,label",
-        ",",
-        lambda x, y, r, b: ("{0}.png", x / 300, r / 300, y / 200, b / 200, "car"),
-        "units: fractions",
-    ),
-    "decimal commas": (
-        "image;xmin;ymin;xmax;ymax;label",
-        ";",
-        lambda x, y, r, b: ("{0}.png", *(f"{n},0" for n in (x, y, r, b)), "car"),
-        'decimal: ","',
-    ),
-    "white space": ("image xmin ymin xmax ymax label", " ", lambda x, y, r, b: ("{0}.png", x, y, r, b, "car"), ""),
-    "an image by another name": (
-        "Foto,xmin,ymin,xmax,ymax,label",
-        ",",
-        lambda x, y, r, b: ("{0}.png", x, y, r, b, "car"),
-        "image: Foto",
-    ),
-    "none, white space": ("", " ", lambda x, y, r, b: ("{0}.png", x, y, r, b, "car"), 'separator: " "'),
-    "none, fractions": (
-        "",
-        ",",
-        lambda x, y, r, b: ("{0}.png", "car", (x + r) / 600, (y + b) / 400, (r - x) / 300, (b - y) / 200),
-        "xc: 3, yc: 4, w: 5, h: 6",
-    ),
-    "none, by turns": (
-        "",
-        "|",
-        lambda x, y, r, b: ("{0}.png", x, r, y, b, "car"),
-        "xmin: 2, xmax: 3, ymin: 4, ymax: 5",
-    ),
-    "none, a list": (
-        "",
-        "\t",
-        lambda x, y, r, b: ("{0}.png", f"[{x}, {y}, {r}, {b}]", "car"),
-        "xmin ymin xmax ymax: 2",
-    ),
-    "none, decimal commas": (
-        "",
-        ";",
-        lambda x, y, r, b: ("{0}", *(f"{n},0" for n in (x, y, r, b)), "car"),
-        'decimal: ","',
-    ),
-}  # first line, what is between columns, a line, and what init says
-
-
-@pytest.mark.parametrize("name", LOOKS)
-def test_init_finds_the_form(name: str, tmp_path: Path) -> None:
-    """Boxes of many sizes and places, so that only one form lies inside of all pictures."""
-    first, separator, line, said = LOOKS[name]
-    made, want, lines = random.Random(3), {}, [first] if first else []
-    for i in range(40):
-        left, top = made.randint(0, 250), made.randint(0, 150)
-        right, bottom = made.randint(left + 20, 300), made.randint(top + 20, 200)
-        if i < 8:  # the corners of the picture, in which other forms lie outside
-            left, top, right, bottom = ((0, 0, 40 + i, 30), (250, 160 - i, 300, 200))[i % 2]
-        save(tmp_path / f"images/p{i}.png", picture(i, 200, 300))
-        lines.append(separator.join(map(str, line(left, top, right, bottom))).format(f"p{i}"))
-        want[f"p{i}"] = (left, top, right, bottom)
-    put(tmp_path / ("boxes.txt" if separator == " " else "boxes.csv"), "\n".join(lines) + "\n")
-    found = init(tmp_path)
-    assert said in found.text and "as well" not in found.text
-    for form in ("decimal", "units"):
-        assert (f"\n{form}: " in found.text) == (said.startswith(form) or (form == "units" and "fractions" in name))
-    assert found.dataset.space.names == (("object",) if name == "wheat" else ("car",))
-    converter = own(tmp_path)
-    sources = converter.sources("all")
-    assert len(sources) == 40
-    for source in sources:
-        (box,) = converter.labels(source).boxes_in((200, 300), (200, 300))  # type: ignore[attr-defined]
-        assert box[1:5] == pytest.approx(want[source.key], abs=1e-6)
-
-
-def test_init_says_where_a_list_can_be_read_in_two_ways(tmp_path: Path) -> None:
-    for i in range(3):
-        save(tmp_path / f"{i}.png", picture(i, 200, 300))
-    put(tmp_path / "boxes.csv", "image,bbox\n" + "".join(f'{i}.png,"[10, 20, {60 + i}, 70]"\n' for i in range(3)))
-    text = " ".join(look(tmp_path).text.replace("\n# ", " ").split())
-    assert "Guessed: that 'bbox' holds a box's corner and size (x, y, width, height)." in text
-    assert (
-        "They fit as edges (x1, y1, x2, y2) as well: look at a picture, and if so, write xmin ymin xmax ymax:" in text
-    )
-    assert "all boxes are of one, called 'object'; give it its name" in text
-
-
-def test_init_says_why_a_file_is_not_read(tmp_path: Path) -> None:
-    save(tmp_path / "a.png", picture(0))
-    for text, message in (
-        ("image,bbox,label\na.png,here,car\n", "the numbers in 'bbox' are no boxes within the image"),
-        ("image,bbox,label\na.png,[1 2 300 400],car\n", "the numbers in 'bbox' are no boxes within the image"),
-        ("Foto,xmin,ymin,xmax,ymax\nq.png,1,2,3,4\n", "no column has names of pictures that are here"),
-        ("image,xmin,ymin,xmax,ymax,label\n", "no line has a box"),
-        ("image,xmin,ymin,xmax,ymax,label\na.png,x,y,z,w,car\n", "no box has numbers"),
-    ):
-        put(tmp_path / "boxes.csv", text)
-        with pytest.raises(DatasetError, match=f"boxes.csv names columns of boxes, but {message}"):
-            look(tmp_path)

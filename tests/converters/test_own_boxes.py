@@ -11,7 +11,7 @@ from PIL import Image
 from labelforge.converters import NO_ANNOTATION, convert
 from labelforge.converters.labels.boxes import draw_boxes
 from labelforge.converters.own.marks import check_length
-from labelforge.errors import DatasetError
+from labelforge.errors import ConfigError, DatasetError
 from tests.converters.layouts import NOTHING, Array, picture, read_shards, save
 from tests.converters.own_checks import drawn
 from tests.converters.own_layouts import (
@@ -74,8 +74,9 @@ def test_columns_by_many_names(text: str, tmp_path: Path) -> None:
         ("a.png,2,3,12,9,kar", "'kar' is no class of the dataset. Did you mean 'car'", 3),
         ("a.png,2,3,12,9,17", "no class of the dataset has the id 17", 3),
         ("a.png,2,3", "xmax is '', not a number", 3),
-        ("a.png,2,3,12,9,car,1,2,3", "is no CSV", None),
-        ('a.png,"2,3,12,9,car', "is no CSV", None),
+        ("a.png,2,3,12,9,car,1,2,3", "has 9 values, but the first line has 6", 3),
+        ('a.png,"2,3,12,9,car', "a quote is not closed", 3),
+        ("a.png,2,3,12,9,car,", "has 7 values, but the first line has 6", 3),
     ],
 )
 def test_lines_that_are_no_box(line: str, message: str, number: int | None, tmp_path: Path) -> None:
@@ -280,6 +281,37 @@ def test_a_csv_file_that_says_the_size_of_images(tmp_path: Path) -> None:
     path.write_text(f"{head}a.png,wide,20,car,2,3,12,9\n")
     with pytest.raises(DatasetError, match="2: the image's width 'wide' and height '20' are no numbers"):
         own(tmp_path).sources("all")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("units: fractions\n", "units was None and is 'fractions' now"),
+        ("separator: ';'\n", "separator was None and is ';' now"),
+        ("separator: ';'\ndecimal: ','\n", "decimal was None and is ',' now"),
+        ("columns: {image: image, class: class, xc: x, yc: y, w: w, h: h}\n", "columns was None and is"),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])  # whether a second shard and the manifest are missing
+def test_a_conversion_is_not_continued_when_csv_is_read_otherwise(
+    more: str, said: str, begun: bool, tmp_path: Path
+) -> None:
+    """Shards of boxes that lie elsewhere would be mixed."""
+    text = "image;class;x;y;w;h\na.png;car;2;1;1;1\nb.png;car;1;2;1;1\n"
+    one_csv(tmp_path, text)
+    save(tmp_path / "images" / "b.png", picture(1))
+    out = tmp_path / "out"
+    convert(tmp_path / "dataset.yaml", None, out, split="all", samples_per_shard=1)
+    if begun:
+        for name in ("manifest.json", "shard-00001.tar", "shard-00001.index.json"):
+            (out / name).unlink()
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    one_csv(tmp_path, text, more)
+    with pytest.raises(ConfigError, match=f"was converted with other options .*{said}"):
+        convert(tmp_path / "dataset.yaml", None, out, split="all", samples_per_shard=1)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    convert(tmp_path / "dataset.yaml", None, out, split="all", samples_per_shard=1, overwrite=True)
+    assert len(read_shards(out)) == 2
 
 
 DIFFICULT = (
