@@ -247,8 +247,10 @@ def _may_count_from_one(absent: Sequence[int], void: bool) -> str:
 
 
 def _lacking(known: ClassList, values: Sequence[int]) -> str:
-    """What a list lacks."""
+    """What a list lacks, or has too much of."""
     absent = sorted({*values} - {label.id for label in known.classes})
     count = len(known.classes)
     named = f"names 0 to {count - 1}" if known.by_place else f"has {counted(count, 'name')}"
+    if not absent:
+        return f"{named}, of which only {len({*values})} occur"
     return f"{named}, but {listed(absent, 6)} occur{'s' * (len(absent) == 1)} too"

@@ -256,6 +256,8 @@ def best_pairing(
     if not found:
         return None
     best = max(found, key=lambda pairing: pairing.rank)
+    if both:  # pictures beside images may be further labels
+        return best
     files = {image for image, _ in best.pairs.values()}
     rivals = [
         other.images.text

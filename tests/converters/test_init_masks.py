@@ -441,3 +441,13 @@ def test_a_json_file_that_breaks_off_is_said_beside_what_is_found(tmp_path: Path
     assert "Not used: short.json: is no whole JSON: it breaks off at byte 8." in text
     assert f"Not used: long.json: is no whole JSON: it breaks off at byte {7 + 3 * (1 << 21):,}." in text
     assert "other.json" not in text
+
+
+def test_a_list_of_which_few_occur_is_said_to_be_so(tmp_path: Path) -> None:
+    """CamVid's 32 colours beside SegNet's 11 values."""
+    for i in range(3):
+        save(tmp_path / "images" / f"{i}.png", picture(i))
+        save(tmp_path / "masks" / f"{i}.png", label_blocks(i, range(5)))
+    put(tmp_path / "classes.txt", "\n".join(f"{9 * i} 0 0 name {chr(97 + i)}" for i in range(26)))
+    text = describe(tmp_path).text.replace("\n# ", " ")
+    assert "The list classes.txt names 0 to 25, of which only 5 occur, and was not used." in text
