@@ -149,9 +149,9 @@ class Pairing:
 
     @property
     def _same_split(self) -> bool:
-        """Whether no folder says that images and labels are of different splits."""
+        """Whether no folder says that images and labels are of different splits; val and validation are one."""
         images, labels = (
-            {match["split"].lower() for part in template.folders if (match := _SPLIT.fullmatch(part))}
+            {match["split"].lower()[:3] for part in template.folders if (match := _SPLIT.fullmatch(part))}
             for template in (self.images, self.labels)
         )
         return not images or not labels or bool(images & labels)

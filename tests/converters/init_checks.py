@@ -10,15 +10,13 @@ import numpy as np
 
 from labelforge.converters import convert
 from labelforge.converters.init.describe import Description, describe
-from tests.converters.layouts import (
-    ANYTHING,
-    Array,
-    Written,
-    read_shards,
-)
-from tests.converters.own_layouts import (
-    CLASSES,
-)
+from tests.converters.layouts import ANYTHING, Array, Written, label_blocks, picture, read_shards, save
+from tests.converters.own_layouts import CLASSES, COLORS
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+BLANK = np.zeros(3, np.uint8)
+LISTED = "".join(f"{r} {g} {b} {name}\n" for name, (r, g, b) in zip(CLASSES, COLORS, strict=True))
+"""The classes with their colours, a line each."""
 
 
 def init(root: Path) -> Description:
@@ -52,3 +50,18 @@ def check(found: Mapping[str, Array], written: Mapping[str, Written]) -> None:
     for key, sample in written.items():
         sure = sample.ids != ANYTHING
         assert np.array_equal(found[key][sure], sample.ids[sure]), key
+
+
+def paint(root: Path, colors: list[tuple[int, int, int]], number: int = 3, place: str = "masks/{}.png") -> list[Array]:
+    """Images, and masks of blocks in colours; (20, 30) which colour each pixel has."""
+    found = []
+    for i in range(number):
+        save(root / f"images/{i}.png", picture(i))
+        blocks = label_blocks(i, range(len(colors)))
+        save(root / place.format(i), np.array(colors, np.uint8)[blocks])
+        found.append(blocks)
+    return found
+
+
+def text_of(root: Path) -> str:
+    return " ".join(describe(root).text.replace("\n# ", " ").split())

@@ -121,3 +121,11 @@ def test_labels_are_of_the_camera_and_the_split_that_their_folder_says(tested: b
     assert found.dataset.images == (f"{split}/image_2/{{key}}.png",)
     assert found.dataset.labels == (f"{split}/label_2/{{key}}.txt",)
     assert f"The labels fit the images {split}/image_3/{{key}}.png as well: which of" in found.text
+
+
+def test_a_split_may_be_called_by_two_words(tmp_path: Path) -> None:
+    for i in range(2):
+        for split in ("val", "test"):
+            save(tmp_path / split / "images" / f"{i}.png", picture(i))
+        put(tmp_path / "validation" / "labels" / f"{i}.txt", f"car 0.0 0 -1.5 1 2 {i + 8} 9{' 1' * 7}\n")
+    assert init(tmp_path).dataset.images == ("val/images/{key}.png",)
