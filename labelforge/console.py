@@ -43,6 +43,16 @@ precision_option = click.option(
 )
 """The option of commands that ask a trained network."""
 
+logit_adjustment_option = click.option(
+    "--logit-adjustment",
+    type=float,
+    metavar="T",
+    help="Take rare classes for less rare than they were in training (Menon et al. 2021), -1 to 2: 0 is as trained, 1 "
+    "as if all classes had been equally frequent; after loss.class_weights=inverse-sqrt that is 0.5. More of them is "
+    "found, and more is taken for them.",
+)
+"""The option of commands that ask a trained network for classes."""
+
 json_option = click.option(
     "--json",
     "json_file",

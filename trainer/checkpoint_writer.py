@@ -48,6 +48,7 @@ def save_checkpoint(
     average: Tensors,
     state: Tensors,
     keep: int,
+    frequencies: Sequence[float] | None = None,
 ) -> Path:
     """Write a checkpoint of a run, atomically, then remove the oldest ones but for the best.
 
@@ -62,6 +63,7 @@ def save_checkpoint(
         average: Their moving average.
         state: Whatever else resuming needs.
         keep: How many checkpoints to keep; the best one is kept in any case.
+        frequencies: (C,) how often each choice of each classifier is the right one, if that is known.
 
     Returns:
         Its folder.
@@ -86,6 +88,7 @@ def save_checkpoint(
                 for m, n in zip(mappings, samples, strict=True)
             ),
             classifiers=tuple(layout.to_records()),
+            frequencies=None if frequencies is None else tuple(frequencies),
             files=files,
         )
         (partial / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")

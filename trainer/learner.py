@@ -20,6 +20,7 @@ from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes
 from labelforge.trainer.features import Classify, FrozenFeatures, open_store, reuses_features
+from labelforge.trainer.frequencies import column_frequencies, with_flips
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.loss_path import loss_backend
 from labelforge.trainer.models.network import build_network
@@ -51,9 +52,10 @@ class Learner:
         table: Its target table.
         processes: The device, and the processes that train together.
         checkpoint: Continue exactly where this was saved.
-        pixels: (L,) labelled pixels of each row of the table, which weights of classes need.
+        pixels: (L,) labelled pixels of each row of the table.
 
     Attributes:
+        frequencies: (C,) how often each choice of each classifier is the right one, by these pixels.
         network: The network, in training mode.
         average: Its moving average.
         rate: Learning rate of the latest step.
@@ -93,6 +95,8 @@ class Learner:
         self._tensors, loss = TableTensors.of(table, device), config.loss
         self._loss_weights = loss_weights(table.layout, *loss.weights, loss.nodes).to(device)
         known = np.zeros(0, np.int64) if pixels is None else pixels
+        counts = with_flips(table, known, flip=config.data.flip)
+        self.frequencies: list[float] = column_frequencies(table, counts).tolist()
         found = class_weights(table, known, loss.class_weights, flip=config.data.flip, mean=loss.mean)
         self._class_weights = None if found is None else torch.from_numpy(found).to(device)
         self._dtype = resolve_precision(config.precision, device)

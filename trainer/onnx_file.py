@@ -10,6 +10,7 @@ The file's metadata properties, all text, say what the logits mean and how an im
     labelforge.taxonomy_digest    its digest
     labelforge.taxonomy           the tree itself; this and what follows is JSON
     labelforge.classifiers        the layout: per classifier its node and choices, in the order of the logits
+    labelforge.frequencies        how often each choice was right in training, in the order of the logits
     labelforge.datasets           label tables of the datasets
     labelforge.config, .step      configuration of the run, steps done
     labelforge.resize             size at which the network was trained to see images: ``fit`` (the crop of height and
@@ -86,10 +87,11 @@ class OnnxFile(Described):
         if version != str(_VERSION):
             raise CheckpointError(f"of format version {version}, not {_VERSION}", where=place, cure=_CURE)
         try:
-            found = {name: properties[f"{_PREFIX}{name}"] for name in NetworkDescription.model_fields}
+            names = [name for name in NetworkDescription.model_fields if f"{_PREFIX}{name}" in properties]
+            found = {name: properties[f"{_PREFIX}{name}"] for name in names}
             fields = {name: text if name in _TEXTS else json.loads(text) for name, text in found.items()}
             return cls(place, NetworkDescription.model_validate(fields))
-        except (KeyError, ValueError) as fault:
+        except ValueError as fault:
             detail = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
             raise CheckpointError(f"its description is not readable ({detail})", where=place, cure=_CURE) from None
 

@@ -101,6 +101,7 @@ def predict(
     short_side: int | None = None,
     over: Over | None = None,
     precision: Precision | None = None,
+    logit_adjustment: float | None = None,
     progress: PredictProgress | None = None,
 ) -> PredictResult:
     """Segment images and videos and write id maps, overlays and a legend.
@@ -129,6 +130,7 @@ def predict(
         over: ``leaves``: a flat union decides only between answers that hold no other; default: ``nodes``, or as the
             loaded network does.
         precision: Arithmetic of the network; default: the run's own. See :class:`Segmenter`.
+        logit_adjustment: How far rare classes are taken for less rare, from 0 (not at all); see there.
         progress: Called after each image and each frame.
 
     Raises:
@@ -149,7 +151,7 @@ def predict(
     for file in inputs:
         if file.is_video:
             check_video_support(file.path)
-    segmenter = take_network(run, device, short_side, over, precision)
+    segmenter = take_network(run, device, short_side, over, precision, logit_adjustment)
     work = _Work(segmenter, answering, folder, video_ids)
     with folder.filling():
         written, failures = work.run(inputs, names, progress or (lambda done, total: None))

@@ -7,11 +7,12 @@ megapixels only the answers are kept, and never all logits.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Self, TypeVar, overload
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
+from labelforge.trainer.logit_adjustment import LogitAdjustment, check_strength
 from labelforge.trainer.models.inference import ready_for_inference
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.onnx_file import SUFFIX, OnnxFile
@@ -53,6 +55,7 @@ class NetworkSegmenter:
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
         precision: Its arithmetic; default: that of the run. bfloat16 is faster on processors that have it.
+        adjust: Changes the logits before anything is read from them; default: they stay as they are.
 
     Raises:
         ConfigError: ``leaves`` is asked of a network that has no other answers.
@@ -66,6 +69,7 @@ class NetworkSegmenter:
     """
 
     over: Over = "nodes"
+    logit_adjustment: float = 0.0
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class NetworkSegmenter:
         short_side: int | None = None,
         over: Over = "nodes",
         precision: Precision | None = None,
+        adjust: LogitAdjustment | None = None,
     ) -> None:
         if over == "leaves" and len(layout.leaf_columns) == layout.num_logits:
             what = "over leaves would change nothing: none of this network's answers competes with answers inside it"
@@ -88,6 +93,7 @@ class NetworkSegmenter:
         self.tensors = LayoutTensors.of_layout(self.layout, device)
         dtype = resolve_precision(precision or config.precision, device)
         self._network = ready_for_inference(network, dtype, replay=config.cuda_graph)
+        self._adjust = adjust
         self._columns = list(layout.leaf_columns) if over == "leaves" else None
         self._data = config.data
         self._short_side = short_side
@@ -175,7 +181,15 @@ class NetworkSegmenter:
 
     @torch.inference_mode()
     def logits_of(self, images: Sequence[Pixels]) -> Tensor:
-        """(N, C, h, w) float32 logits of N images of one size."""
+        """(N, C, h, w) float32 logits of N images of one size: what everything is read from."""
+        logits = self.network_logits(images)
+        if self._adjust is not None:
+            logits = self._adjust(logits)
+        return logits if self._columns is None else logits[:, self._columns]
+
+    @torch.inference_mode()
+    def network_logits(self, images: Sequence[Pixels]) -> Tensor:
+        """The same as the network gives them, of all its classes and not adjusted."""
         height, width = self.network_size(images[0])
         if any(image.shape != images[0].shape or image.dtype != np.uint8 for image in images):
             found = ", ".join(sorted({f"{image.shape} {image.dtype}" for image in images}))
@@ -186,8 +200,6 @@ class NetworkSegmenter:
         for place, image in zip(scaled.numpy(), images, strict=True):
             place[...] = resize(image, (height, width))
         logits: Tensor = self._network(scaled.to(self.device, non_blocking=True).permute(0, 3, 1, 2))
-        if self._columns is not None:
-            logits = logits[:, self._columns]
         return logits.float()
 
 
@@ -217,13 +229,17 @@ class Segmenter(NetworkSegmenter):
         short_side: Scale every image so that its shorter side has this many pixels; default: as in training.
         over: ``leaves``: a flat union decides only between answers that hold no other.
         precision: Its arithmetic; default: the run's own, of an exported file float32.
+        logit_adjustment: Answer as if rare classes were less rare: 0 is as trained, 1 as if all classes had been
+            equally frequent (:mod:`labelforge.trainer.logit_adjustment`).
 
     Attributes:
         checkpoint: As given.
+        logit_adjustment: As given.
 
     Raises:
         CheckpointError: The weights are broken.
-        ConfigError: The device is not available, or no runtime for an exported file is installed.
+        ConfigError: The device is not available, no runtime for an exported file is installed, or the adjustment is out
+            of range or asked of a network that does not say how often its classes occur.
     """
 
     def __init__(
@@ -233,11 +249,14 @@ class Segmenter(NetworkSegmenter):
         short_side: int | None = None,
         over: Over = "nodes",
         precision: Precision | None = None,
+        logit_adjustment: float = 0.0,
     ) -> None:
         self.checkpoint = checkpoint
-        layout = checkpoint.layout
+        self.logit_adjustment = logit_adjustment
+        adjust = _adjustment(checkpoint, logit_adjustment)
+        layout, mappings, config = checkpoint.layout, checkpoint.mappings, checkpoint.config
         network, place = _load(checkpoint, device, precision)
-        super().__init__(network, layout, checkpoint.mappings, checkpoint.config, place, short_side, over, precision)
+        super().__init__(network, layout, mappings, config, place, short_side, over, precision, adjust)
 
     @classmethod
     def load(
@@ -247,9 +266,37 @@ class Segmenter(NetworkSegmenter):
         short_side: int | None = None,
         over: Over = "nodes",
         precision: Precision | None = None,
+        logit_adjustment: float = 0.0,
     ) -> Segmenter:
         """Open a run's latest checkpoint, its ``best`` one, any one's folder or an ONNX file; else as for the class."""
-        return cls(find_network(run), device, short_side, over, precision)
+        return cls(find_network(run), device, short_side, over, precision, logit_adjustment)
+
+    def adjusted(self, logit_adjustment: float) -> Self:
+        """The same network, loaded once, with another logit adjustment.
+
+        Raises:
+            ConfigError: As for the class.
+        """
+        other = copy.copy(self)
+        other.logit_adjustment = logit_adjustment
+        other._adjust = _adjustment(self.checkpoint, logit_adjustment)
+        return other
+
+
+def _adjustment(checkpoint: Checkpoint | OnnxFile, strength: float) -> LogitAdjustment | None:
+    """What changes the logits of a network, if anything does.
+
+    Raises:
+        ConfigError: The strength is out of range, or the network does not say how often its classes occur.
+    """
+    check_strength(strength)
+    if not strength:
+        return None
+    if checkpoint.about.frequencies is None:
+        what = "does not say how often its classes occur, so its logits cannot be adjusted"
+        cure = "It is of an earlier version: train it on with --resume and more steps, or leave --logit-adjustment out."
+        raise ConfigError(what, where=checkpoint.place, cure=cure)
+    return LogitAdjustment(checkpoint.layout, checkpoint.about.frequencies, strength)
 
 
 def _load(
@@ -278,6 +325,7 @@ def take_network(
     short_side: int | None = ...,
     over: Over | None = ...,
     precision: Precision | None = ...,
+    logit_adjustment: float | None = ...,
 ) -> Segmenter: ...
 
 
@@ -288,6 +336,7 @@ def take_network(
     short_side: int | None = ...,
     over: Over | None = ...,
     precision: Precision | None = ...,
+    logit_adjustment: float | None = ...,
 ) -> Loaded: ...
 
 
@@ -297,6 +346,7 @@ def take_network(
     short_side: int | None = None,
     over: Over | None = None,
     precision: Precision | None = None,
+    logit_adjustment: float | None = None,
 ) -> NetworkSegmenter:
     """A network that may be loaded already.
 
@@ -306,15 +356,26 @@ def take_network(
         short_side: Size at which it is to see the images.
         over: What it is to decide between; default: ``nodes``, or what the loaded network does.
         precision: Its arithmetic, unless it is loaded already; default: the run's own.
+        logit_adjustment: How far rare classes are to be taken for less rare; default: not at all, or as for the loaded
+            network.
 
     Raises:
         CheckpointError: The checkpoint or the file is broken.
-        ConfigError: The loaded network decides between something else, or the device is not available.
+        ConfigError: The loaded network decides between something else or in another way, or the device is not
+            available; see :class:`Segmenter`.
     """
     if isinstance(run, NetworkSegmenter):
         if over not in (None, run.over):
             cure = f"Load it with Segmenter.load(run, over={over!r})."
             raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
+        if logit_adjustment not in (None, run.logit_adjustment):
+            before, cure = (
+                run.logit_adjustment,
+                f"Load it with Segmenter.load(run, logit_adjustment={logit_adjustment:g}).",
+            )
+            raise ConfigError(
+                f"the network was loaded with logit adjustment {before:g}, not {logit_adjustment:g}", cure=cure
+            )
         return run
     checkpoint = run if isinstance(run, Checkpoint | OnnxFile) else find_network(run)
-    return Segmenter(checkpoint, device, short_side, over or "nodes", precision)
+    return Segmenter(checkpoint, device, short_side, over or "nodes", precision, logit_adjustment or 0.0)

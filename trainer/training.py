@@ -263,6 +263,7 @@ class _Training:
             average=learner.average.module.state_dict(),
             state=learner.state(),
             keep=learner.config.keep_checkpoints,
+            frequencies=learner.frequencies,
         )
         if best:
             mark_best(folder, step, learner.config.keep_checkpoints)

@@ -12,6 +12,7 @@ from labelforge.cli._purity import evaluate_boxes
 from labelforge.console import (
     SHORT_SIDE_HELP,
     json_option,
+    logit_adjustment_option,
     narrow_console,
     output_file,
     over_option,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     "decision. Default: as predict does.",
 )
 @over_option
+@logit_adjustment_option
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -90,6 +92,7 @@ def command(
     protocol: ProtocolName,
     by: By | None,
     over: Over | None,
+    logit_adjustment: float | None,
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
@@ -105,7 +108,8 @@ def command(
     boxes show it, how many pass the gate that the run was trained with, and how many of those are right.
     """
     if truth:
-        if csv_file or out or against or by or over or precision or summary or protocol != "official":
+        unused = (csv_file, out, against, by, over, logit_adjustment, precision, summary, protocol != "official")
+        if any(unused):
             cure = "With it, give only --json, --device and --short-side."
             raise ConfigError("--truth makes a table of its own", cure=cure)
         evaluate_boxes(run, shards, truth, json_file, device, short_side)
@@ -131,6 +135,7 @@ def command(
             protocol=protocol,
             by=by,
             over=over,
+            logit_adjustment=logit_adjustment,
             device=device,
             short_side=short_side,
             precision=precision,

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import SHORT_SIDE_HELP, over_option, precision_option, progress_bar
+from labelforge.console import (
+    SHORT_SIDE_HELP,
+    logit_adjustment_option,
+    over_option,
+    precision_option,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from labelforge.trainer.config import Precision
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     "the decision. Default: sum, but void where most likely no label can be named; for a dataset of boxes winner.",
 )
 @over_option
+@logit_adjustment_option
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
@@ -62,6 +69,7 @@ def command(
     name_as: str | None,
     by: By | None,
     over: Over | None,
+    logit_adjustment: float | None,
     confidence: float,
     soft: bool,
     video_ids: bool,
@@ -99,6 +107,7 @@ def command(
             name_as=name_as,
             by=by,
             over=over,
+            logit_adjustment=logit_adjustment,
             confidence=confidence,
             soft=soft,
             video_ids=video_ids,

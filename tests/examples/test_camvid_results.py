@@ -12,7 +12,8 @@ from camvid_experiment.command import RUNS
 from camvid_experiment.jobs import Planner, share_out
 from camvid_experiment.page import families
 from camvid_experiment.summary import Spread, class_means, paired, spread, strongest, verdict
-from camvid_experiment.table import load_table
+from camvid_experiment.table import Run, load_table
+from camvid_experiment.trade import trade_section
 from labelforge.errors import ConfigError
 from labelforge.trainer import TrainConfig
 
@@ -82,6 +83,26 @@ def test_the_shipped_tables_hold_settings_that_train_accepts(file: str) -> None:
             assert (config.seed, config.optim.lr) == (3, planner.rates[0])
             assert sum(config.data.batch.values()) == table.crops, "every run has the same number of crops"
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_rivals_that_are_as_good_in_both_figures_are_named(strong: bool) -> None:
+    def read(name: str, strength: float, miou: float, accuracy: float) -> dict[str, Any]:
+        return {**row(name, 0, miou, accuracy), "logit_adjustment": strength}
+
+    traded = [
+        *(read("ours", 0, 0.6, 0.7), read("ours", 1, 0.5, 0.8)),
+        *(read("rival", 0, 0.65, 0.69), read("rival", 1, 0.5, 0.81)),
+        *(read("bound", 0, 0.9, 0.9), read("bound", 1, 0.9, 0.9)),
+    ]
+    if strong:
+        traded[3] = read("rival", 1, 0.6, 0.71)
+    runs = [Run(name=name, kind=kind) for name, kind in (("ours", "ours"), ("rival", "rival"), ("bound", "bound"))]
+    text = trade_section([traded[0], traded[3], traded[4]], traded, runs, "test")
+    assert "| ours | **60.0 / 70.0** | 50.0 / 80.0 |" in text
+    said = "As good as *ours*, as chosen, in both or better: rival at 1." if strong else "No rival, at any of these"
+    assert said in text
+    assert trade_section(traded[:1], [each for each in traded if each["logit_adjustment"] == 0], runs, "test") == ""
 
 
 def test_runs_that_differ_only_in_fine_frames() -> None:

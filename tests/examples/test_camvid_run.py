@@ -27,6 +27,7 @@ base:
 forms:
   small: {settings: {}, learning_rates: [0.01, 0.1]}
 pictures: [ours]
+logit_adjustments: [0, 1]
 runs:
   - {name: ours, kind: ours, datasets: [fine, boxes]}
   - {name: rival, kind: rival, datasets: [fine], settings: {model: {head: flat-marginal}}, by: [sum]}
@@ -77,9 +78,26 @@ def test_from_frames_to_results(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert drawn.size[0] == 2 * 48 + 18
     (folder,) = (out / "runs" / "count").glob("flat-marginal-*-seed-3-*")
     (evaluation,) = evaluate(folder, [out / "shards" / "test"], by="sum", device="cpu")
-    (rival,) = [row for row in found if (row["run"], row["seed"]) == ("rival", 3)]
-    assert rival["official_miou"] == evaluation.scores.mean_iou
+    traded = json.loads((out / "trade.json").read_text())
+    plain = {(row["run"], row["seed"]): row for row in traded if row["logit_adjustment"] == 0}
+    assert plain["rival", 3]["official_miou"] == evaluation.scores.mean_iou
+    assert {row["run"] for row in traded} == {"ours", "rival", "the same rival"}, "an ablation is counted as chosen"
+    for row in found:
+        same = [each for each in traded if all(each[name] == row[name] for name in ("run", "seed", "logit_adjustment"))]
+        assert same == [row] * (row["run"] != "gate off")
+    _is_adjusted(folder, out, traded)
     _goes_on(arguments, out, capsys)
+
+
+def _is_adjusted(folder: Path, out: Path, traded: list[dict[str, Any]]) -> None:
+    """The rows with an adjustment, and their table, are what evaluating the network with it says."""
+    (evaluation,) = evaluate(folder, [out / "shards" / "test"], by="sum", device="cpu", logit_adjustment=1.0)
+    rows = {row["seed"]: row for row in traded if (row["run"], row["logit_adjustment"]) == ("rival", 1)}
+    assert rows[3]["official_miou"] == evaluation.scores.mean_iou
+    means = [100 * np.mean([row[name] for row in rows.values()]) for name in ("miou", "mean_accuracy")]
+    text = (out / "RESULTS.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("| rival |") and " / " in line]
+    assert line.replace("*", "").endswith(f"| {means[0]:.1f} / {means[1]:.1f} |")
 
 
 def test_tables_for_each_number_of_fine_frames(tmp_path: Path) -> None:
@@ -105,8 +123,8 @@ def test_both_figures_count_in_a_choice(tmp_path: Path) -> None:
     worth = {(s["miou"] + s["mean_accuracy"]) / 2 for record in records for s in record["scores"].values()}
     for choice in json.loads((out / "choices.json").read_text()):
         tried = [each["mean of miou and mean_accuracy"] for each in choice["tried"]]
-        assert set(tried) <= worth and len(tried) == 2
-        best = {name: choice[name] for name in ("lr", "option", "by", "over")}
+        assert set(tried) <= worth and len(tried) == 4
+        best = {name: choice[name] for name in ("lr", "option", "by", "over", "logit_adjustment")}
         assert [each for each in choice["tried"] if best.items() <= each.items()] == [
             max(choice["tried"], key=lambda each: float(each["mean of miou and mean_accuracy"]))
         ]

@@ -13,8 +13,9 @@ from scipy.special import softmax
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.logits import Head
-from labelforge.trainer.class_weights import choice_shares, class_weights, label_frequencies
+from labelforge.trainer.class_weights import class_weights
 from labelforge.trainer.config import ClassWeighting
+from labelforge.trainer.frequencies import choice_shares, label_frequencies
 
 TREE = {"name": "t", "tree": {"r": {"sky": None, "thing": {"car": None, "sign": None, "dog": None}}}}
 LABELS = [("ignore", 9), ("sky", 400), ("car", 64), ("sign", 16), ("thing", 20)]

@@ -79,6 +79,7 @@ class Evaluation:
         over: What a flat union decided between, ``nodes`` or ``leaves``.
         by: How labels were read: ``sum``, ``winner``, or None for the usual way of the dataset
             (:mod:`labelforge.trainer.readout`).
+        logit_adjustment: How far rare classes were taken for less rare (:mod:`labelforge.trainer.logit_adjustment`).
     """
 
     shards: str
@@ -97,6 +98,7 @@ class Evaluation:
     reduced: int
     by: By | None = None
     over: Over = "nodes"
+    logit_adjustment: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As nested dictionaries and lists, for JSON."""
@@ -109,6 +111,7 @@ class Evaluation:
             "reduced": self.reduced,
             "by": self.by or "usual",
             "over": self.over,
+            "logit_adjustment": self.logit_adjustment,
             "metric": self.protocol.title,
             "protocol": self.protocol.to_dict(),
             **self.scores.to_dict(),
@@ -131,6 +134,7 @@ def evaluate(
     device: str = "auto",
     short_side: int | None = None,
     precision: Precision | None = None,
+    logit_adjustment: float | None = None,
     images: int | None = None,
     progress: EvaluateProgress | None = None,
     observe: Observe | None = None,
@@ -155,6 +159,7 @@ def evaluate(
         device: auto, cpu, cuda or cuda:N.
         short_side: Size at which the network sees the images; see :class:`Segmenter`.
         precision: Arithmetic of the network; default: the run's own.
+        logit_adjustment: How far rare classes are taken for less rare, from 0 (not at all); see :class:`Segmenter`.
         images: Score at most so many images of each shard set, evenly spread over it; default: all.
         progress: Called after each sample.
         observe: Called with each image and what was decided.
@@ -177,7 +182,7 @@ def evaluate(
     for reader in readers:
         check_same_taxonomy(opened, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
-    segmenter = take_network(opened, device, short_side, over, precision)
+    segmenter = take_network(opened, device, short_side, over, precision, logit_adjustment)
     return [
         _evaluate_one(
             segmenter,
@@ -348,6 +353,7 @@ def _evaluate_one(
         reduced=reduced,
         by=by,
         over=segmenter.over,
+        logit_adjustment=segmenter.logit_adjustment,
     )
 
 

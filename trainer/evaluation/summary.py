@@ -41,6 +41,8 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
         notes.append(f"Labels are read by {evaluation.by}.")
     if evaluation.over == "leaves":
         notes.append("Decided between answers that hold no other.")
+    if evaluation.logit_adjustment:
+        notes.append(f"Rare classes were taken for less rare: logit adjustment {evaluation.logit_adjustment:g}.")
     if not evaluation.trained:
         notes.append("The network was not trained on this dataset.")
     if scores.uncovered:

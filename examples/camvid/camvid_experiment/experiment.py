@@ -52,11 +52,12 @@ class Choice(NamedTuple):
 
 
 class Count(NamedTuple):
-    """One counted network: a row of results.json."""
+    """One counted network, read in one way: a row of results.json."""
 
     run: str
     seed: int
     split: str
+    reading: Reading
     score: Score
 
 
@@ -72,7 +73,8 @@ class Experiment:
         by_seed: Whether each seed has a division of its own.
         frames: Other frames to count on, if there are any.
         choices: By the name of the run.
-        counts: All results.
+        counts: All results, of networks read as was chosen.
+        traded: Results of ours, the rivals and the bound with every adjustment: what mIoU costs in mean accuracy.
         jobs: The counted job by run and seed.
         purity: Title of the training that shows what boxes teach, and what it showed.
     """
@@ -85,6 +87,7 @@ class Experiment:
     frames: Path | None
     choices: dict[str, Choice] = field(default_factory=dict)
     counts: list[Count] = field(default_factory=list)
+    traded: list[Count] = field(default_factory=list)
     jobs: dict[tuple[str, int], Job] = field(default_factory=dict)
     purity: tuple[str, list[dict[str, Any]]] | None = None
 
@@ -128,7 +131,7 @@ class Experiment:
                 rate,
                 shards.trained_on(run, "choose"),
                 {HELD_OUT: shards.held_out(run.tree)},
-                run.readings,
+                self._readings(run),
                 option,
             )
             for run, rate, option in trials
@@ -139,11 +142,20 @@ class Experiment:
         found: dict[str, dict[Try, float]] = {}
         for run, rate, option in trials:
             name = (run.name, rate, option)
-            for reading in run.readings:
+            for reading in self._readings(run):
                 score = records[name].score(plans[name], HELD_OUT, reading)
                 worth = (score["miou"] + score["mean_accuracy"]) / 2
                 found.setdefault(run.name, {})[Try(rate, option, reading)] = worth
         return found
+
+    def _readings(self, run: Run) -> tuple[Reading, ...]:
+        return run.readings(self.planner.table.logit_adjustments)
+
+    def _counted_readings(self, run: Run) -> list[Reading]:
+        """The reading that a run chose, and but for an ablation that with every other adjustment."""
+        chosen = self.choice(run).best.reading
+        others = () if run.kind == "ablation" else self.planner.table.logit_adjustments
+        return list(dict.fromkeys([chosen, *(chosen._replace(logit_adjustment=each) for each in others)]))
 
     def count(self) -> None:
         """Train every run on all of its frames, seed by seed, and score it on what counts."""
@@ -154,17 +166,27 @@ class Experiment:
                 best = self.choice(run).best
                 trained_on = self.shards.trained_on(run, "count", seed if self.by_seed else 0)
                 plans[run.name, seed] = self.planner.job(
-                    run, "count", seed, best.rate, trained_on, scored[run.tree], [best.reading], best.option
+                    run,
+                    "count",
+                    seed,
+                    best.rate,
+                    trained_on,
+                    scored[run.tree],
+                    self._counted_readings(run),
+                    best.option,
                 )
         asked = self._purity_job()
         self.shards.tell(f"Counting: {len(merge([*plans.values(), *asked.values()]))} trainings")
         records = self._do(plans | asked)
         self.jobs = plans
-        self.counts = [
-            Count(name, seed, split, records[name, seed].score(job, split, self.choice_of(name).best.reading))
+        counts = [
+            Count(name, seed, split, reading, records[name, seed].score(job, split, reading))
             for (name, seed), job in plans.items()
             for split in self.counted_on
+            for reading in self._counted_readings(self.planner.table.by_name(name))
         ]
+        self.counts = [each for each in counts if each.reading == self.choice_of(each.run).best.reading]
+        self.traded = [each for each in counts if self.planner.table.by_name(each.run).kind != "ablation"]
         for name, job in asked.items():
             self.purity = (job.title, records[name].purity or [])
 

@@ -58,9 +58,10 @@ class Job:
         found = []
         for name, shards in self.scored.items():
             digest = contents_digest(shards)
-            found += [
-                (name, f"{name} {digest[:12]} by {by} over {over}", Reading(by, over)) for by, over in self.readings
-            ]
+            for reading in self.readings:
+                key = f"{name} {digest[:12]} by {reading.by} over {reading.over}"
+                adjusted = f" adjusted {reading.logit_adjustment:g}" if reading.logit_adjustment else ""
+                found.append((name, key + adjusted, reading))
         return found
 
 

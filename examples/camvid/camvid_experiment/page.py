@@ -6,10 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from camvid_experiment.experiment import Choice, Experiment, Try
+from camvid_experiment.experiment import Choice, Count, Experiment, Try
 from camvid_experiment.purity import section
-from camvid_experiment.summary import MOVERS, Row, Spread, by_seed, class_means, paired, spread, strongest, verdict
+from camvid_experiment.summary import (
+    MOVERS,
+    Row,
+    Spread,
+    by_seed,
+    class_means,
+    paired,
+    spread,
+    strongest,
+    table,
+    verdict,
+)
 from camvid_experiment.table import Run
+from camvid_experiment.trade import trade_section
 from labelforge.files import json_text, write_atomically
 
 MEASURES = {"miou": "mIoU", "mean_accuracy": "mean accuracy"}
@@ -17,10 +29,21 @@ MEASURES = {"miou": "mIoU", "mean_accuracy": "mean accuracy"}
 
 def rows_of(experiment: Experiment) -> list[dict[str, Any]]:
     """The rows of results.json."""
+    return _rows(experiment, experiment.counts)
+
+
+def _rows(experiment: Experiment, counts: Iterable[Count]) -> list[dict[str, Any]]:
     fine = {run.name: run.fine for run in experiment.runs}
     return [
-        {"run": run, "fine": fine[run], "seed": seed, "split": split, **score}
-        for run, seed, split, score in experiment.counts
+        {
+            "run": each.run,
+            "fine": fine[each.run],
+            "seed": each.seed,
+            "split": each.split,
+            "logit_adjustment": each.reading.logit_adjustment,
+            **each.score,
+        }
+        for each in counts
     ]
 
 
@@ -33,12 +56,15 @@ def write_results(experiment: Experiment, pictures: Sequence[Path]) -> None:
     """
     out, rows = experiment.pool.out, rows_of(experiment)
     write_atomically(out / "results.json", json_text(rows))
+    traded = _rows(experiment, experiment.traded)
+    if len(experiment.planner.table.logit_adjustments) > 1:
+        write_atomically(out / "trade.json", json_text(traded))
     write_atomically(out / "choices.json", json_text(_choices(experiment)))
     if experiment.purity is not None:
         write_atomically(out / "purity.json", json_text(experiment.purity[1]))
     sections = [_opening(experiment)]
     for split, shards in experiment.counted_on.items():
-        sections.append(_counted(experiment, rows, split, shards))
+        sections.append(_counted(experiment, rows, traded, split, shards))
     purity = "" if experiment.purity is None else section(*experiment.purity)
     sections += [_choice_section(experiment), purity, _pictures(out, pictures)]
     write_atomically(out / "RESULTS.md", "\n".join(filter(None, sections)))
@@ -74,7 +100,7 @@ def _opening(experiment: Experiment) -> str:
     )
 
 
-def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Path) -> str:
+def _counted(experiment: Experiment, rows: Sequence[Row], traded: Sequence[Row], split: str, shards: Path) -> str:
     """All tables of one set of frames: for each number of frames with fine labels, then for all."""
     from labelforge.shards import ShardReader
 
@@ -91,6 +117,7 @@ def _counted(experiment: Experiment, rows: Sequence[Row], split: str, shards: Pa
         if best and ours:
             parts.append(_pairs(rows, ours, split, best))
         parts.append(_class_table(rows, alike, split))
+        parts.append(trade_section(rows, traded, alike, split))
     if len(amounts) > 1:
         parts.append("### Variations\n")
     parts += [_ablations(experiment, rows, split), _amounts(experiment, rows, split)]
@@ -110,7 +137,7 @@ def _main_table(rows: Sequence[Row], runs: Sequence[Run], split: str, best: dict
             ahead = paired(rows, run.name, rival, split, measure)  # type: ignore[arg-type]
             cells.append("-" if run.name == rival else Spread.of(list(ahead.values())).percent(sign=True))
         lines.append(cells)
-    return _table(heads, lines)
+    return table(heads, lines)
 
 
 def _pairs(rows: Sequence[Row], ours: Iterable[str], split: str, best: dict[str, str]) -> str:
@@ -121,14 +148,14 @@ def _pairs(rows: Sequence[Row], ours: Iterable[str], split: str, best: dict[str,
             ahead = paired(rows, run, rival, split, measure)  # type: ignore[arg-type]
             each = ", ".join(f"{100 * value:+.1f}" for value in ahead.values())
             lines.append([MEASURES[measure], run, rival, each, verdict(ahead)])
-    return _table(["measure", "run", "strongest rival", "ahead by, seed by seed", "verdict"], lines)
+    return table(["measure", "run", "strongest rival", "ahead by, seed by seed", "verdict"], lines)
 
 
 def _class_table(rows: Sequence[Row], runs: Sequence[Run], split: str) -> str:
     means = {run.name: class_means(rows, run.name, split) for run in runs}
     classes = list(next(iter(means.values())))
     lines = [[name, *(f"{100 * means[name][each]:.1f}" for each in classes)] for name in means]
-    return "IoU by class, mean over seeds:\n\n" + _table(["run", *classes], lines)
+    return "IoU by class, mean over seeds:\n\n" + table(["run", *classes], lines)
 
 
 def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
@@ -149,7 +176,7 @@ def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
         heads += [title, "change"]
     return (
         "Variations, with the choices of the run that they vary; changes are over the seeds that both have:\n\n"
-        + _table(heads, lines)
+        + table(heads, lines)
     )
 
 
@@ -189,7 +216,7 @@ def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
         f"By the number of frames with fine labels; over the seeds that all of these have ({shared}). Variations take "
         "the choices of the run that they vary:\n\n"
     )
-    return text + _table(["measure", "run", *(f"F{each}" for each in amounts)], lines)
+    return text + table(["measure", "run", *(f"F{each}" for each in amounts)], lines)
 
 
 def _family_name(members: Mapping[int, str]) -> str:
@@ -208,15 +235,15 @@ def _choice_section(experiment: Experiment) -> str:
         best = choice.best
         edge = len(rates) > 2 and best.rate in (rates[0], rates[-1])
         chosen = ", ".join(filter(None, [f"{best.rate:g}" + " (edge)" * edge, best.option]))
-        lines.append([name, *by_rate, *by_option, chosen, " ".join(filter(None, best.reading))])
+        lines.append([name, *by_rate, *by_option, chosen, str(best.reading)])
     text = (
         "## What was chosen\n\n"
-        "The mean of mIoU and mean accuracy on the held-out block of every training video, one seed; of the readings, "
-        "the best. "
+        "The mean of mIoU and mean accuracy on the held-out block of every training video, one seed; of the readings "
+        "and adjustments, the best. "
         "First every learning rate was tried, then every option with the best of them. *edge*: the best rate is the "
         "first or last of those tried.\n\n"
     )
-    return text + _table(["run", *(f"lr {rate:g}" for rate in rates), *options, "chosen", "read by"], lines)
+    return text + table(["run", *(f"lr {rate:g}" for rate in rates), *options, "chosen", "read by"], lines)
 
 
 def _best(choice: Choice, **asked: float | str) -> str:
@@ -230,9 +257,3 @@ def _pictures(out: Path, pictures: Sequence[Path]) -> str:
         return ""
     shown = "\n\n".join(f"![{path.stem}]({path.relative_to(out).as_posix()})" for path in pictures)
     return f"## Pictures\n\nFrames at even distances, not chosen by hand; the first seed.\n\n{shown}\n"
-
-
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rule = "|".join("---" for _ in heads)
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"| {' | '.join(heads)} |\n|{rule}|\n{body}\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ def draw_pictures(
     Returns:
         The files.
     """
-    from labelforge.trainer import Segmenter
+    from camvid_experiment.networks import Networks
 
     reader = ShardReader(shards)
     positions = np.unique(np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)).tolist()
@@ -47,8 +46,7 @@ def draw_pictures(
         panels[position] = [("image", np.asarray(sample.image))]
         rows[position] = [sample.local_rows.astype(np.int64)]
     for job, reading in networks.values():
-        over: dict[str, Any] = {} if reading.over is None else {"over": reading.over}
-        segmenter = Segmenter.load(out / job.folder, device=str(job.settings["device"]), **over)
+        segmenter = Networks(out / job.folder, str(job.settings["device"])).read_as(reading)
         for position in positions:
             answer = segmenter.read(reader[position].image, reader.mapping, reading.by)
             rows[position].append(answer.rows.reshape(reader[position].local_rows.shape).cpu().numpy())

@@ -121,9 +121,12 @@ class Pool:
 def _said(job: Job, record: Record) -> str:
     """A job and its scores in one line."""
     parts = []
+    least = min((reading.logit_adjustment for reading in job.readings), default=0.0)
+    shown = [reading for reading in job.readings if reading.logit_adjustment == least]
     for name, key, reading in job.wanted:
-        read = " ".join(filter(None, [reading.by, reading.over]))
-        parts.append(f"{100 * record.scores[key]['miou']:.1f} on {name}" + f" ({read})" * (len(job.readings) > 1))
+        if reading in shown:
+            said = f" ({reading})" * (len(shown) > 1)
+            parts.append(f"{100 * record.scores[key]['miou']:.1f} on {name}{said}")
     return f"{job.title}: mIoU {', '.join(parts)}" if parts else f"{job.title}: done"
 
 

@@ -1,13 +1,13 @@
-"""Means, spreads and paired differences of results: plain arithmetic on the rows of results.json."""
+"""Means, spreads and paired differences of results: plain arithmetic on the rows of results.json, and their tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
 Row = Mapping[str, Any]
-"""run, seed, split, miou, mean_accuracy, iou (class -> IoU or None)."""
+"""run, seed, split, logit_adjustment, miou, mean_accuracy, iou (class -> IoU or None)."""
 
 Measure = Literal["miou", "mean_accuracy"]
 MOVERS = ("Car", "Pedestrian", "Bicyclist")
@@ -52,6 +52,12 @@ def strongest(rows: Sequence[Row], runs: Sequence[str], split: str, measure: Mea
     return max(runs, key=lambda run: spread(rows, run, split, measure).mean)
 
 
+def mean_point(rows: Sequence[Row], run: str) -> tuple[float, float]:
+    """Mean mIoU and mean accuracy of a run over these rows."""
+    found = [row for row in rows if row["run"] == run]
+    return fmean(float(row["miou"] or 0) for row in found), fmean(float(row["mean_accuracy"] or 0) for row in found)
+
+
 def class_means(rows: Sequence[Row], run: str, split: str) -> dict[str, float]:
     """Class -> mean IoU over seeds; 0 where a class neither occurs nor is decided, as CamVid's tool counts it."""
     found = [row["iou"] for row in rows if (row["run"], row["split"]) == (run, split)]
@@ -72,3 +78,10 @@ def verdict(differences: Mapping[int, float]) -> str:
     if not same_sign or abs(mean) <= sd:
         return "not told apart: the seeds differ by more"
     return f"{'ahead' if mean > 0 else 'behind'} by more than the spread of the seeds"
+
+
+def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    rule = "|".join("---" for _ in heads)
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"| {' | '.join(heads)} |\n|{rule}|\n{body}\n"

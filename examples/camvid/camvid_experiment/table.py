@@ -1,13 +1,15 @@
 """The table of runs: ``runs.yaml``, checked. To change the method, change that file.
 
 A run names its datasets, its head and whatever of its settings differs from those of all. The learning rate, then one
-of the options (settings, or none of them), and with each how answers are read are chosen among the given ones on the
-choosing split, by the same rule for every run. A run with ``like`` is an ablation: another run with something changed,
-and that run's choices. A line with ``amounts`` is several runs, which differ in how many frames have fine labels.
+of the options (settings, or none of them), and with each how answers are read and how far logits are adjusted, are
+chosen among the given ones on the choosing split, by the same rule for every run. A run with ``like`` is an ablation:
+another run with something changed, and that run's choices. A line with ``amounts`` is several runs, which differ in how
+many frames have fine labels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -29,10 +31,15 @@ Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "box-masks"]
 
 
 class Reading(NamedTuple):
-    """How answers are read: see ``by`` and ``over`` of `labelforge.trainer.evaluate`; None: as usual."""
+    """How answers are read: see `labelforge.trainer.evaluate`; None: as usual."""
 
     by: By | None = None
     over: Over | None = None
+    logit_adjustment: float = 0.0
+
+    def __str__(self) -> str:
+        adjusted = f"adjusted by {self.logit_adjustment:g}" if self.logit_adjustment else None
+        return " ".join(filter(None, [self.by, self.over, adjusted]))
 
 
 class _Part(BaseModel):
@@ -67,10 +74,9 @@ class Run(_Part):
     )
     note: str = Field("", description="A few words for the results.")
 
-    @property
-    def readings(self) -> tuple[Reading, ...]:
-        """The readings to choose from."""
-        return tuple(Reading(by, self.over) for by in self.by)
+    def readings(self, adjustments: Iterable[float]) -> tuple[Reading, ...]:
+        """The readings to choose from, with each of these logit adjustments."""
+        return tuple(Reading(by, self.over, adjusted) for adjusted in adjustments for by in self.by)
 
 
 class Table(_Part):
@@ -85,6 +91,12 @@ class Table(_Part):
     forms: dict[FormName, Form] = Field(description="The sizes of the experiment.")
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Settings by name, of which every run chooses one or none."
+    )
+    logit_adjustments: tuple[float, ...] = Field(
+        (0.0,),
+        min_length=1,
+        description="Strengths of logit adjustment (how far rare classes are taken for less rare), of which every run "
+        "chooses one; ours and the rivals are also counted at each.",
     )
     pictures: tuple[str, ...] = Field(
         (), description="Runs whose answers are drawn; and those of the strongest rival with as many fine labels."

@@ -11,12 +11,15 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camvid_experiment.jobs import Job, Record, Score
 from camvid_experiment.table import Reading
 from labelforge.orphans import end_with_parent
 from labelforge.trainer.presets import overlay
+
+if TYPE_CHECKING:
+    from labelforge.trainer import Segmenter
 
 PATIENCE = 60
 """Seconds that a training has to save a checkpoint when the experiment's process is gone."""
@@ -43,6 +46,7 @@ def do_job(job: Job, out: Path) -> Record | None:
     Raises:
         LabelforgeError: The settings are wrong, or the loss became infinite.
     """
+    from camvid_experiment.networks import Networks
     from camvid_experiment.purity import measure
     from labelforge.trainer import TrainConfig, train
     from labelforge.trainer.checkpoint import CHECKPOINTS, list_checkpoints
@@ -59,10 +63,10 @@ def do_job(job: Job, out: Path) -> Record | None:
             return None
         record = replace(record, seconds=round(time.perf_counter() - start, 1))
         record.write(folder)
+    networks = Networks(folder, str(job.settings["device"]))
     for name, key, reading in job.wanted:
         if key not in record.scores:
-            score = score_network(folder, job.scored[name], reading, str(job.settings["device"]))
-            record.scores[key] = score
+            record.scores[key] = score_network(networks.read_as(reading), job.scored[name], reading)
             record.write(folder)
     if job.truth and record.purity is None:
         record = replace(record, purity=measure(folder, job.truth, str(job.settings["device"])))
@@ -79,13 +83,12 @@ def _with_features(job: Job) -> dict[str, Any]:
     return overlay(job.settings, {"data": {"feature_folder": job.features}})
 
 
-def score_network(run: Path, shards: str, reading: Reading, device: str) -> Score:
-    """Score a trained network on one shard set."""
+def score_network(network: Segmenter, shards: str, reading: Reading) -> Score:
+    """Score a trained network, which is read as it should be but for ``by``, on one shard set."""
     from labelforge.trainer import evaluate
     from labelforge.trainer.evaluation.metrics import score_classes
 
-    how = {name: value for name, value in reading._asdict().items() if value is not None}
-    (evaluation,) = evaluate(run, [shards], device=device, **how)
+    (evaluation,) = evaluate(network, [shards], by=reading.by)
     scores = score_classes(evaluation.matrix, replace(evaluation.protocol, other_decisions="wrong"))
     return {
         "miou": scores.mean_iou,
