@@ -121,8 +121,7 @@ class Pool:
 def _said(job: Job, record: Record) -> str:
     """A job and its scores in one line."""
     parts = []
-    least = min((reading.logit_adjustment for reading in job.readings), default=0.0)
-    shown = [reading for reading in job.readings if reading.logit_adjustment == least]
+    shown = [reading for reading in job.readings if not reading.logit_adjustment] or job.readings[:1]
     for name, key, reading in job.wanted:
         if reading in shown:
             said = f" ({reading})" * (len(shown) > 1)
