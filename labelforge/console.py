@@ -43,16 +43,6 @@ precision_option = click.option(
 )
 """The option of commands that ask a trained network."""
 
-logit_adjustment_option = click.option(
-    "--logit-adjustment",
-    type=float,
-    metavar="T",
-    help="Take rare classes for less rare than they were in training (Menon et al. 2021), -1 to 2: 0 is as trained, 1 "
-    "as if all classes had been equally frequent; after loss.class_weights=inverse-sqrt that is 0.5. More of them is "
-    "found, and more is taken for them.",
-)
-"""The option of commands that ask a trained network for classes."""
-
 json_option = click.option(
     "--json",
     "json_file",
@@ -66,6 +56,12 @@ output_option = click.option(
     "-o", "--output", metavar="FILE", callback=output_file, help="Write to FILE; -: print it (the default)."
 )
 """The option ``-o FILE`` of a command whose result is one text or picture; None if it is not given."""
+
+LOGIT_ADJUSTMENT_HELP = (
+    "Take rare classes for less rare than they were in training (Menon et al. 2021), -1 to 2: 0 is as trained, 1 as if "
+    "all classes had been equally frequent; after loss.class_weights=inverse-sqrt that is 0.5. More of them is found, "
+    "and more is taken for them."
+)
 
 SHORT_SIDE_HELP = "Length in pixels of an image's shorter side as the network sees it; default: as in training."
 

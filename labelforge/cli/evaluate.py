@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labelforge.cli._adjustments import print_adjusted, score_adjusted
 from labelforge.cli._purity import evaluate_boxes
 from labelforge.console import (
+    LOGIT_ADJUSTMENT_HELP,
     SHORT_SIDE_HELP,
     json_option,
-    logit_adjustment_option,
     narrow_console,
     output_file,
     over_option,
@@ -76,7 +77,13 @@ if TYPE_CHECKING:
     "decision. Default: as predict does.",
 )
 @over_option
-@logit_adjustment_option
+@click.option(
+    "--logit-adjustment",
+    type=float,
+    metavar="T",
+    multiple=True,
+    help=f"{LOGIT_ADJUSTMENT_HELP} May be repeated, to compare.",
+)
 def command(
     run: Path,
     shards: tuple[str, ...],
@@ -92,7 +99,7 @@ def command(
     protocol: ProtocolName,
     by: By | None,
     over: Over | None,
-    logit_adjustment: float | None,
+    logit_adjustment: tuple[float, ...],
 ) -> None:
     """Score a run on shards, each dataset as its own benchmark does.
 
@@ -103,6 +110,8 @@ def command(
     The first figure of a dataset is its benchmark's, by name. 'Strict': a decision is the one native label that
     'labelforge predict' writes. 'Consistent': a decision that lies inside the true label's meaning is right. 'Merged':
     labels that the network cannot tell apart are one class.
+
+    With several --logit-adjustment, a table says of each dataset what its figures are with each.
 
     With --truth, nothing is scored: a table says of each label of the boxes in SHARDS how many of the pixels in its
     boxes show it, how many pass the gate that the run was trained with, and how many of those are right.
@@ -116,11 +125,15 @@ def command(
         return
     from labelforge.trainer.evaluation.report import REPORT_NAME, evaluate_and_report
     from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
+    from labelforge.trainer.segmenter import take_network
 
     if csv_file == json_file == "-":
         raise ConfigError("--csv - and --json - print to the same place", cure="Give one of them a file.")
     if against and out is None:
         raise ConfigError("--against compares runs in a report", cure="Say where with --out DIR.")
+    compared = len(set(logit_adjustment)) > 1
+    if compared and out is not None:
+        raise ConfigError("--out makes a report of one logit adjustment", cure="Give one, or leave --out out.")
     with progress_bar(transient=True) as bar:
         tasks = {}
 
@@ -135,15 +148,19 @@ def command(
             protocol=protocol,
             by=by,
             over=over,
-            logit_adjustment=logit_adjustment,
+            logit_adjustment=None if compared else next(iter(logit_adjustment), None),
             device=device,
             short_side=short_side,
             precision=precision,
             progress=advance,
         )
-        found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
+        if compared:
+            network = take_network(run, device, short_side, over, precision)
+            found = score_adjusted(network, logit_adjustment, score)
+        else:
+            found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):
-        _print_scores(found, summary)
+        print_adjusted(found) if compared else _print_scores(found, summary)
     if csv_file is not None:
         print_or_write(csv_file, scores_frame(found).to_csv(index=False))
     if json_file is not None:

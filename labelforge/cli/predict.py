@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from labelforge.console import (
+    LOGIT_ADJUSTMENT_HELP,
     SHORT_SIDE_HELP,
-    logit_adjustment_option,
     over_option,
     precision_option,
     progress_bar,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "the decision. Default: sum, but void where most likely no label can be named; for a dataset of boxes winner.",
 )
 @over_option
-@logit_adjustment_option
+@click.option("--logit-adjustment", type=float, metavar="T", help=LOGIT_ADJUSTMENT_HELP)
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),

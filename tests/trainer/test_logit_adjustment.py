@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -19,6 +21,7 @@ from torch import Tensor
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.cli import cli
 from labelforge.errors import ConfigError
+from labelforge.files import json_text
 from labelforge.logits import Head, LogitLayout
 from labelforge.shards import ShardReader
 from labelforge.trainer.checkpoint import Checkpoint
@@ -188,6 +191,26 @@ def test_every_answer_is_of_the_adjusted_logits(run: Path, shards: list[ShardRea
     assert "Rare classes were taken for less rare: logit adjustment 1.5." in reading_notes(asked)
     with pytest.raises(ConfigError, match=r"loaded with logit adjustment 1\.5, not 0\.5"):
         evaluate(adjusted, shards[:1], logit_adjustment=0.5)
+
+
+def test_several_strengths_are_compared_in_a_table(run: Path, shards: list[ShardReader], tmp_path: Path) -> None:
+    urls, files = [reader.url for reader in shards], [tmp_path / "s.csv", tmp_path / "s.json"]
+    asked = ["evaluate", str(run), *urls, "--device", "cpu", "--csv", str(files[0]), "--json", str(files[1])]
+    strengths = [option for t in ("1", "0", "-0.5", "1") for option in ("--logit-adjustment", t)]
+    result = CliRunner().invoke(cli, [*asked, *strengths])
+    assert result.exit_code == 0, result.output
+    single = {t: evaluate(run, shards, device="cpu", logit_adjustment=t) for t in (-0.5, 0.0, 1.0)}
+    expected = [single[t][number].to_dict() for number in range(2) for t in single]
+    assert json.loads(files[1].read_text()) == json.loads(json_text(expected))
+    assert sorted(pd.read_csv(files[0]).logit_adjustment.unique()) == [-0.5, 0, 1]
+    printed = {"dense": "", "boxes": ""}
+    _, printed["dense"], printed["boxes"] = re.split(r"(?m)^dense train|^boxes train", result.stdout)
+    for number, name in enumerate(printed):
+        lines = [line.split() for line in printed[name].splitlines()]
+        rows = {line[0]: line[-1] for line in lines if len(line) == 4 and line[0] in ("-0.5", "0", "1")}
+        assert rows == {f"{t:g}": f"{found[number].scores.pixel_accuracy:.1%}" for t, found in single.items()}
+    result = CliRunner().invoke(cli, [*asked, *strengths, "--out", str(tmp_path / "page")])
+    assert isinstance(result.exception, ConfigError) and not (tmp_path / "page").exists()
 
 
 def test_an_exported_network_knows_its_frequencies_too(run: Path, tmp_path: Path) -> None:

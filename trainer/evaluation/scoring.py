@@ -226,7 +226,8 @@ def scores_frame(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """All scores as one table: per shard set and reading a line per class and category, and one with the means.
 
     Columns: shards, dataset, split, metric (the protocol's title), by (sum, winner or usual), over (nodes or leaves),
-    reading (strict, consistent or merged), kind (class, category or mean), and the fields of a class score.
+    logit_adjustment, reading (strict, consistent or merged), kind (class, category or mean), and the fields of a class
+    score.
     """
     import pandas as pd
 
@@ -239,7 +240,12 @@ def _frame_lines(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     for reading, scores in readings.items():
         if scores is None:
             continue
-        how = {"metric": evaluation.protocol.title, "by": evaluation.by or "usual", "over": evaluation.over}
+        how = {
+            "metric": evaluation.protocol.title,
+            "by": evaluation.by or "usual",
+            "over": evaluation.over,
+            "logit_adjustment": evaluation.logit_adjustment,
+        }
         start = {**place, **how, "reading": reading}
         for kind, entries in (("class", scores.classes), ("category", scores.categories)):
             for entry in entries:
