@@ -59,8 +59,7 @@ output_option = click.option(
 
 LOGIT_ADJUSTMENT_HELP = (
     "Take rare classes for less rare than they were in training (Menon et al. 2021), -1 to 2: 0 is as trained, 1 as if "
-    "all classes had been equally frequent; after loss.class_weights=inverse-sqrt that is 0.5. More of them is found, "
-    "and more is taken for them."
+    "all classes had been equally frequent. More of them is found, and more is taken for them; below 0, of frequent ones."
 )
 
 SHORT_SIDE_HELP = "Length in pixels of an image's shorter side as the network sees it; default: as in training."

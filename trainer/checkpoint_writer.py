@@ -48,7 +48,7 @@ def save_checkpoint(
     average: Tensors,
     state: Tensors,
     keep: int,
-    frequencies: Sequence[float] | None = None,
+    priors: Sequence[float] | None = None,
 ) -> Path:
     """Write a checkpoint of a run, atomically, then remove the oldest ones but for the best.
 
@@ -63,7 +63,7 @@ def save_checkpoint(
         average: Their moving average.
         state: Whatever else resuming needs.
         keep: How many checkpoints to keep; the best one is kept in any case.
-        frequencies: (C,) how often each choice of each classifier is the right one, if that is known.
+        priors: (C,) what the labels taught of how often each choice is right, if that is known.
 
     Returns:
         Its folder.
@@ -88,7 +88,7 @@ def save_checkpoint(
                 for m, n in zip(mappings, samples, strict=True)
             ),
             classifiers=tuple(layout.to_records()),
-            frequencies=None if frequencies is None else tuple(frequencies),
+            priors=None if priors is None else tuple(priors),
             files=files,
         )
         (partial / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")

@@ -46,10 +46,10 @@ class NetworkDescription(Record):
     classifiers: tuple[dict[str, Any], ...] = Field(
         description="What the network decides: per classifier its node and the choices that the labels taught."
     )
-    frequencies: tuple[float, ...] | None = Field(
+    priors: tuple[float, ...] | None = Field(
         None,
-        description="How often each choice of each classifier is the right one in the training's labels, in the order "
-        "of the logits; empty in what earlier versions wrote.",
+        description="What the labels taught of how often each choice is the right one, in the order of the logits; "
+        "empty in what earlier versions wrote.",
     )
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelforge.label_rows import leaf_sets
-from labelforge.logits import LogitLayout
 from labelforge.targets import SILENT, TargetTable
 
 _ROUNDS = 1000
@@ -40,40 +39,6 @@ def with_flips(table: TargetTable, pixels: NDArray[np.int64], *, flip: bool) -> 
     return (counts + np.bincount(table.mirror, weights=counts, minlength=len(counts))) / 2
 
 
-def column_frequencies(table: TargetTable, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How often each choice of each classifier is the right one.
-
-    Args:
-        table: The target table.
-        counts: (L,) labelled pixels of each of its rows.
-
-    Returns:
-        (C,) 0 to 1, those of a classifier sum to 1; 0 where no pixel shows it, and all alike where none shows any.
-    """
-    layout = table.layout
-    return np.concatenate([_shares_of(table, counts, j) for j in range(layout.num_classifiers)])
-
-
-def class_frequencies(layout: LogitLayout, of_columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How often each class occurs: the product of the shares on the way down to it.
-
-    Args:
-        layout: The layout.
-        of_columns: (C,) what :func:`column_frequencies` returns.
-
-    Returns:
-        (K,) 0 to 1.
-    """
-    found = np.zeros(len(layout.classes))
-    reached = np.ones(layout.num_classifiers)
-    for j, columns in enumerate(layout.slices):
-        if j:
-            reached[j] = reached[layout.parent[j]] * of_columns[layout.owning_column(j)]
-        classes = layout.class_of[columns]
-        found[classes[classes >= 0]] = reached[j] * of_columns[columns][classes >= 0]
-    return found
-
-
 def label_frequencies(table: TargetTable, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """How often what each label can mean occurs.
 
@@ -92,7 +57,8 @@ def label_frequencies(table: TargetTable, counts: NDArray[np.float64]) -> NDArra
         for child in range(j + 1, layout.num_classifiers):
             if layout.parent[child] == j:
                 meant[:, layout.branch[child]] *= found[:, child]
-        found[:, j] = meant @ _shares_of(table, counts, j)
+        columns = layout.slices[j]
+        found[:, j] = meant @ choice_shares(table.allowed[:, columns], counts, _named(table, j))
     return found
 
 
@@ -140,11 +106,6 @@ def choice_shares(
             break
     shares[shares * pixels.sum() < _LEAST] = 0
     return shares
-
-
-def _shares_of(table: TargetTable, counts: NDArray[np.float64], classifier: int) -> NDArray[np.float64]:
-    """(Cj,) shares of the children of a classifier."""
-    return choice_shares(table.allowed[:, table.layout.slices[classifier]], counts, _named(table, classifier))
 
 
 def _named(table: TargetTable, classifier: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from labelforge.trainer.data.feature_store import FeatureStore
 from labelforge.trainer.devices import autocast, resolve_precision
 from labelforge.trainer.distributed import Processes
 from labelforge.trainer.features import Classify, FrozenFeatures, open_store, reuses_features
-from labelforge.trainer.frequencies import column_frequencies, with_flips
 from labelforge.trainer.loss import LossOutput, hierarchical_loss, loss_weights
 from labelforge.trainer.loss_path import loss_backend
 from labelforge.trainer.models.network import build_network
@@ -34,6 +34,7 @@ from labelforge.trainer.optim import (
     set_learning_rate,
 )
 from labelforge.trainer.pixel_grid import PixelGrid
+from labelforge.trainer.priors import taught_priors
 from labelforge.trainer.progress import TrainProgress
 from labelforge.trainer.replayed_step import ReplayedStep
 from labelforge.trainer.rows import GlobalRows
@@ -53,9 +54,10 @@ class Learner:
         processes: The device, and the processes that train together.
         checkpoint: Continue exactly where this was saved.
         pixels: (L,) labelled pixels of each row of the table.
+        drawn: How often each dataset's images are drawn in a step; default: all alike.
 
     Attributes:
-        frequencies: (C,) how often each choice of each classifier is the right one, by these pixels.
+        priors: (C,) what these pixels teach of how often each choice is right (:mod:`labelforge.trainer.priors`).
         network: The network, in training mode.
         average: Its moving average.
         rate: Learning rate of the latest step.
@@ -75,6 +77,7 @@ class Learner:
         checkpoint: Checkpoint | None = None,
         *,
         pixels: npt.NDArray[np.int64] | None = None,
+        drawn: Sequence[float] | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         device = processes.device
@@ -95,9 +98,9 @@ class Learner:
         self._tensors, loss = TableTensors.of(table, device), config.loss
         self._loss_weights = loss_weights(table.layout, *loss.weights, loss.nodes).to(device)
         known = np.zeros(0, np.int64) if pixels is None else pixels
-        counts = with_flips(table, known, flip=config.data.flip)
-        self.frequencies: list[float] = column_frequencies(table, counts).tolist()
         found = class_weights(table, known, loss.class_weights, flip=config.data.flip, mean=loss.mean)
+        often = [1.0] * len(table.mappings) if drawn is None else drawn
+        self.priors: list[float] = taught_priors(table, known, often, loss, found, flip=config.data.flip).tolist()
         self._class_weights = None if found is None else torch.from_numpy(found).to(device)
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:

@@ -10,7 +10,7 @@ The file's metadata properties, all text, say what the logits mean and how an im
     labelforge.taxonomy_digest    its digest
     labelforge.taxonomy           the tree itself; this and what follows is JSON
     labelforge.classifiers        the layout: per classifier its node and choices, in the order of the logits
-    labelforge.frequencies        how often each choice was right in training, in the order of the logits
+    labelforge.priors             what the labels taught of how often each choice is right, in the order of the logits
     labelforge.datasets           label tables of the datasets
     labelforge.config, .step      configuration of the run, steps done
     labelforge.resize             size at which the network was trained to see images: ``fit`` (the crop of height and
@@ -92,7 +92,7 @@ class OnnxFile(Described):
             fields = {name: text if name in _TEXTS else json.loads(text) for name, text in found.items()}
             return cls(place, NetworkDescription.model_validate(fields))
         except ValueError as fault:
-            detail = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else str(fault)
+            detail = _first(fault) if isinstance(fault, ValidationError) else str(fault)
             raise CheckpointError(f"its description is not readable ({detail})", where=place, cure=_CURE) from None
 
     def __repr__(self) -> str:
@@ -136,6 +136,12 @@ def describe(checkpoint: Checkpoint, network: SegmentationNet, stride: int) -> d
     }
     entries = {**about, **more}
     return {f"{_PREFIX}{name}": _text(entries[name]) for name in sorted(entries)}
+
+
+def _first(fault: ValidationError) -> str:
+    """The first of some faults, with the property that has it."""
+    first = fault.errors()[0]
+    return f"{_PREFIX}{first['loc'][0]}: {first['msg']}" if first["loc"] else first["msg"]
 
 
 def _text(value: Any) -> str:

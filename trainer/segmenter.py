@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelforge.errors import ConfigError
+from labelforge.errors import CheckpointError, ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
@@ -69,7 +69,6 @@ class NetworkSegmenter:
     """
 
     over: Over = "nodes"
-    logit_adjustment: float = 0.0
 
     def __init__(
         self,
@@ -87,16 +86,21 @@ class NetworkSegmenter:
             what = "over leaves would change nothing: none of this network's answers competes with answers inside it"
             raise ConfigError(what, cure="Leave it out; it is for networks with model.head=flat-union.")
         self.over = over
+        self._adjust = adjust
         self.layout = layout.over_leaves() if over == "leaves" else layout
         self.mappings = tuple(mappings)
         self.device = device
         self.tensors = LayoutTensors.of_layout(self.layout, device)
         dtype = resolve_precision(precision or config.precision, device)
         self._network = ready_for_inference(network, dtype, replay=config.cuda_graph)
-        self._adjust = adjust
         self._columns = list(layout.leaf_columns) if over == "leaves" else None
         self._data = config.data
         self._short_side = short_side
+
+    @property
+    def logit_adjustment(self) -> float:
+        """How far rare classes are taken for less rare."""
+        return 0.0 if self._adjust is None else self._adjust.strength
 
     def decide(self, image: Pixels) -> Tensor:
         """Choose a class for every pixel of an image.
@@ -234,12 +238,11 @@ class Segmenter(NetworkSegmenter):
 
     Attributes:
         checkpoint: As given.
-        logit_adjustment: As given.
 
     Raises:
         CheckpointError: The weights are broken.
         ConfigError: The device is not available, no runtime for an exported file is installed, or the adjustment is out
-            of range or asked of a network that does not say how often its classes occur.
+            of range or asked of a network that does not know how often its classes occur.
     """
 
     def __init__(
@@ -252,7 +255,6 @@ class Segmenter(NetworkSegmenter):
         logit_adjustment: float = 0.0,
     ) -> None:
         self.checkpoint = checkpoint
-        self.logit_adjustment = logit_adjustment
         adjust = _adjustment(checkpoint, logit_adjustment)
         layout, mappings, config = checkpoint.layout, checkpoint.mappings, checkpoint.config
         network, place = _load(checkpoint, device, precision)
@@ -267,7 +269,7 @@ class Segmenter(NetworkSegmenter):
         over: Over = "nodes",
         precision: Precision | None = None,
         logit_adjustment: float = 0.0,
-    ) -> Segmenter:
+    ) -> Self:
         """Open a run's latest checkpoint, its ``best`` one, any one's folder or an ONNX file; else as for the class."""
         return cls(find_network(run), device, short_side, over, precision, logit_adjustment)
 
@@ -278,25 +280,29 @@ class Segmenter(NetworkSegmenter):
             ConfigError: As for the class.
         """
         other = copy.copy(self)
-        other.logit_adjustment = logit_adjustment
         other._adjust = _adjustment(self.checkpoint, logit_adjustment)
         return other
 
 
-def _adjustment(checkpoint: Checkpoint | OnnxFile, strength: float) -> LogitAdjustment | None:
+def _adjustment(network: Checkpoint | OnnxFile, strength: float) -> LogitAdjustment | None:
     """What changes the logits of a network, if anything does.
 
     Raises:
-        ConfigError: The strength is out of range, or the network does not say how often its classes occur.
+        CheckpointError: Its priors do not fit it.
+        ConfigError: The strength is out of range, or the network has no priors.
     """
     check_strength(strength)
     if not strength:
         return None
-    if checkpoint.about.frequencies is None:
-        what = "does not say how often its classes occur, so its logits cannot be adjusted"
-        cure = "It is of an earlier version: train it on with --resume and more steps, or leave --logit-adjustment out."
-        raise ConfigError(what, where=checkpoint.place, cure=cure)
-    return LogitAdjustment(checkpoint.layout, checkpoint.about.frequencies, strength)
+    if network.about.priors is None:
+        again = " and export it again" if isinstance(network, OnnxFile) else ""
+        cure = f"Train the run on with --resume and more steps{again}, or leave --logit-adjustment out."
+        what = "an earlier version wrote it, which did not keep how often classes occur: its logits cannot be adjusted"
+        raise ConfigError(what, where=network.place, cure=cure)
+    try:
+        return LogitAdjustment(network.layout, network.about.priors, strength)
+    except ConfigError as fault:
+        raise CheckpointError(fault.what, where=network.described_in, cure=network.lost) from None
 
 
 def _load(
@@ -369,13 +375,8 @@ def take_network(
             cure = f"Load it with Segmenter.load(run, over={over!r})."
             raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
         if logit_adjustment not in (None, run.logit_adjustment):
-            before, cure = (
-                run.logit_adjustment,
-                f"Load it with Segmenter.load(run, logit_adjustment={logit_adjustment:g}).",
-            )
-            raise ConfigError(
-                f"the network was loaded with logit adjustment {before:g}, not {logit_adjustment:g}", cure=cure
-            )
+            what = f"the network was loaded with logit adjustment {run.logit_adjustment:g}, not {logit_adjustment:g}"
+            raise ConfigError(what, cure=f"Ask segmenter.adjusted({logit_adjustment:g}) instead.")
         return run
     checkpoint = run if isinstance(run, Checkpoint | OnnxFile) else find_network(run)
     return Segmenter(checkpoint, device, short_side, over or "nodes", precision, logit_adjustment or 0.0)

@@ -123,7 +123,7 @@ def train(
         told = progress if progress and processes.main else NoProgress()
         validation = Validation(sets, config, start.folder, start.step, told)
         pixels = pixel_counts([crops.training_set for crops in batches.crops])
-        learner = Learner(config, table, processes, start.checkpoint, pixels=pixels)
+        learner = Learner(config, table, processes, start.checkpoint, pixels=pixels, drawn=batches.drawn)
         if learner.transfer is not None:
             notes.append(f"taken over from {config.start_from}: {learner.transfer.sentence}")
         if start.step < config.steps:
@@ -263,7 +263,7 @@ class _Training:
             average=learner.average.module.state_dict(),
             state=learner.state(),
             keep=learner.config.keep_checkpoints,
-            frequencies=learner.frequencies,
+            priors=learner.priors,
         )
         if best:
             mark_best(folder, step, learner.config.keep_checkpoints)

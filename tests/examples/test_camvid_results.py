@@ -100,7 +100,7 @@ def test_rivals_that_are_as_good_in_both_figures_are_named(strong: bool) -> None
     runs = [Run(name=name, kind=kind) for name, kind in (("ours", "ours"), ("rival", "rival"), ("bound", "bound"))]
     text = trade_section([traded[0], traded[3], traded[4]], traded, runs, "test")
     assert "| ours | **60.0 / 70.0** | 50.0 / 80.0 |" in text
-    said = "As good as *ours*, as chosen, in both or better: rival at 1." if strong else "No rival, at any of these"
+    said = "At least as good in both as *ours* as chosen: rival at 1." if strong else "No rival, at any of these"
     assert said in text
     assert trade_section(traded[:1], [each for each in traded if each["logit_adjustment"] == 0], runs, "test") == ""
 
@@ -160,6 +160,8 @@ runs:
             "  - {name: 'two {F}', kind: rival, datasets: [fine], amounts: [9], fine: 3}",
             "6: the run 'two {F}' has amounts and",
         ),
+        ("logit_adjustments: [0, 3]", "6: logit_adjustments.1: "),
+        ("logit_adjustments: [0, 0]", "6: logit_adjustments: "),
         ("pictures: [won]", "no run is called 'won'. Did you mean 'one'"),
     ],
 )

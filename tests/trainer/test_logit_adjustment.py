@@ -20,25 +20,26 @@ from torch import Tensor
 
 from labelforge import LabelMapping, TargetTable, Taxonomy
 from labelforge.cli import cli
-from labelforge.errors import ConfigError
+from labelforge.errors import CheckpointError, ConfigError
 from labelforge.files import json_text
 from labelforge.logits import Head, LogitLayout
 from labelforge.shards import ShardReader
 from labelforge.trainer.checkpoint import Checkpoint
 from labelforge.trainer.class_weights import class_weights
 from labelforge.trainer.config import ClassWeighting, Mean
+from labelforge.trainer.config.loss import Balance, LossConfig
 from labelforge.trainer.decision import class_probabilities
 from labelforge.trainer.evaluation.scoring import evaluate
 from labelforge.trainer.evaluation.summary import reading_notes
-from labelforge.trainer.frequencies import class_frequencies, column_frequencies, with_flips
 from labelforge.trainer.logit_adjustment import LogitAdjustment
 from labelforge.trainer.loss import hierarchical_loss
 from labelforge.trainer.prediction import predict
+from labelforge.trainer.priors import taught_priors
 from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.tables import LayoutTensors, TableTensors
 from labelforge.trainer.training import train
-from tests.core.random_trees import World, trees, worlds
+from tests.core.random_trees import trees
 from tests.trainer.tiny import draw, make_shards, tiny_config
 
 
@@ -53,91 +54,151 @@ def way_to(layout: LogitLayout, k: int) -> list[int]:
 
 
 @given(tree=trees(), seed=st.integers(0, 10**6), strength=st.sampled_from([-1.0, 0.0, 0.3, 1.0, 2.0]))
-def test_the_probability_of_a_class_is_divided_by_a_power_of_its_frequency(
+def test_the_probability_of_a_class_is_divided_by_a_power_of_its_prior(
     tree: Taxonomy, seed: int, strength: float
 ) -> None:
     layout, rng = LogitLayout.compile(tree), np.random.default_rng(seed)
-    columns = np.concatenate([rng.dirichlet(np.full(size, 0.5)) for size in layout.sizes])
-    columns[rng.random(len(columns)) < 0.1] = 0  # never seen
+    priors = np.concatenate([rng.dirichlet(np.full(size, 0.7)) + 1e-4 for size in layout.sizes]).clip(max=1)
     logits = torch.from_numpy(rng.normal(0, 3, (2, layout.num_logits, 3, 1))).float()
     tensors = LayoutTensors.of_layout(layout)
-    before = class_probabilities(logits, tensors).numpy().astype(np.float64)
-    adjusted = LogitAdjustment(layout, columns.tolist(), strength)(logits)
-    wanted = before.copy()
+    wanted = class_probabilities(logits, tensors).numpy().astype(np.float64)
+    adjusted = LogitAdjustment(layout, priors.tolist(), strength)(logits)
     for k in range(len(layout.classes)):
-        frequency = np.prod([columns[column] for column in way_to(layout, k)])
-        if frequency:
-            wanted[:, k] /= frequency**strength
+        wanted[:, k] /= np.prod([priors[column] for column in way_to(layout, k)]) ** strength
     wanted /= wanted.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(class_probabilities(adjusted, tensors).numpy(), wanted, rtol=2e-4, atol=1e-7)
 
 
-@given(world=worlds(supervision="pixel"), seed=st.integers(0, 10**6))
-def test_frequencies_of_classes_are_those_of_their_labels(world: World, seed: int) -> None:
-    leaves = [leaf.path for leaf in world.tree.leaves]
-    records = [
-        {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": "pixel"}
-        for i, target in enumerate(["ignore", *leaves])
-    ]
-    table = TargetTable.compile(world.tree, [LabelMapping.from_records(world.tree, "set", records)])
-    pixels = np.random.default_rng(seed).integers(1, 1000, len(leaves))
-    counts = with_flips(table, np.array([7, *pixels]), flip=False)
-    found = class_frequencies(table.layout, column_frequencies(table, counts))
-    assert found == pytest.approx(pixels / pixels.sum(), rel=1e-6)
-
-
-TREE = Taxonomy.from_dict(
-    {"name": "t", "tree": {"r": {"sky": None, "thing": {"car": None, "sign": None, "dog": None}}}}
+DEEP = Taxonomy.from_dict(
+    {"name": "t", "tree": {"r": {"sky": None, "thing": {"car": None, "sign": None, "dog": None}, "road": None}}}
 )
-FINE = [("ignore", 9), ("sky", 400), ("car", 64), ("sign", 16), ("dog", 4)]
-COARSE = [*FINE, ("thing", 300), ({"any": ["sky", "dog"]}, 60)]
 
 
-def best_constant(table: TargetTable, pixels: Sequence[int], weighting: ClassWeighting, mean: Mean) -> Tensor:
+@pytest.mark.parametrize("strength", [-0.5, 0.5, 1.5])
+def test_a_choice_that_no_pixel_showed_keeps_its_probability(strength: float) -> None:
+    layout = LogitLayout.compile(DEEP)
+    tensors, logits = LayoutTensors.of_layout(layout), torch.randn(1, 6, 4, 5)
+    sky, car, sign, dog, road = (
+        layout.class_names.index(n) for n in ("sky", "thing/car", "thing/sign", "thing/dog", "road")
+    )
+    below = LogitAdjustment(layout, [0.7, 0.1, 0.2, 0.9, 0.1, 0.0], strength)(logits)
+    before, after = (class_probabilities(each, tensors) for each in (logits, below))
+    within = [(each[:, dog] / each[:, [car, sign, dog]].sum(1)).numpy() for each in (before, after)]
+    assert within[1] == pytest.approx(within[0], rel=1e-5)
+    assert after[:, car] / after[:, sign] == pytest.approx(before[:, car] / before[:, sign] * 9**-strength, rel=1e-4)
+    above = class_probabilities(LogitAdjustment(layout, [0.7, 0.0, 0.3, 0.8, 0.1, 0.1], strength)(logits), tensors)
+    things = [each[:, [car, sign, dog]].sum(1).numpy() for each in (before, above)]
+    assert things[1] == pytest.approx(things[0], rel=1e-5), "also where what is below it was shown"
+    assert above[:, sky] / above[:, road] == pytest.approx(
+        before[:, sky] / before[:, road] * (7 / 3) ** -strength, rel=1e-4
+    )
+    nothing = LogitAdjustment(layout, [0.0] * 6, strength)(logits)
+    assert class_probabilities(nothing, tensors).numpy() == pytest.approx(before.numpy(), rel=1e-5)
+
+
+def test_what_only_boxes_tell_apart_says_nothing_of_what_leads_there() -> None:
+    mappings = [
+        labels("pixels", ["ignore", "sky", "thing", "road"]),
+        labels("boxes", ["ignore", "car", "sign", "dog"], "box"),
+    ]
+    layout = LogitLayout.compile(DEEP, mappings)
+    assert layout.boxes_alone == (False, True)
+    tensors, logits = LayoutTensors.of_layout(layout), torch.randn(1, 6, 4, 5)
+    priors = [0.6, 0.1, 0.3, 0.998, 0.001, 0.001]
+    before, after = (
+        class_probabilities(each, tensors) for each in (logits, LogitAdjustment(layout, priors, 1.0)(logits))
+    )
+    things = [[i for i, name in enumerate(layout.class_names) if name.startswith("thing/")]] * 2
+    sky = layout.class_names.index("sky")
+    odds = [each[:, kinds].sum(1) / each[:, sky] for each, kinds in zip((before, after), things, strict=True)]
+    assert odds[1] == pytest.approx(odds[0] * 6, rel=1e-4), "by its own prior, not by those of what is below"
+    car, sign = (layout.class_names.index(name) for name in ("thing/car", "thing/sign"))
+    assert after[:, sign] / after[:, car] == pytest.approx(before[:, sign] / before[:, car] * 998, rel=1e-3)
+
+
+def labels(name: str, targets: Sequence[Any], supervision: str = "pixel") -> LabelMapping:
+    records = [
+        {"row": i, "native_id": i or None, "native_name": f"{name}{i}", "target": target, "supervision": supervision}
+        for i, target in enumerate(targets)
+    ]
+    return LabelMapping.from_records(DEEP, name, records)
+
+
+FINE = labels("fine", ["ignore", "sky", "car", "sign", "dog", "road"])
+COARSE = labels("coarse", ["ignore", "sky", "thing", {"any": ["sky", "dog"]}])
+SOME = labels("some", ["ignore", "sky", "dog"])
+BOXES = labels("boxes", ["ignore", "car", "dog"], "box")
+PIXELS = {"fine": [9, 400, 64, 16, 4, 20], "coarse": [5, 90, 300, 60], "some": [0, 10, 90], "boxes": [0, 600, 40]}
+WORLDS = {
+    "one": [FINE],
+    "coarse": [COARSE, FINE],
+    "datasets that name other things": [FINE, SOME],
+    "boxes": [BOXES, FINE],
+    "all": [BOXES, COARSE, FINE, SOME],
+}
+
+
+def learned(table: TargetTable, pixels: Sequence[int], loss: LossConfig, weights: Any) -> Tensor:
     """The logits that a network learns from these labels if it sees nothing of the image: (1, C, 1, 1)."""
     rows = np.repeat(np.arange(len(pixels)), pixels)[None, None]
-    labels, tensors = GlobalRows.of(table, "set", rows), TableTensors.of(table)
-    weights = class_weights(table, np.array(pixels), weighting, flip=False, mean=mean)
-    logits = torch.zeros(1, table.layout.num_logits, 1, 1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([logits], max_iter=300, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+    tensors = TableTensors.of(table)
+    labels = GlobalRows(torch.from_numpy(rows), table.numbering)
+    logits = torch.zeros(1, table.layout.num_logits, 1, 1, requires_grad=True, dtype=torch.float64)
+    optimizer = torch.optim.LBFGS([logits], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = hierarchical_loss(
+        found = hierarchical_loss(
             logits.expand(1, -1, 1, rows.shape[2]),
             labels,
             tensors,
             torch.ones(table.layout.num_classifiers),
+            "none",
+            mean=loss.mean,
+            box_weight=loss.box_weight,
+            balance=loss.balance,
             class_weights=None if weights is None else torch.from_numpy(weights),
-            mean=mean,
             kernel="reference",
         )
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        return loss.total
+        found.total.backward()  # type: ignore[no-untyped-call]
+        return found.total
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return logits.detach()
+    return logits.detach().float()
 
 
+@pytest.mark.parametrize("balance", ["pixels", "datasets"])
+@pytest.mark.parametrize("weighting", ["none", "inverse-sqrt", "inverse"])
 @pytest.mark.parametrize("mean", ["classifier", "pixel"])
-@pytest.mark.parametrize("head", ["hierarchical", "flat-marginal"])
-@pytest.mark.parametrize(("labels", "weighting"), [(FINE, "none"), (FINE, "inverse-sqrt"), (COARSE, "none")])
-def test_a_network_that_knows_only_frequencies_then_knows_nothing(
-    labels: list[tuple[Any, int]], weighting: ClassWeighting, head: Head, mean: Mean
+@pytest.mark.parametrize("head", ["hierarchical", "flat-marginal", "flat-union"])
+@pytest.mark.parametrize("world", list(WORLDS))
+def test_a_network_that_knows_only_how_often_things_occur_then_knows_nothing(
+    world: str, head: Head, mean: Mean, weighting: ClassWeighting, balance: Balance
 ) -> None:
-    records = [
-        {"row": i, "native_id": i or None, "native_name": f"l{i}", "target": target, "supervision": "pixel"}
-        for i, (target, _) in enumerate(labels)
-    ]
-    table = TargetTable.compile(TREE, [LabelMapping.from_records(TREE, "set", records)], head=head)
-    pixels = [count for _, count in labels]
-    learned = best_constant(table, pixels, weighting, mean)
-    tensors = LayoutTensors.of_layout(table.layout)
-    assert class_probabilities(learned, tensors).max() > 0.5, "it knows that the sky is frequent"
-    frequencies = column_frequencies(table, np.array(pixels, float)).tolist()
-    strength = {"none": 1.0, "inverse-sqrt": 0.5}[weighting]
-    adjusted = LogitAdjustment(table.layout, frequencies, strength)(learned)
-    assert class_probabilities(adjusted, tensors).flatten().tolist() == pytest.approx([0.25] * 4, abs=0.003)
+    mappings = WORLDS[world]
+    table = TargetTable.compile(DEEP, mappings, head=head)
+    pixels = [count for mapping in mappings for count in PIXELS[mapping.dataset]]
+    loss = LossConfig(
+        mean=mean, class_weights=weighting, balance=balance, **({"box_weight": 0.3} if mean == "pixel" else {})
+    )
+    weights = class_weights(table, np.array(pixels), weighting, flip=False, mean=mean)
+    network = learned(table, pixels, loss, weights)
+    priors = taught_priors(table, np.array(pixels), [1.0] * len(mappings), loss, weights, flip=False)
+    for columns in table.layout.slices:
+        assert priors[columns] == pytest.approx(network[0, columns, 0, 0].softmax(0).numpy(), abs=2e-3)
+    adjusted = LogitAdjustment(table.layout, priors.tolist(), 1.0)(network)
+    shown = class_probabilities(adjusted, LayoutTensors.of_layout(table.layout)).flatten()
+    assert shown.tolist() == pytest.approx([1 / len(shown)] * len(shown), rel=0.03)
+
+
+def test_what_is_drawn_more_often_seems_more_frequent() -> None:
+    table = TargetTable.compile(DEEP, [FINE, SOME])
+    pixels = np.array([*PIXELS["fine"], *PIXELS["some"]])
+    more = np.array([*PIXELS["fine"], *(3 * n for n in PIXELS["some"])])
+    given = [(pixels, [0.5, 1.5]), (more, [1.0, 1.0]), (pixels, [1.0, 1.0])]
+    often, same, alike = (taught_priors(table, shown, drawn, LossConfig(), None, flip=False) for shown, drawn in given)
+    assert often == pytest.approx(same, rel=1e-6)
+    assert not np.allclose(often, alike, rtol=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -155,13 +216,13 @@ def run(shards: list[ShardReader], tmp_path_factory: pytest.TempPathFactory, bac
 IMAGE, _ = draw("dense", 5, (64, 80))
 
 
-def test_a_checkpoint_says_how_often_things_occur(run: Path, shards: list[ShardReader]) -> None:
+def test_a_checkpoint_keeps_what_its_labels_taught(run: Path, shards: list[ShardReader]) -> None:
     from labelforge.trainer.checkpoint import find_checkpoint
 
     checkpoint = find_checkpoint(run)
     names = checkpoint.layout.column_names
-    assert checkpoint.about.frequencies is not None
-    found = dict(zip(names, checkpoint.about.frequencies, strict=True))
+    assert checkpoint.about.priors is not None
+    found = dict(zip(names, checkpoint.about.priors, strict=True))
     dense, boxes = (np.concatenate([sample.local_rows.ravel() for sample in reader]) for reader in shards)
     seen = np.bincount(dense, minlength=6)[1:5]
     assert [found[name] for name in ("sky", "ground", "sign", "car")] == pytest.approx(seen / seen.sum())
@@ -172,9 +233,9 @@ def test_a_checkpoint_says_how_often_things_occur(run: Path, shards: list[ShardR
 
 def test_every_answer_is_of_the_adjusted_logits(run: Path, shards: list[ShardReader], tmp_path: Path) -> None:
     plain, adjusted = Segmenter.load(run, "cpu"), Segmenter.load(run, "cpu", logit_adjustment=1.5)
-    frequencies = plain.checkpoint.about.frequencies
-    assert frequencies is not None
-    wanted = LogitAdjustment(plain.layout, frequencies, 1.5)(plain.logits(IMAGE))
+    priors = plain.checkpoint.about.priors
+    assert priors is not None
+    wanted = LogitAdjustment(plain.layout, priors, 1.5)(plain.logits(IMAGE))
     assert torch.equal(adjusted.logits(IMAGE), wanted) and not torch.equal(wanted, plain.logits(IMAGE))
     assert torch.equal(Segmenter.load(run, "cpu", logit_adjustment=0.0).logits(IMAGE), plain.logits(IMAGE))
     picture = tmp_path / "p.png"
@@ -221,6 +282,18 @@ def test_an_exported_network_knows_its_frequencies_too(run: Path, tmp_path: Path
     file = export_onnx(run, tmp_path / "net.onnx")
     one, other = (Segmenter.load(place, "cpu", logit_adjustment=1.0) for place in (run, file))
     torch.testing.assert_close(one.logits(IMAGE), other.logits(IMAGE), rtol=1e-3, atol=1e-3)
+    import onnx
+
+    model = onnx.load(str(file))
+    kept = [entry for entry in model.metadata_props if entry.key != "labelforge.priors"]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    onnx.save(model, str(file))
+    torch.testing.assert_close(
+        Segmenter.load(run, "cpu").logits(IMAGE), Segmenter.load(file, "cpu").logits(IMAGE), rtol=1e-3, atol=1e-3
+    )
+    with pytest.raises(ConfigError, match="Train the run on with --resume and more steps and export it again"):
+        Segmenter.load(file, "cpu", logit_adjustment=1.0)
 
 
 def test_a_flat_union_is_adjusted_before_it_is_read_over_leaves(
@@ -248,8 +321,12 @@ def test_what_cannot_be_adjusted_is_said(run: Path, shards: list[ShardReader], t
     for file in folder.iterdir():
         (old / file.name).write_bytes(file.read_bytes())
     about = json.loads((old / "checkpoint.json").read_text())
-    del about["frequencies"]
+    del about["priors"]
     (old / "checkpoint.json").write_text(json.dumps(about))
     assert Segmenter.load(old, "cpu").logits(IMAGE).shape == Segmenter.load(run, "cpu").logits(IMAGE).shape
     what = said("evaluate", str(old), str(shards[0].url), "--logit-adjustment", "1")
-    assert "does not say how often its classes occur" in what and "--resume" in what
+    assert "an earlier version wrote it" in what and "--resume" in what
+    for priors in ([0.5, 0.5], [2.0] * 9):
+        (old / "checkpoint.json").write_text(json.dumps({**about, "priors": priors}))
+        with pytest.raises(CheckpointError, match="priors must be"):
+            Segmenter.load(old, "cpu", logit_adjustment=1.0)

@@ -130,6 +130,11 @@ class TrainingBatches(Dataset[Batch]):
         self._rank = rank
         self._world = world
 
+    @property
+    def drawn(self) -> tuple[float, ...]:
+        """How often each dataset's images are drawn: crops per batch by images."""
+        return tuple(n / len(crops) for crops, n in zip(self.crops, self.counts, strict=True))
+
     def __repr__(self) -> str:
         each = [f"{n} of {crops.training_set.dataset}" for crops, n in zip(self.crops, self.counts, strict=True)]
         return f"<TrainingBatches {self.table.layout.taxonomy.name}: {counted(self._steps, 'step')}, {', '.join(each)}>"

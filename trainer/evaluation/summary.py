@@ -42,7 +42,9 @@ def reading_notes(evaluation: Evaluation) -> list[str]:
     if evaluation.over == "leaves":
         notes.append("Decided between answers that hold no other.")
     if evaluation.logit_adjustment:
-        notes.append(f"Rare classes were taken for less rare: logit adjustment {evaluation.logit_adjustment:g}.")
+        which = "Rare" if evaluation.logit_adjustment > 0 else "Frequent"
+        how = "less rare" if evaluation.logit_adjustment > 0 else "more frequent"
+        notes.append(f"{which} classes were taken for {how}: logit adjustment {evaluation.logit_adjustment:g}.")
     if not evaluation.trained:
         notes.append("The network was not trained on this dataset.")
     if scores.uncovered:

@@ -1,4 +1,4 @@
-"""Trained networks that are read in several ways: each is loaded once, and sees each image once."""
+"""Trained networks that are read in several ways: each sees each image once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from camvid_experiment.table import Over, Reading
 from labelforge.trainer import Segmenter
 from labelforge.trainer.images import Pixels
 
+_Memory = dict[tuple[Any, ...], Tensor]
+"""Images -> logits; those of a frame of SegNet's copy take some 150 kB at stride 8."""
+
 
 class Networks:
     """The network of a run, for all of its readings.
@@ -25,7 +28,8 @@ class Networks:
     def __init__(self, run: Path, device: str) -> None:
         self._run = run
         self._device = device
-        self._loaded: dict[Over, Segmenter] = {}
+        self._loaded: dict[Over, _Remembering] = {}
+        self._memory: _Memory = {}
 
     def read_as(self, reading: Reading) -> Segmenter:
         """The network, to be read over the answers and with the adjustment of a reading.
@@ -36,18 +40,17 @@ class Networks:
         over = reading.over or "nodes"
         if over not in self._loaded:
             self._loaded[over] = _Remembering.load(self._run, self._device, over=over)
+            self._loaded[over].memory = self._memory  # what the network gives does not depend on how it is read
         return self._loaded[over].adjusted(reading.logit_adjustment)
 
 
 class _Remembering(Segmenter):
-    """Keeps the logits of what it has seen: some 150 kB for a frame of SegNet's copy."""
+    """Keeps the logits of what it has seen."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._seen: dict[tuple[bytes, ...], Tensor] = {}
+    memory: _Memory
 
     def network_logits(self, images: Sequence[Pixels]) -> Tensor:
-        key = tuple(blake2b(image.tobytes()).digest() for image in images)
-        if key not in self._seen:
-            self._seen[key] = super().network_logits(images)
-        return self._seen[key]
+        key = tuple((image.shape, blake2b(image.tobytes()).digest()) for image in images)
+        if key not in self.memory:
+            self.memory[key] = super().network_logits(images)
+        return self.memory[key]

@@ -57,8 +57,7 @@ def write_results(experiment: Experiment, pictures: Sequence[Path]) -> None:
     out, rows = experiment.pool.out, rows_of(experiment)
     write_atomically(out / "results.json", json_text(rows))
     traded = _rows(experiment, experiment.traded)
-    if len(experiment.planner.table.logit_adjustments) > 1:
-        write_atomically(out / "trade.json", json_text(traded))
+    write_atomically(out / "trade.json", json_text(traded))
     write_atomically(out / "choices.json", json_text(_choices(experiment)))
     if experiment.purity is not None:
         write_atomically(out / "purity.json", json_text(experiment.purity[1]))
@@ -95,8 +94,8 @@ def _opening(experiment: Experiment) -> str:
         f"Form {planner.form}, {planner.settings(experiment.runs[0], 0, 1.0)['steps']} steps a network, seeds {seeds}, "
         f"{division} of {len(experiment.shards.keys)} training frames. F: fine labels, C: coarse labels, B: boxes. "
         "Figures are percent, mean ± standard deviation over seeds. A pixel without an answer counts as wrong. "
-        "Learning rates, options and readings were chosen on a held-out part of the training videos, never on what is "
-        "counted.\n"
+        "Learning rates, options, readings and logit adjustments were chosen on a held-out part of the training "
+        "videos, never on what is counted.\n"
     )
 
 

@@ -124,7 +124,7 @@ def _said(job: Job, record: Record) -> str:
     shown = [reading for reading in job.readings if not reading.logit_adjustment] or job.readings[:1]
     for name, key, reading in job.wanted:
         if reading in shown:
-            said = f" ({reading})" * (len(shown) > 1)
+            said = f" ({reading})" * (len(shown) > 1 or reading.logit_adjustment != 0)
             parts.append(f"{100 * record.scores[key]['miou']:.1f} on {name}{said}")
     return f"{job.title}: mIoU {', '.join(parts)}" if parts else f"{job.title}: done"
 

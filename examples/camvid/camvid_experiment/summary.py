@@ -52,10 +52,9 @@ def strongest(rows: Sequence[Row], runs: Sequence[str], split: str, measure: Mea
     return max(runs, key=lambda run: spread(rows, run, split, measure).mean)
 
 
-def mean_point(rows: Sequence[Row], run: str) -> tuple[float, float]:
-    """Mean mIoU and mean accuracy of a run over these rows."""
-    found = [row for row in rows if row["run"] == run]
-    return fmean(float(row["miou"] or 0) for row in found), fmean(float(row["mean_accuracy"] or 0) for row in found)
+def both_means(rows: Sequence[Row], run: str, split: str) -> tuple[float, float]:
+    """A run's mIoU and mean accuracy, means over its seeds."""
+    return spread(rows, run, split, "miou").mean, spread(rows, run, split, "mean_accuracy").mean
 
 
 def class_means(rows: Sequence[Row], run: str, split: str) -> dict[str, float]:

@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from camvid_experiment.division import FINE
 from labelforge.errors import ConfigError, did_you_mean
+from labelforge.trainer.logit_adjustment import STRONGEST, WEAKEST
 from labelforge.trainer.presets import overlay
 from labelforge.yamlfile import YamlFile
 
@@ -92,7 +93,7 @@ class Table(_Part):
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Settings by name, of which every run chooses one or none."
     )
-    logit_adjustments: tuple[float, ...] = Field(
+    logit_adjustments: tuple[Annotated[float, Field(ge=WEAKEST, le=STRONGEST)], ...] = Field(
         (0.0,),
         min_length=1,
         description="Strengths of logit adjustment (how far rare classes are taken for less rare), of which every run "
@@ -103,6 +104,13 @@ class Table(_Part):
     )
     purity_of: str | None = Field(None, description="The run whose pixels in boxes are compared with the truth.")
     runs: tuple[Run, ...] = Field(min_length=1, description="The runs, in the order of the results.")
+
+    @field_validator("logit_adjustments")
+    @classmethod
+    def _are_distinct(cls, given: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(given)) < len(given):
+            raise ValueError("a strength is there twice")
+        return given
 
     def form(self, name: FormName) -> Form:
         """The form of this name.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from camvid_experiment.summary import Row, mean_point, table
+from camvid_experiment.summary import Row, both_means, table
 from camvid_experiment.table import Run
 
 
@@ -33,13 +33,13 @@ def trade_section(rows: Sequence[Row], traded: Sequence[Row], runs: Sequence[Run
         chosen = next(row["logit_adjustment"] for row in rows if row["run"] == run.name)
         cells = []
         for strength in strengths:
-            miou, accuracy = mean_point(_at(here, strength), run.name)
+            miou, accuracy = both_means(_at(here, strength), run.name, split)
             mark = "**" if strength == chosen else ""
             cells.append(f"{mark}{100 * miou:.1f} / {100 * accuracy:.1f}{mark}")
         lines.append([run.name, *cells])
     text = (
         "mIoU / mean accuracy by the strength of logit adjustment (0: as trained; 1: as if all classes had been "
-        "equally frequent, or 0.5 where classes are weighted); means over seeds, what was chosen in bold:\n\n"
+        "equally frequent); means over seeds, what was chosen in bold:\n\n"
     )
     text += table(["run", *(f"{strength:g}" for strength in strengths)], lines)
     rivals = [run.name for run in runs if run.kind == "rival"]
@@ -51,16 +51,16 @@ def _said(
     rows: Sequence[Row], traded: Sequence[Row], strengths: Sequence[float], ours: str, rivals: Sequence[str], split: str
 ) -> str:
     """Whether a rival is as good as one of our runs in both figures, however it is adjusted."""
-    miou, accuracy = mean_point([row for row in rows if row["split"] == split], ours)
+    miou, accuracy = both_means(rows, ours, split)
     as_good = []
     for rival in rivals:
         for strength in strengths:
-            theirs = mean_point(_at(traded, strength), rival)
+            theirs = both_means(_at(traded, strength), rival, split)
             if theirs[0] >= miou and theirs[1] >= accuracy:
                 as_good.append(f"{rival} at {strength:g}")
     if as_good:
-        return f"As good as *{ours}*, as chosen, in both or better: {', '.join(as_good)}."
-    return f"No rival, at any of these strengths, is as good as *{ours}*, as chosen, in both."
+        return f"At least as good in both as *{ours}* as chosen: {', '.join(as_good)}."
+    return f"No rival, at any of these strengths, is as good in both as *{ours}* as chosen."
 
 
 def _at(traded: Sequence[Row], strength: float) -> list[Row]:

@@ -55,6 +55,9 @@ def do_job(job: Job, out: Path) -> Record | None:
     record = Record.read(folder)
     if record.has_all(job):
         return record
+    if record.seconds is not None and _lacks_priors(folder, job):
+        shutil.rmtree(folder)
+        record = Record()
     if record.seconds is None or not list_checkpoints(folder):
         config = TrainConfig.model_validate(_with_features(job))
         start = time.perf_counter()
@@ -74,6 +77,14 @@ def do_job(job: Job, out: Path) -> Record | None:
     if job.part not in KEPT:
         shutil.rmtree(folder / CHECKPOINTS)
     return record
+
+
+def _lacks_priors(folder: Path, job: Job) -> bool:
+    """Whether a trained network was made by an earlier labelforge, so that it cannot be adjusted as is asked."""
+    from labelforge.trainer.checkpoint import Checkpoint, list_checkpoints
+
+    adjusted = any(reading.logit_adjustment for reading in job.readings)
+    return adjusted and any(Checkpoint.open(each).about.priors is None for each in list_checkpoints(folder))
 
 
 def _with_features(job: Job) -> dict[str, Any]:
