@@ -59,7 +59,8 @@ output_option = click.option(
 
 LOGIT_ADJUSTMENT_HELP = (
     "Take rare classes for less rare than they were in training (Menon et al. 2021), -1 to 2: 0 is as trained, 1 as if "
-    "all classes had been equally frequent. More of them is found, and more is taken for them; below 0, of frequent ones."
+    "all classes had been equally frequent. More of them is found, and more is taken for them. Below 0 it is frequent "
+    "classes that gain."
 )
 
 SHORT_SIDE_HELP = "Length in pixels of an image's shorter side as the network sees it; default: as in training."
