@@ -13,7 +13,7 @@ from camvid_experiment.jobs import Planner, share_out
 from camvid_experiment.page import families
 from camvid_experiment.summary import Spread, class_means, paired, spread, strongest, verdict
 from camvid_experiment.table import Run, load_table
-from camvid_experiment.trade import trade_section
+from camvid_experiment.trade import reached_at, trade_section
 from labelforge.errors import ConfigError
 from labelforge.trainer import TrainConfig
 
@@ -103,6 +103,30 @@ def test_rivals_that_are_as_good_in_both_figures_are_named(strong: bool) -> None
     said = "At least as good in both as *ours* as chosen: rival at 1." if strong else "No rival, at any of these"
     assert said in text
     assert trade_section(traded[:1], [each for each in traded if each["logit_adjustment"] == 0], runs, "test") == ""
+
+
+def test_networks_are_compared_where_they_are_equal_in_the_other_figure() -> None:
+    assert reached_at([(0.7, 0.6), (0.8, 0.5)], 0.75) == pytest.approx(0.55)
+    assert reached_at([(0.8, 0.5), (0.7, 0.6)], 0.5) == 0.6, "no less is asked for"
+    assert reached_at([(0.8, 0.5), (0.7, 0.6)], 0.81) is None
+    assert reached_at([(0.7, 0.6), (0.75, 0.4), (0.8, 0.5)], 0.74) == 0.5, "a point that is better in both counts"
+
+    def read(name: str, seed: int, strength: float, miou: float, accuracy: float) -> dict[str, Any]:
+        return {**row(name, seed, miou, accuracy), "logit_adjustment": strength}
+
+    ours = [read("ours", s, t, 0.6 + s / 100 - 0.1 * t, 0.7 + 0.1 * t) for s in (0, 1) for t in (0, 1)]
+    strong = [read("strong", s, t, 0.52 - 0.1 * t, 0.74) for s in (0, 1) for t in (0, 1)]
+    weak = [read("weak", s, t, 0.2, 0.74) for s in (0, 1) for t in (0, 1)]
+    traded = [*ours, *strong, *weak]
+    runs = [Run(name=n, kind=k) for n, k in (("ours", "ours"), ("strong", "rival"), ("weak", "rival"))]
+    text = trade_section([each for each in traded if not each["logit_adjustment"]], traded, runs, "test")
+    ahead = "ahead by more than the spread of the seeds"
+    assert f"| mIoU at equal mean accuracy | ours | strong | +4.0, +5.0 | {ahead} |" in text
+    assert f"| mean accuracy at equal mIoU | ours | strong | +4.0, +5.0 | {ahead} |" in text
+    strong[0] = read("strong", 0, 0, 0.3, 0.9)
+    traded = [*ours, *strong]
+    text = trade_section([each for each in traded if not each["logit_adjustment"]], traded, runs[:2], "test")
+    assert "| mIoU at equal mean accuracy | ours | strong | its mean accuracy is not reached | behind |" in text
 
 
 def test_runs_that_differ_only_in_fine_frames() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from camvid_experiment.experiment import Choice, Count, Experiment, Try
 from camvid_experiment.purity import section
 from camvid_experiment.summary import (
+    MEASURES,
     MOVERS,
+    Measure,
     Row,
     Spread,
     by_seed,
@@ -23,8 +25,6 @@ from camvid_experiment.summary import (
 from camvid_experiment.table import Run
 from camvid_experiment.trade import trade_section
 from labelforge.files import json_text, write_atomically
-
-MEASURES = {"miou": "mIoU", "mean_accuracy": "mean accuracy"}
 
 
 def rows_of(experiment: Experiment) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def _counted(experiment: Experiment, rows: Sequence[Row], traded: Sequence[Row],
     for fine in amounts:
         alike = [run for run in main if run.fine == fine or run.kind == "bound"]
         ours, rivals = ([run.name for run in alike if run.kind == kind] for kind in ("ours", "rival"))
-        best = {measure: strongest(rows, rivals, split, measure) for measure in MEASURES} if rivals else {}  # type: ignore[arg-type]
+        best = {measure: strongest(rows, rivals, split, measure) for measure in MEASURES} if rivals else {}
         if len(amounts) > 1:
             parts.append(f"### {fine} frames with fine labels\n")
         parts.append(_main_table(rows, alike, split, best))
@@ -123,28 +123,28 @@ def _counted(experiment: Experiment, rows: Sequence[Row], traded: Sequence[Row],
     return "\n".join(filter(None, parts))
 
 
-def _main_table(rows: Sequence[Row], runs: Sequence[Run], split: str, best: dict[str, str]) -> str:
+def _main_table(rows: Sequence[Row], runs: Sequence[Run], split: str, best: dict[Measure, str]) -> str:
     heads = ["run", "", *MEASURES.values(), "IoU of movers"]
     heads += [f"{title} ahead of {best[measure]}" for measure, title in MEASURES.items() if best]
     lines = []
     for run in runs:
         movers = [class_means(rows, run.name, split)[name] for name in MOVERS]
         cells = [run.name, run.note or run.kind]
-        cells += [spread(rows, run.name, split, measure).percent() for measure in MEASURES]  # type: ignore[arg-type]
+        cells += [spread(rows, run.name, split, measure).percent() for measure in MEASURES]
         cells.append(f"{100 * sum(movers) / len(movers):.1f}")
         for measure, rival in best.items():
-            ahead = paired(rows, run.name, rival, split, measure)  # type: ignore[arg-type]
+            ahead = paired(rows, run.name, rival, split, measure)
             cells.append("-" if run.name == rival else Spread.of(list(ahead.values())).percent(sign=True))
         lines.append(cells)
     return table(heads, lines)
 
 
-def _pairs(rows: Sequence[Row], ours: Iterable[str], split: str, best: dict[str, str]) -> str:
+def _pairs(rows: Sequence[Row], ours: Iterable[str], split: str, best: dict[Measure, str]) -> str:
     """By seed: how far each of our runs is ahead of the strongest rival in each measure."""
     lines = []
     for measure, rival in best.items():
         for run in ours:
-            ahead = paired(rows, run, rival, split, measure)  # type: ignore[arg-type]
+            ahead = paired(rows, run, rival, split, measure)
             each = ", ".join(f"{100 * value:+.1f}" for value in ahead.values())
             lines.append([MEASURES[measure], run, rival, each, verdict(ahead)])
     return table(["measure", "run", "strongest rival", "ahead by, seed by seed", "verdict"], lines)
@@ -164,8 +164,8 @@ def _ablations(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
             continue
         cells = [run.name, run.like]
         for measure in MEASURES:
-            cells.append(spread(rows, run.name, split, measure).percent())  # type: ignore[arg-type]
-            change = paired(rows, run.name, run.like, split, measure)  # type: ignore[arg-type]
+            cells.append(spread(rows, run.name, split, measure).percent())
+            change = paired(rows, run.name, run.like, split, measure)
             cells.append(Spread.of(list(change.values())).percent(sign=True))
         lines.append(cells)
     if not lines:
@@ -204,10 +204,10 @@ def _amounts(experiment: Experiment, rows: Sequence[Row], split: str) -> str:
     lines = []
     for measure, title in MEASURES.items():
         for members in (first, *others):
-            figures = [spread(rows, members[each], split, measure).percent() for each in amounts]  # type: ignore[arg-type]
+            figures = [spread(rows, members[each], split, measure).percent() for each in amounts]
             lines.append([title, _family_name(members), *figures])
         for other in others:
-            ahead = [paired(rows, first[each], other[each], split, measure) for each in amounts]  # type: ignore[arg-type]
+            ahead = [paired(rows, first[each], other[each], split, measure) for each in amounts]
             shown = [Spread.of(list(each.values())).percent(sign=True) for each in ahead]
             lines.append([title, f"{_family_name(first)} ahead of {_family_name(other)}", *shown])
     shared = ", ".join(map(str, sorted(seeds)))

@@ -10,6 +10,7 @@ Row = Mapping[str, Any]
 """run, seed, split, logit_adjustment, miou, mean_accuracy, iou (class -> IoU or None)."""
 
 Measure = Literal["miou", "mean_accuracy"]
+MEASURES: dict[Measure, str] = {"miou": "mIoU", "mean_accuracy": "mean accuracy"}
 MOVERS = ("Car", "Pedestrian", "Bicyclist")
 
 

@@ -1,15 +1,21 @@
 """What mIoU costs in mean accuracy: networks read with every logit adjustment.
 
-Either figure can be had at the cost of the other, by taking rare classes for less rare. So a network is better than
-another only if it is ahead where both are read as suits them.
+Either figure can be had at the cost of the other, by taking rare classes for less rare. So besides both figures as
+chosen, networks are compared at equal cost: which mIoU ours has where it is read so that its mean accuracy is the
+rival's, and which mean accuracy where its mIoU is. Between two strengths lies the straight line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Final
 
-from camvid_experiment.summary import Row, both_means, table
+from camvid_experiment.summary import MEASURES, Measure, Row, both_means, by_seed, table, verdict
 from camvid_experiment.table import Run
+
+OTHER: Final[dict[Measure, Measure]] = {"miou": "mean_accuracy", "mean_accuracy": "miou"}
 
 
 def trade_section(rows: Sequence[Row], traded: Sequence[Row], runs: Sequence[Run], split: str) -> str:
@@ -43,8 +49,57 @@ def trade_section(rows: Sequence[Row], traded: Sequence[Row], runs: Sequence[Run
     )
     text += table(["run", *(f"{strength:g}" for strength in strengths)], lines)
     rivals = [run.name for run in runs if run.kind == "rival"]
-    said = [_said(rows, here, strengths, run.name, rivals, split) for run in runs if run.kind == "ours" and rivals]
-    return text + "".join(f"\n{sentence}\n" for sentence in said)
+    ours = [run.name for run in runs if run.kind == "ours" and rivals]
+    if not ours:
+        return text
+    said = [_said(rows, here, strengths, name, rivals, split) for name in ours]
+    text += "".join(f"\n{sentence}\n" for sentence in said)
+    compared = [_at_equal(rows, here, name, rivals, split, measure) for measure in OTHER for name in ours]
+    heads = ["measure", "run", "hardest rival, as chosen", "ahead by, seed by seed", "verdict"]
+    return f"{text}\nAt equal cost:\n\n{table(heads, compared)}"
+
+
+def _at_equal(
+    rows: Sequence[Row], traded: Sequence[Row], ours: str, rivals: Sequence[str], split: str, measure: Measure
+) -> list[str]:
+    """How far one of our runs is ahead in a measure where it equals a rival in the other.
+
+    Returns:
+        A line of the table, on the rival that it is least ahead of.
+    """
+    title = f"{MEASURES[measure]} at equal {MEASURES[OTHER[measure]]}"
+    found: list[tuple[float, str, dict[int, float]]] = []
+    for rival in rivals:
+        theirs, others = (by_seed(rows, rival, split, each) for each in (measure, OTHER[measure]))
+        ahead = {}
+        for seed in theirs:
+            curve = [row for row in traded if (row["run"], row["seed"]) == (ours, seed)]
+            points = [(float(row[OTHER[measure]]), float(row[measure])) for row in curve]
+            reached = reached_at(points, others[seed])
+            if reached is None:
+                return [title, ours, rival, f"its {MEASURES[OTHER[measure]]} is not reached", "behind"]
+            ahead[seed] = reached - theirs[seed]
+        found.append((fmean(ahead.values()), rival, ahead))
+    _, rival, ahead = min(found)
+    return [title, ours, rival, ", ".join(f"{100 * each:+.1f}" for each in ahead.values()), verdict(ahead)]
+
+
+def reached_at(points: Iterable[tuple[float, float]], least: float) -> float | None:
+    """The highest second value on the lines between points, in the order of their first values, from a first value on.
+
+    Args:
+        points: Pairs of values.
+        least: The first value that is asked for, or more.
+
+    Returns:
+        The second value; None if no point has that much of the first.
+    """
+    ordered = sorted(points)
+    enough = [second for first, second in ordered if first >= least]
+    for (low, below), (high, above) in itertools.pairwise(ordered):
+        if low < least < high:
+            enough.append(below + (above - below) * (least - low) / (high - low))
+    return max(enough, default=None)
 
 
 def _said(
