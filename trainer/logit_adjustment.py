@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labelforge.errors import ConfigError
+from labelforge.errors import CheckpointError, ConfigError
 from labelforge.logits import LogitLayout
+from labelforge.trainer.description import Described
 
 WEAKEST, STRONGEST = -1.0, 2.0
 """The range of strengths."""
@@ -94,6 +95,29 @@ class LogitAdjustment:
 def _grown(before: Tensor, after: Tensor) -> Tensor:
     """(N, 1, h, w) how much more all of these weigh together, as a logit."""
     return after.logsumexp(dim=1, keepdim=True) - before.logsumexp(dim=1, keepdim=True)
+
+
+def adjustment_of(network: Described, strength: float) -> LogitAdjustment | None:
+    """What changes the logits of a trained network by so much; None if nothing does.
+
+    Raises:
+        CheckpointError: Its priors do not fit it.
+        ConfigError: The strength is out of range, or the network has no priors.
+    """
+    check_strength(strength)
+    if not strength:
+        return None
+    if network.about.priors is None:
+        what = "an earlier version wrote it, which did not keep how often classes occur: its logits cannot be adjusted"
+        cure = (
+            "Train the run on with --resume and more steps (and export it again, if this is an exported file), or leave "
+            "--logit-adjustment out."
+        )
+        raise ConfigError(what, where=network.place, cure=cure)
+    try:
+        return LogitAdjustment(network.layout, network.about.priors, strength)
+    except ConfigError as fault:
+        raise CheckpointError(fault.what, where=network.described_in, cure=network.lost) from None
 
 
 def check_strength(strength: float) -> None:

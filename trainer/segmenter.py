@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelforge.errors import CheckpointError, ConfigError
+from labelforge.errors import ConfigError
 from labelforge.logits import LogitLayout
 from labelforge.mapping import LabelMapping
 from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
@@ -27,7 +27,7 @@ from labelforge.trainer.decision import Decision, decide, decide_with_confidence
 from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.devices import resolve_device, resolve_precision
 from labelforge.trainer.images import Pixels, network_size, resize
-from labelforge.trainer.logit_adjustment import LogitAdjustment, check_strength
+from labelforge.trainer.logit_adjustment import LogitAdjustment, adjustment_of
 from labelforge.trainer.models.inference import ready_for_inference
 from labelforge.trainer.models.network import build_network
 from labelforge.trainer.onnx_file import SUFFIX, OnnxFile
@@ -255,7 +255,7 @@ class Segmenter(NetworkSegmenter):
         logit_adjustment: float = 0.0,
     ) -> None:
         self.checkpoint = checkpoint
-        adjust = _adjustment(checkpoint, logit_adjustment)
+        adjust = adjustment_of(checkpoint, logit_adjustment)
         layout, mappings, config = checkpoint.layout, checkpoint.mappings, checkpoint.config
         network, place = _load(checkpoint, device, precision)
         super().__init__(network, layout, mappings, config, place, short_side, over, precision, adjust)
@@ -280,29 +280,8 @@ class Segmenter(NetworkSegmenter):
             ConfigError: As for the class.
         """
         other = copy.copy(self)
-        other._adjust = _adjustment(self.checkpoint, logit_adjustment)
+        other._adjust = adjustment_of(self.checkpoint, logit_adjustment)
         return other
-
-
-def _adjustment(network: Checkpoint | OnnxFile, strength: float) -> LogitAdjustment | None:
-    """What changes the logits of a network, if anything does.
-
-    Raises:
-        CheckpointError: Its priors do not fit it.
-        ConfigError: The strength is out of range, or the network has no priors.
-    """
-    check_strength(strength)
-    if not strength:
-        return None
-    if network.about.priors is None:
-        again = " and export it again" if isinstance(network, OnnxFile) else ""
-        cure = f"Train the run on with --resume and more steps{again}, or leave --logit-adjustment out."
-        what = "an earlier version wrote it, which did not keep how often classes occur: its logits cannot be adjusted"
-        raise ConfigError(what, where=network.place, cure=cure)
-    try:
-        return LogitAdjustment(network.layout, network.about.priors, strength)
-    except ConfigError as fault:
-        raise CheckpointError(fault.what, where=network.described_in, cure=network.lost) from None
 
 
 def _load(
