@@ -110,8 +110,8 @@ def adjustment_of(network: Described, strength: float) -> LogitAdjustment | None
     if network.about.priors is None:
         what = "an earlier version wrote it, which did not keep how often classes occur: its logits cannot be adjusted"
         cure = (
-            "Train the run on with --resume and more steps (and export it again, if this is an exported file), or leave "
-            "--logit-adjustment out."
+            "Train the run on with --resume and more steps (and export it again, if this is an exported file), or "
+            "leave --logit-adjustment out."
         )
         raise ConfigError(what, where=network.place, cure=cure)
     try:
