@@ -54,10 +54,9 @@ class Learner:
         processes: The device, and the processes that train together.
         checkpoint: Continue exactly where this was saved.
         pixels: (L,) labelled pixels of each row of the table.
-        drawn: How often each dataset's images are drawn in a step; default: all alike.
+        drawn: How much of each dataset's pixels is drawn in a step; default: of all alike.
 
     Attributes:
-        priors: (C,) what these pixels teach of how often each choice is right (:mod:`labelforge.trainer.priors`).
         network: The network, in training mode.
         average: Its moving average.
         rate: Learning rate of the latest step.
@@ -100,7 +99,8 @@ class Learner:
         known = np.zeros(0, np.int64) if pixels is None else pixels
         found = class_weights(table, known, loss.class_weights, flip=config.data.flip, mean=loss.mean)
         often = [1.0] * len(table.mappings) if drawn is None else drawn
-        self.priors: list[float] = taught_priors(table, known, often, loss, found, flip=config.data.flip).tolist()
+        self._priors: list[float] = taught_priors(table, known, often, loss, found, flip=config.data.flip).tolist()
+        self._before = (checkpoint.step, checkpoint.about.priors) if checkpoint is not None else (0, None)
         self._class_weights = None if found is None else torch.from_numpy(found).to(device)
         self._dtype = resolve_precision(config.precision, device)
         if checkpoint is not None:
@@ -200,6 +200,17 @@ class Learner:
             self._replayed[grid] = ReplayedStep(self.network, loss_of, seen, rows.tensor, self._recorder)
         replayed = self._replayed[grid]
         return replayed(seen, rows.tensor) if replayed.fits(seen, rows.tensor) else None
+
+    def priors(self, step: int) -> list[float]:
+        """(C,) what the pixels taught until a step of how often each choice is right.
+
+        Where a run was resumed with other settings, each part of it counts by its steps.
+        """
+        first, before = self._before
+        if before is None or list(before) == self._priors:
+            return self._priors
+        share = first / max(step, 1)
+        return [share * old + (1 - share) * new for old, new in zip(before, self._priors, strict=True)]
 
     def state(self) -> dict[str, torch.Tensor]:
         """What resuming needs besides the weights."""

@@ -70,11 +70,12 @@ class LogitAdjustment:
         shift = -strength * np.log(np.where(known > 0, known, 1.0))
         self._shift = torch.from_numpy(shift.astype(np.float32)).view(1, -1, 1, 1)
 
+    @torch.no_grad()
     def __call__(self, logits_nchw: Tensor) -> Tensor:
         """Adjust logits.
 
         Args:
-            logits_nchw: (N, C, h, w) logits of all classifiers, any floating dtype and device.
+            logits_nchw: (N, C, h, w) logits of all classifiers, any floating dtype and device; without gradients.
 
         Returns:
             The same in float32.

@@ -5,6 +5,10 @@ answer each with the probability that makes the loss least, and one that sees it
 unsure, it says what is frequent *to its loss*. That depends on which images are drawn how often, on the weights of
 classes and on what is averaged, and boxes taken as pixels make what is in them look frequent. So it is no estimate of
 how often things occur in the world; for that see :mod:`labelforge.trainer.frequencies`.
+
+Means are taken over the whole training here, and over each batch there. The two agree where every batch has pixels of
+every kind (pixel labels, boxes; with ``loss.balance=datasets`` of every dataset) for a classifier that they train; what
+is often missing weighs less in the loss than here. Images of a dataset are taken to be of one size.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ def taught_priors(
     Args:
         table: The target table.
         pixels: Labelled pixels of its first rows; the others, which mirrored images have, may be left out.
-        drawn: How often each dataset's images are drawn in a step: crops a step by images.
+        drawn: How much of each dataset is drawn in a step, up to a factor: crops by pixels of all its images.
         loss: What the loss averages.
         class_weights: (L, J) weights of labels, if there are any.
         flip: Whether half of the images are mirrored.
@@ -57,8 +61,8 @@ def taught_priors(
         weighed = counts * trains[:, j] * factors[:, j]
         if class_weights is not None:
             weighed *= class_weights[:, j]
-        # As many as there are pixels, so that less than one of them is nothing.
-        weighed *= (shown * trains[:, j]).sum() / max(weighed.sum(), np.finfo(float).tiny)
+        if weighed.any():  # as many as there are pixels, so that less than one of them is nothing
+            weighed *= (shown * trains[:, j]).sum() / weighed.sum()
         found.append(choice_shares(table.allowed[:, columns], weighed))
     return np.concatenate(found)
 

@@ -69,6 +69,7 @@ class NetworkSegmenter:
     """
 
     over: Over = "nodes"
+    _adjust: LogitAdjustment | None = None
 
     def __init__(
         self,

@@ -263,7 +263,7 @@ class _Training:
             average=learner.average.module.state_dict(),
             state=learner.state(),
             keep=learner.config.keep_checkpoints,
-            priors=learner.priors,
+            priors=learner.priors(step),
         )
         if best:
             mark_best(folder, step, learner.config.keep_checkpoints)

@@ -217,7 +217,7 @@ def test_broken_and_foreign_files(file: Path, tmp_path: Path) -> None:
     for key, value, what in (
         ("version", None, "labelforge did not write it"),
         ("version", "9", "of format version 9"),
-        ("classifiers", None, r"not readable \('labelforge.classifiers'\)"),
+        ("classifiers", None, r"not readable \(labelforge.classifiers: Field required\)"),
         ("classifiers", "[]", "its classifiers"),
         ("config", "{]", "not readable"),
         ("step", '"many"', "not readable"),

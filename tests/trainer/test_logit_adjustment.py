@@ -24,10 +24,12 @@ from labelforge.errors import CheckpointError, ConfigError
 from labelforge.files import json_text
 from labelforge.logits import Head, LogitLayout
 from labelforge.shards import ShardReader
-from labelforge.trainer.checkpoint import Checkpoint
+from labelforge.trainer.checkpoint import Checkpoint, find_checkpoint
 from labelforge.trainer.class_weights import class_weights
 from labelforge.trainer.config import ClassWeighting, Mean
 from labelforge.trainer.config.loss import Balance, LossConfig
+from labelforge.trainer.data.batches import TrainingBatches
+from labelforge.trainer.data.datasets import pixel_counts
 from labelforge.trainer.decision import class_probabilities
 from labelforge.trainer.evaluation.scoring import evaluate
 from labelforge.trainer.evaluation.summary import reading_notes
@@ -217,8 +219,6 @@ IMAGE, _ = draw("dense", 5, (64, 80))
 
 
 def test_a_checkpoint_keeps_what_its_labels_taught(run: Path, shards: list[ShardReader]) -> None:
-    from labelforge.trainer.checkpoint import find_checkpoint
-
     checkpoint = find_checkpoint(run)
     names = checkpoint.layout.column_names
     assert checkpoint.about.priors is not None
@@ -229,6 +229,43 @@ def test_a_checkpoint_keeps_what_its_labels_taught(run: Path, shards: list[Shard
     signs = np.bincount(boxes, minlength=4)[1:]
     in_order = [found[f"sign/front/{name}"] for name in ("left", "right", "thirty")]
     assert in_order == pytest.approx(signs / signs.sum())
+
+
+def test_priors_are_of_what_a_training_draws(tmp_path: Path, backbone: None) -> None:
+    shared = [
+        ShardReader(make_shards(tmp_path / "many", "dense", 6)),
+        ShardReader(make_shards(tmp_path / "boxes", "boxes", 2)),
+    ]
+    large = ShardReader(make_shards(tmp_path / "large", "boxes", 2, (128, 160), first=2))
+    data = {"crop": [32, 40], "scale": [0.6, 0.6], "batch": {"dense": 1, "boxes": 3}, "flip": True}
+    loss = {"class_weights": "inverse-sqrt", "boxes": "path"}
+    config = tiny_config(steps=400, model={"head": "flat-marginal"}, data=data, loss=loss)
+    for number, readers in enumerate((shared, [shared[0], large])):
+        batches = TrainingBatches.open(readers, config)
+        drawn = np.zeros(len(batches.table.target), np.int64)
+        for batch in batches:
+            drawn += np.bincount(batch.rows.tensor.flatten().numpy(), minlength=len(drawn))
+        weights = class_weights(
+            batches.table, pixel_counts([c.training_set for c in batches.crops]), "inverse-sqrt", flip=True
+        )
+        wanted = taught_priors(batches.table, drawn, [1.0, 1.0], config.loss, weights, flip=False)
+        once = tiny_config(**{**config.model_dump(), "steps": 1})
+        found = find_checkpoint(train(readers, tmp_path / f"run-{number}", once).out).about.priors
+        assert found == pytest.approx(wanted, rel=0.2), "whatever the size of the images"
+
+
+def test_a_run_that_goes_on_with_other_settings_has_priors_of_both(
+    shards: list[ShardReader], tmp_path: Path, backbone: None
+) -> None:
+    out = tmp_path / "run"
+    first = find_checkpoint(train(shards, out, tiny_config(steps=3)).out).about.priors
+    same = find_checkpoint(train(shards, out, tiny_config(steps=4), resume=True).out).about.priors
+    assert first is not None and same == first
+    weighted = tiny_config(steps=6, loss={"class_weights": "inverse"})
+    both = find_checkpoint(train(shards, out, weighted, resume=True).out).about.priors
+    alone = find_checkpoint(train(shards, tmp_path / "alone", weighted).out).about.priors
+    assert alone is not None and not np.allclose(alone, first)
+    assert both == pytest.approx([4 / 6 * a + 2 / 6 * b for a, b in zip(first, alone, strict=True)])
 
 
 def test_every_answer_is_of_the_adjusted_logits(run: Path, shards: list[ShardReader], tmp_path: Path) -> None:

@@ -132,8 +132,12 @@ class TrainingBatches(Dataset[Batch]):
 
     @property
     def drawn(self) -> tuple[float, ...]:
-        """How often each dataset's images are drawn: crops per batch by images."""
-        return tuple(n / len(crops) for crops, n in zip(self.crops, self.counts, strict=True))
+        """How much of each dataset is drawn: crops per batch by pixels of all its images.
+
+        A crop has as many pixels whatever the image's size, so a labelled pixel of a small image weighs more.
+        """
+        areas = [sum(reader.manifest.totals.pixels for reader in crops.training_set.readers) for crops in self.crops]
+        return tuple(n / area for n, area in zip(self.counts, areas, strict=True))
 
     def __repr__(self) -> str:
         each = [f"{n} of {crops.training_set.dataset}" for crops, n in zip(self.crops, self.counts, strict=True)]

@@ -55,10 +55,10 @@ def do_job(job: Job, out: Path) -> Record | None:
     record = Record.read(folder)
     if record.has_all(job):
         return record
-    if record.seconds is not None and _lacks_priors(folder, job):
-        shutil.rmtree(folder)
+    if record.seconds is not None and (not list_checkpoints(folder) or _lacks_priors(folder, job)):
+        shutil.rmtree(folder)  # scores of two networks must not be compared as if they were of one
         record = Record()
-    if record.seconds is None or not list_checkpoints(folder):
+    if record.seconds is None:
         config = TrainConfig.model_validate(_with_features(job))
         start = time.perf_counter()
         result = train(list(job.shards), folder, config, resume=(folder / "config.yaml").is_file())
@@ -81,10 +81,10 @@ def do_job(job: Job, out: Path) -> Record | None:
 
 def _lacks_priors(folder: Path, job: Job) -> bool:
     """Whether a trained network was made by an earlier labelforge, so that it cannot be adjusted as is asked."""
-    from labelforge.trainer.checkpoint import Checkpoint, list_checkpoints
+    from labelforge.trainer.checkpoint import find_checkpoint
 
     adjusted = any(reading.logit_adjustment for reading in job.readings)
-    return adjusted and any(Checkpoint.open(each).about.priors is None for each in list_checkpoints(folder))
+    return adjusted and find_checkpoint(folder).about.priors is None
 
 
 def _with_features(job: Job) -> dict[str, Any]:
