@@ -224,7 +224,8 @@ def test_progress_and_frame(run: Path, tmp_path: Path) -> None:
     found = evaluate(run, [reader], progress=lambda url, done, total: told.append((url, done, total)))
     assert told == [(reader.url, i, 3) for i in (1, 2, 3)]
     frame = scores_frame(found)
-    assert list(frame.columns[:8]) == ["shards", "dataset", "split", "metric", "by", "over", "reading", "kind"]
+    how = ["metric", "by", "over", "logit_adjustment", "reading", "kind"]
+    assert list(frame.columns[:9]) == ["shards", "dataset", "split", *how]
     assert set(frame["by"]) == {"usual"}
     classes = frame[(frame["reading"] == "strict") & (frame["kind"] == "class")]
     assert list(classes["name"]) == ["keep left", "keep right", "limit 30"]
