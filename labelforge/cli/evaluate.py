@@ -160,7 +160,8 @@ def command(
         else:
             found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):
-        print_adjusted(found) if compared else _print_scores(found, summary)
+        show = print_adjusted if compared else partial(_print_scores, summary=summary)
+        show(found)
     if csv_file is not None:
         print_or_write(csv_file, scores_frame(found).to_csv(index=False))
     if json_file is not None:

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.console import (
-    LOGIT_ADJUSTMENT_HELP,
-    SHORT_SIDE_HELP,
-    over_option,
-    precision_option,
-    progress_bar,
-)
+from labelforge.console import LOGIT_ADJUSTMENT_HELP, SHORT_SIDE_HELP, over_option, precision_option, progress_bar
 
 if TYPE_CHECKING:
     from labelforge.trainer.config import Precision

@@ -42,7 +42,7 @@ from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.tables import LayoutTensors, TableTensors
 from labelforge.trainer.training import train
 from tests.core.random_trees import trees
-from tests.trainer.tiny import draw, make_shards, tiny_config
+from tests.trainer.tiny import draw, make_shards, open_both, tiny_config
 
 
 def way_to(layout: LogitLayout, k: int) -> list[int]:
@@ -205,8 +205,7 @@ def test_what_is_drawn_more_often_seems_more_frequent() -> None:
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> list[ShardReader]:
-    folder = tmp_path_factory.mktemp("shards")
-    return [ShardReader(make_shards(folder / name, name, 2)) for name in ("dense", "boxes")]
+    return open_both(tmp_path_factory.mktemp("shards"))
 
 
 @pytest.fixture(scope="module")

@@ -165,15 +165,9 @@ class Experiment:
             for run in self.planner.counted(number):
                 best = self.choice(run).best
                 trained_on = self.shards.trained_on(run, "count", seed if self.by_seed else 0)
+                readings = self._counted_readings(run)
                 plans[run.name, seed] = self.planner.job(
-                    run,
-                    "count",
-                    seed,
-                    best.rate,
-                    trained_on,
-                    scored[run.tree],
-                    self._counted_readings(run),
-                    best.option,
+                    run, "count", seed, best.rate, trained_on, scored[run.tree], readings, best.option
                 )
         asked = self._purity_job()
         self.shards.tell(f"Counting: {len(merge([*plans.values(), *asked.values()]))} trainings")
