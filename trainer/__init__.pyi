@@ -24,6 +24,7 @@ from .models.backbones import BACKBONES as BACKBONES
 from .models.backbones import build_backbone as build_backbone
 from .models.contract import Backbone as Backbone
 from .models.contract import FeatureMap as FeatureMap
+from .models.contract import StagedBackbone as StagedBackbone
 from .models.heads import HierarchicalHead as HierarchicalHead
 from .models.network import SegmentationNet as SegmentationNet
 from .models.network import build_network as build_network

@@ -1,10 +1,10 @@
-"""Training on features of a frozen backbone that are computed once for each fixed crop.
+"""Training on features of a frozen backbone, or of its frozen stages, that are computed once for each fixed crop.
 
-With ``model.freeze: backbone`` and ``data.views``, a crop is a function of the seed, the sample and the number of its
-view, and so are its features. They are computed crop by crop and rounded to float16 whether they are kept or not, so a
-run has the same result to the last bit with a warm folder of features, a cold one, a full one or none. A worker that
-finds a crop in the folder (:mod:`labelforge.trainer.data.feature_store`) decodes nothing and hands the maps over; what
-it does not find it makes as ever, and this process computes the maps and keeps them.
+With ``model.freeze: backbone``, or a number of stages, and ``data.views``, a crop is a function of the seed, the sample
+and the number of its view, and so are its features. They are computed crop by crop and rounded to float16 whether they
+are kept or not, so a run has the same result to the last bit with a warm folder of features, a cold one, a full one or
+none. A worker that finds a crop in the folder (:mod:`labelforge.trainer.data.feature_store`) decodes nothing and hands
+the maps over; what it does not find it makes as ever, and this process computes the maps and keeps them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FrozenFeatures:
     """Gives the maps of a batch: those that were found, and those that it computes.
 
     Args:
-        network: The network, its backbone frozen.
+        network: The network, its backbone frozen, or stages of it.
         device: Where it computes.
         dtype: What it computes with.
         store: Where maps are kept; None keeps none.
@@ -118,7 +118,7 @@ class Classify(nn.Module):
 
 def reuses_features(config: TrainConfig) -> bool:
     """Whether the features of a run's crops never change."""
-    return config.model.freeze == "backbone" and config.data.views > 0
+    return config.model.keeps_maps and config.data.views > 0
 
 
 def open_store(config: TrainConfig, run: Path, network: SegmentationNet, dtype: torch.dtype) -> FeatureStore | None:
@@ -146,7 +146,7 @@ def _recipe(config: TrainConfig, network: SegmentationNet, dtype: torch.dtype) -
     content = {
         "format": _FORMAT,
         "versions": [labelforge.__version__, torch.__version__, PIL.__version__, np.__version__],
-        "network": [config.model.backbone, config.model.output_stride, network.decoder.reads, _digest(network)],
+        "network": [config.model.backbone, config.model.output_stride, network.extracts, _digest(network)],
         "arithmetic": [network.mean.device.type, str(dtype)],
         "crops": config.data.model_dump(
             mode="json", include={"crop", "resize", "scale", "flip", "jitter", "augmentation"}
@@ -157,9 +157,14 @@ def _recipe(config: TrainConfig, network: SegmentationNet, dtype: torch.dtype) -
 
 
 def _digest(network: SegmentationNet) -> str:
-    """Digest of a network's backbone and of how it scales images."""
+    """Digest of what is frozen of a network's backbone, and of how it scales images."""
     digest = hashlib.sha256()
-    tensors = {"mean": network.mean, "scale": network.scale, **network.backbone.state_dict()}
+    frozen = {id(module) for part in network.frozen for module in part.modules()}
+    tensors = {"mean": network.mean, "scale": network.scale}
+    for name, module in network.backbone.named_modules():
+        if id(module) in frozen:
+            own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+            tensors |= {f"{name}.{key}": values for key, values in own}
     for name, values in sorted(tensors.items()):
         plain = values.detach().cpu().contiguous()
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())

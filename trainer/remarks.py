@@ -16,7 +16,7 @@ def remarks(config: TrainConfig, batches: TrainingBatches) -> Iterator[str]:
         config: Configuration of the run.
         batches: Its batches.
     """
-    if config.data.views and config.model.freeze != "backbone":
+    if config.data.views and not config.model.keeps_maps:
         crops = counted(config.data.views, "fixed crop")
         yield (
             f"each image has {crops} (data.views), though the backbone learns and would gain from new ones. "

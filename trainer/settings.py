@@ -89,9 +89,10 @@ def _check_counts(config: TrainConfig, layer: Mapping[str, Any], text: str) -> N
     """Refuse a setting that would change nothing beside the others: for a schedule, a decoder that is not there."""
     optim, model, data = config.optim, config.model, config.data
     poly, adamw = optim.schedule == "poly", optim.optimizer == "adamw"
-    unkept = model.freeze != "backbone" or not data.views
+    unkept = not model.keeps_maps or not data.views
     no_cuts = "the schedule is poly, which has no cuts", "optim.schedule=steps"
-    no_features = "features are kept of fixed crops and a frozen backbone", "model.freeze=backbone --set data.views=4"
+    kept = "features are kept of fixed crops, where a backbone or its first stages are frozen"
+    no_features = kept, "model.freeze=backbone --set data.views=4"
     idle = {
         "optim.momentum": (adamw, "the optimiser is adamw, which has no such momentum", "optim.optimizer=sgd"),
         "optim.cuts": (poly and optim.cuts != OptimConfig().cuts, *no_cuts),

@@ -63,8 +63,9 @@ class DataConfig(Part):
     views: int = Field(
         default=0,
         ge=0,
-        description="Fixed crops of each image, one after the other by epoch; 0: a new crop each time. With "
-        "model.freeze=backbone the features of a fixed crop are computed once and kept on disk.",
+        description="Fixed crops of each image, one after the other by epoch; 0: a new crop each time. Where "
+        "model.freeze is backbone or a number of stages, the features of a fixed crop are computed once and kept on "
+        "disk.",
     )
     feature_cache: NonNegative = Field(
         default=4.0,

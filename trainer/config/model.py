@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -121,19 +121,26 @@ class ModelConfig(Part):
         description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Decoder and head "
         "always use the batch's. Off: street scenes are not ImageNet, and a mixed batch shows all datasets.",
     )
-    freeze: Literal["none", "backbone"] | tuple[str, ...] = Field(
+    freeze: Literal["none", "backbone"] | Annotated[int, Field(strict=True, ge=1)] | tuple[str, ...] = Field(
         default="none",
-        description="What keeps its loaded weights and statistics: none, the backbone, or a list of its modules, e.g. "
-        "[conv1, bn1, layer1] of a ResNet. backbone: for few images or a slow machine; with data.views its features "
-        "are then computed once.",
+        description="What keeps its loaded weights and statistics: none, the backbone, so many of its first stages (a "
+        "stage ends where a map does: at strides 4, 8, 16, 32), or a list of its modules, e.g. [conv1, bn1, layer1] of "
+        "a ResNet. backbone: for few images or a slow machine; a number: for something in between. With data.views, "
+        "what a frozen backbone or its first stages make is computed once.",
     )
 
     @field_validator("freeze", mode="before")
     @classmethod
     def _modules_are_a_list(cls, freeze: Any) -> Any:
         if isinstance(freeze, str) and freeze not in ("none", "backbone"):
-            raise ValueError(f"none, backbone or a list of modules is needed: model.freeze=[{freeze}]")
+            what = "none, backbone, a number of stages or a list of modules is needed"
+            raise ValueError(f"{what}: model.freeze=[{freeze}]")
         return freeze
+
+    @property
+    def keeps_maps(self) -> bool:
+        """Whether some of the backbone's maps depend on nothing that trains."""
+        return self.freeze == "backbone" or isinstance(self.freeze, int)
 
     @model_validator(mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from labelforge.errors import ConfigError
 
@@ -90,6 +90,43 @@ class Backbone(nn.Module):
     classifier: tuple[str, ...] = ()
     imagenet: WeightsPackage | None = None
     recordable: bool = False
+
+
+class StagedBackbone(Backbone):
+    """A backbone that is a chain of stages, each of which makes a map of the one before, so that it can be cut.
+
+        >>> import torch
+        >>> from labelforge.trainer import build_backbone
+        >>> backbone, images = build_backbone("resnet18", 32).eval(), torch.zeros(1, 3, 64, 96)
+        >>> first = backbone(images, end=2)  # the maps of stride 4 and 8
+        >>> rest = backbone(first[-1], begin=2)
+        >>> [torch.equal(a, b) for a, b in zip(first + rest, backbone(images), strict=True)]
+        [True, True, True, True]
+
+    The first of ``model.freeze`` stages keep what was loaded; what they make of a fixed crop never changes.
+    """
+
+    def stage(self, number: int) -> Sequence[nn.Module]:
+        """The modules of the stage that ends in the map of this number, in the order in which they are run."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, begin: int = 0, end: int | None = None) -> tuple[Tensor, ...]:
+        """Run some of the stages.
+
+        Args:
+            x: (N, 3, H, W) scaled images, or for a later ``begin`` the map before it.
+            begin: The first stage to run.
+            end: The stage to stop before; default: none.
+
+        Returns:
+            The maps of these stages, (N, channels, ceil(H / stride), ceil(W / stride)) each.
+        """
+        found = []
+        for number in range(begin, len(self.maps) if end is None else end):
+            for module in self.stage(number):
+                x = module(x)
+            found.append(x)
+        return tuple(found)
 
 
 def check_output_stride(output_stride: int) -> None:

@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labelforge.trainer.models.contract import (
-    Backbone,
     FeatureMap,
     Scaling,
+    StagedBackbone,
     WeightsPackage,
     check_output_stride,
     grids,
@@ -127,7 +127,7 @@ class MBConv(nn.Module):
         return cast(Tensor, x + out if self._skips else out)
 
 
-class EfficientNetLite(Backbone):
+class EfficientNetLite(StagedBackbone):
     """An EfficientNet-Lite without its classifier; its maps are where its strides end.
 
     Args:
@@ -152,8 +152,9 @@ class EfficientNetLite(Backbone):
         channels = 32
         self._conv_stem = SameConv2d(3, channels, 3, stride=2)
         self._bn0 = _norm(channels)
+        self._relu = nn.ReLU6(inplace=True)
         ends = grids([stage.stride for stage in _STAGES], output_stride)
-        begin, blocks, self._ends = (2, 1), list[MBConv](), list[int]()
+        begin, blocks, last = (2, 1), list[MBConv](), list[int]()
         for number, (stage, end) in enumerate(zip(_STAGES, ends, strict=True)):
             widened = _rounded(stage.channels * width)
             scaled = number not in (0, len(_STAGES) - 1)
@@ -172,21 +173,17 @@ class EfficientNetLite(Backbone):
                 )
                 channels = widened
             begin = end
-            self._ends.append(len(blocks) - 1)
+            last.append(len(blocks))
         self._blocks = nn.ModuleList(blocks)
-        self._ends = [self._ends[number] for number in _MAPS]
+        self._ends = [last[number] for number in _MAPS]
         self.maps = tuple(FeatureMap(ends[number][0], _rounded(_STAGES[number].channels * width)) for number in _MAPS)
         _initialise(self)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) to the maps, (N, channels, ceil(H / stride), ceil(W / stride)) each."""
-        x = F.relu6(self._bn0(self._conv_stem(images)), inplace=True)
-        found = []
-        for number, block in enumerate(self._blocks):
-            x = block(x)
-            if number in self._ends:
-                found.append(x)
-        return tuple(found)
+    def stage(self, number: int) -> tuple[nn.Module, ...]:
+        """The blocks between two maps; the stem belongs to the first."""
+        stem = (self._conv_stem, self._bn0, self._relu) if number == 0 else ()
+        first = self._ends[number - 1] if number else 0
+        return (*stem, *list(self._blocks)[first : self._ends[number]])
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

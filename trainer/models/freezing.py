@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from torch import nn
 
-from labelforge.errors import ConfigError, did_you_mean
+from labelforge.errors import ConfigError, counted, did_you_mean
+from labelforge.trainer.models.contract import Backbone, StagedBackbone
 
-Freeze = Literal["none", "backbone"] | Sequence[str]
-"""Nothing, the whole backbone, or modules of the backbone by name."""
+Freeze = Literal["none", "backbone"] | int | Sequence[str]
+"""Nothing, the whole backbone, so many of its first stages, or modules of it by name."""
 
 
-def frozen_modules(backbone: nn.Module, freeze: Freeze) -> tuple[nn.Module, ...]:
+def frozen_modules(backbone: Backbone, freeze: Freeze) -> tuple[nn.Module, ...]:
     """The modules of a backbone that ``model.freeze`` means.
 
     Raises:
-        ConfigError: The backbone has no such module.
+        ConfigError: The backbone has no such module, not so many stages, or none.
     """
     if isinstance(freeze, str):
         return (backbone,) if freeze == "backbone" else ()
+    if isinstance(freeze, int):
+        stages = range(_checked(backbone, freeze))
+        return tuple(module for number in stages for module in cast(StagedBackbone, backbone).stage(number))
     modules = {name: module for name, module in backbone.named_modules() if name}
     for name in freeze:
         if name not in modules:
@@ -28,6 +32,21 @@ def frozen_modules(backbone: nn.Module, freeze: Freeze) -> tuple[nn.Module, ...]
             cure = f"{did_you_mean(name, list(modules))} Its parts are: {', '.join(first)}."
             raise ConfigError(f"model.freeze: the backbone has no module {name!r}", cure=cure.strip())
     return tuple(modules[name] for name in freeze)
+
+
+def stages_before_training(backbone: Backbone, freeze: Freeze) -> int:
+    """How many maps of a backbone are made before anything that trains has a part in them; all, if it is not cut."""
+    return freeze if isinstance(freeze, int) else len(backbone.maps)
+
+
+def _checked(backbone: Backbone, stages: int) -> int:
+    if not isinstance(backbone, StagedBackbone):
+        what = f"model.freeze: the backbone has no stages, of which {stages} could be frozen"
+        raise ConfigError(what, cure="Derive its class from labelforge.trainer.StagedBackbone, or name its modules.")
+    if not 0 < stages < len(backbone.maps):
+        what = f"model.freeze: the backbone has {counted(len(backbone.maps), 'stage')}, so {stages} cannot be frozen"
+        raise ConfigError(what, cure=f"Give 1 to {len(backbone.maps) - 1}, or backbone for all of it.")
+    return stages
 
 
 def freeze_modules(modules: Sequence[nn.Module]) -> None:

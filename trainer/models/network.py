@@ -4,8 +4,8 @@ The network takes images as they are stored, 0 to 255, and scales them itself, s
 and export cannot scale them differently. It returns logits at the decoder's stride, or with ``hybrid`` upsampling at
 half of it: upsampling to the image's size is a separate step, because the loss and the decision rule may fuse it.
 
-It has two halves that can be called by themselves: :meth:`SegmentationNet.extract` gives the backbone's maps, all that
-may be pretrained and frozen, and :meth:`SegmentationNet.classify` makes logits of them.
+It has two halves that can be called by themselves: :meth:`SegmentationNet.extract` gives the backbone's maps, or where
+only its first stages are frozen theirs, and :meth:`SegmentationNet.classify` makes logits of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from labelforge.trainer.config import ModelConfig
 from labelforge.trainer.models.backbones import build_backbone
 from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC, Backbone, Scaling
 from labelforge.trainer.models.decoders import Decoder, LastMap, build_decoder
-from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules
+from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules, stages_before_training
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.joining import Join
 from labelforge.trainer.models.weights import LoadedWeights, load_weights
@@ -54,6 +54,7 @@ class SegmentationNet(nn.Module):
 
     Attributes:
         scaling: How images are scaled.
+        extracts: Numbers of the backbone's maps that ``extract`` gives.
         loaded: What weights the backbone started from, if it was loaded.
     """
 
@@ -77,6 +78,8 @@ class SegmentationNet(nn.Module):
         self.freeze_batch_norm = freeze_batch_norm
         self.frozen = frozen_modules(backbone, freeze)
         freeze_modules(self.frozen)
+        self._cut = stages_before_training(backbone, freeze)
+        self.extracts = tuple(n for n in range(self._cut) if n in self.decoder.reads or n + 1 == self._cut < self._all)
         self.scaling = scaling
         self.loaded: LoadedWeights | None = None
         # Not in the state dict: they follow from the configuration.
@@ -95,18 +98,19 @@ class SegmentationNet(nn.Module):
         return self.classify(self.extract(images_nchw))
 
     def extract(self, images_nchw: Tensor) -> tuple[Tensor, ...]:
-        """Scale images, and compute the maps of the backbone that the decoder reads.
+        """Scale images, and compute maps of the backbone: as far as it is frozen if that is so many stages, else all.
 
         Args:
             images_nchw: (N, 3, H, W) RGB, 0 to 255, uint8 or floating.
 
         Returns:
-            The maps ``decoder.reads`` of ``backbone.maps``, the finest first: (N, channels, ceil(H / stride),
-            ceil(W / stride)) each.
+            The maps ``extracts`` of ``backbone.maps``, the finest first: (N, channels, ceil(H / stride),
+            ceil(W / stride)) each. They are those that the decoder reads and, to go on from, the last frozen one.
         """
         scaled = (images_nchw - self.mean) / self.scale
-        maps = self.backbone(scaled.to(next((p.dtype for p in self.backbone.parameters()), scaled.dtype)))
-        return tuple(maps[number] for number in self.decoder.reads)
+        scaled = scaled.to(next((p.dtype for p in self.backbone.parameters()), scaled.dtype))
+        maps = self.backbone(scaled) if self._cut == self._all else self.backbone(scaled, end=self._cut)
+        return tuple(maps[number] for number in self.extracts)
 
     def classify(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Compute logits from the maps that :meth:`extract` gives.
@@ -117,7 +121,15 @@ class SegmentationNet(nn.Module):
         Returns:
             (N, C, h, w) logits.
         """
+        if self._cut < self._all:
+            rest = self.backbone(maps[-1], begin=self._cut)
+            found = dict(zip((*self.extracts, *range(self._cut, self._all)), (*maps, *rest), strict=True))
+            maps = tuple(found[number] for number in self.decoder.reads)
         return cast(Tensor, self.head(self.decoder(maps)))
+
+    @property
+    def _all(self) -> int:
+        return len(self.backbone.maps)
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; what is frozen stays in evaluation mode."""

@@ -11,7 +11,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from labelforge.trainer.models.contract import IMAGENET, Backbone, FeatureMap, check_output_stride, grids
+from labelforge.trainer.models.contract import IMAGENET, FeatureMap, StagedBackbone, check_output_stride, grids
 
 
 class BasicBlock(nn.Module):
@@ -88,7 +88,7 @@ class Bottleneck(nn.Module):
         return cast(Tensor, self.relu(out + skip))
 
 
-class ResNet(Backbone):
+class ResNet(StagedBackbone):
     """A residual network without its classifier, at a chosen output stride; its maps are those of its four stages.
 
     Args:
@@ -124,14 +124,10 @@ class ResNet(Backbone):
         self.layer4 = _stage(block, 256 * block.expansion, 512, blocks[3], begin=ends[2], end=ends[3])
         initialise(self)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) to the maps of the four stages, (N, channels, ceil(H/stride), ceil(W/stride)) each."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        found = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            found.append(x)
-        return tuple(found)
+    def stage(self, number: int) -> tuple[nn.Module, ...]:
+        """One of the four stages; the stem belongs to the first."""
+        stem = (self.conv1, self.bn1, self.relu, self.maxpool) if number == 0 else ()
+        return (*stem, (self.layer1, self.layer2, self.layer3, self.layer4)[number])
 
 
 def _stage(
