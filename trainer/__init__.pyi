@@ -16,6 +16,7 @@ from .evaluation.purity import BoxPurity as BoxPurity
 from .evaluation.purity import box_purity as box_purity
 from .evaluation.scoring import Evaluation as Evaluation
 from .evaluation.scoring import evaluate as evaluate
+from .evaluation.scoring import evaluate_readings as evaluate_readings
 from .export import export_onnx as export_onnx
 from .loss import LossOutput as LossOutput
 from .loss import hierarchical_loss as hierarchical_loss
@@ -35,6 +36,7 @@ from .prediction import Prediction as Prediction
 from .prediction import PredictResult as PredictResult
 from .prediction import predict as predict
 from .progress import ConsoleProgress as ConsoleProgress
+from .reading import Reading as Reading
 from .readout import label_readout as label_readout
 from .rows import GlobalRows as GlobalRows
 from .segmenter import Segmenter as Segmenter

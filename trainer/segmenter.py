@@ -70,6 +70,7 @@ class NetworkSegmenter:
 
     over: Over = "nodes"
     _adjust: LogitAdjustment | None = None
+    _columns: list[int] | None = None
 
     def __init__(
         self,
@@ -83,20 +84,49 @@ class NetworkSegmenter:
         precision: Precision | None = None,
         adjust: LogitAdjustment | None = None,
     ) -> None:
-        if over == "leaves" and len(layout.leaf_columns) == layout.num_logits:
+        self._adjust = adjust
+        self.mappings = tuple(mappings)
+        self.device = device
+        self._whole = layout
+        self._decide_over(over, layout)
+        dtype = resolve_precision(precision or config.precision, device)
+        self._network = ready_for_inference(network, dtype, replay=config.cuda_graph)
+        self._data = config.data
+        self._short_side = short_side
+
+    def _decide_over(self, over: Over, layout: LogitLayout) -> None:
+        """Decide between the answers of a network's layout that hold no other, or between all."""
+        leaves = over == "leaves"
+        if leaves and len(layout.leaf_columns) == layout.num_logits:
             what = "over leaves would change nothing: none of this network's answers competes with answers inside it"
             raise ConfigError(what, cure="Leave it out; it is for networks with model.head=flat-union.")
         self.over = over
-        self._adjust = adjust
-        self.layout = layout.over_leaves() if over == "leaves" else layout
-        self.mappings = tuple(mappings)
-        self.device = device
-        self.tensors = LayoutTensors.of_layout(self.layout, device)
-        dtype = resolve_precision(precision or config.precision, device)
-        self._network = ready_for_inference(network, dtype, replay=config.cuda_graph)
-        self._columns = list(layout.leaf_columns) if over == "leaves" else None
-        self._data = config.data
-        self._short_side = short_side
+        self.layout = layout.over_leaves() if leaves else layout
+        self.tensors = LayoutTensors.of_layout(self.layout, self.device)
+        self._columns = list(layout.leaf_columns) if leaves else None
+
+    def read_as(self, over: Over | None = None, logit_adjustment: float | None = None) -> Self:
+        """The same network, in memory once, and read in another way.
+
+        Args:
+            over: What it decides between; default: as this one.
+            logit_adjustment: How far rare classes are taken for less rare; default: as by this one.
+
+        Raises:
+            ConfigError: It cannot be read so; see :class:`Segmenter`.
+        """
+        other = copy.copy(self)
+        if over is not None:
+            other._decide_over(over, self._whole)
+        if logit_adjustment is not None:
+            other._adjust = self._adjustment(logit_adjustment)
+        return other
+
+    def _adjustment(self, strength: float) -> LogitAdjustment | None:
+        if strength != self.logit_adjustment:
+            what = "logits of a network that is being trained cannot be adjusted"
+            raise ConfigError(what, cure="Load a checkpoint of it.")
+        return self._adjust
 
     @property
     def logit_adjustment(self) -> float:
@@ -166,11 +196,20 @@ class NetworkSegmenter:
         """
         return self.look_all([image], readout)[0]
 
-    @torch.inference_mode()
     def look_all(self, images: Sequence[Pixels], readout: Readings) -> list[tuple[Tensor, ...]]:
         """The same for images of one size together; :meth:`at_once` says how many are worth it."""
-        size = (images[0].shape[0], images[0].shape[1])
-        return list(zip(*readout(self.logits_of(images), size), strict=True))
+        return self.read_all(self.network_logits(images), (images[0].shape[0], images[0].shape[1]), readout)
+
+    @torch.inference_mode()
+    def read_all(self, logits: Tensor, size: tuple[int, int], readout: Readings) -> list[tuple[Tensor, ...]]:
+        """Read what :meth:`network_logits` gave, of this network or one that differs only in how it is read.
+
+        Args:
+            logits: (N, C, h, w) float32.
+            size: (H, W) of the images.
+            readout: See :meth:`look`.
+        """
+        return list(zip(*readout(self.shown(logits), size), strict=True))
 
     def at_once(self, image: Pixels) -> int:
         """How many images like this one are best looked at together: one on a CPU, which gains nothing by more."""
@@ -184,10 +223,13 @@ class NetworkSegmenter:
         """(1, C, h, w) float32 logits of an image at the network's stride, on the segmenter's device."""
         return self.logits_of([image])
 
-    @torch.inference_mode()
     def logits_of(self, images: Sequence[Pixels]) -> Tensor:
         """(N, C, h, w) float32 logits of N images of one size: what everything is read from."""
-        logits = self.network_logits(images)
+        return self.shown(self.network_logits(images))
+
+    @torch.inference_mode()
+    def shown(self, logits: Tensor) -> Tensor:
+        """What is read of the network's logits: adjusted, and of the answers that it decides between."""
         if self._adjust is not None:
             logits = self._adjust(logits)
         return logits if self._columns is None else logits[:, self._columns]
@@ -274,15 +316,8 @@ class Segmenter(NetworkSegmenter):
         """Open a run's latest checkpoint, its ``best`` one, any one's folder or an ONNX file; else as for the class."""
         return cls(find_network(run), device, short_side, over, precision, logit_adjustment)
 
-    def adjusted(self, logit_adjustment: float) -> Self:
-        """The same network, loaded once, with another logit adjustment.
-
-        Raises:
-            ConfigError: As for the class.
-        """
-        other = copy.copy(self)
-        other._adjust = adjustment_of(self.checkpoint, logit_adjustment)
-        return other
+    def _adjustment(self, strength: float) -> LogitAdjustment | None:
+        return adjustment_of(self.checkpoint, strength)
 
 
 def _load(
@@ -340,23 +375,16 @@ def take_network(
         run: Folder of a run or a checkpoint, an exported file, either opened, or the network itself.
         device: Where to load it.
         short_side: Size at which it is to see the images.
-        over: What it is to decide between; default: ``nodes``, or what the loaded network does.
+        over: What it is to decide between; default: ``nodes``, or as the loaded network does.
         precision: Its arithmetic, unless it is loaded already; default: the run's own.
         logit_adjustment: How far rare classes are to be taken for less rare; default: not at all, or as for the loaded
             network.
 
     Raises:
         CheckpointError: The checkpoint or the file is broken.
-        ConfigError: The loaded network decides between something else or in another way, or the device is not
-            available; see :class:`Segmenter`.
+        ConfigError: The network cannot be read so, or the device is not available; see :class:`Segmenter`.
     """
     if isinstance(run, NetworkSegmenter):
-        if over not in (None, run.over):
-            cure = f"Load it with Segmenter.load(run, over={over!r})."
-            raise ConfigError(f"the network was loaded to decide over {run.over}, not {over}", cure=cure)
-        if logit_adjustment not in (None, run.logit_adjustment):
-            what = f"the network was loaded with logit adjustment {run.logit_adjustment:g}, not {logit_adjustment:g}"
-            raise ConfigError(what, cure=f"Ask segmenter.adjusted({logit_adjustment:g}) instead.")
-        return run
+        return run.read_as(over, logit_adjustment)
     checkpoint = run if isinstance(run, Checkpoint | OnnxFile) else find_network(run)
     return Segmenter(checkpoint, device, short_side, over or "nodes", precision, logit_adjustment or 0.0)

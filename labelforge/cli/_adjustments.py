@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,36 +10,14 @@ from labelforge.console import narrow_console
 
 if TYPE_CHECKING:
     from labelforge.trainer.evaluation.scoring import Evaluation
-    from labelforge.trainer.segmenter import Segmenter
-
-
-def score_adjusted(
-    network: Segmenter, strengths: Sequence[float], score: Callable[[Segmenter], list[Evaluation]]
-) -> list[Evaluation]:
-    """Score a network with every strength, dataset by dataset.
-
-    Args:
-        network: The network, loaded once.
-        strengths: Of its logit adjustment.
-        score: Scores a network on all shards.
-
-    Returns:
-        For each shard set, one evaluation per strength in rising order.
-
-    Raises:
-        ConfigError: A strength is out of range.
-    """
-    networks = [network.adjusted(strength) for strength in sorted(set(strengths))]
-    found = [score(each) for each in networks]
-    return [evaluation for of_one in zip(*found, strict=True) for evaluation in of_one]
 
 
 def print_adjusted(evaluations: Sequence[Evaluation]) -> None:
-    """Print a table for every shard set: its figures by strength, the best of each in bold."""
+    """Print a table for every shard set: its figures by strength, the best of each in bold, and what holds for all."""
     from rich.table import Table
     from rich.text import Text
 
-    from labelforge.trainer.evaluation.summary import figure_lines
+    from labelforge.trainer.evaluation.summary import figure_lines, reading_notes
 
     console = narrow_console()
     for _, group in groupby(evaluations, key=lambda evaluation: evaluation.shards):
@@ -56,6 +34,10 @@ def print_adjusted(evaluations: Sequence[Evaluation]) -> None:
         for cells in zip(*columns, strict=True):
             table.add_row(*cells)
         console.print(table)
+        notes = [reading_notes(each) for each in several]
+        for line in notes[0]:
+            if all(line in others for others in notes):
+                console.print(Text(line))
         console.print()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labelforge.cli._adjustments import print_adjusted, score_adjusted
+from labelforge.cli._adjustments import print_adjusted
 from labelforge.cli._purity import evaluate_boxes
 from labelforge.console import (
     LOGIT_ADJUSTMENT_HELP,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from labelforge.trainer.config import Precision
+    from labelforge.trainer.evaluation.observation import Observe
     from labelforge.trainer.evaluation.protocols import ProtocolName
     from labelforge.trainer.evaluation.scoring import Evaluation
     from labelforge.trainer.readout import By, Over
@@ -124,8 +125,8 @@ def command(
         evaluate_boxes(run, shards, truth, json_file, device, short_side)
         return
     from labelforge.trainer.evaluation.report import REPORT_NAME, evaluate_and_report
-    from labelforge.trainer.evaluation.scoring import evaluate, scores_frame
-    from labelforge.trainer.segmenter import take_network
+    from labelforge.trainer.evaluation.scoring import evaluate_readings, scores_frame
+    from labelforge.trainer.reading import Reading
 
     if csv_file == json_file == "-":
         raise ConfigError("--csv - and --json - print to the same place", cure="Give one of them a file.")
@@ -142,23 +143,22 @@ def command(
                 tasks[url] = bar.add_task(url, total=total)
             bar.update(tasks[url], completed=done)
 
-        score = partial(
-            evaluate,
+        strengths = sorted(set(logit_adjustment)) if logit_adjustment else [None]
+        score_ways = partial(
+            evaluate_readings,
             shards=shards,
+            readings=[Reading(by, over, strength) for strength in strengths],
             protocol=protocol,
-            by=by,
-            over=over,
-            logit_adjustment=None if compared else next(iter(logit_adjustment), None),
             device=device,
             short_side=short_side,
             precision=precision,
             progress=advance,
         )
-        if compared:
-            network = take_network(run, device, short_side, over, precision)
-            found = score_adjusted(network, logit_adjustment, score)
-        else:
-            found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
+
+        def score(run: Path, observe: Observe | None = None) -> list[Evaluation]:
+            return [evaluation for of_one in score_ways(run, observe=observe) for evaluation in of_one]
+
+        found = score(run) if out is None else evaluate_and_report(out, (run, *against), score)
     if "-" not in (csv_file, json_file):
         show = print_adjusted if compared else partial(_print_scores, summary=summary)
         show(found)

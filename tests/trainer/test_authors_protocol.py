@@ -43,7 +43,7 @@ class KnownSegmenter(Segmenter):
     def network_size(self, image: Pixels) -> tuple[int, int]:
         return image.shape[0] // 2, image.shape[1] // 2
 
-    def logits_of(self, images: Sequence[Pixels]) -> torch.Tensor:
+    def network_logits(self, images: Sequence[Pixels]) -> torch.Tensor:
         (image,) = images
         height, width = self.network_size(image)
         generator = torch.Generator().manual_seed(self._seed + int(image[0, 0, 0]))

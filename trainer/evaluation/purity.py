@@ -127,7 +127,7 @@ def box_purity(
         ShardError: A shard set is missing or broken, or an image is not of one size in both.
     """
     boxes, fine = open_shards(box_shards), open_shards(fine_shards)
-    segmenter = take_network(run, device, short_side).adjusted(0.0)  # the gate is the training's
+    segmenter = take_network(run, device, short_side).read_as(logit_adjustment=0.0)  # the gate is the training's
     for reader in (*boxes, *fine):
         check_same_taxonomy(segmenter.checkpoint, reader)
     truth = {key: (reader, number) for reader in fine for number, key in enumerate(reader.keys)}

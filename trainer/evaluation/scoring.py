@@ -10,37 +10,29 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from labelforge.errors import CheckpointError, ConfigError
-from labelforge.mapping import LabelMapping
 from labelforge.protocol import Protocol
 from labelforge.retarget_command import retarget_cure
 from labelforge.shards import Sample, ShardReader
 from labelforge.trainer.config import Precision
 from labelforge.trainer.data.datasets import check_rows, open_shards
-from labelforge.trainer.descent import Descent, descend
 from labelforge.trainer.description import Described
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
+from labelforge.trainer.evaluation.looking import Looks, looks_of
 from labelforge.trainer.evaluation.metrics import Counts, Scores
 from labelforge.trainer.evaluation.observation import Observation, Observe
-from labelforge.trainer.evaluation.protocols import (
-    ProtocolName,
-    check_protocol,
-    find_protocol,
-    resize_labels,
-    take_branch_as_given,
-)
+from labelforge.trainer.evaluation.protocols import ProtocolName, check_protocol, find_protocol
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
 from labelforge.trainer.overlap import read_ahead
-from labelforge.trainer.readout import By, Over, Readout, label_readout, reads_rows, written_rows
+from labelforge.trainer.reading import Reading
+from labelforge.trainer.readout import By, Over, written_rows
 from labelforge.trainer.segmenter import NetworkSegmenter, find_network, take_network
 
 if TYPE_CHECKING:
@@ -172,30 +164,82 @@ def evaluate(
         ConfigError: There is no such protocol, or it is not by sum.
         ShardError: A shard set is missing or broken.
     """
+    found = evaluate_readings(
+        run,
+        shards,
+        [Reading(by, over, logit_adjustment)],
+        protocol=protocol,
+        device=device,
+        short_side=short_side,
+        precision=precision,
+        images=images,
+        progress=progress,
+        observe=observe,
+    )
+    return [evaluation for (evaluation,) in found]
+
+
+def evaluate_readings(
+    run: str | os.PathLike[str] | NetworkSegmenter,
+    shards: Sequence[str | os.PathLike[str] | ShardReader],
+    readings: Sequence[Reading],
+    *,
+    protocol: ProtocolName = "official",
+    device: str = "auto",
+    short_side: int | None = None,
+    precision: Precision | None = None,
+    images: int | None = None,
+    progress: EvaluateProgress | None = None,
+    observe: Observe | None = None,
+) -> list[list[Evaluation]]:
+    """Evaluate a run that is read in several ways; the network sees each image once.
+
+        >>> from labelforge.trainer import Reading, evaluate_readings
+        >>> ways = [Reading(logit_adjustment=0.0), Reading(logit_adjustment=1.0)]
+        >>> ((plain, adjusted),) = evaluate_readings("runs/first", ["shards/cityscapes-train"], ways)
+        >>> plain.scores.pixels == adjusted.scores.pixels
+        True
+
+    Args:
+        run: As for :func:`evaluate`, as are all others.
+        shards: The shard sets.
+        readings: How it is read.
+        protocol: Whose scores.
+        device: Where to compute.
+        short_side: Size at which the network sees the images.
+        precision: Its arithmetic.
+        images: How many to score at most.
+        progress: Called after each sample.
+        observe: Called with each image and what was decided, in each way.
+
+    Returns:
+        Per shard set, one evaluation per reading.
+
+    Raises:
+        CheckpointError: As for :func:`evaluate`.
+        ConfigError: As for :func:`evaluate`, or the network cannot be read so.
+        ShardError: As for :func:`evaluate`.
+    """
     check_protocol(protocol)
-    if protocol == "authors" and by == "sum":
-        raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
     if protocol == "authors":
-        by = "winner"
+        if any(reading.by == "sum" for reading in readings):
+            raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
+        readings = [reading._replace(by="winner") for reading in readings]
     opened = run if isinstance(run, NetworkSegmenter) else find_network(run)
     readers = open_shards(shards)
     for reader in readers:
         check_same_taxonomy(opened, reader)
     protocols = [find_protocol(reader, protocol) for reader in readers]
-    segmenter = take_network(opened, device, short_side, over, precision, logit_adjustment)
-    return [
-        _evaluate_one(
-            segmenter,
-            reader,
-            spread(len(reader), images),
-            each,
-            _read_of(segmenter, reader.mapping, protocol, by),
-            by,
-            progress,
-            observe,
-        )
-        for reader, each in zip(readers, protocols, strict=True)
-    ]
+    network = take_network(opened, device, short_side, precision=precision)
+    networks = [network.read_as(reading.over, reading.logit_adjustment) for reading in readings]
+    found = []
+    for reader, each in zip(readers, protocols, strict=True):
+        scorers = [
+            _Scorer(read, reader, each, looks_of(read, reader.mapping, protocol, reading.by), reading.by)
+            for read, reading in zip(networks, readings, strict=True)
+        ]
+        found.append(_score(network, reader, spread(len(reader), images), scorers, progress, observe))
+    return found
 
 
 def check_same_taxonomy(network: Described | NetworkSegmenter, reader: ShardReader) -> None:
@@ -256,131 +300,106 @@ def _frame_lines(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         yield {**start, "kind": "mean", **mean, "iou": scores.mean_iou, "accuracy": scores.mean_accuracy}
 
 
-class Reading(NamedTuple):
-    """One image as it is scored, at one size (H, W) and on the segmenter's device."""
+class _Scorer:
+    """Scores a network, read in one way, on a shard set.
 
-    labels: Tensor
-    """int64: true local rows."""
-    descent: Descent
-    """The decision, (1, H, W), with its confidences."""
-    rows: Tensor | None
-    """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
+    Args:
+        segmenter: The network.
+        reader: The shards.
+        protocol: What is scored, and how.
+        looks: How images are read.
+        by: How labels are found, if it was asked for.
+    """
+
+    def __init__(
+        self, segmenter: NetworkSegmenter, reader: ShardReader, protocol: Protocol, looks: Looks, by: By | None
+    ) -> None:
+        layout, mapping, device = segmenter.layout, reader.mapping, segmenter.device
+        self._segmenter, self._reader, self._protocol, self._looks, self._by = segmenter, reader, protocol, looks, by
+        written = written_rows(layout, mapping, by)
+        self._confusion = ConfusionMatrix(layout, mapping, protocol, device, written)
+        self._tree = TreeCounter(layout, mapping, device)
+        self._native_rows = torch.tensor(written, device=device)
+
+    def add(self, samples: Sequence[Sample], logits: Tensor, observe: Observe | None) -> None:
+        """Score images of one size by what the network makes of them.
+
+        Args:
+            samples: The images.
+            logits: Their ``network_logits``.
+            observe: Called with each.
+        """
+        for sample, look in zip(samples, self._looks(samples, logits), strict=True):
+            classes = look.descent.classes[0]
+            self._confusion.update(look.labels, classes, look.rows)
+            self._tree.update(look.labels[None], look.descent)
+            if observe is not None:
+                decided = self._native_rows[classes] if look.rows is None else look.rows
+                inside = self._tree.verdict(look.labels, classes) == RIGHT
+                arrays = (t.cpu().numpy() for t in (look.labels, decided, inside))
+                observe(Observation.of(self._reader, sample, *arrays, class_of=self._confusion.class_of))
+
+    def evaluation(self, images: int, reduced: int) -> Evaluation:
+        """The scores of all images that were added."""
+        segmenter, reader, confusion = self._segmenter, self._reader, self._confusion
+        return Evaluation(
+            shards=reader.url,
+            dataset=reader.dataset,
+            split=reader.split,
+            trained=reader.dataset in {mapping.dataset for mapping in segmenter.mappings},
+            protocol=self._protocol,
+            scores=confusion.scores(),
+            consistent=confusion.consistent_scores(),
+            merged=confusion.merged_scores(),
+            confusable=confusion.confusable,
+            not_in_tree=confusion.not_in_tree,
+            matrix=confusion.class_counts,
+            tree=tree_scores(self._tree.counts(), segmenter.layout, reader.mapping),
+            images=images,
+            reduced=reduced,
+            by=self._by,
+            over=segmenter.over,
+            logit_adjustment=segmenter.logit_adjustment,
+        )
 
 
-Read = Callable[[Sequence[Sample]], list[Reading]]
-
-
-def _read_of(segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None) -> Read:
-    """How the images of a shard set are read."""
-    if protocol == "authors":
-        return partial(_read_as_authors, segmenter, mapping)
-    if reads_rows(mapping, by):
-        return partial(_read_sums, segmenter, label_readout(segmenter.tensors, mapping, by))
-    return partial(_read_decisions, segmenter)
-
-
-def _read_decisions(segmenter: NetworkSegmenter, samples: Sequence[Sample]) -> list[Reading]:
-    images = [sample.image for sample in samples]
-    found = segmenter.look_all(images, lambda logits, size: descend(logits, segmenter.tensors, size))
-    return [_reading(segmenter, sample, descent) for sample, descent in zip(samples, found, strict=True)]
-
-
-def _read_sums(segmenter: NetworkSegmenter, readout: Readout, samples: Sequence[Sample]) -> list[Reading]:
-    def read(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        return (*descend(logits, segmenter.tensors, size), readout(logits, size).rows)
-
-    found = segmenter.look_all([sample.image for sample in samples], read)
-    return [_reading(segmenter, sample, part[:-1], part[-1]) for sample, part in zip(samples, found, strict=True)]
-
-
-def _reading(
-    segmenter: NetworkSegmenter, sample: Sample, descent: Sequence[Tensor], rows: Tensor | None = None
-) -> Reading:
-    return Reading(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
-
-
-def _read_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, samples: Sequence[Sample]) -> list[Reading]:
-    """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors."""
-    return [_read_one_as_authors(segmenter, mapping, sample) for sample in samples]
-
-
-def _read_one_as_authors(segmenter: NetworkSegmenter, mapping: LabelMapping, sample: Sample) -> Reading:
-    size = segmenter.network_size(sample.image)
-    logits = take_branch_as_given(segmenter.logits(sample.image), segmenter.layout, mapping)
-    return Reading(resize_labels(_labels(segmenter, sample), size), descend(logits, segmenter.tensors, size), None)
-
-
-def _labels(segmenter: NetworkSegmenter, sample: Sample) -> Tensor:
-    return torch.from_numpy(sample.local_rows.astype(np.int64)).to(segmenter.device)
-
-
-def _evaluate_one(
-    segmenter: NetworkSegmenter,
+def _score(
+    network: NetworkSegmenter,
     reader: ShardReader,
     chosen: Sequence[int],
-    protocol: Protocol,
-    read: Read,
-    by: By | None,
+    scorers: Sequence[_Scorer],
     progress: EvaluateProgress | None,
     observe: Observe | None,
-) -> Evaluation:
-    layout, mapping = segmenter.layout, reader.mapping
-    written = written_rows(layout, mapping, by)
-    confusion = ConfusionMatrix(layout, mapping, protocol, segmenter.device, written)
-    tree = TreeCounter(layout, mapping, segmenter.device)
-    native_rows = torch.tensor(written, device=segmenter.device)
-    reduced = 0
-    for done, (sample, reading) in enumerate(_readings(segmenter, reader, chosen, read), start=1):
-        classes = reading.descent.classes[0]
-        confusion.update(reading.labels, classes, reading.rows)
-        tree.update(reading.labels[None], reading.descent)
-        if observe is not None:
-            decided = native_rows[classes] if reading.rows is None else reading.rows
-            inside = tree.verdict(reading.labels, classes) == RIGHT
-            arrays = (t.cpu().numpy() for t in (reading.labels, decided, inside))
-            observe(Observation.of(reader, sample, *arrays, class_of=confusion.class_of))
-        reduced += _is_reduced(sample)
-        if progress is not None:
-            progress(reader.url, done, len(chosen))
-    return Evaluation(
-        shards=reader.url,
-        dataset=reader.dataset,
-        split=reader.split,
-        trained=reader.dataset in {mapping.dataset for mapping in segmenter.mappings},
-        protocol=protocol,
-        scores=confusion.scores(),
-        consistent=confusion.consistent_scores(),
-        merged=confusion.merged_scores(),
-        confusable=confusion.confusable,
-        not_in_tree=confusion.not_in_tree,
-        matrix=confusion.class_counts,
-        tree=tree_scores(tree.counts(), layout, mapping),
-        images=len(chosen),
-        reduced=reduced,
-        by=by,
-        over=segmenter.over,
-        logit_adjustment=segmenter.logit_adjustment,
-    )
+) -> list[Evaluation]:
+    """Show a network each image once, for all scorers."""
+    done = reduced = 0
+    for samples in _alike(network, reader, chosen):
+        logits = network.network_logits([sample.image for sample in samples])
+        for scorer in scorers:
+            scorer.add(samples, logits, observe)
+        for sample in samples:
+            done, reduced = done + 1, reduced + _is_reduced(sample)
+            if progress is not None:
+                progress(reader.url, done, len(chosen))
+    return [scorer.evaluation(done, reduced) for scorer in scorers]
 
 
-def _readings(
-    segmenter: NetworkSegmenter, reader: ShardReader, chosen: Sequence[int], read: Read
-) -> Iterator[tuple[Sample, Reading]]:
-    """Samples with what is read of them; those of one size that follow each other are read together."""
+def _alike(network: NetworkSegmenter, reader: ShardReader, chosen: Sequence[int]) -> Iterator[list[Sample]]:
+    """Samples of one size that follow each other, as many as are best looked at together."""
     alike: list[Sample] = []
     with closing(read_ahead(reader.__getitem__, chosen)) as samples:
         for found in samples:
             sample = found()
             check_rows(sample, reader.mapping)
             if alike and alike[0].image.shape != sample.image.shape:
-                yield from zip(alike, read(alike), strict=True)
+                yield alike
                 alike = []
             alike.append(sample)
-            if len(alike) >= segmenter.at_once(sample.image):
-                yield from zip(alike, read(alike), strict=True)
+            if len(alike) >= network.at_once(sample.image):
+                yield alike
                 alike = []
     if alike:
-        yield from zip(alike, read(alike), strict=True)
+        yield alike
 
 
 def _is_reduced(sample: Sample) -> bool:

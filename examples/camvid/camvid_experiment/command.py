@@ -16,8 +16,9 @@ from camvid_experiment.pictures import draw_pictures
 from camvid_experiment.pool import Pool
 from camvid_experiment.shards import Shards
 from camvid_experiment.summary import strongest
-from camvid_experiment.table import FormName, Reading, load_table
+from camvid_experiment.table import FormName, load_table
 from labelforge.errors import ConfigError, LabelforgeError
+from labelforge.trainer.reading import Reading
 
 RUNS = Path(__file__).resolve().parents[1] / "runs.yaml"
 

@@ -17,7 +17,8 @@ from camvid_experiment.jobs import Job, Planner, Record, Score, merge
 from camvid_experiment.pool import Pool
 from camvid_experiment.purity import with_checkpoints
 from camvid_experiment.shards import Shards
-from camvid_experiment.table import Reading, Run
+from camvid_experiment.table import Run
+from labelforge.trainer.reading import Reading
 
 Name = TypeVar("Name", tuple[str, int], tuple[str, float, str])
 """What jobs are called here: a run and a seed, or a run, a learning rate and an option."""

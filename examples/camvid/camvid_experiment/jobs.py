@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from camvid_experiment.native import DATASETS, frames_of
-from camvid_experiment.table import FormName, Reading, Run, Table
+from camvid_experiment.table import FormName, Run, Table
 from labelforge.errors import ConfigError
 from labelforge.files import json_digest, json_text, write_atomically
 from labelforge.shards import ShardReader
 from labelforge.trainer import TrainConfig
 from labelforge.trainer.presets import overlay
+from labelforge.trainer.reading import Reading
 from labelforge.yamlfile import YamlFile
 
 Score = dict[str, Any]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from camvid_experiment.jobs import Job
-from camvid_experiment.table import Reading
 from labelforge.label_space import LabelSpace
 from labelforge.shards import ShardReader
+from labelforge.trainer.reading import Reading
 
 COUNT = 5
 _BAR = 26  # pixels: height of a title and of a legend line
@@ -35,7 +35,7 @@ def draw_pictures(
     Returns:
         The files.
     """
-    from camvid_experiment.networks import Networks
+    from labelforge.trainer import Segmenter
 
     reader = ShardReader(shards)
     positions = np.unique(np.linspace(0, len(reader) - 1, min(count, len(reader))).round().astype(int)).tolist()
@@ -46,7 +46,8 @@ def draw_pictures(
         panels[position] = [("image", np.asarray(sample.image))]
         rows[position] = [sample.local_rows.astype(np.int64)]
     for job, reading in networks.values():
-        segmenter = Networks(out / job.folder, str(job.settings["device"])).read_as(reading)
+        network = Segmenter.load(out / job.folder, str(job.settings["device"]))
+        segmenter = network.read_as(reading.over, reading.logit_adjustment)
         for position in positions:
             answer = segmenter.read(reader[position].image, reader.mapping, reading.by)
             rows[position].append(answer.rows.reshape(reader[position].local_rows.shape).cpu().numpy())

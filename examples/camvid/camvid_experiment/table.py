@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -19,28 +19,16 @@ from camvid_experiment.division import FINE
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.trainer.logit_adjustment import STRONGEST, WEAKEST
 from labelforge.trainer.presets import overlay
+from labelforge.trainer.reading import Reading
+from labelforge.trainer.readout import By, Over
 from labelforge.yamlfile import YamlFile
 
 Kind = Literal["ours", "rival", "bound", "ablation"]
-By = Literal["sum", "winner"]
-Over = Literal["nodes", "leaves"]
 Tree = Literal["taxonomy", "taxonomy-nodes"]
 """Folder of the tree: with a node for the movers, or one for every coarse label."""
 
 FormName = Literal["small", "full"]
 Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "box-masks"]
-
-
-class Reading(NamedTuple):
-    """How answers are read: see `labelforge.trainer.evaluate`; None: as usual."""
-
-    by: By | None = None
-    over: Over | None = None
-    logit_adjustment: float = 0.0
-
-    def __str__(self) -> str:
-        adjusted = f"adjusted by {self.logit_adjustment:g}" if self.logit_adjustment else None
-        return " ".join(filter(None, [self.by, self.over, adjusted]))
 
 
 class _Part(BaseModel):

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camvid_experiment.jobs import Job, Record, Score
-from camvid_experiment.table import Reading
 from labelforge.orphans import end_with_parent
 from labelforge.trainer.presets import overlay
 
 if TYPE_CHECKING:
-    from labelforge.trainer import Segmenter
+    from collections.abc import Sequence
+
+    from labelforge.trainer import Evaluation, Segmenter
+    from labelforge.trainer.reading import Reading
 
 PATIENCE = 60
 """Seconds that a training has to save a checkpoint when the experiment's process is gone."""
@@ -46,9 +48,8 @@ def do_job(job: Job, out: Path) -> Record | None:
     Raises:
         LabelforgeError: The settings are wrong, or the loss became infinite.
     """
-    from camvid_experiment.networks import Networks
     from camvid_experiment.purity import measure
-    from labelforge.trainer import TrainConfig, train
+    from labelforge.trainer import Segmenter, TrainConfig, train
     from labelforge.trainer.checkpoint import CHECKPOINTS, list_checkpoints
 
     folder = out / job.folder
@@ -66,11 +67,11 @@ def do_job(job: Job, out: Path) -> Record | None:
             return None
         record = replace(record, seconds=round(time.perf_counter() - start, 1))
         record.write(folder)
-    networks = Networks(folder, str(job.settings["device"]))
-    for name, key, reading in job.wanted:
-        if key not in record.scores:
-            record.scores[key] = score_network(networks.read_as(reading), job.scored[name], reading)
-            record.write(folder)
+    network = Segmenter.load(folder, str(job.settings["device"]))
+    for name, shards in job.scored.items():
+        missing = {key: reading for frames, key, reading in job.wanted if frames == name and key not in record.scores}
+        record.scores.update(zip(missing, score_network(network, shards, list(missing.values())), strict=True))
+        record.write(folder)
     if job.truth and record.purity is None:
         record = replace(record, purity=measure(folder, job.truth, str(job.settings["device"])))
         record.write(folder)
@@ -94,12 +95,17 @@ def _with_features(job: Job) -> dict[str, Any]:
     return overlay(job.settings, {"data": {"feature_folder": job.features}})
 
 
-def score_network(network: Segmenter, shards: str, reading: Reading) -> Score:
-    """Score a trained network, which is read as it should be but for ``by``, on one shard set."""
-    from labelforge.trainer import evaluate
+def score_network(network: Segmenter, shards: str, readings: Sequence[Reading]) -> list[Score]:
+    """Score a trained network on one shard set, once for each way to read it."""
+    from labelforge.trainer import evaluate_readings
+
+    (evaluations,) = evaluate_readings(network, [shards], readings)
+    return [_score(evaluation) for evaluation in evaluations]
+
+
+def _score(evaluation: Evaluation) -> Score:
     from labelforge.trainer.evaluation.metrics import score_classes
 
-    (evaluation,) = evaluate(network, [shards], by=reading.by)
     scores = score_classes(evaluation.matrix, replace(evaluation.protocol, other_decisions="wrong"))
     return {
         "miou": scores.mean_iou,
