@@ -116,17 +116,15 @@ class NetworkSegmenter:
             ConfigError: It cannot be read so; see :class:`Segmenter`.
         """
         other = copy.copy(self)
-        if over is not None:
+        if over not in (None, self.over):
             other._decide_over(over, self._whole)
-        if logit_adjustment is not None:
+        if logit_adjustment not in (None, self.logit_adjustment):
             other._adjust = self._adjustment(logit_adjustment)
         return other
 
     def _adjustment(self, strength: float) -> LogitAdjustment | None:
-        if strength != self.logit_adjustment:
-            what = "logits of a network that is being trained cannot be adjusted"
-            raise ConfigError(what, cure="Load a checkpoint of it.")
-        return self._adjust
+        what = f"a network that is being trained has no logit adjustment, and {strength:g} was asked for"
+        raise ConfigError(what, cure="Load a checkpoint of it.")
 
     @property
     def logit_adjustment(self) -> float:

@@ -15,7 +15,7 @@ from labelforge.trainer.checkpoint import find_checkpoint
 from labelforge.trainer.config import ModelConfig, TrainConfig
 from labelforge.trainer.models.backbones import build_backbone
 from labelforge.trainer.models.contract import StagedBackbone
-from labelforge.trainer.models.network import build_network
+from labelforge.trainer.models.network import SegmentationNet, build_network
 from labelforge.trainer.optim import make_optimizer
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.training import train
@@ -167,10 +167,22 @@ def test_a_backbone_without_stages_is_refused() -> None:
         build_network((2,), config, pretrained=False)
 
 
-@pytest.mark.parametrize("given", ["0", "-1", "true", "1.5"])
+@pytest.mark.parametrize("given", ["0", "-1", "true", "1.5", "'2'", "[2]", "layer1"])
 def test_no_number_of_stages(given: str) -> None:
-    with pytest.raises(ConfigError, match=r"model\.freeze"):
+    what = "none, backbone, a number of stages or a list of modules is needed, such as model.freeze=2 or "
+    with pytest.raises(ConfigError, match=what + r"model\.freeze=\[layer1\]"):
         load_config(None, [f"model.freeze={given}", "model.weights=a.pth"])
+
+
+def test_normalisation_that_was_converted_stays_frozen(weights: Path) -> None:
+    """The conversion puts other modules in the place of those that were frozen."""
+    network = build_network((3, 2), config_of(weights, 2).model)
+    converted: SegmentationNet = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    converted.train()
+    norms = {n: m for n, m in converted.backbone.named_modules() if isinstance(m, torch.nn.SyncBatchNorm)}
+    frozen = {name for name in norms if name in LITE or name.startswith(tuple(f"{module}." for module in LITE))}
+    assert {name for name, module in norms.items() if not module.training} == frozen
+    assert sum(module.training for module in norms.values()) > 10
 
 
 def test_a_number_on_the_command_line() -> None:

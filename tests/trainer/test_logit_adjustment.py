@@ -31,13 +31,12 @@ from labelforge.trainer.config.loss import Balance, LossConfig
 from labelforge.trainer.data.batches import TrainingBatches
 from labelforge.trainer.data.datasets import pixel_counts
 from labelforge.trainer.decision import class_probabilities
-from labelforge.trainer.evaluation.scoring import evaluate, evaluate_readings
+from labelforge.trainer.evaluation.scoring import evaluate
 from labelforge.trainer.evaluation.summary import reading_notes
 from labelforge.trainer.logit_adjustment import LogitAdjustment
 from labelforge.trainer.loss import hierarchical_loss
 from labelforge.trainer.prediction import predict
 from labelforge.trainer.priors import taught_priors
-from labelforge.trainer.reading import Reading
 from labelforge.trainer.rows import GlobalRows
 from labelforge.trainer.segmenter import Segmenter
 from labelforge.trainer.tables import LayoutTensors, TableTensors
@@ -289,31 +288,6 @@ def test_every_answer_is_of_the_adjusted_logits(run: Path, shards: list[ShardRea
     assert "Rare classes were taken for less rare: logit adjustment 1.5." in reading_notes(asked)
     (again,) = evaluate(adjusted, shards[:1], logit_adjustment=0.0)
     assert again == before and (again.matrix == before.matrix).all()
-
-
-def test_a_network_read_in_several_ways_sees_each_image_once(
-    shards: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: None
-) -> None:
-    """Every way on every shard set, against evaluations one by one."""
-    config = tiny_config(steps=60, model={"head": "flat-union"}, optim={"lr": 0.05}, ema={"decay": 0})
-    made = train(shards, tmp_path / "union", config).out
-    ways = [
-        Reading(by, over, strength) for by in (None, "winner") for over in (None, "leaves") for strength in (0.0, 1.0)
-    ]
-    single = [[evaluate(made, [reader], device="cpu", **way._asdict()) for way in ways] for reader in shards]
-    looked: list[int] = []
-    network_logits = Segmenter.network_logits
-
-    def counting(self: Segmenter, images: Sequence[Any]) -> torch.Tensor:
-        looked.append(len(images))
-        return network_logits(self, images)
-
-    monkeypatch.setattr(Segmenter, "network_logits", counting)
-    found = evaluate_readings(made, shards, ways, device="cpu")
-    assert sum(looked) == sum(map(len, shards))
-    assert found == [[one for (one,) in of_one] for of_one in single]
-    matrices = [each.matrix.tobytes() for each in found[0]]
-    assert matrices == [one.matrix.tobytes() for (one,) in single[0]] and len(set(matrices)) > 4
 
 
 def test_several_strengths_are_compared_in_a_table(run: Path, shards: list[ShardReader], tmp_path: Path) -> None:

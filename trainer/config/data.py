@@ -74,8 +74,8 @@ class DataConfig(Part):
     )
     feature_folder: str | None = Field(
         default=None,
-        description="Where features are kept; runs with one seed, backbone and crops share them, even at one time. "
-        "Empty: in the run's own folder, removed when its last step is done.",
+        description="Where features are kept; runs with one seed, backbone, frozen part and crops share them, even at "
+        "one time. Empty: in the run's own folder, removed when its last step is done.",
     )
 
     @field_validator("crop", "scale", mode="before")

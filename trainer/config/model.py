@@ -123,19 +123,23 @@ class ModelConfig(Part):
     )
     freeze: Literal["none", "backbone"] | Annotated[int, Field(strict=True, ge=1)] | tuple[str, ...] = Field(
         default="none",
-        description="What keeps its loaded weights and statistics: none, the backbone, so many of its first stages (a "
-        "stage ends where a map does: at strides 4, 8, 16, 32), or a list of its modules, e.g. [conv1, bn1, layer1] of "
-        "a ResNet. backbone: for few images or a slow machine; a number: for something in between. With data.views, "
-        "what a frozen backbone or its first stages make is computed once.",
+        description="What keeps its loaded weights and statistics: none, the backbone, so many of its first stages "
+        "(one for each of its maps, of stride 4, 8, 16 and 32 unless model.output_stride is less), or a list of its "
+        "modules, e.g. [conv1, bn1, layer1] of a ResNet. backbone: for few images or a slow machine; a number: for "
+        "something in between. With data.views, the maps of a frozen backbone or of its frozen stages are kept on "
+        "disk, as many as find room; those of the first stages are the largest.",
     )
 
     @field_validator("freeze", mode="before")
     @classmethod
     def _modules_are_a_list(cls, freeze: Any) -> Any:
-        if isinstance(freeze, str) and freeze not in ("none", "backbone"):
-            what = "none, backbone, a number of stages or a list of modules is needed"
-            raise ValueError(f"{what}: model.freeze=[{freeze}]")
-        return freeze
+        listed = isinstance(freeze, list | tuple) and all(isinstance(name, str) for name in freeze)
+        counted = isinstance(freeze, int) and not isinstance(freeze, bool) and freeze > 0
+        if freeze in ("none", "backbone") or counted or listed:
+            return freeze
+        what = "none, backbone, a number of stages or a list of modules is needed"
+        module = freeze if isinstance(freeze, str) and not freeze.isdigit() else "layer1"
+        raise ValueError(f"{what}, such as model.freeze=2 or model.freeze=[{module}]")
 
     @property
     def keeps_maps(self) -> bool:

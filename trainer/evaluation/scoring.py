@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor
@@ -23,10 +23,10 @@ from labelforge.trainer.config import Precision
 from labelforge.trainer.data.datasets import check_rows, open_shards
 from labelforge.trainer.description import Described
 from labelforge.trainer.evaluation.confusion import ConfusionMatrix
-from labelforge.trainer.evaluation.looking import Looks, looks_of
 from labelforge.trainer.evaluation.metrics import Counts, Scores
 from labelforge.trainer.evaluation.observation import Observation, Observe
 from labelforge.trainer.evaluation.protocols import ProtocolName, check_protocol, find_protocol
+from labelforge.trainer.evaluation.scored_images import ReadImages, image_reader
 from labelforge.trainer.evaluation.tree_counts import TreeCounter
 from labelforge.trainer.evaluation.tree_scores import TreeScores, tree_scores
 from labelforge.trainer.evaluation.verdicts import RIGHT
@@ -210,21 +210,21 @@ def evaluate_readings(
         precision: Its arithmetic.
         images: How many to score at most.
         progress: Called after each sample.
-        observe: Called with each image and what was decided, in each way.
+        observe: Called with each image and what was decided; only with one reading, since it cannot tell several.
 
     Returns:
         Per shard set, one evaluation per reading.
 
     Raises:
         CheckpointError: As for :func:`evaluate`.
-        ConfigError: As for :func:`evaluate`, or the network cannot be read so.
+        ConfigError: As for :func:`evaluate`; there are no readings, or several to observe, or the network cannot be
+            read so.
         ShardError: As for :func:`evaluate`.
     """
     check_protocol(protocol)
-    if protocol == "authors":
-        if any(reading.by == "sum" for reading in readings):
-            raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
-        readings = [reading._replace(by="winner") for reading in readings]
+    readings = _checked(readings, protocol)
+    if observe is not None and len(readings) > 1:
+        raise ConfigError(f"{len(readings)} readings cannot be observed at once", cure="Observe one after the other.")
     opened = run if isinstance(run, NetworkSegmenter) else find_network(run)
     readers = open_shards(shards)
     for reader in readers:
@@ -235,11 +235,30 @@ def evaluate_readings(
     found = []
     for reader, each in zip(readers, protocols, strict=True):
         scorers = [
-            _Scorer(read, reader, each, looks_of(read, reader.mapping, protocol, reading.by), reading.by)
-            for read, reading in zip(networks, readings, strict=True)
+            _Scorer(one, reader, each, image_reader(one, reader.mapping, protocol, reading.by), reading.by)
+            for one, reading in zip(networks, readings, strict=True)
         ]
         found.append(_score(network, reader, spread(len(reader), images), scorers, progress, observe))
     return found
+
+
+def _checked(readings: Sequence[Reading], protocol: ProtocolName) -> list[Reading]:
+    """The readings as a protocol has them.
+
+    Raises:
+        ConfigError: There is none, or one of them is none of those that there are, or not of this protocol.
+    """
+    if not readings:
+        raise ConfigError("there is no reading", cure="Give one, such as Reading().")
+    for by, over, _ in readings:
+        for what, value, possible in (("by", by, get_args(By)), ("over", over, get_args(Over))):
+            if value not in (None, *possible):
+                raise ConfigError(f"{what}: no such reading {value!r}", cure=f"Give one of {', '.join(possible)}.")
+    if protocol != "authors":
+        return list(readings)
+    if any(reading.by == "sum" for reading in readings):
+        raise ConfigError("the authors' protocol reads decisions, not sums", cure="Leave --by out.")
+    return [reading._replace(by="winner") for reading in readings]
 
 
 def check_same_taxonomy(network: Described | NetworkSegmenter, reader: ShardReader) -> None:
@@ -307,15 +326,15 @@ class _Scorer:
         segmenter: The network.
         reader: The shards.
         protocol: What is scored, and how.
-        looks: How images are read.
+        read: How images are read.
         by: How labels are found, if it was asked for.
     """
 
     def __init__(
-        self, segmenter: NetworkSegmenter, reader: ShardReader, protocol: Protocol, looks: Looks, by: By | None
+        self, segmenter: NetworkSegmenter, reader: ShardReader, protocol: Protocol, read: ReadImages, by: By | None
     ) -> None:
         layout, mapping, device = segmenter.layout, reader.mapping, segmenter.device
-        self._segmenter, self._reader, self._protocol, self._looks, self._by = segmenter, reader, protocol, looks, by
+        self._segmenter, self._reader, self._protocol, self._read, self._by = segmenter, reader, protocol, read, by
         written = written_rows(layout, mapping, by)
         self._confusion = ConfusionMatrix(layout, mapping, protocol, device, written)
         self._tree = TreeCounter(layout, mapping, device)
@@ -329,14 +348,14 @@ class _Scorer:
             logits: Their ``network_logits``.
             observe: Called with each.
         """
-        for sample, look in zip(samples, self._looks(samples, logits), strict=True):
-            classes = look.descent.classes[0]
-            self._confusion.update(look.labels, classes, look.rows)
-            self._tree.update(look.labels[None], look.descent)
+        for sample, image in zip(samples, self._read(samples, logits), strict=True):
+            classes = image.descent.classes[0]
+            self._confusion.update(image.labels, classes, image.rows)
+            self._tree.update(image.labels[None], image.descent)
             if observe is not None:
-                decided = self._native_rows[classes] if look.rows is None else look.rows
-                inside = self._tree.verdict(look.labels, classes) == RIGHT
-                arrays = (t.cpu().numpy() for t in (look.labels, decided, inside))
+                decided = self._native_rows[classes] if image.rows is None else image.rows
+                inside = self._tree.verdict(image.labels, classes) == RIGHT
+                arrays = (t.cpu().numpy() for t in (image.labels, decided, inside))
                 observe(Observation.of(self._reader, sample, *arrays, class_of=self._confusion.class_of))
 
     def evaluation(self, images: int, reduced: int) -> Evaluation:

@@ -103,7 +103,7 @@ class StagedBackbone(Backbone):
         >>> [torch.equal(a, b) for a, b in zip(first + rest, backbone(images), strict=True)]
         [True, True, True, True]
 
-    The first of ``model.freeze`` stages keep what was loaded; what they make of a fixed crop never changes.
+    The first ``model.freeze`` stages keep what was loaded, so that what they make of a fixed crop never changes.
     """
 
     def stage(self, number: int) -> Sequence[nn.Module]:
@@ -120,9 +120,14 @@ class StagedBackbone(Backbone):
 
         Returns:
             The maps of these stages, (N, channels, ceil(H / stride), ceil(W / stride)) each.
+
+        Raises:
+            ValueError: There are no such stages.
         """
-        found = []
-        for number in range(begin, len(self.maps) if end is None else end):
+        found, last = [], len(self.maps) if end is None else end
+        if not 0 <= begin < last <= len(self.maps):
+            raise ValueError(f"stages {begin} to {last} of {len(self.maps)}")
+        for number in range(begin, last):
             for module in self.stage(number):
                 x = module(x)
             found.append(x)

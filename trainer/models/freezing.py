@@ -23,7 +23,7 @@ def frozen_modules(backbone: Backbone, freeze: Freeze) -> tuple[nn.Module, ...]:
     if isinstance(freeze, str):
         return (backbone,) if freeze == "backbone" else ()
     if isinstance(freeze, int):
-        stages = range(_checked(backbone, freeze))
+        stages = range(_check_stages(backbone, freeze))
         return tuple(module for number in stages for module in cast(StagedBackbone, backbone).stage(number))
     modules = {name: module for name, module in backbone.named_modules() if name}
     for name in freeze:
@@ -34,18 +34,14 @@ def frozen_modules(backbone: Backbone, freeze: Freeze) -> tuple[nn.Module, ...]:
     return tuple(modules[name] for name in freeze)
 
 
-def stages_before_training(backbone: Backbone, freeze: Freeze) -> int:
-    """How many maps of a backbone are made before anything that trains has a part in them; all, if it is not cut."""
-    return freeze if isinstance(freeze, int) else len(backbone.maps)
-
-
-def _checked(backbone: Backbone, stages: int) -> int:
+def _check_stages(backbone: Backbone, stages: int) -> int:
     if not isinstance(backbone, StagedBackbone):
         what = f"model.freeze: the backbone has no stages, of which {stages} could be frozen"
         raise ConfigError(what, cure="Derive its class from labelforge.trainer.StagedBackbone, or name its modules.")
-    if not 0 < stages < len(backbone.maps):
+    if isinstance(stages, bool) or not 0 < stages < len(backbone.maps):
         what = f"model.freeze: the backbone has {counted(len(backbone.maps), 'stage')}, so {stages} cannot be frozen"
-        raise ConfigError(what, cure=f"Give 1 to {len(backbone.maps) - 1}, or backbone for all of it.")
+        some = f"1 to {len(backbone.maps) - 1}, or " if len(backbone.maps) > 1 else ""
+        raise ConfigError(what, cure=f"Give {some}backbone for all of it.")
     return stages
 
 

@@ -21,7 +21,7 @@ from labelforge.trainer.config import ModelConfig
 from labelforge.trainer.models.backbones import build_backbone
 from labelforge.trainer.models.contract import IMAGENET, SYMMETRIC, Backbone, Scaling
 from labelforge.trainer.models.decoders import Decoder, LastMap, build_decoder
-from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules, stages_before_training
+from labelforge.trainer.models.freezing import Freeze, freeze_modules, frozen_modules
 from labelforge.trainer.models.heads import HierarchicalHead
 from labelforge.trainer.models.joining import Join
 from labelforge.trainer.models.weights import LoadedWeights, load_weights
@@ -76,10 +76,12 @@ class SegmentationNet(nn.Module):
         self.decoder = LastMap(backbone.maps) if decoder is None else decoder
         self.head = head
         self.freeze_batch_norm = freeze_batch_norm
-        self.frozen = frozen_modules(backbone, freeze)
+        self._freeze = freeze
         freeze_modules(self.frozen)
-        self._cut = stages_before_training(backbone, freeze)
-        self.extracts = tuple(n for n in range(self._cut) if n in self.decoder.reads or n + 1 == self._cut < self._all)
+        self._first = freeze if isinstance(freeze, int) else len(backbone.maps)
+        self.extracts = tuple(number for number in self.decoder.reads if number < self._first)
+        if self._is_cut and self._first - 1 not in self.extracts:
+            self.extracts = (*self.extracts, self._first - 1)
         self.scaling = scaling
         self.loaded: LoadedWeights | None = None
         # Not in the state dict: they follow from the configuration.
@@ -109,7 +111,7 @@ class SegmentationNet(nn.Module):
         """
         scaled = (images_nchw - self.mean) / self.scale
         scaled = scaled.to(next((p.dtype for p in self.backbone.parameters()), scaled.dtype))
-        maps = self.backbone(scaled) if self._cut == self._all else self.backbone(scaled, end=self._cut)
+        maps = self.backbone(scaled, end=self._first) if self._is_cut else self.backbone(scaled)
         return tuple(maps[number] for number in self.extracts)
 
     def classify(self, maps: tuple[Tensor, ...]) -> Tensor:
@@ -121,20 +123,26 @@ class SegmentationNet(nn.Module):
         Returns:
             (N, C, h, w) logits.
         """
-        if self._cut < self._all:
-            rest = self.backbone(maps[-1], begin=self._cut)
-            found = dict(zip((*self.extracts, *range(self._cut, self._all)), (*maps, *rest), strict=True))
+        if self._is_cut:
+            found = dict(zip(self.extracts, maps, strict=True))
+            found.update(enumerate(self.backbone(maps[-1], begin=self._first), start=self._first))
             maps = tuple(found[number] for number in self.decoder.reads)
         return cast(Tensor, self.head(self.decoder(maps)))
 
     @property
-    def _all(self) -> int:
-        return len(self.backbone.maps)
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """The modules that keep what was loaded."""
+        return frozen_modules(self.backbone, self._freeze)
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether :meth:`extract` stops after the first ``_first`` stages."""
+        return self._first < len(self.backbone.maps)
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; what is frozen stays in evaluation mode."""
         super().train(mode)
-        for part in self.frozen:
+        for part in self.frozen if mode else ():
             part.eval()
         if self.freeze_batch_norm:
             for module in self.backbone.modules():

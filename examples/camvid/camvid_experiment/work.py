@@ -67,11 +67,12 @@ def do_job(job: Job, out: Path) -> Record | None:
             return None
         record = replace(record, seconds=round(time.perf_counter() - start, 1))
         record.write(folder)
-    network = Segmenter.load(folder, str(job.settings["device"]))
     for name, shards in job.scored.items():
         missing = {key: reading for frames, key, reading in job.wanted if frames == name and key not in record.scores}
-        record.scores.update(zip(missing, score_network(network, shards, list(missing.values())), strict=True))
-        record.write(folder)
+        if missing:
+            network = Segmenter.load(folder, str(job.settings["device"]))
+            record.scores.update(zip(missing, score_network(network, shards, [*missing.values()]), strict=True))
+            record.write(folder)
     if job.truth and record.purity is None:
         record = replace(record, purity=measure(folder, job.truth, str(job.settings["device"])))
         record.write(folder)

@@ -1,4 +1,4 @@
-"""What is read of a network's logits to score an image: its decisions, and the labels that these are written as."""
+"""An image as it is scored: its true labels, what the network decides, and the labels that this is written as."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from labelforge.trainer.readout import By, Readout, label_readout, reads_rows
 from labelforge.trainer.segmenter import NetworkSegmenter
 
 
-class Look(NamedTuple):
+class ScoredImage(NamedTuple):
     """One image as it is scored, at one size (H, W) and on the segmenter's device."""
 
     labels: Tensor
@@ -29,11 +29,13 @@ class Look(NamedTuple):
     """int64: local rows that the decisions are written as; None: the most specific label that contains the class."""
 
 
-Looks = Callable[[Sequence[Sample], Tensor], list[Look]]
+ReadImages = Callable[[Sequence[Sample], Tensor], list[ScoredImage]]
 """From images of one size and (N, C, h, w) ``network_logits`` of them to how each is scored."""
 
 
-def looks_of(segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None) -> Looks:
+def image_reader(
+    segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: ProtocolName, by: By | None
+) -> ReadImages:
     """How the images of a shard set are read.
 
     Args:
@@ -49,31 +51,35 @@ def looks_of(segmenter: NetworkSegmenter, mapping: LabelMapping, protocol: Proto
     return partial(_decisions, segmenter)
 
 
-def _decisions(segmenter: NetworkSegmenter, samples: Sequence[Sample], logits: Tensor) -> list[Look]:
+def _decisions(segmenter: NetworkSegmenter, samples: Sequence[Sample], logits: Tensor) -> list[ScoredImage]:
     found = segmenter.read_all(logits, _size(samples), lambda shown, size: descend(shown, segmenter.tensors, size))
-    return [_look(segmenter, sample, descent) for sample, descent in zip(samples, found, strict=True)]
+    return [_scored(segmenter, sample, descent) for sample, descent in zip(samples, found, strict=True)]
 
 
-def _sums(segmenter: NetworkSegmenter, readout: Readout, samples: Sequence[Sample], logits: Tensor) -> list[Look]:
+def _sums(
+    segmenter: NetworkSegmenter, readout: Readout, samples: Sequence[Sample], logits: Tensor
+) -> list[ScoredImage]:
     def read(shown: Tensor, size: tuple[int, int]) -> tuple[Tensor, ...]:
         return (*descend(shown, segmenter.tensors, size), readout(shown, size).rows)
 
     found = segmenter.read_all(logits, _size(samples), read)
-    return [_look(segmenter, sample, part[:-1], part[-1]) for sample, part in zip(samples, found, strict=True)]
+    return [_scored(segmenter, sample, part[:-1], part[-1]) for sample, part in zip(samples, found, strict=True)]
 
 
-def _look(segmenter: NetworkSegmenter, sample: Sample, descent: Sequence[Tensor], rows: Tensor | None = None) -> Look:
-    return Look(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
+def _scored(
+    segmenter: NetworkSegmenter, sample: Sample, descent: Sequence[Tensor], rows: Tensor | None = None
+) -> ScoredImage:
+    return ScoredImage(_labels(segmenter, sample), Descent(*(part[None] for part in descent)), rows)
 
 
 def _as_authors(
     segmenter: NetworkSegmenter, mapping: LabelMapping, samples: Sequence[Sample], logits: Tensor
-) -> list[Look]:
+) -> list[ScoredImage]:
     """As :mod:`labelforge.trainer.evaluation.protocols` says of the authors: at the size that the network sees."""
     size = segmenter.network_size(samples[0].image)
     shown = take_branch_as_given(segmenter.shown(logits), segmenter.layout, mapping)
     return [
-        Look(resize_labels(_labels(segmenter, sample), size), descend(one[None], segmenter.tensors, size), None)
+        ScoredImage(resize_labels(_labels(segmenter, sample), size), descend(one[None], segmenter.tensors, size), None)
         for sample, one in zip(samples, shown, strict=True)
     ]
 
