@@ -131,7 +131,7 @@ class Learner:
         )
 
     def keep_features(self, run: Path, progress: TrainProgress) -> FeatureStore | None:
-        """From now on keep what a frozen backbone makes of fixed crops, in the folder that is returned, if any.
+        """From now on keep what the frozen part makes of fixed crops, in the folder that is returned, if any.
 
         Args:
             run: Folder of the run.

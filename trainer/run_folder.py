@@ -6,7 +6,7 @@ RUN/metrics.jsonl       one line per log_every steps; TensorBoard events are nex
 RUN/checkpoints/        see labelforge.trainer.checkpoint
 RUN/best                with --val: names the best checkpoint
 RUN/validation.jsonl    with --val: one line per validation; RUN/validation/ has pictures of the best and the latest
-RUN/features/           a frozen backbone's features of fixed crops (labelforge.trainer.features), until the run ends
+RUN/features/           maps of fixed crops by what is frozen (labelforge.trainer.features), until the run ends
 RUN/report.html         curves, written when the run ends or is stopped
 """
 
