@@ -8,13 +8,15 @@ RUN/best                with --val: names the best checkpoint
 RUN/validation.jsonl    with --val: one line per validation; RUN/validation/ has pictures of the best and the latest
 RUN/features/           maps of fixed crops by what is frozen (labelforge.trainer.features), until the run ends
 RUN/report.html         curves, written when the run ends or is stopped
+RUN/.train.lock         held by the one process that may write
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +26,7 @@ import torch
 import yaml
 
 import labelforge
+from labelforge.alone import alone_in
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically, writing_into
 from labelforge.leftovers import NewFolder, nothing_left
@@ -34,9 +37,11 @@ from labelforge.trainer.log import LOG_NAME, read_log
 
 CONFIG_NAME = "config.yaml"
 
+_LOCK = ".train.lock"
+
 _OWN = (
     *(CONFIG_NAME, "environment.json", LOG_NAME, "events.out.tfevents.*", CHECKPOINTS, "best"),
-    *("validation.jsonl", "validation", FEATURES, "report.html"),
+    *("validation.jsonl", "validation", FEATURES, "report.html", _LOCK),
 )
 """What a run makes in its folder."""
 
@@ -89,6 +94,23 @@ def open_run(out: str | os.PathLike[str], *, resume: bool) -> RunStart:
         raise ConfigError("there is no run to resume", where=folder, cure="Check the path, or drop --resume.")
     checkpoint = find_checkpoint(folder) if list_checkpoints(folder) else None
     return RunStart(folder, folder / CONFIG_NAME, checkpoint)
+
+
+@contextmanager
+def training_alone(start: RunStart) -> Iterator[None]:
+    """For the length of a block, no other process trains in the run's folder.
+
+    Raises:
+        ConfigError: Another one does, or has since it was decided where this one begins.
+    """
+    folder, cure = start.folder, "Wait for it, or name another folder."
+    with ExitStack() as held:
+        with writing_into(folder):
+            held.enter_context(alone_in(folder, _LOCK, "training in", cure))
+        latest = list_checkpoints(folder)[-1:]
+        if start.new is None and latest != ([] if start.checkpoint is None else [start.checkpoint.folder]):
+            raise ConfigError("another process has trained in this folder meanwhile", where=folder, cure="Try again.")
+        yield
 
 
 def leaving_nothing(start: RunStart, config: TrainConfig) -> AbstractContextManager[None]:

@@ -31,7 +31,14 @@ from labelforge.trainer.opening import describe_run
 from labelforge.trainer.progress import NoProgress, TrainProgress
 from labelforge.trainer.remarks import remarks
 from labelforge.trainer.report import write_report
-from labelforge.trainer.run_folder import RunStart, finished_note, leaving_nothing, open_run, write_description
+from labelforge.trainer.run_folder import (
+    RunStart,
+    finished_note,
+    leaving_nothing,
+    open_run,
+    training_alone,
+    write_description,
+)
 from labelforge.trainer.segmenter import NetworkSegmenter
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.validation.history import History, ValidationLine
@@ -182,10 +189,11 @@ class _Training:
         """
         config, processes = self._learner.config, self._learner.processes
         processes.wait()  # before the first process writes into the folder, all have finished reading it
-        if processes.main:
-            write_description(start, config, processes.device)
-        with leaving_nothing(start, config) if processes.main else nullcontext():
-            return self._fit(start)
+        with training_alone(start) if processes.main else nullcontext():
+            if processes.main:
+                write_description(start, config, processes.device)
+            with leaving_nothing(start, config) if processes.main else nullcontext():
+                return self._fit(start)
 
     def _fit(self, start: RunStart) -> signal.Signals | None:
         learner, batches, validation, progress = self._learner, self._batches, self._validation, self._progress

@@ -14,12 +14,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
+from labelforge.alone import alone_in
 from labelforge.errors import ConfigError, listed
 from labelforge.files import writing_into
 from labelforge.shards import MANIFEST_NAME
@@ -51,7 +50,8 @@ def whole_export(out: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Pa
             "is a URL", where=out, cure="Exports are written to a local folder: copy it there afterwards."
         )
     folder = Path(out)
-    with writing_into(folder), _alone(folder):
+    elsewhere = "Wait for it, or give another folder."
+    with writing_into(folder), alone_in(folder, _LOCK, "exporting into", elsewhere):
         _check(folder, overwrite=overwrite)
         _clear_interrupted(folder)
         staging = folder / STAGING
@@ -63,23 +63,6 @@ def whole_export(out: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Pa
             raise
         _publish(folder, staging)
         shutil.rmtree(staging)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock."""
-    lock = FileLock(folder / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        what = "another process is exporting into this folder"
-        raise ConfigError(what, where=folder, cure="Wait for it, or give another folder.") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # removed while it is held: nobody can hold the file that others find
-            (folder / _LOCK).unlink()
-        lock.release()
 
 
 def _check(folder: Path, *, overwrite: bool) -> None:

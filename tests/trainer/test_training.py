@@ -26,6 +26,7 @@ from labelforge.trainer.data.datasets import pixel_counts
 from labelforge.trainer.learner import Learner
 from labelforge.trainer.log import LogLine, read_log
 from labelforge.trainer.loss import LossOutput, hierarchical_loss
+from labelforge.trainer.progress import NoProgress
 from labelforge.trainer.settings import load_config
 from labelforge.trainer.training import train
 from tests.trainer.tiny import DEFINITION, TinyBackbone, make_shards, open_both, tiny_config
@@ -262,6 +263,52 @@ def test_a_folder_that_holds_a_run_is_left_alone(readers: list[ShardReader], tmp
     with pytest.raises(ConfigError, match=r"already holds a run\. Add --resume"):
         train(readers, run, tiny_config(steps=1))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_one_process_at_a_time_trains_in_a_folder(readers: list[ShardReader], tmp_path: Path) -> None:
+    """Another one is refused while a run is trained, be it new or resumed, and changes nothing of it."""
+
+    class Second(NoProgress):
+        """Begins a second training in the same folder after every step of the first."""
+
+        refused = 0
+
+        def advance(self, step: int) -> None:
+            state = torch.get_rng_state()
+            with pytest.raises(ConfigError, match=r"run: another process is training in this folder\. Wait for it"):
+                train(readers, run, resume=True)
+            torch.set_rng_state(state)  # which another process would not have changed
+            self.refused += 1
+
+    run, second = tmp_path / "run", Second()
+    train(readers, tmp_path / "alone", tiny_config(checkpoint_every=1))
+    train(readers, run, tiny_config(checkpoint_every=1), progress=second)
+    alone = tensors(tmp_path / "alone")
+    assert all(torch.equal(value, alone[key]) for key, value in tensors(run).items())
+    train(readers, run, resume=True, settings=["steps=6"], progress=second)
+    assert second.refused == 6
+    assert not list(run.glob(".*"))
+
+
+def test_a_run_that_went_on_meanwhile_is_not_gone_on_with(
+    readers: list[ShardReader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process resumes and ends between the look at the folder and the lock."""
+    run = tmp_path / "run"
+    train(readers, run, tiny_config(steps=2))
+    opened = TrainingBatches.open
+    before = dict[str, torch.Tensor]()
+
+    def meanwhile(*args: Any) -> TrainingBatches:
+        monkeypatch.undo()
+        train(readers, run, resume=True, settings=["steps=3"])
+        before.update(tensors(run))
+        return opened(*args)
+
+    monkeypatch.setattr(TrainingBatches, "open", meanwhile)
+    with pytest.raises(ConfigError, match=r"another process has trained in this folder meanwhile\. Try again"):
+        train(readers, run, resume=True, settings=["steps=4"])
+    assert all(torch.equal(value, before[key]) for key, value in tensors(run).items())
 
 
 def test_only_the_same_run_can_be_resumed(readers: list[ShardReader], tmp_path: Path) -> None:
