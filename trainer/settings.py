@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from labelforge.errors import ConfigError
-from labelforge.trainer.config import DataConfig, ModelConfig, OptimConfig, TrainConfig
+from labelforge.trainer.config import DataConfig, LossConfig, ModelConfig, OptimConfig, TrainConfig
 from labelforge.trainer.presets import PRESETS, overlay
 from labelforge.yamlfile import YamlFile
 
@@ -87,8 +87,9 @@ def _check_preset_shows(base: Mapping[str, Any], preset: Any, text: str) -> None
 
 def _check_counts(config: TrainConfig, layer: Mapping[str, Any], text: str) -> None:
     """Refuse a setting that would change nothing beside the others: for a schedule, a decoder that is not there."""
-    optim, model, data = config.optim, config.model, config.data
+    optim, model, data, loss = config.optim, config.model, config.data, config.loss
     poly, adamw = optim.schedule == "poly", optim.optimizer == "adamw"
+    flat, no_gate = model.head != "hierarchical", (f"{model.head} takes boxes as pixels", "model.head=hierarchical")
     unkept = not model.keeps_maps or not data.views
     no_cuts = "the schedule is poly, which has no cuts", "optim.schedule=steps"
     kept = "features are kept of fixed crops, where a backbone or its first stages are frozen"
@@ -107,6 +108,8 @@ def _check_counts(config: TrainConfig, layer: Mapping[str, Any], text: str) -> N
             f"model.decoder is {model.decoder}",
             "model.decoder=fpn",
         ),
+        "loss.gate": (flat and loss.gate != LossConfig().gate, *no_gate),
+        "loss.box_weight": (flat and loss.box_weight != LossConfig().box_weight, *no_gate),
         "data.feature_cache": (unkept and data.feature_cache != DataConfig().feature_cache, *no_features),
         "data.feature_folder": (unkept and data.feature_folder is not None, *no_features),
     }

@@ -164,6 +164,16 @@ def test_channels_of_no_decoder_are_refused() -> None:
             load_config(None, [f"model.decoder={decoder}", "model.decoder_stride=8"])
 
 
+@pytest.mark.parametrize("head", ["flat-marginal", "flat-union"])
+@pytest.mark.parametrize("setting", ["loss.gate=none", "loss.box_weight=0.3"])
+def test_what_is_for_gated_boxes_is_refused_with_flat_heads(head: str, setting: str) -> None:
+    flat = [f"model.head={head}", "loss.mean=pixel"]
+    with pytest.raises(ConfigError, match=rf"{setting}: .*{head} takes boxes as pixels\. Add --set model\.head=hier"):
+        load_config(None, [*flat, setting])
+    assert load_config(None, ["loss.mean=pixel", setting]).model.head == "hierarchical"
+    assert load_config(None, [*flat, "loss.gate=parent", "loss.box_weight=0.1"]).model.head == head
+
+
 def test_weights_of_classifiers_are_refused_where_means_are_over_pixels() -> None:
     assert load_config(None, ["loss.mean=pixel", "loss.box_weight=1", "loss.nodes={a: 2}"]).loss.nodes == {"a": 2}
     for weight in ("root", "others"):

@@ -33,7 +33,9 @@ class LossConfig(Part):
         "choose but that of boxes.",
     )
     box_weight: NonNegative = Field(
-        default=0.1, description="Weight of the mean over pixels in boxes; only counts with loss.mean=pixel."
+        default=0.1,
+        description="Weight of the mean over pixels in boxes; only counts with loss.mean=pixel, and not for "
+        "flat heads, which take boxes as pixels.",
     )
     root: NonNegative = Field(
         default=1.0,
@@ -57,7 +59,7 @@ class LossConfig(Part):
     gate: Gate = Field(
         default="parent",
         description="Which box pixels count. parent: those where the parent classifier chooses the box's branch (the "
-        "paper's). path: those where every classifier above does. none: all.",
+        "paper's). path: those where every classifier above does. none: all, as flat heads do.",
     )
     boxes: BoxUse | None = Field(
         default=None,
