@@ -61,15 +61,16 @@ class ScriptedSegmenter(Segmenter):
         return cls(layout, lambda image: next(left))
 
     def network_logits(self, images: Sequence[Pixels]) -> torch.Tensor:
-        """(N, H, W) classes: logits of all pixels would be too many at once."""
-        return torch.stack([torch.from_numpy(self._script(image)) for image in images])
+        """The images themselves: logits of all their pixels would be too many at once."""
+        return torch.stack([torch.from_numpy(np.array(image)) for image in images])
 
     def read_all(
         self, logits: torch.Tensor, size: tuple[int, int], readout: Readings
     ) -> list[tuple[torch.Tensor, ...]]:
-        return [self._read(classes, readout) for classes in logits]
+        return [self._look(image.numpy(), readout) for image in logits]
 
-    def _read(self, classes: torch.Tensor, readout: Readings) -> tuple[torch.Tensor, ...]:
+    def _look(self, image: Pixels, readout: Readings) -> tuple[torch.Tensor, ...]:
+        classes = torch.from_numpy(self._script(image))
         fine = [self._logits[band].movedim(-1, 0)[None] for band in torch.split(classes, _BAND)]
         bands = [readout(band, (band.shape[2], band.shape[3])) for band in fine]
         return tuple(torch.cat(parts, dim=-2)[0] for parts in zip(*bands, strict=True))
