@@ -29,7 +29,7 @@ import labelforge
 from labelforge.alone import alone_in
 from labelforge.errors import ConfigError
 from labelforge.files import json_text, write_atomically, writing_into
-from labelforge.leftovers import NewFolder, nothing_left
+from labelforge.leftovers import NewFolder, missing, nothing_left, unmade
 from labelforge.trainer.checkpoint import CHECKPOINTS, Checkpoint, find_checkpoint, list_checkpoints
 from labelforge.trainer.config import TrainConfig
 from labelforge.trainer.features import FOLDER as FEATURES
@@ -104,7 +104,7 @@ def training_alone(start: RunStart) -> Iterator[None]:
         ConfigError: Another one does, or has since it was decided where this one begins.
     """
     folder, cure = start.folder, "Wait for it, or name another folder."
-    with ExitStack() as held:
+    with unmade(missing(folder), Path.rmdir), ExitStack() as held:
         with writing_into(folder):
             held.enter_context(alone_in(folder, _LOCK, "training in", cure))
         latest = list_checkpoints(folder)[-1:]

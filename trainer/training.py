@@ -140,13 +140,14 @@ def train(
             notes += validation.notes()
         for note in filter(None, notes):
             told.note(note)
-        store = learner.keep_features(start.folder, told) if start.step < config.steps else None
-        training = _Training(learner, own if store is None else own.keeping(store), validation, told)
-        stopped_by = training.fit(start)
-        processes.wait()  # now every process can see the last checkpoint, and none needs features any more
-        if processes.main and stopped_by is None:
-            remove_own(config, store)
-        return _conclude(start.folder, config, table, stopped_by, write=processes.main)
+        with training_alone(start) if processes.main else nullcontext():
+            store = learner.keep_features(start.folder, told) if start.step < config.steps else None
+            training = _Training(learner, own if store is None else own.keeping(store), validation, told)
+            stopped_by = training.fit(start)
+            processes.wait()  # now every process can see the last checkpoint, and none needs features any more
+            if processes.main and stopped_by is None:
+                remove_own(config, store)
+            return _conclude(start.folder, config, table, stopped_by, write=processes.main)
 
 
 def _conclude(
@@ -189,11 +190,11 @@ class _Training:
         """
         config, processes = self._learner.config, self._learner.processes
         processes.wait()  # before the first process writes into the folder, all have finished reading it
-        with training_alone(start) if processes.main else nullcontext():
-            if processes.main:
-                write_description(start, config, processes.device)
-            with leaving_nothing(start, config) if processes.main else nullcontext():
-                return self._fit(start)
+        if not processes.main:
+            return self._fit(start)
+        write_description(start, config, processes.device)
+        with leaving_nothing(start, config):
+            return self._fit(start)
 
     def _fit(self, start: RunStart) -> signal.Signals | None:
         learner, batches, validation, progress = self._learner, self._batches, self._validation, self._progress

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from labelforge.alone import alone_in
 from labelforge.errors import ConfigError, LabelforgeError
 from labelforge.shards import ShardReader
 from labelforge.shards.codec import decode_image
@@ -332,6 +333,18 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_the_run(
     with pytest.raises(ConfigError, match="file: is a file"):
         train(readers, tmp_path / "run", frozen_config(weights, feature_folder=str(tmp_path / "file")))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_is_refused_makes_no_features(
+    readers: list[ShardReader], weights: Path, tmp_path: Path
+) -> None:
+    """Another process trains in the folder."""
+    run = tmp_path / "run"
+    train(readers, run, frozen_config(weights, steps=2))
+    before = sorted(run.rglob("*"))
+    with alone_in(run, ".train.lock", "training in", "Wait."), pytest.raises(ConfigError, match="another process"):
+        train(readers, run, resume=True, settings=["steps=4"])
+    assert sorted(run.rglob("*")) == before
 
 
 def test_a_broken_sample_is_named_as_without_features(weights: Path, tmp_path: Path) -> None:
