@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -121,7 +121,7 @@ class ModelConfig(Part):
         description="Keep the backbone's batch statistics as loaded; only makes sense with weights. Decoder and head "
         "always use the batch's. Off: street scenes are not ImageNet, and a mixed batch shows all datasets.",
     )
-    freeze: Literal["none", "backbone"] | Annotated[int, Field(strict=True, ge=1)] | tuple[str, ...] = Field(
+    freeze: Literal["none", "backbone"] | int | tuple[str, ...] = Field(
         default="none",
         description="What keeps its loaded weights and statistics: none, the backbone, so many of its first stages "
         "(one for each of its maps, of stride 4, 8, 16 and 32 unless model.output_stride is less), or a list of its "
@@ -132,7 +132,7 @@ class ModelConfig(Part):
 
     @field_validator("freeze", mode="before")
     @classmethod
-    def _modules_are_a_list(cls, freeze: Any) -> Any:
+    def _is_one_of_its_forms(cls, freeze: Any) -> Any:
         listed = isinstance(freeze, list | tuple) and all(isinstance(name, str) for name in freeze)
         counted = isinstance(freeze, int) and not isinstance(freeze, bool) and freeze > 0
         if freeze in ("none", "backbone") or counted or listed:
