@@ -10,7 +10,8 @@ import yaml
 
 from camvid_experiment.labels import BOXED, COARSE_OF, FINE_VOID, Box, boxes_of, coarse_ids
 from camvid_experiment.native import DATASETS, SignBoxes, write_list, write_native
-from camvid_experiment.shards import HERE
+from camvid_experiment.shards import HERE, Shards
+from camvid_experiment.table import Run, Table
 from labelforge.converters import convert
 from labelforge.converters.datasets.camvid import CamVid
 from labelforge.errors import DatasetError
@@ -124,6 +125,31 @@ def test_what_is_written_comes_back_from_the_shards(tmp_path: Path) -> None:
         if name == "boxes":
             right = np.isin(drawn, list(movers.values())) & (drawn == fine.astype(np.int64) - 8)
             assert np.array_equal(shards["box-masks"][1], np.where(right, drawn, -9999))
+
+
+def test_refined_boxes_leave_out_corners_that_look_like_the_surroundings(tmp_path: Path) -> None:
+    y, x = np.mgrid[:120, :160] + 0.5
+    thing = ((x - 80) / 40) ** 2 + ((y - 60) / 30) ** 2 <= 1
+    for key in ("a_0", "a_1", "b_0", "b_1", "b_2"):
+        save(
+            tmp_path / "camvid" / "train" / f"{key}.png",
+            np.where(thing[..., None], 200, 60).repeat(3, 2).astype(np.uint8),
+        )
+        save(tmp_path / "camvid" / "trainannot" / f"{key}.png", np.where(thing, 8, 3).astype(np.uint8))
+    table = Table(
+        crops=1,
+        base={},
+        forms={},
+        runs=[Run(name=kind, kind="ours", datasets=(kind,), fine=1) for kind in ("boxes", "refined-boxes")],
+    )
+    shards = Shards.prepare(tmp_path / "camvid", tmp_path / "out", table, print)
+    covered = []
+    for run in table.runs:
+        labels = [labels for folder in shards.trained_on(run, "count") for _, labels, _ in read_shards(folder).values()]
+        covered.append(labels[0] == 0)
+        assert len(labels) > 1 and all(np.array_equal(each, labels[0]) for each in labels)
+    assert (covered[0] & ~thing).sum() > 900 and not (covered[1] & ~covered[0]).any()
+    assert (covered[1] != thing).sum() < 0.1 * (covered[0] != thing).sum()
 
 
 def test_other_frames_in_a_folder_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,9 @@ from PIL import Image
 from camvid_experiment.labels import BOXED, Box, boxes_of, coarse_ids
 from labelforge.converters import Converter, NativeLabels, PixelLabels, Source, list_files, read_label_map
 from labelforge.converters.datasets.camvid import CamVid
-from labelforge.converters.labels.boxes import draw_boxes
+from labelforge.converters.labels import labeled_boxes
 from labelforge.converters.labels.contract import NO_ANNOTATION, Ids, RowLookup, Size
+from labelforge.converters.labels.labeled_boxes import LabeledBoxes
 from labelforge.converters.labels.pixels import nearest
 from labelforge.errors import DatasetError
 from labelforge.files import write_atomically
@@ -124,22 +125,6 @@ class Coarse(Listed):
     label_space = "camvid-coarse"
 
 
-@dataclass(frozen=True)
-class Boxes:
-    """The boxes of one frame, and the ids of their names."""
-
-    boxes: tuple[Box, ...]
-    ids: dict[str, int]
-    size: None = None
-
-    def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
-        """The boxes, filled; the smaller on top."""
-        scale = np.tile([output_size[1] / image_size[1], output_size[0] / image_size[0]], 2)
-        edges = np.array([box[1:] for box in self.boxes], dtype=np.float64).reshape(-1, 4) * scale
-        values = [self.ids[box.name] for box in self.boxes]
-        return rows_of(draw_boxes(edges, ["rectangle"] * len(values), values, output_size))
-
-
 class MoverBoxes(Listed):
     """Boxes around cars, pedestrians and bicyclists."""
 
@@ -147,15 +132,22 @@ class MoverBoxes(Listed):
     title = "CamVid, boxes"
     label_space = "camvid-boxes"
     boxed: tuple[str, ...] = ("car", "pedestrian", "bicyclist")
+    refine = False
+    """Whether its conversion refines them."""
 
     def label_file(self, key: str) -> str:
         """All boxes are in one file."""
         return "boxes.csv"
 
-    def labels(self, source: Source) -> Boxes:
+    def labels(self, source: Source) -> NativeLabels:
         """The boxes of a frame; an annotated frame may have none."""
+        return self.boxes(source)
+
+    def boxes(self, source: Source) -> LabeledBoxes:
+        """The boxes of a frame, each with the id of its name."""
         ids = {name: number for number, name in enumerate(self.boxed)}
-        return Boxes(tuple(box for box in self._boxes.get(source.key, ()) if box.name in ids), ids)
+        there = [box for box in self._boxes.get(source.key, ()) if box.name in ids]
+        return LabeledBoxes([labeled_boxes.Box(ids[box.name], *box[1:]) for box in there])
 
     @cached_property
     def _boxes(self) -> dict[str, list[Box]]:
@@ -176,23 +168,35 @@ class SignBoxes(MoverBoxes):
     boxed = (*MoverBoxes.boxed, "sign")
 
 
+class RefinedBoxes(MoverBoxes):
+    """The same boxes, cut to what the image shows to be the object."""
+
+    name = "refined-boxes"
+    title = "CamVid, refined boxes"
+    refine = True
+
+
 @dataclass(frozen=True)
 class Masks:
-    """What the boxes of one frame would be if they were perfect: the pixels of each that show its class."""
+    """What the boxes of one frame would be if they were perfect: the pixels of each that show its class.
 
-    boxes: Boxes
+    Attributes:
+        boxes: The boxes.
+        fine: (H, W) ids of camvid-11.
+        class_of: Id of a box -> id of its class in camvid-11.
+    """
+
+    boxes: LabeledBoxes
     fine: Ids
+    class_of: Mapping[int, int]
     size: None = None
 
     def draw(self, image_size: Size, output_size: Size, rows_of: RowLookup) -> Ids:
         """The boxes, without pixels that show another class."""
-        nothing, class_of = rows_of(np.array([NO_ANNOTATION])), {name: number for number, name in BOXED.items()}
-        drawn = self.boxes.draw(image_size, output_size, rows_of)
+        drawn = self.boxes.draw(image_size, output_size, lambda ids: ids)
         truth = nearest(self.fine, output_size)
-        right = np.zeros(output_size, np.bool_)
-        for name, number in self.boxes.ids.items():
-            right |= (drawn == rows_of(np.array([number]))) & (truth == class_of[name])
-        return np.where(right, drawn, nothing)
+        wrong = np.logical_and.reduce([(drawn != box) | (truth != number) for box, number in self.class_of.items()])
+        return rows_of(np.where(wrong, NO_ANNOTATION, drawn))
 
 
 class BoxMasks(MoverBoxes):
@@ -202,9 +206,11 @@ class BoxMasks(MoverBoxes):
     title = "CamVid, boxes with perfect outlines"
     label_space = "camvid-box-masks"
 
-    def labels(self, source: Source) -> Masks:  # type: ignore[override]
+    def labels(self, source: Source) -> NativeLabels:
         """The boxes of a frame, each cut to its class."""
-        return Masks(super().labels(source), read_label_map(self.root / "fine" / f"{source.key}.png"))
+        numbers = {name: number for number, name in BOXED.items()}
+        class_of = {box: numbers[name] for box, name in enumerate(self.boxed)}
+        return Masks(self.boxes(source), read_label_map(self.root / "fine" / f"{source.key}.png"), class_of)
 
 
 class Pairs(Converter):
@@ -229,7 +235,9 @@ class Pairs(Converter):
         return PixelLabels(read_label_map(self.label_path(source)))
 
 
-DATASETS: dict[str, type[Listed]] = {kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes, BoxMasks)}
+DATASETS: dict[str, type[Listed]] = {
+    kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes, RefinedBoxes, BoxMasks)
+}
 """The datasets that a run may name."""
 
 

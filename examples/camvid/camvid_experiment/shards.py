@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camvid_experiment.division import Piece, hold_out, labels_of, pieces
-from camvid_experiment.native import DATASETS, Fine, Pairs, frames_of, write_list, write_native
+from camvid_experiment.native import DATASETS, Fine, MoverBoxes, Pairs, frames_of, write_list, write_native
 from camvid_experiment.table import Run, Table, Tree
 from labelforge.converters import Converter, convert
 from labelforge.converters.datasets.camvid import CamVid
@@ -136,6 +136,7 @@ class Shards:
             taxonomy=HERE / tree,
             short_side=SHORT_SIDE,
             options=options,
+            refine=issubclass(kind, MoverBoxes) and kind.refine,
             follow_links=True,  # a copy of CamVid may be links to another
         )
         return out

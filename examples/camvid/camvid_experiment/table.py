@@ -28,7 +28,7 @@ Tree = Literal["taxonomy", "taxonomy-nodes"]
 """Folder of the tree: with a node for the movers, or one for every coarse label."""
 
 FormName = Literal["small", "full"]
-Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "box-masks"]
+Dataset = Literal["fine", "coarse", "boxes", "sign-boxes", "refined-boxes", "box-masks"]
 
 
 class _Part(BaseModel):
