@@ -79,9 +79,10 @@ def test_the_shipped_tables_hold_settings_that_train_accepts(file: str) -> None:
     for form in table.forms:
         planner = Planner(table, form, "cpu", Path("features"))
         for run in table.runs:
-            config = TrainConfig.model_validate(planner.settings(run, 3, planner.rates[0]))
-            assert (config.seed, config.optim.lr) == (3, planner.rates[0])
-            assert sum(config.data.batch.values()) == table.crops, "every run has the same number of crops"
+            for option in table.options_of(table.chooses(run)):
+                config = TrainConfig.model_validate(planner.settings(run, 3, planner.rates[0], option))
+                assert (config.seed, config.optim.lr) == (3, planner.rates[0])
+                assert sum(config.data.batch.values()) == table.crops, "every run has the same number of crops"
     assert len(set(names)) == len(names)
 
 
@@ -177,6 +178,15 @@ runs:
         ("  - {name: one, kind: ours, datasets: [fine]}", "6: the run 'one' is there twice"),
         ("  - {name: two, kind: ablation, like: too}", "6: 'two' is like 'too', which is no earlier run"),
         ("  - {name: two, kind: rival}", "6: the run 'two' has no datasets"),
+        ("  - {name: two, kind: rival, datasets: [boxes, box-masks]}", "6: the run 'two' has two datasets of the same"),
+        (
+            "  - {name: two, kind: ablation, like: one, options: {a: {}}}",
+            "6: 'two' takes what 'one' chose, and has opt",
+        ),
+        (
+            "  - {name: two, kind: rival, datasets: [fine]}\npurity_of: two",
+            "7: the run 'two' learns from no boxes",
+        ),
         ("  - {name: two, kind: rivl, datasets: [fine]}", "6: "),
         (
             "  - {name: two, kind: rival, datasets: [fine], amounts: [10, 20]}",

@@ -12,6 +12,8 @@ import yaml
 from PIL import Image
 
 from camvid_experiment.command import main
+from camvid_experiment.experiment import Choice
+from camvid_experiment.pool import Pool
 from labelforge.trainer import evaluate
 from tests.converters.layouts import label_blocks, picture, save
 
@@ -133,6 +135,28 @@ def test_both_figures_count_in_a_choice(tmp_path: Path) -> None:
         assert [each for each in choice["tried"] if best.items() <= each.items()] == [
             max(choice["tried"], key=lambda each: float(each["mean of miou and mean_accuracy"]))
         ]
+
+
+def test_an_option_that_was_chosen_is_trained_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments, out, kept = write_toy(tmp_path), tmp_path / "out", []
+    option = "datasets: [fine, boxes], options: {wide: {model: {features: 16}, loss: {gate: path}}}}"
+    (tmp_path / "runs.yaml").write_text(TOY.replace("datasets: [fine, boxes]}", option))
+    do = Pool.do
+
+    def watched(pool: Pool, *given: Any, **how: Any) -> Any:
+        kept.append(how["keep"])
+        return do(pool, *given, **how)
+
+    monkeypatch.setattr(Pool, "do", watched)
+    monkeypatch.setattr(Choice, "of", lambda tried: Choice([*tried][-1], tried))
+    assert main(arguments) == 0
+    assert kept == [True, False, False], "features stay until the options are tried"
+    chosen = {choice["run"]: choice["option"] for choice in json.loads((out / "choices.json").read_text())}
+    assert chosen == {"ours": "wide", "rival": "", "the same rival": ""}
+    runs = [yaml.safe_load(file.read_text()) for file in (out / "runs" / "count").glob("*seed-3*/config.yaml")]
+    made = {(run["model"]["head"], run["model"]["features"], run["loss"]["gate"]) for run in runs}
+    own = {("hierarchical", 16, "path"), ("hierarchical", 16, "none")}  # what a run itself sets lies over its option
+    assert made == own | {("flat-marginal", 8, "parent")}
 
 
 def _goes_on(arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]) -> None:

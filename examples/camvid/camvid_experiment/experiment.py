@@ -112,7 +112,8 @@ class Experiment:
         choosing = [run for run in self.runs if run.like is None]
         options = {run.name: table.options_of(run) for run in choosing}
         later = sum(map(len, options.values())) - len(choosing) + self._to_count
-        tried = self._try([(run, rate, "") for run in choosing for rate in rates], later, keep=bool(table.options))
+        again = any(len(each) > 1 for each in options.values())
+        tried = self._try([(run, rate, "") for run in choosing for rate in rates], later, keep=again)
         first = {name: Choice.of(found).best for name, found in tried.items()}
         more = [(run, first[run.name].rate, option) for run in choosing for option in options[run.name] if option]
         for name, found in self._try(more, self._to_count).items():

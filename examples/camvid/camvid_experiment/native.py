@@ -132,8 +132,6 @@ class MoverBoxes(Listed):
     title = "CamVid, boxes"
     label_space = "camvid-boxes"
     boxed: tuple[str, ...] = ("car", "pedestrian", "bicyclist")
-    refine = False
-    """Whether its conversion refines them."""
 
     def label_file(self, key: str) -> str:
         """All boxes are in one file."""
@@ -147,7 +145,7 @@ class MoverBoxes(Listed):
         """The boxes of a frame, each with the id of its name."""
         ids = {name: number for number, name in enumerate(self.boxed)}
         there = [box for box in self._boxes.get(source.key, ()) if box.name in ids]
-        return LabeledBoxes([labeled_boxes.Box(ids[box.name], *box[1:]) for box in there])
+        return LabeledBoxes([labeled_boxes.Box(ids[box.name], *box[1:]) for box in there], self.shapes)
 
     @cached_property
     def _boxes(self) -> dict[str, list[Box]]:
@@ -168,14 +166,6 @@ class SignBoxes(MoverBoxes):
     boxed = (*MoverBoxes.boxed, "sign")
 
 
-class RefinedBoxes(MoverBoxes):
-    """The same boxes, cut to what the image shows to be the object."""
-
-    name = "refined-boxes"
-    title = "CamVid, refined boxes"
-    refine = True
-
-
 @dataclass(frozen=True)
 class Masks:
     """What the boxes of one frame would be if they were perfect: the pixels of each that show its class.
@@ -183,7 +173,7 @@ class Masks:
     Attributes:
         boxes: The boxes.
         fine: (H, W) ids of camvid-11.
-        class_of: Id of a box -> id of its class in camvid-11.
+        class_of: Id of a box's name -> id of its class in camvid-11.
     """
 
     boxes: LabeledBoxes
@@ -204,7 +194,6 @@ class BoxMasks(MoverBoxes):
 
     name = "box-masks"
     title = "CamVid, boxes with perfect outlines"
-    label_space = "camvid-box-masks"
 
     def labels(self, source: Source) -> NativeLabels:
         """The boxes of a frame, each cut to its class."""
@@ -235,12 +224,16 @@ class Pairs(Converter):
         return PixelLabels(read_label_map(self.label_path(source)))
 
 
+REFINED = "refined-boxes"
+"""The boxes of the movers, cut to what the image shows: their conversion refines them."""
+
 DATASETS: dict[str, type[Listed]] = {
-    kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes, RefinedBoxes, BoxMasks)
+    **{kind.name: kind for kind in (Fine, Coarse, MoverBoxes, SignBoxes, BoxMasks)},
+    REFINED: MoverBoxes,
 }
 """The datasets that a run may name."""
 
 
 def frames_of(dataset: str) -> str:
     """The labels of the frames that a dataset is about: all kinds of boxes are about the same ones."""
-    return "boxes" if "box" in dataset else dataset
+    return MoverBoxes.name if issubclass(DATASETS[dataset], MoverBoxes) else dataset

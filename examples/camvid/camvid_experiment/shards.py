@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camvid_experiment.division import Piece, hold_out, labels_of, pieces
-from camvid_experiment.native import DATASETS, Fine, MoverBoxes, Pairs, frames_of, write_list, write_native
+from camvid_experiment.native import DATASETS, REFINED, Fine, Pairs, frames_of, write_list, write_native
 from camvid_experiment.table import Run, Table, Tree
 from labelforge.converters import Converter, convert
 from labelforge.converters.datasets.camvid import CamVid
@@ -79,7 +79,7 @@ class Shards:
 
     def truth_of_boxes(self, run: Run, number: int = 0) -> list[tuple[Path, Path]]:
         """All box shards of a run, each with shards of the same frames that have fine labels."""
-        (kind,) = [kind for kind in run.datasets if "box" in kind]
+        (kind,) = [kind for kind in run.datasets if frames_of(kind) == "boxes"]
         there = [piece for piece in self._pieces(number) if labels_of(piece, run.fine) == "boxes"]
         return [
             (self._piece(piece, kind, number, run.tree), self._piece(piece, "fine", number, run.tree))
@@ -104,8 +104,8 @@ class Shards:
             found[split] = self._convert(CamVid, self.frames.root, split, split, tree, classes=11)
         if frames is not None:
             pairs = (frames / "images").is_dir() and (frames / "labels").is_dir()
-            options = {} if pairs else {"classes": 11}
-            found["frames"] = self._convert(Pairs if pairs else CamVid, frames, "all", _name(frames), tree, **options)
+            kind, classes = (Pairs, None) if pairs else (CamVid, 11)
+            found["frames"] = self._convert(kind, frames, "all", _name(frames), tree, classes=classes)
         if not found:
             cure = "Give a copy with test or val labels, or other frames with --frames."
             raise ConfigError("there is nothing to count on", where=self.frames.root, cure=cure)
@@ -121,9 +121,20 @@ class Shards:
     def _piece(self, piece: Piece, dataset: str, number: int, tree: Tree) -> Path:
         split = f"{number}-{piece.name}"
         write_list(self.out / "data", split, piece.keys)
-        return self._convert(DATASETS[dataset], self.out / "data", split, f"{split}-{dataset}", tree)
+        name, refine = f"{split}-{dataset}", dataset == REFINED
+        return self._convert(DATASETS[dataset], self.out / "data", split, name, tree, refine=refine)
 
-    def _convert(self, kind: type[Converter], root: Path, split: str, name: str, tree: Tree, **options: int) -> Path:
+    def _convert(
+        self,
+        kind: type[Converter],
+        root: Path,
+        split: str,
+        name: str,
+        tree: Tree,
+        *,
+        refine: bool = False,
+        classes: int | None = None,
+    ) -> Path:
         name = name if tree == TAXONOMY else f"{name}-{tree.removeprefix('taxonomy-')}"
         out = self.out / "shards" / name
         if not (out / "manifest.json").is_file():
@@ -135,8 +146,8 @@ class Shards:
             split=split,
             taxonomy=HERE / tree,
             short_side=SHORT_SIDE,
-            options=options,
-            refine=issubclass(kind, MoverBoxes) and kind.refine,
+            options={} if classes is None else {"classes": classes},
+            refine=refine,
             follow_links=True,  # a copy of CamVid may be links to another
         )
         return out

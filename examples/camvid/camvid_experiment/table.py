@@ -1,10 +1,10 @@
 """The table of runs: ``runs.yaml``, checked. To change the method, change that file.
 
 A run names its datasets, its head and whatever of its settings differs from those of all. The learning rate, then one
-of the options (settings, or none of them), and with each how answers are read and how far logits are adjusted, are
-chosen among the given ones on the choosing split, by the same rule for every run. A run with ``like`` is an ablation:
-another run with something changed, and that run's choices. A line with ``amounts`` is several runs, which differ in how
-many frames have fine labels.
+of the options (settings, or none of them) if there are any, and with each how answers are read and how far logits are
+adjusted, are chosen among the given ones on the choosing split, by the same rule for every run. A run with ``like`` is
+an ablation: another run with something changed, and that run's choices. A line with ``amounts`` is several runs, which
+differ in how many frames have fine labels.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from camvid_experiment.division import FINE
+from camvid_experiment.native import frames_of
 from labelforge.errors import ConfigError, did_you_mean
 from labelforge.trainer.logit_adjustment import STRONGEST, WEAKEST
 from labelforge.trainer.presets import overlay
@@ -59,7 +60,7 @@ class Run(_Part):
     over: Over | None = Field(None, description="Answers that flat-union is read over.")
     like: str | None = Field(None, description="The run that it is a variation of, and whose choices it takes.")
     options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="Settings by name, of which one is chosen or none; and those of all runs."
+        default_factory=dict, description="Settings by name, besides those that all runs choose one of, or none."
     )
     note: str = Field("", description="A few words for the results.")
 
@@ -147,12 +148,21 @@ def load_table(path: Path) -> Table:
         if run.like is not None and (run.like not in known or known[run.like].like is not None):
             what = f"{run.name!r} is like {run.like!r}, which is no earlier run with choices of its own"
             file.fail(("runs", number, "like"), what, "Name one above it.")
+        if run.like is not None and run.options:
+            what = f"{run.name!r} takes what {run.like!r} chose, and has options of its own"
+            file.fail(("runs", number, "options"), what, "Remove options, or like.")
         known[run.name] = _like(run, known[run.like]) if run.like else run
         if not known[run.name].datasets:
             file.fail(("runs", number), f"the run {run.name!r} has no datasets", "Add datasets: [fine, coarse].")
+        about = [frames_of(kind) for kind in known[run.name].datasets]
+        if len(set(about)) < len(about):
+            what = f"the run {run.name!r} has two datasets of the same frames"
+            file.fail(("runs", number, "datasets"), what, "Keep one of them: fine, coarse, and one kind of boxes.")
     table = table.model_copy(update={"runs": tuple(known.values())})
-    for name in [*table.pictures, *filter(None, [table.purity_of])]:
+    for name in table.pictures:
         table.by_name(name)
+    if table.purity_of is not None and "boxes" not in map(frames_of, table.by_name(table.purity_of).datasets):
+        file.fail(("purity_of",), f"the run {table.purity_of!r} learns from no boxes", "Name one that does.")
     return table
 
 
